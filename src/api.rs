@@ -1,0 +1,65 @@
+//! The Kubernetes kinds droppod serves. The types are those of `k8s-openapi`; what is ours is which of them count.
+
+pub(crate) use k8s_openapi::api::core::v1::{ConfigMap, Container, Namespace, Pod, PodSpec, PodStatus, Secret};
+pub(crate) use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+/// A declared object, defaults filled in.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Object {
+    Pod(Box<Pod>),
+    ConfigMap(ConfigMap),
+    Secret(Secret),
+    Namespace(Namespace),
+    /// A kind that is valid in Kubernetes and without effect here.
+    Unserved { api_version: String, kind: String, metadata: Box<ObjectMeta> },
+}
+
+impl Object {
+    pub(crate) fn metadata(&self) -> &ObjectMeta {
+        match self {
+            Object::Pod(pod) => &pod.metadata,
+            Object::ConfigMap(map) => &map.metadata,
+            Object::Secret(secret) => &secret.metadata,
+            Object::Namespace(namespace) => &namespace.metadata,
+            Object::Unserved { metadata, .. } => metadata,
+        }
+    }
+
+    /// `apiVersion` and `kind`.
+    pub(crate) fn type_meta(&self) -> (&str, &str) {
+        match self {
+            Object::Pod(_) => ("v1", "Pod"),
+            Object::ConfigMap(_) => ("v1", "ConfigMap"),
+            Object::Secret(_) => ("v1", "Secret"),
+            Object::Namespace(_) => ("v1", "Namespace"),
+            Object::Unserved { api_version, kind, .. } => (api_version, kind),
+        }
+    }
+}
+
+/// A kind as commands name it: `po`, `pod`, `pods`, `Pod` are one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct KindName {
+    pub(crate) group: &'static str,
+    pub(crate) kind: &'static str,
+    pub(crate) plural: &'static str,
+    pub(crate) short: &'static str,
+    pub(crate) namespaced: bool,
+}
+
+/// The kinds served, in the order in which they are applied.
+pub(crate) const KINDS: &[KindName] = &[
+    KindName { group: "", kind: "Namespace", plural: "namespaces", short: "ns", namespaced: false },
+    KindName { group: "", kind: "ConfigMap", plural: "configmaps", short: "cm", namespaced: true },
+    KindName { group: "", kind: "Secret", plural: "secrets", short: "", namespaced: true },
+    KindName { group: "", kind: "Pod", plural: "pods", short: "po", namespaced: true },
+];
+
+pub(crate) fn kind_named(word: &str) -> Option<&'static KindName> {
+    let word = word.to_ascii_lowercase();
+    KINDS.iter().find(|kind| {
+        word == kind.plural
+            || word == kind.kind.to_ascii_lowercase()
+            || (!kind.short.is_empty() && word == kind.short)
+    })
+}

@@ -1,0 +1,9 @@
+//! Arguments and verbs, one file for each verb.
+
+use std::process::ExitCode;
+
+/// Runs the verb that the arguments name.
+#[must_use]
+pub fn main() -> ExitCode {
+    ExitCode::SUCCESS
+}

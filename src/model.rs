@@ -1,0 +1,12 @@
+//! droppod's own words: identities, what is wanted, what is seen, what is to be done.
+
+pub(crate) mod action;
+pub(crate) mod desired;
+pub(crate) mod id;
+pub(crate) mod image;
+pub(crate) mod object;
+pub(crate) mod observed;
+pub(crate) mod pod_plan;
+pub(crate) mod quantity;
+pub(crate) mod record;
+pub(crate) mod time;

@@ -1,0 +1,45 @@
+//! What should be: pods that objects ask for, each ready to be told to a pod process or waiting for something.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::id::{PodId, Uid};
+use super::image::ImageRef;
+use super::pod_plan::{PodPlan, RestartPolicy};
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Desired {
+    pub(crate) pods: BTreeMap<Uid, DesiredPod>,
+    /// Images that some pod waits for and that should be pulled.
+    pub(crate) pulls: BTreeSet<ImageRef>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct DesiredPod {
+    pub(crate) id: PodId,
+    pub(crate) restart_policy: RestartPolicy,
+    pub(crate) want: Want,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Want {
+    Run(Box<PodPlan>),
+    /// Something the manifest refers to is not there; the pod heals when it comes.
+    Wait(Blocked),
+    /// `grace` in seconds, in place of the pod's own.
+    Gone { grace: Option<u32> },
+}
+
+/// Why a pod cannot start, in kubelet's words, for each container that waits.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Blocked {
+    /// Container name to reason and message; containers not named wait with ContainerCreating.
+    pub(crate) containers: BTreeMap<String, Waiting>,
+    /// A reason of the pod itself, such as `OutOfpods`.
+    pub(crate) pod: Option<Waiting>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Waiting {
+    pub(crate) reason: String,
+    pub(crate) message: String,
+}

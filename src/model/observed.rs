@@ -1,0 +1,80 @@
+//! What is, as far as a pass can see it.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use super::id::Uid;
+use super::image::{ImageRef, StoredImage};
+use super::pod_plan::Revision;
+use super::record::{Exit, Outcome, PodRecord, StopReason};
+use super::time::{Moment, Timestamp};
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Observed {
+    pub(crate) pods: BTreeMap<Uid, PodObservation>,
+    pub(crate) images: BTreeMap<ImageRef, ImageObservation>,
+    pub(crate) leases: BTreeMap<Ipv4Addr, Uid>,
+}
+
+/// A pod that has a directory in the run directory, or an end on disc.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct PodObservation {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    /// What the pod process was told; absent once its directory is gone.
+    pub(crate) told: Option<Told>,
+    pub(crate) process: ProcessObservation,
+    /// The last state the pod process published.
+    pub(crate) record: Option<PodRecord>,
+    /// The end that is on disc.
+    pub(crate) finished: Option<Finished>,
+    /// Boot id under which a container of this pod was last started, if that is on disc.
+    pub(crate) launched_in: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) revision: Revision,
+    pub(crate) stop: Option<StopReason>,
+}
+
+/// Whether the pod process lives: it holds a lock on its directory for as long as it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ProcessObservation {
+    Alive,
+    Dead,
+}
+
+/// `<state-dir>/objects/<uid>/finished.json`: the end of a pod, durable before anything reacts to it.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Finished {
+    pub(crate) outcome: Outcome,
+    pub(crate) record: PodRecord,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum ImageObservation {
+    Present { image: StoredImage, resolved_at: Timestamp },
+    Pulling,
+    /// `retry_at` is when the next try is due.
+    Failed { error: PullError, retry_at: Moment, stale: Option<StoredImage> },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct PullError {
+    pub(crate) message: String,
+    /// How many tries have failed in a row.
+    pub(crate) tries: u32,
+}
+
+/// An exit that nobody saw: the pod process had died.
+pub(crate) fn lost_exit(started_at: Option<Timestamp>, seen_at: Timestamp) -> Exit {
+    Exit {
+        code: 137,
+        signal: None,
+        reason: "ContainerStatusUnknown".to_owned(),
+        message: "the pod process died before the container's end was recorded".to_owned(),
+        started_at,
+        finished_at: seen_at,
+    }
+}

@@ -1,0 +1,141 @@
+//! What a pod process says of itself: the state it publishes, the end it records.
+
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use super::id::PodId;
+use super::pod_plan::{Revision, Role};
+use super::time::Timestamp;
+
+/// Raised when a reader of the earlier shape could misread the new one.
+pub(crate) const FORMAT: u32 = 1;
+
+/// `state.json`: replaced whole by the pod process each time something in it changes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PodRecord {
+    pub(crate) format: u32,
+    /// Version of the droppod that runs this pod.
+    pub(crate) binary: String,
+    pub(crate) id: PodId,
+    /// Of the plan in force.
+    pub(crate) revision: Revision,
+    pub(crate) shim_pid: i32,
+    pub(crate) address: Option<Ipv4Addr>,
+    pub(crate) started_at: Timestamp,
+    pub(crate) sandbox: SandboxState,
+    /// In the plan's order, init containers first.
+    pub(crate) containers: Vec<ContainerRecord>,
+    pub(crate) stopping: Option<Stopping>,
+    pub(crate) outcome: Option<Outcome>,
+    pub(crate) events: Vec<EventRecord>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum SandboxState {
+    Making,
+    Ready,
+    Failed { message: String },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ContainerRecord {
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    /// As the author wrote it.
+    pub(crate) image: String,
+    /// `sha256:…`, empty for the host's own root.
+    pub(crate) image_id: String,
+    pub(crate) state: ContainerState,
+    /// How the instance before this one ended.
+    pub(crate) last: Option<Exit>,
+    pub(crate) restart_count: u32,
+    pub(crate) started: bool,
+    pub(crate) ready: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum ContainerState {
+    Waiting { reason: String, message: String },
+    Running { pid: i32, since: Timestamp },
+    Terminated(Exit),
+}
+
+/// How one run of a container ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Exit {
+    /// 128 + signal if a signal ended it.
+    pub(crate) code: i32,
+    pub(crate) signal: Option<i32>,
+    /// kubelet's word: Completed, Error, OOMKilled, StartError, ContainerCannotRun, ContainerStatusUnknown.
+    pub(crate) reason: String,
+    pub(crate) message: String,
+    pub(crate) started_at: Option<Timestamp>,
+    pub(crate) finished_at: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stopping {
+    pub(crate) since: Timestamp,
+    pub(crate) why: StopReason,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum StopReason {
+    /// The object is gone or replaced.
+    Deleted,
+    /// SIGTERM to the pod process, `down`, or the end of the pipe that an `up` holds: made anew when wanted.
+    Interrupted,
+    DeadlineExceeded,
+}
+
+/// How a pod ended. Absent while it lives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Outcome {
+    Succeeded,
+    Failed { reason: String, message: String },
+    Deleted,
+    Interrupted,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EventRecord {
+    pub(crate) kind: EventKind,
+    /// kubelet's word, such as Pulled, Created, Started, Killing, BackOff, Failed, FailedMount.
+    pub(crate) reason: String,
+    pub(crate) message: String,
+    pub(crate) container: Option<String>,
+    pub(crate) count: u32,
+    pub(crate) first: Timestamp,
+    pub(crate) last: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum EventKind {
+    Normal,
+    Warning,
+}
+
+/// Events kept for one pod; the oldest go first.
+pub(crate) const EVENTS_KEPT: usize = 20;
+
+/// Adds an event, or counts it up if the same was the last of its kind.
+pub(crate) fn note(events: &mut Vec<EventRecord>, event: EventRecord) {
+    let same = events.iter().position(|known| {
+        known.reason == event.reason && known.message == event.message && known.container == event.container
+    });
+    match same {
+        Some(at) => {
+            let mut known = events.remove(at);
+            known.count += event.count;
+            known.last = event.last;
+            events.push(known);
+        }
+        None => {
+            if events.len() == EVENTS_KEPT {
+                events.remove(0);
+            }
+            events.push(event);
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Where everything lies below the state, run and log directories. Names only; nothing here touches a disc.
+
+use std::path::{Path, PathBuf};
+
+use crate::model::id::{InstanceId, PodId, Uid};
+
+/// The directories of one instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Places {
+    /// Durable: objects, images, volumes. `/var/lib/droppod`.
+    pub(crate) state: PathBuf,
+    /// tmpfs: pods, leases, sockets. `/run/droppod`.
+    pub(crate) run: PathBuf,
+    /// `/var/log/pods`.
+    pub(crate) log: PathBuf,
+    /// The image store, `<state>/images`; an `up` shares that of the machine.
+    pub(crate) images: PathBuf,
+    pub(crate) id: InstanceId,
+}
+
+impl Places {
+    pub(crate) fn objects(&self) -> PathBuf {
+        self.state.join("objects")
+    }
+
+    pub(crate) fn object(&self, uid: &Uid) -> ObjectDir {
+        ObjectDir(self.objects().join(uid.as_str()))
+    }
+
+    pub(crate) fn pods(&self) -> PathBuf {
+        self.run.join("pods")
+    }
+
+    pub(crate) fn pod(&self, uid: &Uid) -> PodDir {
+        PodDir(self.pods().join(uid.as_str()))
+    }
+
+    pub(crate) fn leases(&self) -> PathBuf {
+        self.run.join("leases")
+    }
+
+    /// Failures of image pulls, one file for each reference.
+    pub(crate) fn pulls(&self) -> PathBuf {
+        self.run.join("pulls")
+    }
+
+    pub(crate) fn preload(&self) -> PathBuf {
+        self.state.join("preload")
+    }
+
+    /// Writable layers and `emptyDir` volumes that lie on disc, one directory for each pod.
+    pub(crate) fn scratch(&self, uid: &Uid) -> PathBuf {
+        self.state.join("scratch").join(uid.as_str())
+    }
+
+    pub(crate) fn volumes(&self) -> PathBuf {
+        self.state.join("volumes")
+    }
+
+    /// Held by the one `watch` or `up` that writes desired state here.
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.state.join("lock")
+    }
+
+    /// What the instance's network is: bridge, range, gateway.
+    pub(crate) fn network(&self) -> PathBuf {
+        self.run.join("network.json")
+    }
+
+    /// Marks the run directory as ours, in this boot.
+    pub(crate) fn boot_mark(&self) -> PathBuf {
+        self.run.join("boot-id")
+    }
+
+    /// Instances of `up`, each a run directory of its own.
+    pub(crate) fn ups(&self) -> PathBuf {
+        self.run.join("up")
+    }
+
+    /// Below every hierarchy's mount point.
+    pub(crate) fn cgroup(&self) -> PathBuf {
+        PathBuf::from(format!("/droppod/{}", self.id))
+    }
+
+    /// Where pod processes sit, apart from their pods.
+    pub(crate) fn shim_cgroup(&self) -> PathBuf {
+        self.cgroup().join("shims")
+    }
+
+    pub(crate) fn pod_cgroup(&self, uid: &Uid) -> PathBuf {
+        self.cgroup().join("pods").join(uid.as_str())
+    }
+
+    /// kubelet's name for it, which log collectors know.
+    pub(crate) fn pod_logs(&self, pod: &PodId) -> PathBuf {
+        self.log.join(format!("{}_{}_{}", pod.namespace, pod.name, pod.uid))
+    }
+}
+
+/// `<log-dir>/<namespace>_<pod>_<uid>/<container>/<restart>.log`
+pub(crate) fn container_log(pod_logs: &Path, container: &str, restart: u32) -> PathBuf {
+    pod_logs.join(container).join(format!("{restart}.log"))
+}
+
+/// `<state-dir>/objects/<uid>/`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ObjectDir(pub(crate) PathBuf);
+
+impl ObjectDir {
+    pub(crate) fn object(&self) -> PathBuf {
+        self.0.join("object.json")
+    }
+
+    pub(crate) fn finished(&self) -> PathBuf {
+        self.0.join("finished.json")
+    }
+
+    /// Holds the boot id under which the pod was last started.
+    pub(crate) fn launched(&self) -> PathBuf {
+        self.0.join("launched")
+    }
+}
+
+/// `<run-dir>/pods/<uid>/`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PodDir(pub(crate) PathBuf);
+
+impl PodDir {
+    /// What the pod process is told.
+    pub(crate) fn goal(&self) -> PathBuf {
+        self.0.join("goal.json")
+    }
+
+    /// What the pod process says.
+    pub(crate) fn record(&self) -> PathBuf {
+        self.0.join("state.json")
+    }
+
+    /// Locked by the pod process for as long as it lives.
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.0.join("lock")
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.0.join("control.sock")
+    }
+
+    /// Why the pod has not been started yet.
+    pub(crate) fn waiting(&self) -> PathBuf {
+        self.0.join("waiting.json")
+    }
+
+    /// One file for each end of a container, `<container>.<restart>.json`.
+    pub(crate) fn exits(&self) -> PathBuf {
+        self.0.join("exits")
+    }
+
+    pub(crate) fn exit(&self, container: &str, restart: u32) -> PathBuf {
+        self.exits().join(format!("{container}.{restart}.json"))
+    }
+
+    /// hosts, hostname and resolv.conf, bound into each container.
+    pub(crate) fn etc(&self) -> PathBuf {
+        self.0.join("etc")
+    }
+
+    pub(crate) fn bundle(&self, container: &str) -> PathBuf {
+        self.0.join("bundle").join(container)
+    }
+
+    /// libcontainer's own state.
+    pub(crate) fn runtime(&self) -> PathBuf {
+        self.0.join("runtime")
+    }
+
+    /// Mount points, seen in the pod process's own mount namespace only.
+    pub(crate) fn mounts(&self) -> PathBuf {
+        self.0.join("mnt")
+    }
+
+    pub(crate) fn rootfs(&self, container: &str) -> PathBuf {
+        self.mounts().join("root").join(container)
+    }
+
+    pub(crate) fn volume(&self, volume: &str) -> PathBuf {
+        self.mounts().join("volume").join(volume)
+    }
+}

@@ -1,0 +1,80 @@
+//! `goal.json`: what a pod process is told. Replaced whole by whoever directs the pod, `watch`, `up`, `down` or
+//! `delete`; the pod process hears of it by inotify and looks again.
+
+use std::io;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::id::InstanceId;
+use crate::model::pod_plan::PodPlan;
+use crate::model::record::StopReason;
+use crate::paths::{Places, PodDir};
+use crate::publish::{Durability, Published, publish_json, read_json};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Goal {
+    pub(crate) format: u32,
+    pub(crate) plan: PodPlan,
+    pub(crate) stop: Option<StopOrder>,
+    pub(crate) places: GoalPlaces,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StopOrder {
+    pub(crate) why: StopReason,
+    /// Seconds, in place of the plan's.
+    pub(crate) grace: Option<u32>,
+}
+
+/// The instance's directories, so that a pod process needs no other argument than its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct GoalPlaces {
+    pub(crate) instance: InstanceId,
+    pub(crate) state: PathBuf,
+    pub(crate) run: PathBuf,
+    pub(crate) log: PathBuf,
+    pub(crate) images: PathBuf,
+}
+
+impl GoalPlaces {
+    pub(crate) fn of(places: &Places) -> Self {
+        GoalPlaces {
+            instance: places.id.clone(),
+            state: places.state.clone(),
+            run: places.run.clone(),
+            log: places.log.clone(),
+            images: places.images.clone(),
+        }
+    }
+
+    pub(crate) fn places(&self) -> Places {
+        Places {
+            state: self.state.clone(),
+            run: self.run.clone(),
+            log: self.log.clone(),
+            images: self.images.clone(),
+            id: self.instance.clone(),
+        }
+    }
+}
+
+pub(crate) fn write(pod: &PodDir, goal: &Goal) -> io::Result<Published> {
+    publish_json(&pod.goal(), goal, Durability::Volatile)
+}
+
+pub(crate) fn read(pod: &PodDir) -> io::Result<Option<Goal>> {
+    read_json(&pod.goal())
+}
+
+/// Adds a stop order to the goal in force. An order to delete is not taken back by one to interrupt.
+pub(crate) fn order_stop(pod: &PodDir, order: StopOrder) -> io::Result<Published> {
+    let Some(mut goal) = read(pod)? else { return Ok(Published::Unchanged) };
+    let stronger = goal.stop.as_ref().is_none_or(|present| {
+        present.why != StopReason::Deleted || order.why == StopReason::Deleted
+    });
+    if stronger {
+        goal.stop = Some(order);
+    }
+    write(pod, &goal)
+}

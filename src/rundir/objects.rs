@@ -1,0 +1,79 @@
+//! `<state-dir>/objects/<uid>/`: what was declared and how it ended, durable.
+
+use std::io;
+
+use crate::model::id::Uid;
+use crate::model::object::ObjectRecord;
+use crate::model::observed::Finished;
+use crate::paths::Places;
+use crate::publish::{Durability, publish, publish_json, read_json, remove, remove_tree};
+
+/// Every readable object record, and the directories whose record could not be read (they are left alone).
+#[derive(Debug, Default)]
+pub(crate) struct Loaded {
+    pub(crate) objects: Vec<ObjectRecord>,
+    pub(crate) unreadable: Vec<(String, io::Error)>,
+}
+
+pub(crate) fn load(places: &Places) -> io::Result<Loaded> {
+    let mut loaded = Loaded::default();
+    let entries = match std::fs::read_dir(places.objects()) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(loaded),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let Ok(uid) = Uid::try_from(name.clone()) else { continue };
+        match read_json::<ObjectRecord>(&places.object(&uid).object()) {
+            Ok(Some(record)) => loaded.objects.push(record),
+            // Killed between making the directory and its record, or between removing the two.
+            Ok(None) => {}
+            Err(error) => loaded.unreadable.push((name, error)),
+        }
+    }
+    loaded.objects.sort_by(|a, b| a.uid.cmp(&b.uid));
+    Ok(loaded)
+}
+
+pub(crate) fn save(places: &Places, record: &ObjectRecord) -> io::Result<()> {
+    let directory = places.object(&record.uid);
+    std::fs::create_dir_all(&directory.0)?;
+    publish_json(&directory.object(), record, Durability::Durable)?;
+    Ok(())
+}
+
+/// Removes all that is kept of an object; its record goes first, so that a cut in between leaves no object.
+pub(crate) fn forget(places: &Places, uid: &Uid) -> io::Result<()> {
+    let directory = places.object(uid);
+    remove(&directory.object())?;
+    remove_tree(&directory.0)
+}
+
+/// Records how a pod ended. The first record stands: a second is not written.
+pub(crate) fn finish(places: &Places, uid: &Uid, finished: &Finished) -> io::Result<()> {
+    let directory = places.object(uid);
+    if finished_of(places, uid)?.is_some() || !directory.0.is_dir() {
+        return Ok(());
+    }
+    publish_json(&directory.finished(), finished, Durability::Durable)?;
+    Ok(())
+}
+
+pub(crate) fn finished_of(places: &Places, uid: &Uid) -> io::Result<Option<Finished>> {
+    read_json(&places.object(uid).finished())
+}
+
+/// Marks that the pod is being started in this boot.
+pub(crate) fn mark_launched(places: &Places, uid: &Uid, boot_id: &str) -> io::Result<()> {
+    publish(&places.object(uid).launched(), boot_id.as_bytes(), 0o600, Durability::Durable)?;
+    Ok(())
+}
+
+pub(crate) fn launched_in(places: &Places, uid: &Uid) -> io::Result<Option<String>> {
+    match std::fs::read_to_string(places.object(uid).launched()) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,55 @@
+//! `<run-dir>/pods/<uid>/`: finding pods, reading what their processes say, and why one is not started yet.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::desired::Blocked;
+use crate::model::id::{PodId, Uid};
+use crate::model::record::{EventRecord, PodRecord};
+use crate::model::time::Timestamp;
+use crate::paths::{Places, PodDir};
+use crate::publish::{Durability, Published, publish_json, read_json};
+
+/// `waiting.json`: written by the watcher for a pod that it cannot start yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WaitingRecord {
+    pub(crate) id: PodId,
+    pub(crate) why: Blocked,
+    pub(crate) since: Timestamp,
+    pub(crate) events: Vec<EventRecord>,
+}
+
+/// UIDs of the pods that have a directory, in order.
+pub(crate) fn list(places: &Places) -> io::Result<Vec<Uid>> {
+    let entries = match std::fs::read_dir(places.pods()) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut uids = Vec::new();
+    for entry in entries {
+        if let Ok(uid) = Uid::try_from(entry?.file_name().to_string_lossy().into_owned()) {
+            uids.push(uid);
+        }
+    }
+    uids.sort();
+    Ok(uids)
+}
+
+pub(crate) fn write_record(pod: &PodDir, record: &PodRecord) -> io::Result<Published> {
+    publish_json(&pod.record(), record, Durability::Volatile)
+}
+
+pub(crate) fn read_record(pod: &PodDir) -> io::Result<Option<PodRecord>> {
+    read_json(&pod.record())
+}
+
+pub(crate) fn write_waiting(pod: &PodDir, waiting: &WaitingRecord) -> io::Result<Published> {
+    std::fs::create_dir_all(&pod.0)?;
+    publish_json(&pod.waiting(), waiting, Durability::Volatile)
+}
+
+pub(crate) fn read_waiting(pod: &PodDir) -> io::Result<Option<WaitingRecord>> {
+    read_json(&pod.waiting())
+}
