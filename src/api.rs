@@ -1,6 +1,8 @@
 //! The Kubernetes kinds droppod serves. The types are those of `k8s-openapi`; what is ours is which of them count.
 
-pub(crate) use k8s_openapi::api::core::v1::{ConfigMap, Container, Namespace, Pod, PodSpec, PodStatus, Secret};
+pub(crate) use k8s_openapi::api::core::v1::{
+    ConfigMap, Container, Namespace, Pod, PodSpec, PodStatus, Secret,
+};
 pub(crate) use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 /// A declared object, defaults filled in.
@@ -11,7 +13,11 @@ pub(crate) enum Object {
     Secret(Secret),
     Namespace(Namespace),
     /// A kind that is valid in Kubernetes and without effect here.
-    Unserved { api_version: String, kind: String, metadata: Box<ObjectMeta> },
+    Unserved {
+        api_version: String,
+        kind: String,
+        metadata: Box<ObjectMeta>,
+    },
 }
 
 impl Object {

@@ -1,1 +1,1 @@
-//! (module)
+//! The loop of `watch` and `up`: look, think, act, report.

@@ -1,1 +1,1 @@
-//! (module)
+//! Container logs in CRI format: written and rotated by the pod process, read and followed by commands.

@@ -29,7 +29,12 @@ pub(crate) enum Durability {
 ///
 /// # Errors
 /// Whatever the kernel answers; the old content is then still in place and no temporary file is left.
-pub(crate) fn publish(path: &Path, content: &[u8], mode: u32, durability: Durability) -> io::Result<Published> {
+pub(crate) fn publish(
+    path: &Path,
+    content: &[u8],
+    mode: u32,
+    durability: Durability,
+) -> io::Result<Published> {
     let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not the path of a file"));
     };
@@ -110,7 +115,13 @@ fn holds(directory: impl AsFd, name: &Path, content: &[u8]) -> bool {
     same_size && file.read_to_end(&mut present).is_ok() && present == content
 }
 
-fn write_new(directory: &File, name: &str, content: &[u8], mode: u32, durability: Durability) -> io::Result<()> {
+fn write_new(
+    directory: &File,
+    name: &str,
+    content: &[u8],
+    mode: u32,
+    durability: Durability,
+) -> io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut file = File::from(rustix::fs::openat(directory, name, flags, Mode::from_raw_mode(mode))?);
     // The umask has had its say in openat; the mode asked for is the mode given.

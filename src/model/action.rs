@@ -23,16 +23,30 @@ pub(crate) enum Action {
     /// Tell a living pod process its new plan.
     Tell(Box<PodPlan>),
     /// `grace` in seconds, in place of the pod's own.
-    Stop { pod: PodId, why: StopReason, grace: Option<u32> },
+    Stop {
+        pod: PodId,
+        why: StopReason,
+        grace: Option<u32>,
+    },
     /// Write down why a pod is not started yet.
-    Wait { pod: PodId, why: Blocked },
+    Wait {
+        pod: PodId,
+        why: Blocked,
+    },
     /// The pod process is dead and left something behind: kill, unmount, remove, and record the end if there is
     /// none and the pod will not be started again.
-    Sweep { pod: PodId, then: AfterSweep },
+    Sweep {
+        pod: PodId,
+        then: AfterSweep,
+    },
     /// Nothing of the pod is left and its object is to go: remove the object's record.
-    Forget { pod: PodId },
+    Forget {
+        pod: PodId,
+    },
     /// A machine restart ended a pod that is not to be run again.
-    Lose { pod: PodId },
+    Lose {
+        pod: PodId,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -26,7 +26,9 @@ pub(crate) enum Want {
     /// Something the manifest refers to is not there; the pod heals when it comes.
     Wait(Blocked),
     /// `grace` in seconds, in place of the pod's own.
-    Gone { grace: Option<u32> },
+    Gone {
+        grace: Option<u32>,
+    },
 }
 
 /// Why a pod cannot start, in kubelet's words, for each container that waits.

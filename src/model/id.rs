@@ -96,7 +96,12 @@ mod tests {
 
     #[test]
     fn a_path_is_not_a_uid() {
-        for text in ["", "../../etc/passwd", "ABABABAB-ABAB-4BAB-ABAB-ABABABABABAB", "abababab-abab-4bab-abab-ababababab/."] {
+        for text in [
+            "",
+            "../../etc/passwd",
+            "ABABABAB-ABAB-4BAB-ABAB-ABABABABABAB",
+            "abababab-abab-4bab-abab-ababababab/.",
+        ] {
             assert!(Uid::try_from(text.to_owned()).is_err(), "{text}");
         }
     }

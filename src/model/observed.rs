@@ -54,10 +54,17 @@ pub(crate) struct Finished {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum ImageObservation {
-    Present { image: StoredImage, resolved_at: Timestamp },
+    Present {
+        image: StoredImage,
+        resolved_at: Timestamp,
+    },
     Pulling,
     /// `retry_at` is when the next try is due.
-    Failed { error: PullError, retry_at: Moment, stale: Option<StoredImage> },
+    Failed {
+        error: PullError,
+        retry_at: Moment,
+        stale: Option<StoredImage>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

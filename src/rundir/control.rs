@@ -14,7 +14,11 @@ pub(crate) const LINE_LIMIT: usize = 256 * 1024;
 pub(crate) enum Request {
     /// Runs a command in a running container. Without a terminal the container's ends of stdin, stdout and
     /// stderr are handed over, in that order; with one, nothing is.
-    Exec { container: String, argv: Vec<String>, terminal: Option<WindowSize> },
+    Exec {
+        container: String,
+        argv: Vec<String>,
+        terminal: Option<WindowSize>,
+    },
     Resize(WindowSize),
     /// Sends a signal to the session's process.
     Signal(i32),
@@ -28,9 +32,15 @@ pub(crate) struct WindowSize {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Answer {
-    Started { pid: i32 },
+    Started {
+        pid: i32,
+    },
     /// 128 + signal if a signal ended it. The last answer of a session.
-    Ended { code: i32 },
+    Ended {
+        code: i32,
+    },
     /// Nothing was done. The last answer of a session.
-    Refused { why: String },
+    Refused {
+        why: String,
+    },
 }

@@ -70,9 +70,10 @@ pub(crate) fn read(pod: &PodDir) -> io::Result<Option<Goal>> {
 /// Adds a stop order to the goal in force. An order to delete is not taken back by one to interrupt.
 pub(crate) fn order_stop(pod: &PodDir, order: StopOrder) -> io::Result<Published> {
     let Some(mut goal) = read(pod)? else { return Ok(Published::Unchanged) };
-    let stronger = goal.stop.as_ref().is_none_or(|present| {
-        present.why != StopReason::Deleted || order.why == StopReason::Deleted
-    });
+    let stronger = goal
+        .stop
+        .as_ref()
+        .is_none_or(|present| present.why != StopReason::Deleted || order.why == StopReason::Deleted);
     if stronger {
         goal.stop = Some(order);
     }
