@@ -4,6 +4,7 @@ pub(crate) mod action;
 pub(crate) mod desired;
 pub(crate) mod id;
 pub(crate) mod image;
+pub(crate) mod network;
 pub(crate) mod object;
 pub(crate) mod observed;
 pub(crate) mod pod_plan;

@@ -4,10 +4,9 @@ use serde_json::Value;
 
 use crate::api::{Pod, PodStatus};
 use crate::manifest::{IgnoredField, Mistake};
+use crate::model::object::Known;
 use crate::model::observed::Finished;
-use crate::model::record::{EventRecord, PodRecord};
-use crate::rundir::pods::WaitingRecord;
-use crate::workload::Known;
+use crate::model::record::{EventRecord, PodRecord, WaitingRecord};
 
 /// All that is known of one pod's course; the most telling of them counts: the end, then the record, then why it waits.
 #[derive(Debug, Clone, Default, PartialEq)]

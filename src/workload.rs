@@ -3,20 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use crate::api::Object;
 use crate::model::desired::Desired;
 use crate::model::id::Uid;
 use crate::model::image::ImageRef;
-use crate::model::object::ObjectRecord;
+use crate::model::network::InstanceNetwork;
+use crate::model::object::Known;
 use crate::model::observed::{ImageObservation, Observed};
 use crate::model::time::Now;
-
-/// A declared object together with the record of it that is in force.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Known {
-    pub(crate) record: ObjectRecord,
-    pub(crate) object: Object,
-}
 
 /// What the machine and the instance have to offer.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,17 +23,8 @@ pub(crate) struct Machine {
     /// Bytes.
     pub(crate) memory: u64,
     /// Absent where no bridge can be made: pods then have `lo` alone.
-    pub(crate) network: Option<PodNetwork>,
+    pub(crate) network: Option<InstanceNetwork>,
     pub(crate) boot_id: String,
-}
-
-/// The instance's range of addresses.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PodNetwork {
-    pub(crate) bridge: String,
-    pub(crate) network: Ipv4Addr,
-    pub(crate) prefix: u8,
-    pub(crate) gateway: Ipv4Addr,
 }
 
 /// The pods that `objects` ask for, and the images to be pulled for them.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::api::Object;
+
 use super::id::Uid;
 use super::time::Timestamp;
 
@@ -61,4 +63,12 @@ pub(crate) struct Deletion {
     pub(crate) at: Timestamp,
     /// Seconds, in place of the pod's own grace period.
     pub(crate) grace: Option<u32>,
+}
+
+/// A declared object together with the record of it that is in force.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Known {
+    pub(crate) record: ObjectRecord,
+    /// Defaults filled in.
+    pub(crate) object: Object,
 }

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
+use super::desired::Blocked;
 use super::id::PodId;
 use super::pod_plan::{Revision, Role};
 use super::time::Timestamp;
@@ -114,6 +115,15 @@ pub(crate) struct EventRecord {
 pub(crate) enum EventKind {
     Normal,
     Warning,
+}
+
+/// `waiting.json`: why a pod is not started yet, by whoever would start it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WaitingRecord {
+    pub(crate) id: PodId,
+    pub(crate) why: Blocked,
+    pub(crate) since: Timestamp,
+    pub(crate) events: Vec<EventRecord>,
 }
 
 /// Events kept for one pod; the oldest go first.

@@ -2,23 +2,10 @@
 
 use std::io;
 
-use serde::{Deserialize, Serialize};
-
-use crate::model::desired::Blocked;
-use crate::model::id::{PodId, Uid};
-use crate::model::record::{EventRecord, PodRecord};
-use crate::model::time::Timestamp;
+use crate::model::id::Uid;
+use crate::model::record::{PodRecord, WaitingRecord};
 use crate::paths::{Places, PodDir};
 use crate::publish::{Durability, Published, publish_json, read_json};
-
-/// `waiting.json`: written by the watcher for a pod that it cannot start yet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct WaitingRecord {
-    pub(crate) id: PodId,
-    pub(crate) why: Blocked,
-    pub(crate) since: Timestamp,
-    pub(crate) events: Vec<EventRecord>,
-}
 
 /// UIDs of the pods that have a directory, in order.
 pub(crate) fn list(places: &Places) -> io::Result<Vec<Uid>> {

@@ -3,8 +3,8 @@
 use std::io;
 
 use crate::model::id::{InstanceId, Uid};
+use crate::model::network::InstanceNetwork;
 use crate::model::pod_plan::NetworkPlan;
-use crate::rundir::network::InstanceNetwork;
 
 use super::namespace::HostNamespaces;
 
