@@ -120,8 +120,8 @@ fn read_text(text: &Text<'_>, namespace: &str, strictness: Strictness) -> Readin
     let mut warnings = Vec::new();
     let mut found = Vec::new();
     let mut ignored = Vec::new();
-    for root in documents.roots {
-        let mut understood = document::understand(root, namespace, text);
+    for (start, root) in documents.roots {
+        let mut understood = document::understand(root, start, namespace, text);
         faults.append(&mut understood.wrong);
         found.append(&mut understood.objects);
         ignored.append(&mut understood.ignored);
