@@ -18,8 +18,6 @@ mod tests;
 pub(crate) enum Drawing {
     /// ASCII without colour, the same everywhere.
     Plain,
-    /// For a terminal that does without colour.
-    Lines,
     /// For a terminal.
     Colour,
 }
@@ -31,7 +29,6 @@ pub(crate) const PLAIN_WIDTH: usize = 100;
 pub(crate) fn render(file: &str, text: &str, mistakes: &[Mistake], drawing: Drawing, width: usize) -> String {
     let theme = match drawing {
         Drawing::Plain => GraphicalTheme::none(),
-        Drawing::Lines => GraphicalTheme::unicode_nocolor(),
         Drawing::Colour => GraphicalTheme::unicode(),
     };
     let handler = GraphicalReportHandler::new_themed(theme)
@@ -224,9 +221,9 @@ fn place(text: &str, at: usize) -> (usize, usize) {
     (before.matches('\n').count(), column)
 }
 
-/// The start of the character that byte `at` belongs to.
+/// The start of the character that byte `at` belongs to; the end of a text that is shorter.
 fn floor(text: &str, at: usize) -> usize {
-    text.floor_char_boundary(at)
+    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 pub(crate) fn safe(text: &str) -> String {

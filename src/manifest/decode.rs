@@ -47,7 +47,10 @@ where
                 return (Some(value), found);
             }
             Err(Refusal { place, message }) => {
-                let (hole, fault) = place.unwrap_or_else(|| (node, Fault::at(at, message, "here")));
+                let (hole, fault) = place.map_or_else(
+                    || (std::ptr::from_ref(node), Fault::at(at, message, "here")),
+                    |place| *place,
+                );
                 refused.push(fault);
                 if !holes.insert(hole) {
                     break;
@@ -62,7 +65,7 @@ where
 #[derive(Debug)]
 struct Refusal {
     message: String,
-    place: Option<(*const Node, Fault)>,
+    place: Option<Box<(*const Node, Fault)>>,
 }
 
 impl fmt::Display for Refusal {
@@ -162,7 +165,7 @@ impl<'de> Decoder<'de, '_> {
             None => {
                 let fault =
                     Fault::at(self.at, refusal.message.clone(), format!("this is {}", self.node.noun()));
-                Refusal { place: Some((std::ptr::from_ref(self.node), fault)), ..refusal }
+                Refusal { place: Some(Box::new((std::ptr::from_ref(self.node), fault))), ..refusal }
             }
         })
     }

@@ -62,7 +62,7 @@ fn a_directory_is_read_as_watch_reads_it() {
             (".droppodignore", "drafts/\n"),
         ],
     );
-    let (verdict, out, err) = validated(&[folder.0.clone()], "");
+    let (verdict, out, err) = validated(std::slice::from_ref(&folder.0), "");
     assert_eq!((verdict, err.as_str()), (Verdict::Valid, ""));
     assert_eq!(out, "namespace/team valid\nconfigmap/settings valid\n");
 }
@@ -70,7 +70,7 @@ fn a_directory_is_read_as_watch_reads_it() {
 #[test]
 fn a_bad_file_does_not_hide_a_good_one() {
     let folder = Folder::with("bad", &[("a.yaml", "apiVersion: v1\nkind: Pdo\n"), ("b.yaml", MAP)]);
-    let (verdict, out, err) = validated(&[folder.0.clone()], "");
+    let (verdict, out, err) = validated(std::slice::from_ref(&folder.0), "");
     assert_eq!((verdict, out.as_str()), (Verdict::Invalid, "configmap/settings valid\n"));
     assert!(err.contains("did you mean `Pod`?"), "{err}");
 }
@@ -92,7 +92,7 @@ fn what_has_no_effect_is_noted() {
 #[test]
 fn an_object_of_two_files_is_told() {
     let folder = Folder::with("twice", &[("a.yaml", MAP), ("b.yaml", MAP)]);
-    let (verdict, _, err) = validated(&[folder.0.clone()], "");
+    let (verdict, _, err) = validated(std::slice::from_ref(&folder.0), "");
     assert_eq!(verdict, Verdict::Invalid);
     let at = |name: &str| folder.0.join(name).display().to_string();
     assert_eq!(
