@@ -70,9 +70,7 @@ fn for_wanted(uid: &Uid, pod: &DesiredPod, observed: &Observed, boot_id: &str) -
         }
         (Want::Run(_) | Want::Wait(_), Presence::Absent) if ended => None,
         (Want::Run(plan), Presence::Absent) => for_absent(plan, seen, observed, boot_id),
-        (Want::Wait(why), Presence::Absent) => {
-            Some(Action::Wait { pod: pod.id.clone(), why: why.clone() })
-        }
+        (Want::Wait(why), Presence::Absent) => Some(Action::Wait { pod: pod.id.clone(), why: why.clone() }),
     }
 }
 

@@ -35,6 +35,7 @@ mod volumes;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use pod::creating;
 pub(crate) use resources::qos_class;
 
 /// What the machine and the instance have to offer.
@@ -71,7 +72,8 @@ pub(crate) fn expand(
             Some(deletion) => Want::Gone { grace: deletion.grace },
             None if ended => continue,
             None => {
-                let resolution = pod::resolve(known, pod, &references, &observed.images, machine, &addresses, now);
+                let resolution =
+                    pod::resolve(known, pod, &references, &observed.images, machine, &addresses, now);
                 desired.pulls.extend(resolution.pulls);
                 match resolution.plan {
                     Ok(plan) => {
@@ -112,7 +114,9 @@ fn pods_by_age(objects: &BTreeMap<Uid, Known>) -> Vec<(&Known, &Pod)> {
             Object::ConfigMap(_) | Object::Secret(_) | Object::Namespace(_) | Object::Unserved { .. } => None,
         })
         .collect();
-    pods.sort_by(|(a, _), (b, _)| (a.record.created_at, &a.record.uid).cmp(&(b.record.created_at, &b.record.uid)));
+    pods.sort_by(|(a, _), (b, _)| {
+        (a.record.created_at, &a.record.uid).cmp(&(b.record.created_at, &b.record.uid))
+    });
     pods
 }
 

@@ -46,7 +46,8 @@ pub(super) fn plan(
     let pod_context = facts.spec.security_context.as_ref();
     let user = security::user(facts.id, pod_context, container, &config.user).map_err(config_error)?;
     let mounts = container.volume_mounts.iter().flatten();
-    let mounts = mounts.map(|mount| mount_plan(mount, &env)).collect::<Result<_, _>>().map_err(config_error)?;
+    let mounts =
+        mounts.map(|mount| mount_plan(mount, &env)).collect::<Result<_, _>>().map_err(config_error)?;
     let own_signal = container.lifecycle.as_ref().and_then(|lifecycle| lifecycle.stop_signal.as_deref());
     let stop_signal = own_signal.or(config.stop_signal.as_deref()).and_then(signal::number);
     Ok(ContainerPlan {

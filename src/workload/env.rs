@@ -75,7 +75,8 @@ fn add_all(facts: &Facts<'_>, source: &EnvFromSource, env: &mut Env) -> Result<(
     let namespace = &facts.id.namespace;
     if let Some(wanted) = &source.config_map_ref {
         let found = facts.references.config_map(namespace, &wanted.name);
-        for (key, value) in unless_optional(found, wanted.optional)?.iter().flat_map(|map| map.data.iter().flatten())
+        for (key, value) in
+            unless_optional(found, wanted.optional)?.iter().flat_map(|map| map.data.iter().flatten())
         {
             set_named(env, prefix, key, Cow::Borrowed(value));
         }

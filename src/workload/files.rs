@@ -49,10 +49,7 @@ pub(super) fn downward_api(
 }
 
 /// Lies in memory as soon as one of its sources is a Secret.
-pub(super) fn projected(
-    facts: &Facts<'_>,
-    source: &ProjectedVolumeSource,
-) -> Result<VolumePlan, Unresolved> {
+pub(super) fn projected(facts: &Facts<'_>, source: &ProjectedVolumeSource) -> Result<VolumePlan, Unresolved> {
     let mut files = Files::new();
     let mut medium = Medium::Disk;
     for part in source.sources.iter().flatten() {

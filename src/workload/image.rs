@@ -39,7 +39,9 @@ pub(super) fn standing(
         Ok(reference) => reference,
         Err(bad) => return refused("InvalidImageName", format!("Failed to apply default image tag: {bad}")),
     };
-    let ready = |stored| Standing::Ready(ImagePlan { authored: authored.to_owned(), reference: reference.clone(), stored });
+    let ready = |stored| {
+        Standing::Ready(ImagePlan { authored: authored.to_owned(), reference: reference.clone(), stored })
+    };
     if reference == ImageRef::HostRoot {
         return ready(None);
     }
@@ -52,7 +54,9 @@ pub(super) fn standing(
         },
         Some(ImageObservation::Pulling) => Standing::Awaited { pull: None, why: None },
         Some(ImageObservation::Failed { error, retry_at, stale }) => match (policy, stale) {
-            (PullPolicy::IfNotPresent | PullPolicy::Never, Some(stale)) => ready(Some(StoredImage::clone(stale))),
+            (PullPolicy::IfNotPresent | PullPolicy::Never, Some(stale)) => {
+                ready(Some(StoredImage::clone(stale)))
+            }
             (PullPolicy::Never, None) => never_present(authored),
             (PullPolicy::Always, Some(_) | None) | (PullPolicy::IfNotPresent, None) => {
                 let due = now.boot >= *retry_at;

@@ -134,7 +134,8 @@ impl<'a> Facts<'a> {
             return self.machine.node_name.clone();
         }
         let spec = self.spec;
-        let given = spec.hostname_override.as_ref().or(spec.hostname.as_ref()).filter(|name| !name.is_empty());
+        let given =
+            spec.hostname_override.as_ref().or(spec.hostname.as_ref()).filter(|name| !name.is_empty());
         let name: String = given.unwrap_or(&self.id.name).chars().take(HOSTNAME).collect();
         name.trim_end_matches(['-', '.']).to_owned()
     }
@@ -211,7 +212,10 @@ impl<'a> Facts<'a> {
     fn host_aliases(&self) -> Vec<HostAlias> {
         let aliases = self.spec.host_aliases.iter().flatten();
         aliases
-            .map(|alias| HostAlias { ip: alias.ip.clone(), names: alias.hostnames.clone().unwrap_or_default() })
+            .map(|alias| HostAlias {
+                ip: alias.ip.clone(),
+                names: alias.hostnames.clone().unwrap_or_default(),
+            })
             .collect()
     }
 

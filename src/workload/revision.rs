@@ -38,7 +38,10 @@ pub(super) fn revision(authored: &Value, volumes: &BTreeMap<String, VolumePlan>)
 fn take_live(authored: &Value, spec: &mut Value) -> Value {
     let mut live = Map::new();
     for field in LIVE_METADATA {
-        live.insert(field.to_owned(), authored.pointer(&format!("/metadata/{field}")).cloned().unwrap_or_default());
+        live.insert(
+            field.to_owned(),
+            authored.pointer(&format!("/metadata/{field}")).cloned().unwrap_or_default(),
+        );
     }
     let Value::Object(spec) = spec else { return Value::Object(live) };
     for field in LIVE_SPEC {
@@ -77,7 +80,8 @@ fn write(value: &Value, text: &mut Vec<u8>) {
             text.push(b']');
         }
         Value::Object(fields) => {
-            let sorted: BTreeMap<&String, &Value> = fields.iter().filter(|(_, value)| !value.is_null()).collect();
+            let sorted: BTreeMap<&String, &Value> =
+                fields.iter().filter(|(_, value)| !value.is_null()).collect();
             text.push(b'{');
             for (name, value) in sorted {
                 text.extend_from_slice(Value::from(name.as_str()).to_string().as_bytes());

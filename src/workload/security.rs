@@ -122,9 +122,7 @@ fn refuse_root(id: &PodId, container: &str, uid: Option<u32>, image_user: &str) 
         (Some(_), ..) => Ok(()),
         (None, "", _) | (None, _, Ok(0)) => Err(RootForbidden::ByImage { pod, container }),
         (None, _, Ok(_)) => Ok(()),
-        (None, user, Err(_)) => {
-            Err(RootForbidden::NotVerifiable { user: user.to_owned(), pod, container })
-        }
+        (None, user, Err(_)) => Err(RootForbidden::NotVerifiable { user: user.to_owned(), pod, container }),
     }
 }
 

@@ -50,7 +50,8 @@ pub(super) fn number(text: &str) -> Option<i32> {
     }
     let upper = text.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
-    let offset = |digits: &str| digits.parse::<i32>().ok().filter(|offset| (0..=RTMAX - RTMIN).contains(offset));
+    let offset =
+        |digits: &str| digits.parse::<i32>().ok().filter(|offset| (0..=RTMAX - RTMIN).contains(offset));
     match name {
         "RTMIN" => return Some(RTMIN),
         "RTMAX" => return Some(RTMAX),
