@@ -1,1 +1,3 @@
 //! Container logs in CRI format: written and rotated by the pod process, read and followed by commands.
+
+pub(crate) mod write;
