@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
+use std::ops::Bound;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -35,6 +36,7 @@ pub(crate) struct Line {
 pub(crate) struct Cursor {
     directory: PathBuf,
     run: u32,
+    last_run: u32,
     open: Option<Open>,
     /// Pieces of lines whose end has not been read.
     stdout: Option<Line>,
@@ -51,7 +53,16 @@ struct Open {
 impl Cursor {
     /// Before the first line of run number `run`, or of the first one after it that has a file.
     pub(crate) fn at_run(directory: PathBuf, run: u32) -> Cursor {
-        Cursor { directory, run, open: None, stdout: None, stderr: None }
+        Cursor { directory, run, last_run: u32::MAX, open: None, stdout: None, stderr: None }
+    }
+
+    /// As [`Cursor::at_run`], of that run alone.
+    pub(crate) fn of_run(directory: PathBuf, run: u32) -> Cursor {
+        Cursor { last_run: run, ..Cursor::at_run(directory, run) }
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// Hands on every line from here to the present end.
@@ -62,12 +73,13 @@ impl Cursor {
         loop {
             let runs = runs(&self.directory)?;
             if self.open.is_none() {
-                let Some(run) = runs.range(self.run..).next() else { return Ok(()) };
+                let Some(run) = runs.range(self.run..=self.last_run).next() else { return Ok(()) };
                 self.run = *run;
                 self.open = oldest(&self.directory, self.run)?.map(Open::new);
             }
             let Some(open) = &mut self.open else { return Ok(()) };
-            let next_run = runs.range(self.run + 1..).next().copied();
+            let later = (Bound::Excluded(self.run), Bound::Included(self.last_run));
+            let next_run = runs.range(later).next().copied();
             let next_file = follower(&self.directory, self.run, &open.file)?;
             let mut hand_on = |raw: RawLine<'_>| match raw.stream {
                 Stream::Stdout => join(&mut self.stdout, raw, sink),
