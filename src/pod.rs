@@ -1,16 +1,18 @@
 //! The state machine inside one pod, for the shim: `(state, event, now) → (state, effects)`.
 
 use crate::model::pod_plan::PodPlan;
-use crate::model::record::{PodRecord, StopReason};
+use crate::model::record::{Exit, PodRecord, StopReason};
 use crate::model::time::{Moment, Now};
 
-/// What happened.
+/// What happened. One that the state does not wait for, such as the end of a container that does not run, is
+/// ignored.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Event {
     SandboxReady,
     SandboxFailed {
         message: String,
     },
+    /// Comes before the `Exited` of the same run.
     Started {
         container: String,
         pid: i32,
@@ -66,9 +68,16 @@ pub(crate) enum Effect {
     },
     /// Write changed limits to the cgroups of the pod and its containers.
     ApplyResources,
+    /// Write down, once and for good, how run number `restart` ended. Given for each `Exited`, and for each
+    /// `NotStarted`, which counts as a run that ended with 128.
+    RecordExit {
+        container: String,
+        restart: u32,
+        exit: Exit,
+    },
     /// Write changed projected files.
     RefreshVolumes,
-    /// Unmount, release the network, remove the cgroup.
+    /// Unmount, release the network, remove the cgroup, as often as it takes; also what a failed `MakeSandbox` left.
     TearDown,
     /// The pod has ended and everything is torn down: record it and leave.
     Leave,
@@ -94,6 +103,12 @@ impl PodState {
 
     /// When `Event::Tick` is due: a back-off, a grace period or a deadline ends.
     pub(crate) fn wake_at(&self) -> Option<Moment> {
+        unimplemented!()
+    }
+
+    /// Number of the container's present run, of its last one while none is under way; 0 before the first.
+    pub(crate) fn restart_of(&self, container: &str) -> u32 {
+        let _ = container;
         unimplemented!()
     }
 
