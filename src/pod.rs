@@ -1,16 +1,56 @@
 //! The state machine inside one pod, for the shim: `(state, event, now) → (state, effects)`.
+//!
+//! ```text
+//! the pod                                                     each container
+//!
+//!        ┌──────── MakeSandbox ────────┐                      Idle ──Start──► Starting ◄──Start──┐
+//!        ▼                             │                                        │    │           │
+//!     Making ──SandboxFailed──► Undoing ──ToreDown──► Retrying          Started │    │ NotStarted│ when due
+//!      │   │                       │                     │                      ▼    └─────────► │
+//!      │   └─StopAsked─► Abandoning│                     │                   Running ──Exited──► Resting
+//!      │ SandboxReady         │    │                     │                      │                │
+//!      ▼                      │    │ StopAsked           │ StopAsked     Signal │                │ no more runs
+//!     Live                    │    │                     │                      ▼                ▼
+//!      │ StopAsked, deadline, │    │                     │                   Halting ──Exited──► Ended
+//!      │ or all has ended     │    │                     │               (Kill at its end)  or Resting, when
+//!      ▼                      ▼    ▼                     ▼                                  a new image waits
+//!   Stopping ──all quiet──► TearingDown ──ToreDown──► Gone (Leave)
+//! ```
+//!
+//! A step takes the event in, then does what is due: the second half looks at the state alone, so an event that
+//! comes twice, late or out of order leads to the same place. In `Live` and `Stopping` what is due follows from the
+//! containers (`startup`, `stop`), whether a container runs again from `restart`, how the pod ended from `phase`.
+
+mod change;
+mod container;
+mod note;
+mod phase;
+mod report;
+mod restart;
+mod startup;
+mod stop;
+#[cfg(test)]
+mod tests;
+
+use std::rc::Rc;
 
 use crate::model::pod_plan::PodPlan;
-use crate::model::record::{PodRecord, StopReason};
+use crate::model::record::{EventRecord, Exit, StopReason};
 use crate::model::time::{Moment, Now};
 
-/// What happened.
+use container::{Container, Course};
+use note::Out;
+use stop::Stop;
+
+/// What happened. One that the state does not wait for, such as the end of a container that does not run, is
+/// ignored.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Event {
     SandboxReady,
     SandboxFailed {
         message: String,
     },
+    /// Comes before the `Exited` of the same run.
     Started {
         container: String,
         pid: i32,
@@ -66,9 +106,16 @@ pub(crate) enum Effect {
     },
     /// Write changed limits to the cgroups of the pod and its containers.
     ApplyResources,
+    /// Write down, once and for good, how run number `restart` ended. Given for each `Exited`, and for each
+    /// `NotStarted`, which counts as a run that ended with 128.
+    RecordExit {
+        container: String,
+        restart: u32,
+        exit: Exit,
+    },
     /// Write changed projected files.
     RefreshVolumes,
-    /// Unmount, release the network, remove the cgroup.
+    /// Unmount, release the network, remove the cgroup, as often as it takes; also what a failed `MakeSandbox` left.
     TearDown,
     /// The pod has ended and everything is torn down: record it and leave.
     Leave,
@@ -77,24 +124,79 @@ pub(crate) enum Effect {
 /// The pod as its own process knows it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PodState {
-    plan: PodPlan,
+    plan: Rc<PodPlan>,
+    began: Now,
+    stage: Stage,
+    /// In the plan's order, init containers first.
+    containers: Vec<Container>,
+    events: Vec<EventRecord>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Stage {
+    /// The sandbox is being made; `owed` is what a change of the plan asks for once it is there.
+    Making {
+        failures: u32,
+        owed: Vec<Effect>,
+    },
+    /// The sandbox is being made though nobody wants it any more.
+    Abandoning(Stop),
+    /// What a failed try has left is being removed.
+    Undoing {
+        failures: u32,
+        message: String,
+    },
+    /// Nothing is there; the next try is due at `at`.
+    Retrying {
+        failures: u32,
+        message: String,
+        at: Moment,
+    },
+    Live,
+    Stopping(Stop),
+    TearingDown(Stop),
+    Gone(Stop),
 }
 
 impl PodState {
     /// A pod of which nothing exists yet, and the first thing to do.
     pub(crate) fn new(plan: PodPlan, now: Now) -> (PodState, Vec<Effect>) {
-        let _ = now;
-        (PodState { plan }, vec![Effect::MakeSandbox])
+        let containers = plan.all_containers().map(Container::new).collect();
+        let stage = Stage::Making { failures: 0, owed: Vec::new() };
+        let state = PodState { plan: Rc::new(plan), began: now, stage, containers, events: Vec::new() };
+        (state, vec![Effect::MakeSandbox])
     }
 
     pub(crate) fn step(&self, event: Event, now: Now) -> (PodState, Vec<Effect>) {
-        let _ = (event, now);
-        unimplemented!()
+        let mut state = self.clone();
+        let events = std::mem::take(&mut state.events);
+        let mut turn = Turn { out: Out::new(Rc::clone(&self.plan), events, now), state };
+        turn.take_in(event);
+        turn.do_what_is_due();
+        turn.state.events = turn.out.events;
+        (turn.state, turn.out.effects)
     }
 
     /// When `Event::Tick` is due: a back-off, a grace period or a deadline ends.
     pub(crate) fn wake_at(&self) -> Option<Moment> {
-        unimplemented!()
+        match &self.stage {
+            Stage::Making { .. } | Stage::Undoing { .. } => self.deadline(),
+            Stage::Retrying { at, .. } => self.deadline().into_iter().chain([*at]).min(),
+            Stage::Live => {
+                let due = self.containers.iter().filter_map(Container::due);
+                self.deadline().into_iter().chain(due).min()
+            }
+            Stage::Stopping(stop) => {
+                let kills = self.containers.iter().filter_map(Container::due);
+                kills.map(|at| at.min(stop.kill_at)).min()
+            }
+            Stage::Abandoning(_) | Stage::TearingDown(_) | Stage::Gone(_) => None,
+        }
+    }
+
+    /// Number of the container's present run, of its last one while none is under way; 0 before the first.
+    pub(crate) fn restart_of(&self, container: &str) -> u32 {
+        self.containers.iter().find(|known| known.plan.name == container).map_or(0, |known| known.restart)
     }
 
     /// The plan in force.
@@ -102,9 +204,192 @@ impl PodState {
         &self.plan
     }
 
-    /// What is published of it. Wall-clock times in it were taken when things happened.
-    pub(crate) fn record(&self, shim_pid: i32) -> PodRecord {
-        let _ = shim_pid;
-        unimplemented!()
+    fn deadline(&self) -> Option<Moment> {
+        let seconds = self.plan.live.active_deadline?;
+        Some(self.began.boot + std::time::Duration::from_secs(seconds.into()))
+    }
+}
+
+/// One step on its way.
+struct Turn {
+    state: PodState,
+    out: Out,
+}
+
+impl Turn {
+    fn take_in(&mut self, event: Event) {
+        let stage = self.state.stage.clone();
+        self.state.stage = match (stage, event) {
+            (Stage::Making { owed, .. }, Event::SandboxReady) => {
+                self.out.effects.extend(owed);
+                Stage::Live
+            }
+            (Stage::Making { failures, .. }, Event::SandboxFailed { message }) => {
+                self.out.sandbox_failed(&message);
+                self.out.effects.push(Effect::TearDown);
+                Stage::Undoing { failures: failures + 1, message }
+            }
+            (Stage::Abandoning(stop), Event::SandboxReady | Event::SandboxFailed { .. }) => {
+                self.out.effects.push(Effect::TearDown);
+                Stage::TearingDown(stop)
+            }
+            (Stage::Undoing { failures, message }, Event::ToreDown) => {
+                let at = self.out.now.boot + restart::delay(failures);
+                Stage::Retrying { failures, message, at }
+            }
+            (Stage::TearingDown(stop), Event::ToreDown) => self.leave(stop),
+            (stage @ (Stage::Live | Stage::Stopping(_)), Event::Started { container, pid }) => {
+                if let Some((container, out)) = self.find(&container) {
+                    container.started(pid, out);
+                }
+                stage
+            }
+            (
+                stage @ (Stage::Live | Stage::Stopping(_)),
+                Event::NotStarted { container, reason, message },
+            ) => {
+                let course = Course::of(&stage);
+                if let Some((container, out)) = self.find(&container) {
+                    container.not_started(reason, message, course, out);
+                }
+                stage
+            }
+            (stage @ (Stage::Live | Stage::Stopping(_)), Event::Exited { container, end }) => {
+                let course = Course::of(&stage);
+                if let Some((container, out)) = self.find(&container) {
+                    container.exited(end, course, out);
+                }
+                stage
+            }
+            (stage, Event::PlanChanged(plan)) => self.change_plan(stage, *plan),
+            (stage, Event::StopAsked { why, grace }) => self.ask_to_stop(stage, why, grace),
+            (stage, Event::Tick) => stage,
+            // What the stage does not wait for.
+            (
+                stage @ (Stage::Making { .. }
+                | Stage::Abandoning(_)
+                | Stage::Retrying { .. }
+                | Stage::Gone(_)),
+                Event::ToreDown,
+            )
+            | (stage @ (Stage::Live | Stage::Stopping(_)), Event::ToreDown)
+            | (
+                stage @ (Stage::Undoing { .. }
+                | Stage::Retrying { .. }
+                | Stage::Live
+                | Stage::Stopping(_)
+                | Stage::TearingDown(_)
+                | Stage::Gone(_)),
+                Event::SandboxReady | Event::SandboxFailed { .. },
+            )
+            | (
+                stage @ (Stage::Making { .. }
+                | Stage::Abandoning(_)
+                | Stage::Undoing { .. }
+                | Stage::Retrying { .. }
+                | Stage::TearingDown(_)
+                | Stage::Gone(_)),
+                Event::Started { .. } | Event::NotStarted { .. } | Event::Exited { .. },
+            ) => stage,
+        };
+    }
+
+    fn do_what_is_due(&mut self) {
+        let late = self.state.deadline().is_some_and(|at| at <= self.out.now.boot);
+        let stage = self.state.stage.clone();
+        self.state.stage = match stage {
+            Stage::Live if phase::is_over(&self.state.containers) => {
+                Stage::Stopping(Stop::over(self.grace(None), self.out.now))
+            }
+            stage @ (Stage::Making { .. } | Stage::Undoing { .. } | Stage::Retrying { .. } | Stage::Live)
+                if late =>
+            {
+                self.out.deadline_exceeded();
+                self.ask_to_stop(stage, StopReason::DeadlineExceeded, None)
+            }
+            Stage::Retrying { failures, at, .. } if at <= self.out.now.boot => {
+                self.out.effects.push(Effect::MakeSandbox);
+                Stage::Making { failures, owed: Vec::new() }
+            }
+            stage @ (Stage::Making { .. }
+            | Stage::Abandoning(_)
+            | Stage::Undoing { .. }
+            | Stage::Retrying { .. }
+            | Stage::Live
+            | Stage::Stopping(_)
+            | Stage::TearingDown(_)
+            | Stage::Gone(_)) => stage,
+        };
+        match self.state.stage.clone() {
+            Stage::Live => startup::advance(&mut self.state.containers, &mut self.out),
+            Stage::Stopping(stop) => {
+                stop::advance(&mut self.state.containers, &stop, &mut self.out);
+                if self.state.containers.iter().all(Container::is_quiet) {
+                    self.out.effects.push(Effect::TearDown);
+                    self.state.stage = Stage::TearingDown(stop);
+                }
+            }
+            Stage::Making { .. }
+            | Stage::Abandoning(_)
+            | Stage::Undoing { .. }
+            | Stage::Retrying { .. }
+            | Stage::TearingDown(_)
+            | Stage::Gone(_) => {}
+        }
+    }
+
+    fn ask_to_stop(&mut self, stage: Stage, why: StopReason, grace: Option<u32>) -> Stage {
+        let grace = self.grace(grace);
+        let now = self.out.now;
+        match stage {
+            Stage::Making { .. } => Stage::Abandoning(Stop::asked(why, grace, now)),
+            Stage::Undoing { .. } => Stage::TearingDown(Stop::asked(why, grace, now)),
+            Stage::Retrying { .. } => self.leave(Stop::asked(why, grace, now)),
+            Stage::Live => Stage::Stopping(Stop::asked(why, grace, now)),
+            Stage::Abandoning(stop) => Stage::Abandoning(stop.asked_again(why, grace, now)),
+            Stage::Stopping(stop) => Stage::Stopping(stop.asked_again(why, grace, now)),
+            Stage::TearingDown(stop) => Stage::TearingDown(stop.asked_again(why, grace, now)),
+            Stage::Gone(stop) => Stage::Gone(stop),
+        }
+    }
+
+    fn change_plan(&mut self, stage: Stage, plan: PodPlan) -> Stage {
+        if matches!(stage, Stage::Gone(_)) {
+            return stage;
+        }
+        let Some((plan, asked)) = change::take_over(&self.state.plan, plan) else { return stage };
+        self.state.plan = Rc::new(plan);
+        self.out.plan = Rc::clone(&self.state.plan);
+        match stage {
+            Stage::Making { failures, mut owed } => {
+                owed.retain(|effect| !asked.contains(effect));
+                owed.extend(asked);
+                Stage::Making { failures, owed }
+            }
+            stage @ (Stage::Live | Stage::Stopping(_)) => {
+                self.out.effects.extend(asked);
+                stage
+            }
+            // There is no sandbox that could show the change, or soon none.
+            stage @ (Stage::Abandoning(_)
+            | Stage::Undoing { .. }
+            | Stage::Retrying { .. }
+            | Stage::TearingDown(_)
+            | Stage::Gone(_)) => stage,
+        }
+    }
+
+    fn leave(&mut self, stop: Stop) -> Stage {
+        self.out.effects.push(Effect::Leave);
+        Stage::Gone(stop)
+    }
+
+    fn grace(&self, asked: Option<u32>) -> std::time::Duration {
+        std::time::Duration::from_secs(asked.unwrap_or(self.state.plan.live.grace).into())
+    }
+
+    fn find(&mut self, name: &str) -> Option<(&mut Container, &mut Out)> {
+        let container = self.state.containers.iter_mut().find(|known| known.plan.name == name)?;
+        Some((container, &mut self.out))
     }
 }
