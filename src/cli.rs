@@ -13,7 +13,6 @@ mod get;
 mod gone;
 mod input;
 mod logs;
-mod names;
 mod records;
 mod report;
 mod run;
@@ -24,12 +23,13 @@ mod target;
 mod terminal;
 mod trace;
 mod up;
+mod validate;
 mod wait;
 mod watch;
 mod watcher;
 
 use std::ffi::OsString;
-use std::io::{Write, stderr, stdout};
+use std::io::{Write, stderr, stdin, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -40,11 +40,14 @@ use crate::manifest::Strictness;
 use exit::Exit;
 use failure::Failure;
 use settings::{GlobalArgs, Settings};
-use terminal::ColorChoice;
 
 /// Drop a Kubernetes manifest into a folder, get a pod.
 #[derive(Debug, Parser)]
-#[command(name = "droppod", version, disable_help_subcommand = true, after_help = "\
+#[command(
+    name = "droppod",
+    version,
+    disable_help_subcommand = true,
+    after_help = "\
 Examples:
   droppod watch /etc/droppod/manifests     run what lies in a folder, and follow its changes
   droppod up -f job.yaml                   run a manifest in the foreground, then clean up
@@ -58,7 +61,8 @@ Options are also read from the environment (DROPPOD_STATE_DIR, DROPPOD_RUN_DIR, 
 /etc/droppod/config.yaml (state-dir: DIR, …); a flag counts before the environment, that before the file.
 
 Exit codes: 0 done, 1 failed, 2 usage, 10 something ended Failed, 11 timeout, 12 a manifest is invalid,
-13 an image could not be had, 14 lock held; exec, run --attach and --exit-code-from: the program's own.")]
+13 an image could not be had, 14 lock held; exec, run --attach and --exit-code-from: the program's own."
+)]
 struct Cli {
     #[command(flatten)]
     global: GlobalArgs,
@@ -150,7 +154,7 @@ fn verb(args: impl Iterator<Item = OsString>) -> Result<Exit, Failure> {
         Ok(cli) => cli,
         Err(error) => {
             // Help goes to stdout and is no error; a reader that leaves early is none either.
-            let _ = error.print();
+            error.print().ok();
             return Ok(if error.use_stderr() { Exit::Usage } else { Exit::Done });
         }
     };
@@ -175,6 +179,28 @@ fn verb(args: impl Iterator<Item = OsString>) -> Result<Exit, Failure> {
     }
 }
 
+fn validate(args: &ValidateArgs, settings: &Settings) -> Result<Exit, Failure> {
+    let manner = validate::Manner {
+        namespace: &settings.namespace,
+        strictness: args.validate.into(),
+        drawing: settings.color.drawing(),
+        width: report::PLAIN_WIDTH,
+    };
+    let verdict = validate::validate(
+        &args.files,
+        manner,
+        &mut stdin().lock(),
+        &mut stdout().lock(),
+        &mut stderr().lock(),
+    )
+    .map_err(Failure::of_output)?;
+    Ok(match verdict {
+        validate::Verdict::Valid => Exit::Done,
+        validate::Verdict::Invalid => Exit::Failed,
+        validate::Verdict::Trouble => Exit::Trouble,
+    })
+}
+
 /// `--color` is wanted for the help itself, which clap prints while it parses: NO_COLOR and pipes are its own care.
 fn parse(args: impl Iterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let args: Vec<OsString> = args.collect();
@@ -192,5 +218,5 @@ fn version() -> Result<Exit, Failure> {
 /// Says something to the person; data goes to stdout instead.
 fn tell(text: &str) {
     // With stderr gone there is nobody to tell that to.
-    let _ = writeln!(stderr(), "{text}");
+    writeln!(stderr(), "{text}").ok();
 }

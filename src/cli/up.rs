@@ -53,7 +53,7 @@ pub(crate) struct UpArgs {
 pub(crate) fn run(args: &UpArgs, settings: &Settings) -> Result<Exit, Failure> {
     let exit_from = args.exit_code_from.as_deref().map(ExitFrom::parse).transpose()?;
     let inputs = input::collect(&args.files, Depth::Recursive)?;
-    let declared = input::declared(&inputs, &settings.namespace, Strictness::Strict)?;
+    let declared = input::declared(&inputs, settings, Strictness::Strict)?;
     if declared.is_empty() {
         return Err(Failure::new(Exit::Invalid, "the manifests declare nothing"));
     }
@@ -105,7 +105,8 @@ struct Session {
 
 impl Session {
     fn open(settings: &Settings) -> Result<Session, Failure> {
-        let failed = |error| Failure::new(Exit::Failed, "cannot make an instance for this run").because(error);
+        let failed =
+            |error| Failure::new(Exit::Failed, "cannot make an instance for this run").because(error);
         let uid = identity::random_uid().map_err(failed)?;
         let id: String = uid.as_str().chars().take(8).collect();
         let run = settings.places.ups().join(id);
@@ -125,13 +126,15 @@ impl Session {
     fn root_of(&self, input: &Input) -> Result<Root, Failure> {
         if let Some(path) = &input.path {
             let parent = path.parent().unwrap_or(Path::new("/")).to_owned();
-            return Ok(Root { path: parent, select: Select::File(path.file_name().map(PathBuf::from).unwrap_or_default()) });
+            return Ok(Root {
+                path: parent,
+                select: Select::File(path.file_name().map(PathBuf::from).unwrap_or_default()),
+            });
         }
         let file = PathBuf::from("manifest.yaml");
         let directory = self.places.state.join("input");
-        let written = std::fs::create_dir_all(&directory).and_then(|()| {
-            publish(&directory.join(&file), &input.text, 0o600, Durability::Volatile)
-        });
+        let written = std::fs::create_dir_all(&directory)
+            .and_then(|()| publish(&directory.join(&file), &input.text, 0o600, Durability::Volatile));
         written.map_err(|error| {
             Failure::new(Exit::Failed, format!("cannot keep {}", input.name)).because(error)
         })?;
@@ -218,7 +221,11 @@ fn exit_of(end: BatchEnd, report: &BatchReport, exit_from: Option<&ExitFrom>) ->
             return Exit::of_program(code);
         }
     }
-    if report.pods.iter().any(|(_, course)| summary::has_failed(course)) { Exit::EndedFailed } else { Exit::Done }
+    if report.pods.iter().any(|(_, course)| summary::has_failed(course)) {
+        Exit::EndedFailed
+    } else {
+        Exit::Done
+    }
 }
 
 /// A pod as the person who started it knows it.

@@ -83,8 +83,9 @@ fn failure(error: DaemonError) -> Failure {
         DaemonError::Held { .. } => Failure::new(Exit::Locked, error.to_string()).help(
             "one watcher directs an instance; another one needs its own --state-dir, --run-dir and --log-dir",
         ),
-        DaemonError::Io { .. } | DaemonError::Folder(_) | DaemonError::Objects(_) | DaemonError::Signals(_) => {
-            Failure::new(Exit::Failed, "cannot direct the pods").because(error)
-        }
+        DaemonError::Io { .. }
+        | DaemonError::Folder(_)
+        | DaemonError::Objects(_)
+        | DaemonError::Signals(_) => Failure::new(Exit::Failed, "cannot direct the pods").because(error),
     }
 }

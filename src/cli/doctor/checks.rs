@@ -10,7 +10,7 @@ use crate::sandbox::cgroup::Cgroups;
 
 use super::{Check, Verdict};
 
-const TMPFS_MAGIC: i64 = 0x0102_1994;
+const TMPFS_MAGIC: u64 = 0x0102_1994;
 /// Bits of `CapEff`, capabilities(7).
 const NET_ADMIN: u32 = 12;
 const SYS_ADMIN: u32 = 21;
@@ -52,7 +52,8 @@ fn kernel() -> Check {
     let number = |text: Option<&str>| text.and_then(|text| text.parse::<u32>().ok()).unwrap_or(0);
     let mut parts = release.split(|c: char| !c.is_ascii_digit());
     let version = (number(parts.next()), number(parts.next()));
-    let old = Verdict::Lacks("droppod is made for Linux 5.6 and later: openat2 and pidfd_getfd may be missing");
+    let old =
+        Verdict::Lacks("droppod is made for Linux 5.6 and later: openat2 and pidfd_getfd may be missing");
     check("kernel", version >= (5, 6), old, release)
 }
 
@@ -81,7 +82,12 @@ fn namespace(kind: &'static str) -> Check {
 fn cgroups() -> Vec<Check> {
     let layout = layout();
     let Ok(cgroups) = Cgroups::probe() else {
-        return vec![check("cgroups", false, Verdict::Stops("no hierarchy is mounted at /sys/fs/cgroup"), layout)];
+        return vec![check(
+            "cgroups",
+            false,
+            Verdict::Stops("no hierarchy is mounted at /sys/fs/cgroup"),
+            layout,
+        )];
     };
     let have = cgroups.controllers();
     let lacks = Verdict::Lacks;
@@ -90,7 +96,12 @@ fn cgroups() -> Vec<Check> {
         check("memory controller", have.memory, lacks("memory limits have no effect"), ""),
         check("cpu controller", have.cpu, lacks("cpu limits and requests have no effect"), ""),
         check("pids controller", have.pids, lacks("a fork bomb in a pod is one of the machine"), ""),
-        check("devices controller", have.devices, lacks("device access is limited by capabilities alone"), ""),
+        check(
+            "devices controller",
+            have.devices,
+            lacks("device access is limited by capabilities alone"),
+            "",
+        ),
     ]
 }
 
@@ -115,7 +126,8 @@ fn overlay() -> Check {
 
 fn seccomp() -> Check {
     let actions = read_to_string("/proc/sys/kernel/seccomp/actions_avail").unwrap_or_default();
-    let otherwise = Verdict::Stops("the kernel is built without it; a container does not start without a filter");
+    let otherwise =
+        Verdict::Stops("the kernel is built without it; a container does not start without a filter");
     check("seccomp", actions.split_whitespace().any(|action| action == "errno"), otherwise, "")
 }
 
@@ -149,7 +161,8 @@ fn inotify() -> Check {
 fn bridge() -> Check {
     // There once the module is loaded or built in; loading it is the kernel's own doing when a bridge is made.
     let loaded = Path::new("/sys/module/bridge").exists() || Path::new("/proc/sys/net/bridge").exists();
-    let detail = if loaded { "" } else { "not loaded yet; the kernel loads it when the first bridge is made" };
+    let detail =
+        if loaded { "" } else { "not loaded yet; the kernel loads it when the first bridge is made" };
     check("bridge", true, Verdict::Ok, detail)
 }
 
@@ -157,7 +170,7 @@ fn run_directory(run: &Path) -> Check {
     let detail = run.display().to_string();
     match nearest(run) {
         Some(present) if present == run => {
-            let tmpfs = rustix::fs::statfs(run).is_ok_and(|fs| i64::from(fs.f_type) == TMPFS_MAGIC);
+            let tmpfs = rustix::fs::statfs(run).is_ok_and(|fs| u64::try_from(fs.f_type) == Ok(TMPFS_MAGIC));
             let cost = "records wear the disc; `droppod watch` mounts a tmpfs here when it starts";
             check("run directory", tmpfs, Verdict::Lacks(cost), detail)
         }

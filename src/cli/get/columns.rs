@@ -75,8 +75,8 @@ pub(super) fn row(layout: &Layout, records: &Records, shown: &Shown, now: Timest
             vec![name, ready_column(&pod), status_word(&pod), restarts_column(&pod, now), age]
         }
         Object::ConfigMap(map) => {
-            let entries =
-                map.data.as_ref().map_or(0, BTreeMap::len) + map.binary_data.as_ref().map_or(0, BTreeMap::len);
+            let entries = map.data.as_ref().map_or(0, BTreeMap::len)
+                + map.binary_data.as_ref().map_or(0, BTreeMap::len);
             vec![name, entries.to_string(), age]
         }
         Object::Secret(secret) => {

@@ -61,7 +61,8 @@ fn look_on(log: PathBuf, mut progress: Receiver<Progress>, over: &PipeReader, se
         }
         // A reader of stdout that leaves early does not end the pods.
         if shown.is_ok() {
-            shown = tails.drain(&bell, &mut |origin, line| out.print(origin, &line)).and_then(|()| out.flush());
+            shown =
+                tails.drain(&bell, &mut |origin, line| out.print(origin, &line)).and_then(|()| out.flush());
         }
         // The files were read once more after the end was told.
         if last == Woken::ByOther {

@@ -28,7 +28,8 @@ pub(super) fn line(course: &Course) -> String {
     match outcome(course) {
         Some(Outcome::Succeeded) => "Succeeded".to_owned(),
         Some(Outcome::Failed { reason, message }) => {
-            let words: Vec<&str> = [reason, message].map(String::as_str).into_iter().filter(|w| !w.is_empty()).collect();
+            let words: Vec<&str> =
+                [reason, message].map(String::as_str).into_iter().filter(|w| !w.is_empty()).collect();
             let said = if words.is_empty() { String::new() } else { format!(", {}", words.join(": ")) };
             format!("Failed{said}{}", failures(course))
         }
