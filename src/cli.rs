@@ -8,6 +8,8 @@ mod settings;
 mod table;
 mod terminal;
 
+pub(crate) mod image;
+
 use std::process::ExitCode;
 
 /// Runs the verb that the arguments name.
