@@ -1,6 +1,6 @@
 //! Pod + image configuration → OCI runtime spec.
 //!
-//! A container has a mount namespace of its own and, unless the pod shares it, a PID namespace; network, IPC and UTS
+//! A container has mount and cgroup namespaces of its own and, unless the pod shares it, a PID namespace; network, IPC and UTS
 //! namespaces are those of the pod process, which is in the pod's, so the spec does not name them. Nor does it set
 //! the hostname, which the pod process has set, nor `oomScoreAdj`, which libcontainer would apply to its caller.
 
@@ -159,7 +159,7 @@ fn assemble(
 
 fn linux(pod: &PodPlan, container: &ContainerPlan, ground: &Ground) -> Result<Linux, OciSpecError> {
     let mut linux = LinuxBuilder::default()
-        .namespaces(namespaces(pod.pid, ground)?)
+        .namespaces(namespaces(pod.pid, container.security.privilege, ground)?)
         .cgroups_path(ground.cgroup.clone())
         .build()?;
     let (masked, read_only) = match container.security.privilege {
@@ -174,7 +174,11 @@ fn linux(pod: &PodPlan, container: &ContainerPlan, ground: &Ground) -> Result<Li
     Ok(linux)
 }
 
-fn namespaces(pid: PidMode, ground: &Ground) -> Result<Vec<LinuxNamespace>, OciSpecError> {
+fn namespaces(
+    pid: PidMode,
+    privilege: Privilege,
+    ground: &Ground,
+) -> Result<Vec<LinuxNamespace>, OciSpecError> {
     let new = |typ| LinuxNamespaceBuilder::default().typ(typ).build();
     let mount = new(LinuxNamespaceType::Mount)?;
     let pid = match (pid, &ground.pid_namespace) {
@@ -185,7 +189,11 @@ fn namespaces(pid: PidMode, ground: &Ground) -> Result<Vec<LinuxNamespace>, OciS
         }
         (PidMode::Pod, None) | (PidMode::Container, _) => Some(new(LinuxNamespaceType::Pid)?),
     };
-    Ok([mount].into_iter().chain(pid).collect())
+    let cgroup = match privilege {
+        Privilege::Privileged => None,
+        Privilege::NoEscalation | Privilege::Ordinary => Some(new(LinuxNamespaceType::Cgroup)?),
+    };
+    Ok([mount].into_iter().chain(pid).chain(cgroup).collect())
 }
 
 /// libcontainer knows the words without `r` only, and means them recursively.
