@@ -98,7 +98,7 @@ fn prepare(own: &Path, mut lower: Vec<PathBuf>) -> io::Result<Overlay> {
     for name in ["upper", "work", "empty"] {
         rustix::fs::mkdir(own.join(name), private)?;
     }
-    inside::set_mode(open_directory(&scratch.join("empty"))?, 0o755)?;
+    inside::set_mode(open_directory(&own.join("empty"))?, 0o755)?;
     // An image may have no layer, an overlay may not.
     if lower.is_empty() {
         lower.push(own.join("empty"));
