@@ -58,11 +58,13 @@ Examples:
   droppod exec -it web -- sh               a shell in it
   droppod down                             stop the pods, keep the files
 
-Options are also read from the environment (DROPPOD_STATE_DIR, DROPPOD_RUN_DIR, …) and from
-/etc/droppod/config.yaml (state-dir: DIR, …); a flag counts before the environment, that before the file.
+Options are also read from the environment (DROPPOD_STATE_DIR, …) and from
+/etc/droppod/config.yaml (state-dir: DIR, …); flags count before the
+environment, the environment before the file.
 
-Exit codes: 0 done, 1 failed, 2 usage, 10 something ended Failed, 11 timeout, 12 a manifest is invalid,
-13 an image could not be had, 14 lock held; exec, run --attach and --exit-code-from: the program's own."
+Exit codes: 0 done, 1 failed, 2 usage, 10 something ended Failed, 11 timeout,
+12 a manifest is invalid, 13 an image could not be had, 14 lock held;
+exec, run --attach and --exit-code-from pass on the program's own."
 )]
 struct Cli {
     #[command(flatten)]

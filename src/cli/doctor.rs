@@ -61,7 +61,8 @@ fn print(out: &mut dyn Write, checks: &[Check], color: Color) -> io::Result<()> 
             Verdict::Lacks(cost) => (color.paint(YELLOW, "missing"), Some(cost)),
             Verdict::Stops(cost) => (color.paint(RED, "missing"), Some(cost)),
         };
-        writeln!(out, "{word}  {subject:<18} {detail}")?;
+        let line = format!("{word}  {subject:<18} {detail}");
+        writeln!(out, "{}", line.trim_end())?;
         if let Some(cost) = cost {
             writeln!(out, "         {:<18} {cost}", "")?;
         }
