@@ -11,6 +11,7 @@ mod failure;
 mod folder;
 mod get;
 mod gone;
+pub(crate) mod image;
 mod input;
 mod logs;
 mod records;
