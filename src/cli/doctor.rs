@@ -1,8 +1,11 @@
 //! `doctor`: what this kernel and machine offer, what is missing and what that costs.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write, stdout};
 
+use crate::model::id::Uid;
 use crate::paths::Places;
+use crate::rundir::{lock, pods};
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -71,12 +74,26 @@ fn print(out: &mut dyn Write, checks: &[Check], color: Color) -> io::Result<()> 
 }
 
 fn census(places: &Places) -> Result<Exit, Failure> {
-    let found = crate::sandbox::census::census(places).map_err(|error| {
-        Failure::new(Exit::Failed, "cannot take the census").because(error).help("run it as root")
-    })?;
+    let trouble =
+        |error| Failure::new(Exit::Failed, "cannot take the census").because(error).help("run it as root");
+    let found = crate::sandbox::census::census(places).map_err(trouble)?;
+    let living = living(places).map_err(trouble)?;
+    let mut exit = Exit::Done;
     let mut out = stdout().lock();
-    for one in &found {
+    for one in found.ownerless(&living) {
+        exit = Exit::Failed;
         writeln!(out, "{one}").map_err(Failure::of_output)?;
     }
-    Ok(if found.is_empty() { Exit::Done } else { Exit::Failed })
+    Ok(exit)
+}
+
+/// Pods whose process lives.
+fn living(places: &Places) -> std::io::Result<BTreeSet<Uid>> {
+    let mut living = BTreeSet::new();
+    for uid in pods::list(places)? {
+        if lock::is_held(&places.pod(&uid).lock())? {
+            living.insert(uid);
+        }
+    }
+    Ok(living)
 }

@@ -53,7 +53,7 @@ pub(crate) fn run(args: &DownArgs, settings: &Settings) -> Result<Exit, Failure>
     }
     let exit = gone::wait(&pods, gone::Until::Stopped, args.timeout, places)?;
     // Says no by itself while a pod of another folder lives.
-    instance::retire(places).map_err(|error| {
+    instance::retire(places, instance::RunDirectory::Keep).map_err(|error| {
         Failure::new(Exit::Failed, format!("cannot remove what is left in {}", places.run.display()))
             .because(error)
             .help("`droppod doctor --census` lists it")

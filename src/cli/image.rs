@@ -48,7 +48,12 @@ pub(crate) fn list(store: &Store, out: &mut dyn Write) -> Result<(), ImageError>
 }
 
 /// Loads the named images of an archive.
-pub(crate) fn load(store: &Store, file: &Path, now: Timestamp, out: &mut dyn Write) -> Result<(), ImageError> {
+pub(crate) fn load(
+    store: &Store,
+    file: &Path,
+    now: Timestamp,
+    out: &mut dyn Write,
+) -> Result<(), ImageError> {
     let loaded = archive::load(store, file, now).map_err(|error| ImageError::Load(error.into()))?;
     for reference in loaded {
         writeln!(out, "image/{reference} loaded")?;

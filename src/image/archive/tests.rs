@@ -48,7 +48,8 @@ fn an_oci_archive_is_brought_in_with_its_configuration() {
         let layer = store(&place).layer(&stored.layers[0]);
         assert_eq!(std::fs::read_to_string(layer.join("bin/app")).unwrap(), "app");
         assert!(std::fs::read_dir(place.0.join("images/tmp")).unwrap().next().is_none());
-        let found = store(&place).find(&ImageRef::parse("oci-archive:app.tar", &place.0).unwrap()).unwrap().unwrap();
+        let found =
+            store(&place).find(&ImageRef::parse("oci-archive:app.tar", &place.0).unwrap()).unwrap().unwrap();
         assert!(found.image == stored && found.fingerprint.is_some());
     }
 }
@@ -105,19 +106,34 @@ fn what_is_wrong_with_an_archive_is_said_and_leaves_nothing() {
     let diff_id = digest_of(&Tar::new().file("bin/app", "app").end());
     other_diff.config = config.replace(&diff_id, &wrong).into_bytes();
     let manifest = String::from_utf8(other_diff.manifest.clone()).unwrap();
-    other_diff.manifest = manifest.replace(&digest_of(config.as_bytes()), &digest_of(&other_diff.config)).into_bytes();
+    other_diff.manifest =
+        manifest.replace(&digest_of(config.as_bytes()), &digest_of(&other_diff.config)).into_bytes();
     let index = |text: &str| Tar::new().file("index.json", text).end();
     let cases = [
         ("a changed layer", flip(layout(&[("v1", &good)]), &good.layers[0]), "layer"),
         ("a changed manifest", flip(layout(&[("v1", &good)]), &good.manifest), "is not what its digest"),
         ("a changed configuration", flip(layout(&[("v1", &good)]), &good.config), "is not what its digest"),
         ("a wrong diff id", layout(&[("v1", &other_diff)]), "an unpacked layer is not what its digest"),
-        ("two images, no tag", layout(&[("v1", &good), ("v2", &good)]), "holds several images: add the tag of one, v1, v2"),
+        (
+            "two images, no tag",
+            layout(&[("v1", &good), ("v2", &good)]),
+            "holds several images: add the tag of one, v1, v2",
+        ),
         ("no index", Tar::new().file("a", "x").end(), "holds no `index.json`"),
         ("no JSON", index("{"), "is not the JSON it should be"),
-        ("an index that is a manifest, too", index("{\"schemaVersion\": 2, \"manifests\": [], \"layers\": []}"), "an index and a manifest at once"),
+        (
+            "an index that is a manifest, too",
+            index("{\"schemaVersion\": 2, \"manifests\": [], \"layers\": []}"),
+            "an index and a manifest at once",
+        ),
         ("an old schema", index("{\"schemaVersion\": 1, \"manifests\": []}"), "of a schema other than 2"),
-        ("a digest that is a path", index(r#"{"schemaVersion": 2, "manifests": [{"digest": "sha256:../../../etc/passwd", "size": 1}]}"#), "something other than sha256"),
+        (
+            "a digest that is a path",
+            index(
+                r#"{"schemaVersion": 2, "manifests": [{"digest": "sha256:../../../etc/passwd", "size": 1}]}"#,
+            ),
+            "something other than sha256",
+        ),
         ("no tar", vec![b'x'; 2048], "cannot read"),
     ];
     for (case, tar, part) in cases {

@@ -80,7 +80,12 @@ impl Registry {
         for blob in image.layers.iter().chain([&image.config]) {
             self.push_blob(blob);
         }
-        self.send("PUT", &format!("/v2/app/manifests/{tag}"), "application/vnd.oci.image.manifest.v1+json", &image.manifest);
+        self.send(
+            "PUT",
+            &format!("/v2/app/manifests/{tag}"),
+            "application/vnd.oci.image.manifest.v1+json",
+            &image.manifest,
+        );
     }
 
     fn pull(&self, reference: &str) -> Result<StoredImage, String> {
@@ -158,14 +163,19 @@ fn an_index_leads_to_the_image_of_this_machine() {
         entry
     };
     let kind = "application/vnd.oci.image.index.v1+json";
-    let index = |entries: &[_]| serde_json::json!({"schemaVersion": 2, "mediaType": kind, "manifests": entries}).to_string();
+    let index = |entries: &[_]| {
+        serde_json::json!({"schemaVersion": 2, "mediaType": kind, "manifests": entries}).to_string()
+    };
     let both = index(&[entry(&other, "vax"), entry(&mine, architecture)]);
     registry.send("PUT", "/v2/app/manifests/both", kind, both.as_bytes());
     assert_eq!(registry.pull(":both").unwrap().digest, digest_of(&mine.manifest));
     let one = index(&[entry(&other, "vax"), entry(&other, "pdp11")]);
     registry.send("PUT", "/v2/app/manifests/one", kind, one.as_bytes());
     let refused = registry.pull(":one").unwrap_err();
-    assert_eq!(refused, format!("there is no image for linux/{architecture}, only for linux/vax, linux/pdp11"));
+    assert_eq!(
+        refused,
+        format!("there is no image for linux/{architecture}, only for linux/vax, linux/pdp11")
+    );
 }
 
 #[test]

@@ -63,7 +63,10 @@ fn container(reference: ImageRef, stored: Option<StoredImage>) -> ContainerPlan 
             root: RootAccess::Writable,
         },
         stop_signal: 15,
-        termination_message: TerminationMessage { path: "/dev/termination-log".into(), policy: MessagePolicy::File },
+        termination_message: TerminationMessage {
+            path: "/dev/termination-log".into(),
+            policy: MessagePolicy::File,
+        },
         stdin: Stdin::Closed,
         restart_policy: RestartPolicy::Never,
     }
@@ -88,7 +91,8 @@ fn mounted(place: &Place, layers: &[Vec<u8>]) -> PathBuf {
     let stored = store.find(&loaded[0]).unwrap().unwrap();
     let container = container(stored.reference, Some(stored.image));
     let target = place.make("target");
-    let _held = mount(&store, &container, &places, HostRootMask::Masked, &place.0.join("scratch"), &target).unwrap();
+    let _held =
+        mount(&store, &container, &places, HostRootMask::Masked, &place.0.join("scratch"), &target).unwrap();
     target
 }
 
@@ -120,7 +124,10 @@ fn an_image_from_an_archive_is_mounted_with_its_whiteouts() {
         assert_eq!(read("bin/app").unwrap(), "new");
         assert_eq!(read("etc/passwd").unwrap(), "root:x:0:0::/root:/bin/sh\n");
         assert!(!target.join("gone").exists());
-        let cache: Vec<_> = std::fs::read_dir(target.join("cache")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let cache: Vec<_> = std::fs::read_dir(target.join("cache"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
         assert_eq!(cache, ["new"]);
         for name in ["dev", "proc", "sys", "etc", "run", "tmp"] {
             assert!(target.join(name).symlink_metadata().unwrap().is_dir(), "{name}");
@@ -272,7 +279,8 @@ fn mounts_below_usr_and_opt_are_carried_over_read_only() {
         let target = place.make("target");
         let container = container(ImageRef::HostRoot, None);
         let store = Store::at(&places.images);
-        let _held = mount(&store, &container, &places, HostRootMask::Masked, &scratch.join("app"), &target).unwrap();
+        let _held =
+            mount(&store, &container, &places, HostRootMask::Masked, &scratch.join("app"), &target).unwrap();
         assert_eq!(std::fs::read_to_string(target.join("opt/tool/program")).unwrap(), "carried");
         assert!(std::fs::write(target.join("opt/tool/program"), "x").is_err());
         assert!(target.join("opt/state").is_dir() && !target.join("opt/state/secret").exists());

@@ -338,7 +338,8 @@ fn nothing_hostile_gets_out_and_what_is_refused_says_why() {
             Tar::new().pax(&[("path", b"")]).file("x", "bad").end(),
             Some("a name that no file can have"),
         ),
-        ("a file for the root",
+        (
+            "a file for the root",
             Tar::new().file(".", "bad").end(),
             Some("names the root but is no directory"),
         ),
