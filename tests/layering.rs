@@ -121,7 +121,11 @@ fn imports_go_down_only() {
                 let neighbour = NEIGHBOURS.contains(&(source.module(), module.as_str()));
                 let same_row_is_free = from == 0 || from == 2;
                 if to > from || (to == from && !own && !neighbour && !same_row_is_free) {
-                    complaints.push(format!("src/{}:{number}: must not know {module}: {}", source.path, line.trim()));
+                    complaints.push(format!(
+                        "src/{}:{number}: must not know {module}: {}",
+                        source.path,
+                        line.trim()
+                    ));
                 }
             }
         }

@@ -99,8 +99,7 @@ impl Settings {
         let run = choose(&args.run_dir, &file.run_dir, "/run/droppod")?;
         let log = choose(&args.log_dir, &file.log_dir, "/var/log/pods")?;
         let manifests = choose(&args.manifests, &file.manifests, "/etc/droppod/manifests")?;
-        let namespace =
-            args.namespace.clone().or(file.namespace).unwrap_or_else(|| "default".to_owned());
+        let namespace = args.namespace.clone().or(file.namespace).unwrap_or_else(|| "default".to_owned());
         let scope = if args.all_namespaces { Scope::All } else { Scope::Namespace(namespace.clone()) };
         Ok(Settings {
             places: places(state, run, log),

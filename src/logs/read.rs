@@ -165,7 +165,8 @@ pub(crate) fn runs(directory: &Path) -> io::Result<BTreeSet<u32>> {
     let mut runs = BTreeSet::new();
     for entry in entries {
         let name = entry?.file_name();
-        let run: Option<u32> = name.to_str().and_then(|name| name.split_once(".log")).and_then(|(run, _)| run.parse().ok());
+        let run: Option<u32> =
+            name.to_str().and_then(|name| name.split_once(".log")).and_then(|(run, _)| run.parse().ok());
         runs.extend(run);
     }
     Ok(runs)

@@ -111,9 +111,8 @@ impl Bench {
 
     /// Starts a command that goes on; its output goes to files that a failed test can be read from.
     pub fn start(&self, args: &[&str]) -> Running {
-        let file = |name: &str| {
-            fs::OpenOptions::new().create(true).append(true).open(self.root.join(name)).unwrap()
-        };
+        let file =
+            |name: &str| fs::OpenOptions::new().create(true).append(true).open(self.root.join(name)).unwrap();
         let child = self.command(args).stdout(file("out")).stderr(file("err")).spawn().unwrap();
         Running { child }
     }
@@ -151,7 +150,12 @@ impl Bench {
     pub fn column(&self, pod: &str, index: usize) -> String {
         let table = self.run(&["get", "pods", "-o", "wide"]).stdout;
         let row = table.lines().find(|line| line.split_whitespace().next() == Some(pod)).unwrap_or_default();
-        row.split("   ").map(str::trim).filter(|cell| !cell.is_empty()).nth(index).unwrap_or_default().to_owned()
+        row.split("   ")
+            .map(str::trim)
+            .filter(|cell| !cell.is_empty())
+            .nth(index)
+            .unwrap_or_default()
+            .to_owned()
     }
 
     pub fn until_status(&self, pod: &str, status: &str) {
@@ -164,7 +168,11 @@ impl Bench {
         let object: serde_json::Value = serde_json::from_str(&json).unwrap_or_default();
         let Some(uid) = object["metadata"]["uid"].as_str() else { return Vec::new() };
         let end = format!("/droppod/{}/pods/{uid}/{container}", self.instance());
-        let mut pids: Vec<i32> = processes().into_iter().filter(|(_, cgroup)| cgroup.ends_with(&end)).map(|(pid, _)| pid).collect();
+        let mut pids: Vec<i32> = processes()
+            .into_iter()
+            .filter(|(_, cgroup)| cgroup.ends_with(&end))
+            .map(|(pid, _)| pid)
+            .collect();
         pids.sort_unstable();
         pids
     }
@@ -199,9 +207,11 @@ impl Bench {
         }
         let root = self.root.to_str().unwrap();
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-        let inside = |line: &&str| line.split(' ').nth(4).is_some_and(|point| {
-            point.starts_with(&format!("{root}/")) && point != format!("{root}/r")
-        });
+        let inside = |line: &&str| {
+            line.split(' ')
+                .nth(4)
+                .is_some_and(|point| point.starts_with(&format!("{root}/")) && point != format!("{root}/r"))
+        };
         found.extend(mounts.lines().filter(inside).map(|line| format!("mount {line}")));
         let links = Command::new("nsenter")
             .arg(format!("--net=/proc/{}/ns/net", self.keeper.id()))
@@ -215,7 +225,9 @@ impl Bench {
                 found.push(format!("link {name}"));
             }
         }
-        for (what, place) in [("pod", "r/pods"), ("lease", "r/leases"), ("up", "r/up"), ("scratch", "s/scratch")] {
+        for (what, place) in
+            [("pod", "r/pods"), ("lease", "r/leases"), ("up", "r/up"), ("scratch", "s/scratch")]
+        {
             found.extend(list(&self.root.join(place)).into_iter().map(|name| format!("{what} {name}")));
         }
         found

@@ -46,7 +46,10 @@ fn what_need_not_restart_keeps_its_process() {
     assert_eq!(bench.pids("web", "main"), main, "a rename restarted the container");
 
     let image = WEB.replacen("droppod.local/host", "droppod.local/host ", 1);
-    bench.manifest("shop.yaml", &image.replacen("image: droppod.local/host \n", "image: \"droppod.local/host\"\n", 1));
+    bench.manifest(
+        "shop.yaml",
+        &image.replacen("image: droppod.local/host \n", "image: \"droppod.local/host\"\n", 1),
+    );
     assert_eq!(bench.pids("web", "main"), main, "quotes restarted the container");
 
     let uid = uid(&bench);
@@ -118,7 +121,8 @@ fn a_kind_that_is_not_served_says_so_and_harms_no_neighbour() {
 #[test]
 fn a_pod_that_ended_is_not_run_again() {
     let Some(bench) = Bench::new() else { return };
-    let once = WEB.replace("spec:\n", "spec:\n  restartPolicy: Never\n").replace("[sleep, '1000']", "['true']");
+    let once =
+        WEB.replace("spec:\n", "spec:\n  restartPolicy: Never\n").replace("[sleep, '1000']", "['true']");
     let watch = bench.watch();
     bench.manifest("once.yaml", &once);
     bench.until_status("web", "Completed");

@@ -17,7 +17,12 @@ fn twenty_pods_outlive_their_watcher_and_are_adopted() {
     }
     let watch = bench.watch();
     let running = |bench: &Bench| {
-        bench.run(&["get", "pods", "--no-headers"]).stdout.lines().filter(|line| line.contains(" Running ")).count()
+        bench
+            .run(&["get", "pods", "--no-headers"])
+            .stdout
+            .lines()
+            .filter(|line| line.contains(" Running "))
+            .count()
     };
     bench.until("all run", || running(&bench) == 20);
     let before: Vec<Vec<i32>> = (0..20).map(|n| bench.pids(&format!("p{n}"), "main")[..1].to_vec()).collect();
@@ -28,7 +33,10 @@ fn twenty_pods_outlive_their_watcher_and_are_adopted() {
     let lines = bench.run(&["logs", "p7"]).stdout.lines().count();
     bench.until("logs go on", || bench.run(&["logs", "p7"]).stdout.lines().count() > lines);
     bench.run(&["exec", "p7", "--", "true"]).exits(0);
-    std::process::Command::new("kill").args(["-9", &bench.pids("p3", "main")[0].to_string()]).status().unwrap();
+    std::process::Command::new("kill")
+        .args(["-9", &bench.pids("p3", "main")[0].to_string()])
+        .status()
+        .unwrap();
     bench.until("a container restarts with no watcher", || {
         bench.column("p3", 3).starts_with('1') && bench.status("p3") == "Running"
     });

@@ -91,7 +91,10 @@ fn a_program_that_is_not_there_is_named() {
     bench.manifest("absent.yaml", text);
     bench.run(&["up", "-f", bench.folder().to_str().unwrap()]).exits(10);
     let status = bench.read("absent.status.yaml");
-    assert!(status.contains("executable file not found in $PATH") && status.contains("StartError"), "{status}");
+    assert!(
+        status.contains("executable file not found in $PATH") && status.contains("StartError"),
+        "{status}"
+    );
     bench.until_clean();
 }
 
@@ -121,7 +124,9 @@ fn configuration_reaches_the_pod_as_environment_and_files() {
     let pids = bench.pids("reader", "reader");
     let changed = include_str!("../../manifests/configmap.yaml").replace("colour = green", "colour = blue");
     bench.manifest("config.yaml", &changed);
-    bench.until("the change has reached it", || bench.run(&["logs", "reader"]).stdout.contains("colour = blue"));
+    bench.until("the change has reached it", || {
+        bench.run(&["logs", "reader"]).stdout.contains("colour = blue")
+    });
     assert_eq!(bench.pids("reader", "reader").first(), pids.first(), "the container was restarted");
     let out = bench.run(&["exec", "reader", "--", "stat", "-Lc", "%a", "/token/token"]).exits(0).stdout;
     assert_eq!(out, "400\n");

@@ -72,10 +72,25 @@ fn apply_get_and_delete_go_through_the_folder() {
 fn run_makes_a_pod_from_flags() {
     let Some(bench) = Bench::new() else { return };
     let watch = bench.watch();
-    bench.run(&["run", "hi", "--image=droppod.local/host", "--restart=Never", "--", "echo", "hi there"]).exits(0);
+    bench
+        .run(&["run", "hi", "--image=droppod.local/host", "--restart=Never", "--", "echo", "hi there"])
+        .exits(0);
     bench.until_status("hi", "Completed");
     bench.run(&["logs", "hi"]).prints("hi there\n");
-    bench.run(&["run", "sum", "--image=droppod.local/host", "--restart=Never", "--rm", "--attach", "--", "sh", "-c", "exit 9"]).exits(9);
+    bench
+        .run(&[
+            "run",
+            "sum",
+            "--image=droppod.local/host",
+            "--restart=Never",
+            "--rm",
+            "--attach",
+            "--",
+            "sh",
+            "-c",
+            "exit 9",
+        ])
+        .exits(9);
     bench.run(&["delete", "pod", "hi"]).exits(0);
     bench.until_clean();
     assert_eq!(watch.stop(), 0);

@@ -76,7 +76,10 @@ fn a_killed_up_takes_its_pods_along() {
 fn no_line_of_a_short_life_is_lost() {
     let Some(bench) = Bench::new() else { return };
     for number in 0..5 {
-        bench.manifest(&format!("p{number}.yaml"), &pod(&format!("p{number}"), &format!("echo line {number}")));
+        bench.manifest(
+            &format!("p{number}.yaml"),
+            &pod(&format!("p{number}"), &format!("echo line {number}")),
+        );
     }
     let ran = bench.run(&["up", "-f", bench.folder().to_str().unwrap()]).exits(0);
     for number in 0..5 {
