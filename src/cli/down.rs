@@ -33,9 +33,9 @@ pub(crate) struct DownArgs {
 pub(crate) fn run(args: &DownArgs, settings: &Settings) -> Result<Exit, Failure> {
     let places = &settings.places;
     if let Some(holder) = watcher::holder(places) {
-        return Err(Failure::new(Exit::Locked, "a watcher would start the pods again")
-            .because(holder)
-            .help("stop it first, for example with `systemctl stop droppod`; its pods stay, then `droppod down`"));
+        return Err(Failure::new(Exit::Locked, "a watcher would start the pods again").because(holder).help(
+            "stop it first, for example with `systemctl stop droppod`; its pods stay, then `droppod down`",
+        ));
     }
     let root = args.directory.as_deref().map(root).transpose()?;
     let records = Records::load(places)?;

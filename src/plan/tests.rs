@@ -3,6 +3,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use proptest::test_runner::{FailurePersistence, FileFailurePersistence};
 
 use super::*;
 use crate::model::desired::{Blocked, Waiting};
@@ -368,8 +369,13 @@ fn worlds() -> impl Strategy<Value = World> {
     })
 }
 
+/// Beside this file, to be committed.
+fn regressions() -> Option<Box<dyn FailurePersistence>> {
+    Some(Box::new(FileFailurePersistence::WithSource("regressions")))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: regressions(), ..ProptestConfig::default() })]
 
     #[test]
     fn acting_on_plans_settles_any_world(mut world in worlds()) {

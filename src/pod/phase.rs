@@ -43,7 +43,7 @@ pub(super) fn start_error(waiting_reason: &str, message: &str, now: Now) -> Exit
 /// Whether the containers alone have decided the pod's end: an init container has failed for good, or every app
 /// container has ended for good.
 pub(super) fn is_over(containers: &[Container]) -> bool {
-    let init_failed = of_role(containers, Role::Init).any(|container| ended_badly(container));
+    let init_failed = of_role(containers, Role::Init).any(ended_badly);
     init_failed || of_role(containers, Role::App).all(|container| container.last_end().is_some())
 }
 
