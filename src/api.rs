@@ -1,5 +1,7 @@
 //! The Kubernetes kinds droppod serves. The types are those of `k8s-openapi`; what is ours is which of them count.
 
+pub(crate) mod kinds;
+
 pub(crate) use k8s_openapi::api::core::v1::{
     ConfigMap, Container, Namespace, Pod, PodSpec, PodStatus, Secret,
 };
@@ -27,6 +29,16 @@ impl Object {
             Object::ConfigMap(map) => &map.metadata,
             Object::Secret(secret) => &secret.metadata,
             Object::Namespace(namespace) => &namespace.metadata,
+            Object::Unserved { metadata, .. } => metadata,
+        }
+    }
+
+    pub(crate) fn metadata_mut(&mut self) -> &mut ObjectMeta {
+        match self {
+            Object::Pod(pod) => &mut pod.metadata,
+            Object::ConfigMap(map) => &mut map.metadata,
+            Object::Secret(secret) => &mut secret.metadata,
+            Object::Namespace(namespace) => &mut namespace.metadata,
             Object::Unserved { metadata, .. } => metadata,
         }
     }

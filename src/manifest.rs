@@ -1,11 +1,30 @@
 //! Text → objects: YAML and JSON as kubectl reads them, defaults applied once, all mistakes of a file at once.
 
+mod decode;
+mod defaults;
+mod document;
+mod fault;
+mod ignored;
+mod node;
+mod reader;
+mod scalar;
+mod syntax;
+#[cfg(test)]
+mod tests;
+mod text;
+mod unknown;
+mod validate;
+
+use std::collections::HashMap;
 use std::ops::Range;
 
 use serde_json::Value;
 
 use crate::api::Object;
 use crate::model::object::ObjectKey;
+
+use fault::Fault;
+use text::Text;
 
 /// What one file says.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -64,10 +83,106 @@ pub(crate) enum Strictness {
     Ignore,
 }
 
+/// Largest file that is read.
+pub(crate) const FILE_LIMIT: usize = reader::FILE_LIMIT;
+
+/// Mistakes of one file that are told; a file with more is best mended and read again.
+const TOLD: usize = 100;
+
 /// Reads a whole file: YAML documents, JSON, KYAML, `kind: List`. `namespace` is given to objects that name none.
 pub(crate) fn read(text: &[u8], namespace: &str, strictness: Strictness) -> Reading {
-    let _ = (text, namespace, strictness);
-    unimplemented!()
+    match readable(text) {
+        Ok(text) => read_text(&Text::new(text), namespace, strictness),
+        Err(fault) => {
+            let valid = std::str::from_utf8(text)
+                .unwrap_or_else(|error| str::from_utf8(&text[..error.valid_up_to()]).unwrap_or_default());
+            let head = Text::new(&valid[..valid.floor_char_boundary(FILE_LIMIT)]);
+            Reading { mistakes: vec![fault.placed(&head)], ..Reading::default() }
+        }
+    }
+}
+
+fn readable(text: &[u8]) -> Result<&str, Fault> {
+    if text.len() > FILE_LIMIT {
+        let message = format!("the file is larger than {FILE_LIMIT} bytes");
+        return Err(Fault::new(String::new(), 0..0, message, "").help("split it"));
+    }
+    std::str::from_utf8(text).map_err(|error| {
+        let at = error.valid_up_to();
+        let fault = Fault::new(String::new(), at..at, "the file is not UTF-8 text", "a byte that is no text");
+        fault.help("save it as UTF-8; bytes go into a ConfigMap's `binaryData` in base64")
+    })
+}
+
+fn read_text(text: &Text<'_>, namespace: &str, strictness: Strictness) -> Reading {
+    let documents = reader::documents(text);
+    let mut faults = documents.faults;
+    let mut warnings = Vec::new();
+    let mut found = Vec::new();
+    let mut ignored = Vec::new();
+    for root in documents.roots {
+        let mut understood = document::understand(root, namespace, text);
+        faults.append(&mut understood.wrong);
+        found.append(&mut understood.objects);
+        ignored.append(&mut understood.ignored);
+        let unknown = understood.unknown.into_iter().map(|unknown| unknown.fault);
+        match strictness {
+            Strictness::Strict => faults.extend(unknown),
+            Strictness::Warn => warnings.extend(unknown),
+            Strictness::Ignore => {}
+        }
+    }
+    same_object_twice(&found, &mut faults);
+
+    let objects = if faults.is_empty() {
+        let declared = |found: document::Found| Declared {
+            key: found.key,
+            authored: found.authored,
+            object: found.object,
+            line: text.place(found.start).0,
+        };
+        found.into_iter().map(declared).collect()
+    } else {
+        Vec::new()
+    };
+    faults.append(&mut warnings);
+    let ignored = ignored
+        .into_iter()
+        .map(|it| IgnoredField { field: it.field, reason: it.reason, line: text.place(it.start).0 })
+        .collect();
+    Reading { objects, mistakes: told(faults, text), ignored }
+}
+
+/// In the order of the file, each once: what stands behind an alias is read more than once.
+fn told(faults: Vec<Fault>, text: &Text<'_>) -> Vec<Mistake> {
+    let mut mistakes: Vec<Mistake> = faults.into_iter().map(|fault| fault.placed(text)).collect();
+    mistakes.sort_by(|a, b| (a.line, a.column, &a.message).cmp(&(b.line, b.column, &b.message)));
+    mistakes.dedup_by(|b, a| a.labels == b.labels && a.message == b.message);
+    mistakes.truncate(TOLD);
+    mistakes
+}
+
+fn same_object_twice(found: &[document::Found], faults: &mut Vec<Fault>) {
+    let mut first: HashMap<&ObjectKey, &document::Found> = HashMap::new();
+    for object in found.iter().filter(|object| !object.key.name.is_empty()) {
+        match first.get(&object.key) {
+            None => {
+                first.insert(&object.key, object);
+            }
+            Some(before) => {
+                let message = "the file declares the same object twice";
+                let fault = Fault::new(
+                    "metadata.name".to_owned(),
+                    object.name_span.clone(),
+                    message,
+                    "declared again",
+                )
+                .label(before.name_span.clone(), "declared here first")
+                .help("rename one of the two, or remove it");
+                faults.push(fault);
+            }
+        }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +191,5 @@ pub(crate) struct ReviveError(pub(crate) String);
 
 /// Makes an object again from what was kept of it, with today's defaults.
 pub(crate) fn revive(authored: &Value) -> Result<Object, ReviveError> {
-    let _ = authored;
-    unimplemented!()
+    document::revive(authored).map_err(|fault| ReviveError(format!("{}: {}", fault.field, fault.message)))
 }

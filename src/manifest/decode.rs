@@ -1,0 +1,384 @@
+//! One deserializer over the tree, for every Kubernetes type. serde hands it each struct's list of fields, so it
+//! tells unknown fields; it is told what each value should be, so it tells wrong types: both are written down and
+//! decoding goes on with an empty value. What a type itself refuses (a time, say) ends an attempt; the place is
+//! then made empty and the whole decoded again.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::value::StrDeserializer;
+use serde::de::{
+    Deserializer, Error as _, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
+};
+
+use super::fault::{Fault, MOST};
+use super::node::{At, Entry, Kind, Node};
+use super::text::Text;
+use super::unknown::{Unknown, unknown};
+
+/// Attempts at one document; each finds at least one more mistake.
+const ATTEMPTS: usize = 20;
+
+/// What was found wrong while decoding.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    pub(crate) wrong: Vec<Fault>,
+    pub(crate) unknown: Vec<Unknown>,
+}
+
+/// Decodes all of `at`; the value is whole, with defaults where something was wrong. `text` is for hints.
+pub(crate) fn decode<T>(at: &At<'_>, text: Option<&Text<'_>>) -> (T, Findings)
+where
+    T: for<'de> Deserialize<'de> + Default,
+{
+    let Some(node) = at.node else { return (T::default(), Findings::default()) };
+    let mut holes = HashSet::new();
+    let mut refused = Vec::new();
+    for _ in 0..ATTEMPTS {
+        let found = RefCell::new(Findings::default());
+        let attempt =
+            T::deserialize(Decoder { node, at, around: &Around { text, found: &found, holes: &holes } });
+        let mut found = found.into_inner();
+        match attempt {
+            Ok(value) => {
+                found.wrong.append(&mut refused);
+                return (value, found);
+            }
+            Err(Refusal { place, message }) => {
+                let (hole, fault) = place.unwrap_or_else(|| (node, Fault::at(at, message, "here")));
+                refused.push(fault);
+                if !holes.insert(hole) {
+                    break;
+                }
+            }
+        }
+    }
+    (T::default(), Findings { wrong: refused, unknown: Vec::new() })
+}
+
+/// Why a type did not take a value, and the innermost place it happened at.
+#[derive(Debug)]
+struct Refusal {
+    message: String,
+    place: Option<(*const Node, Fault)>,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// The messages leave out what the file says there: they go into status files.
+impl serde::de::Error for Refusal {
+    fn custom<M: fmt::Display>(_: M) -> Self {
+        Refusal { message: "the field does not take this value".to_owned(), place: None }
+    }
+
+    fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Refusal { message: format!("expected {}", plain_words(&expected.to_string())), place: None }
+    }
+
+    fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Refusal::invalid_type(Unexpected::Unit, expected)
+    }
+}
+
+/// Kubernetes' type names are not everybody's.
+fn plain_words(expected: &str) -> &str {
+    match expected {
+        "Quantity" => "a quantity such as 500m or 64Mi",
+        "IntOrString" => "a whole number or a string",
+        "Time" => "a time such as 2030-01-31T12:00:00Z",
+        "MicroTime" => "a time such as 2030-01-31T12:00:00.000000Z",
+        other => other,
+    }
+}
+
+/// The same for every value of a document.
+struct Around<'p> {
+    text: Option<&'p Text<'p>>,
+    found: &'p RefCell<Findings>,
+    /// Values that an earlier attempt could not take, by address.
+    holes: &'p HashSet<*const Node>,
+}
+
+#[derive(Clone, Copy)]
+struct Decoder<'de, 'p> {
+    node: &'de Node,
+    at: &'p At<'p>,
+    around: &'p Around<'p>,
+}
+
+impl<'de> Decoder<'de, '_> {
+    /// The value, empty where an earlier attempt failed.
+    fn kind(&self) -> &'de Kind {
+        if self.around.holes.contains(&std::ptr::from_ref(self.node)) { &Kind::Null } else { &self.node.kind }
+    }
+
+    /// Writes down that something else was expected; the caller goes on with an empty value.
+    fn expected(&self, what: &str) {
+        if self.around.found.borrow().wrong.len() >= MOST {
+            return;
+        }
+        let found = self.node.noun();
+        let mut fault =
+            Fault::at(self.at, format!("expected {what}, found {found}"), format!("this is {found}"));
+        fault.help = self.remedy(what);
+        self.around.found.borrow_mut().wrong.push(fault);
+    }
+
+    fn remedy(&self, what: &str) -> Option<String> {
+        match (&self.node.kind, what) {
+            (Kind::Bool(_), STRING) => {
+                let word = self.around.text.map_or("", |text| text.slice(self.node.span.clone()));
+                Some(format!("quote it: \"{word}\""))
+            }
+            (Kind::Number(_), STRING) => Some("put it in quotes".to_owned()),
+            (Kind::Text(text), BOOLEAN) if matches!(text.as_str(), "true" | "false") => {
+                Some("remove the quotes".to_owned())
+            }
+            (Kind::Text(text), _) if what.starts_with(WHOLE) && text.parse::<i64>().is_ok() => {
+                Some("remove the quotes".to_owned())
+            }
+            (Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) | Kind::Map(_), LIST) => {
+                Some("begin each item with `- `".to_owned())
+            }
+            (Kind::List(_), MAPPING) => Some("remove the `- `".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// Puts this value's place on a refusal that has none yet.
+    fn placed<T>(&self, result: Result<T, Refusal>) -> Result<T, Refusal> {
+        result.map_err(|refusal| match refusal.place {
+            Some(_) => refusal,
+            None => {
+                let fault =
+                    Fault::at(self.at, refusal.message.clone(), format!("this is {}", self.node.noun()));
+                Refusal { place: Some((std::ptr::from_ref(self.node), fault)), ..refusal }
+            }
+        })
+    }
+
+    fn whole_number<T>(&self) -> T
+    where
+        T: Copy + Default + TryFrom<i64> + Bounds,
+    {
+        match self.kind() {
+            Kind::Null => return T::default(),
+            Kind::Number(number) => {
+                if let Some(fits) = number.as_i64().and_then(|number| T::try_from(number).ok()) {
+                    return fits;
+                }
+                self.expected(T::WORDS);
+            }
+            Kind::Bool(_) | Kind::Text(_) | Kind::List(_) | Kind::Map(_) => self.expected(WHOLE),
+        }
+        T::default()
+    }
+
+    fn entries(&self) -> &'de [Entry] {
+        match self.kind() {
+            Kind::Map(entries) => entries,
+            Kind::Null => &[],
+            Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) | Kind::List(_) => {
+                self.expected(MAPPING);
+                &[]
+            }
+        }
+    }
+}
+
+const STRING: &str = "a string";
+const BOOLEAN: &str = "true or false";
+const WHOLE: &str = "a whole number";
+const LIST: &str = "a list";
+const MAPPING: &str = "a mapping";
+
+trait Bounds {
+    const WORDS: &'static str;
+}
+
+impl Bounds for i32 {
+    const WORDS: &'static str = "a whole number between -2147483648 and 2147483647";
+}
+
+impl Bounds for i64 {
+    const WORDS: &'static str = "a whole number below 9223372036854775808";
+}
+
+impl<'de, 'p> Deserializer<'de> for Decoder<'de, 'p> {
+    type Error = Refusal;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        let value = match self.kind() {
+            Kind::Null => visitor.visit_unit(),
+            Kind::Bool(truth) => visitor.visit_bool(*truth),
+            Kind::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
+                (Some(number), _, _) => visitor.visit_i64(number),
+                (None, Some(number), _) => visitor.visit_u64(number),
+                (None, None, number) => visitor.visit_f64(number.unwrap_or_default()),
+            },
+            Kind::Text(text) => visitor.visit_str(text),
+            Kind::List(items) => visitor.visit_seq(Items { items: items.iter().enumerate(), list: self }),
+            Kind::Map(entries) => {
+                visitor.visit_map(Fields { entries: entries.iter(), value: None, map: self })
+            }
+        };
+        self.placed(value)
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        let truth = match self.kind() {
+            Kind::Bool(truth) => *truth,
+            Kind::Null => false,
+            Kind::Number(_) | Kind::Text(_) | Kind::List(_) | Kind::Map(_) => {
+                self.expected(BOOLEAN);
+                false
+            }
+        };
+        self.placed(visitor.visit_bool(truth))
+    }
+
+    fn deserialize_i32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        self.placed(visitor.visit_i32(self.whole_number()))
+    }
+
+    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        self.placed(visitor.visit_i64(self.whole_number()))
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        let text = match self.kind() {
+            Kind::Text(text) => text,
+            Kind::Null => "",
+            Kind::Bool(_) | Kind::Number(_) | Kind::List(_) | Kind::Map(_) => {
+                self.expected(STRING);
+                ""
+            }
+        };
+        self.placed(visitor.visit_str(text))
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        if *self.kind() == Kind::Null { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Refusal> {
+        if name == "Quantity" && *self.kind() == Kind::Null {
+            let zero: StrDeserializer<'de, Refusal> = "0".into_deserializer();
+            return visitor.visit_newtype_struct(zero);
+        }
+        let value = visitor.visit_newtype_struct(self).map_err(|refusal| match name {
+            "Time" | "MicroTime" => {
+                Refusal { message: format!("expected {}", plain_words(name)), place: None }
+            }
+            _ => refusal,
+        });
+        self.placed(value)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        let items = match self.kind() {
+            Kind::List(items) => items.as_slice(),
+            Kind::Null => &[],
+            Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) | Kind::Map(_) => {
+                self.expected(LIST);
+                &[]
+            }
+        };
+        self.placed(visitor.visit_seq(Items { items: items.iter().enumerate(), list: self }))
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        let entries = self.entries();
+        self.placed(visitor.visit_map(Fields { entries: entries.iter(), value: None, map: self }))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Refusal> {
+        let entries = self.entries();
+        for entry in entries.iter().filter(|entry| !fields.contains(&entry.key.as_str())) {
+            let mut found = self.around.found.borrow_mut();
+            if found.unknown.len() < MOST {
+                found.unknown.push(unknown(self.at, &self.at.entry(entry), fields));
+            }
+        }
+        self.placed(visitor.visit_map(Fields { entries: entries.iter(), value: None, map: self }))
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        visitor.visit_unit()
+    }
+
+    serde::forward_to_deserialize_any! {
+        i8 i16 u8 u16 u32 u64 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct enum identifier
+    }
+}
+
+struct Items<'de, 'p> {
+    items: std::iter::Enumerate<std::slice::Iter<'de, Node>>,
+    list: Decoder<'de, 'p>,
+}
+
+impl<'de> SeqAccess<'de> for Items<'de, '_> {
+    type Error = Refusal;
+
+    fn next_element_seed<T>(&mut self, seed: T) -> Result<Option<T::Value>, Refusal>
+    where
+        T: serde::de::DeserializeSeed<'de>,
+    {
+        let Some((index, node)) = self.items.next() else { return Ok(None) };
+        let at = self.list.at.index(index);
+        seed.deserialize(Decoder { node, at: &at, around: self.list.around }).map(Some)
+    }
+}
+
+struct Fields<'de, 'p> {
+    entries: std::slice::Iter<'de, Entry>,
+    /// The entry whose key was given out last.
+    value: Option<&'de Entry>,
+    map: Decoder<'de, 'p>,
+}
+
+impl<'de> MapAccess<'de> for Fields<'de, '_> {
+    type Error = Refusal;
+
+    fn next_key_seed<K>(&mut self, seed: K) -> Result<Option<K::Value>, Refusal>
+    where
+        K: serde::de::DeserializeSeed<'de>,
+    {
+        self.value = self.entries.next();
+        let Some(entry) = self.value else { return Ok(None) };
+        let key: StrDeserializer<'de, Refusal> = entry.key.as_str().into_deserializer();
+        seed.deserialize(key).map(Some)
+    }
+
+    fn next_value_seed<T>(&mut self, seed: T) -> Result<T::Value, Refusal>
+    where
+        T: serde::de::DeserializeSeed<'de>,
+    {
+        let Some(entry) = self.value.take() else {
+            return Err(Refusal::custom("a value was asked for twice"));
+        };
+        let at = self.map.at.entry(entry);
+        seed.deserialize(Decoder { node: &entry.value, at: &at, around: self.map.around })
+    }
+}

@@ -1,0 +1,251 @@
+//! One document → the objects it declares: which kind each is, its key, what its author wrote, its typed value.
+
+use std::ops::Range;
+
+use serde_json::Value;
+
+use crate::api::kinds::{self, Meaning, Scope};
+use crate::api::{Object, ObjectMeta};
+use crate::model::object::ObjectKey;
+
+use super::decode::{Findings, decode};
+use super::defaults;
+use super::fault::Fault;
+use super::ignored::{self, Ignored};
+use super::node::{At, Kind, Node};
+use super::scalar;
+use super::text::Text;
+use super::unknown::{Unknown, similar};
+use super::validate;
+
+/// What a document declares and what is wrong with it.
+#[derive(Debug, Default)]
+pub(crate) struct Understood {
+    pub(crate) objects: Vec<Found>,
+    pub(crate) wrong: Vec<Fault>,
+    pub(crate) unknown: Vec<Unknown>,
+    pub(crate) ignored: Vec<Ignored>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) key: ObjectKey,
+    pub(crate) authored: Value,
+    pub(crate) object: Object,
+    /// Byte of the file.
+    pub(crate) start: usize,
+    pub(crate) name_span: Range<usize>,
+}
+
+/// `apiVersion` and `kind`, understood.
+#[derive(Debug, Clone)]
+pub(crate) struct Type {
+    pub(crate) group: String,
+    pub(crate) api_version: String,
+    pub(crate) kind: String,
+    pub(crate) scope: Scope,
+}
+
+pub(crate) fn understand(mut root: Node, namespace: &str, text: &Text<'_>) -> Understood {
+    let mut understood = Understood::default();
+    match take_items(&mut root) {
+        Some(items) => {
+            for (index, item) in items.into_iter().enumerate() {
+                add(item, &format!("items[{index}]"), namespace, text, &mut understood);
+            }
+        }
+        None => add(root, "", namespace, text, &mut understood),
+    }
+    understood
+}
+
+/// The objects of a `kind: List`, or of a PodList and the like.
+fn take_items(root: &mut Node) -> Option<Vec<Node>> {
+    let kind = root.get("kind").and_then(Node::text)?;
+    let known =
+        kind == "List" || kinds::KNOWN.iter().any(|known| kind.strip_suffix("List") == Some(known.kind));
+    if !known {
+        return None;
+    }
+    match root.get_mut("items").map(|items| &mut items.kind) {
+        Some(Kind::List(items)) => Some(std::mem::take(items)),
+        Some(Kind::Null) | None => Some(Vec::new()),
+        Some(Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) | Kind::Map(_)) => None,
+    }
+}
+
+fn add(mut root: Node, prefix: &str, namespace: &str, text: &Text<'_>, into: &mut Understood) {
+    let its = match type_of(&At::root(prefix, &root)) {
+        Ok(its) => its,
+        Err(mut faults) => return into.wrong.append(&mut faults),
+    };
+    let mut authored = root.to_value();
+    fill_namespace(&mut authored, &its, namespace);
+    let mut rules = validate::Rules::default();
+    validate::config::base64(&At::root(prefix, &root), &its, &mut rules);
+    unwrap_base64(&mut root, &its);
+
+    let at = At::root(prefix, &root);
+    let (mut object, Findings { mut wrong, mut unknown }) = typed(&at, &its, Some(text));
+    rules.settle(&wrong, &unknown);
+    validate::object(&object, &its, &at, &mut rules);
+    ignored::collect(&object, &at, &mut into.ignored);
+    into.unknown.append(&mut unknown);
+    into.wrong.append(&mut wrong);
+    into.wrong.append(&mut rules.faults);
+
+    if its.scope == Scope::Namespaced {
+        let own = &mut object.metadata_mut().namespace;
+        own.get_or_insert_default();
+        if own.as_deref() == Some("") {
+            *own = Some(namespace.to_owned());
+        }
+    }
+    defaults::apply(&mut object);
+    let name = at.key("metadata");
+    let key = ObjectKey {
+        group: its.group,
+        kind: its.kind,
+        namespace: object.metadata().namespace.clone().unwrap_or_default(),
+        name: object.metadata().name.clone().unwrap_or_default(),
+    };
+    into.objects.push(Found {
+        key,
+        authored,
+        object,
+        start: at.span().start,
+        name_span: name.key("name").span(),
+    });
+}
+
+/// What a document says it is.
+///
+/// # Errors
+/// Why that is nothing.
+fn type_of(at: &At<'_>) -> Result<Type, Vec<Fault>> {
+    if !at.node.is_some_and(|node| matches!(node.kind, Kind::Map(_))) {
+        let message = "a manifest is a mapping with `apiVersion`, `kind` and `metadata`";
+        return Err(vec![Fault::at(at, message, "not a mapping")]);
+    }
+    let (version_at, kind_at) = (at.key("apiVersion"), at.key("kind"));
+    let (api_version, kind) = match (version_at.text(), kind_at.text()) {
+        (Some(api_version), Some(kind)) => (api_version, kind),
+        (api_version, kind) => {
+            let mut faults = Vec::new();
+            if api_version.is_none() {
+                let known = kinds::KNOWN.iter().find(|known| Some(known.kind) == kind);
+                let example = known.map_or_else(|| "v1".to_owned(), kinds::KnownKind::api_version);
+                faults.push(missing(&version_at, &format!("write `apiVersion: {example}`")));
+            }
+            if kind.is_none() {
+                faults.push(missing(&kind_at, "write `kind: Pod`, for example"));
+            }
+            return Err(faults);
+        }
+    };
+    let its = |group: &str, scope| Type {
+        group: group.to_owned(),
+        api_version: api_version.to_owned(),
+        kind: kind.to_owned(),
+        scope,
+    };
+    match kinds::meaning(api_version, kind) {
+        Meaning::Known(known) => Ok(its(known.group, known.scope)),
+        Meaning::Custom => Ok(its(kinds::group_and_version(api_version).0, Scope::Namespaced)),
+        Meaning::OtherVersion(known) => {
+            let fault = Fault::at(&version_at, "the kind is not in this apiVersion", "not of this kind")
+                .label(kind_at.span(), "the kind")
+                .help(format!("write `apiVersion: {}`", known.api_version()));
+            Err(vec![fault])
+        }
+        Meaning::NoSuchKind => {
+            let names = kinds::KNOWN.iter().map(|known| known.kind);
+            let fault = Fault::at(&kind_at, "there is no such kind in this apiVersion", "unknown kind");
+            Err(vec![fault.similar(similar(kind, names))])
+        }
+    }
+}
+
+fn missing(at: &At<'_>, help: &str) -> Fault {
+    match at.node {
+        Some(node) if node.kind != Kind::Null => {
+            let noun = node.noun();
+            Fault::at(at, format!("expected a string, found {noun}"), format!("this is {noun}"))
+        }
+        Some(_) | None => Fault::at(at, "the field is missing", "in this document").help(help),
+    }
+}
+
+/// The object, empty where something is wrong, without defaults.
+fn typed(at: &At<'_>, its: &Type, text: Option<&Text<'_>>) -> (Object, Findings) {
+    match (its.group.as_str(), its.kind.as_str()) {
+        ("", "Pod") => {
+            let (pod, findings) = decode(at, text);
+            (Object::Pod(Box::new(pod)), findings)
+        }
+        ("", "ConfigMap") => {
+            let (map, findings) = decode(at, text);
+            (Object::ConfigMap(map), findings)
+        }
+        ("", "Secret") => {
+            let (secret, findings) = decode(at, text);
+            (Object::Secret(secret), findings)
+        }
+        ("", "Namespace") => {
+            let (namespace, findings) = decode(at, text);
+            (Object::Namespace(namespace), findings)
+        }
+        _ => {
+            let (metadata, findings): (ObjectMeta, Findings) = decode(&at.key("metadata"), text);
+            let unserved = Object::Unserved {
+                api_version: its.api_version.clone(),
+                kind: its.kind.clone(),
+                metadata: Box::new(metadata),
+            };
+            (unserved, findings)
+        }
+    }
+}
+
+fn fill_namespace(authored: &mut Value, its: &Type, namespace: &str) {
+    let Some(Value::Object(metadata)) = authored.get_mut("metadata") else { return };
+    let named = metadata.get("namespace").and_then(Value::as_str).is_some_and(|own| !own.is_empty());
+    if its.scope == Scope::Namespaced && !named {
+        metadata.insert("namespace".to_owned(), Value::from(namespace));
+    }
+}
+
+/// The typed value takes base64 on one line only, Kubernetes takes it with line breaks. What is no base64 at all
+/// has been reported and counts as empty.
+fn unwrap_base64(root: &mut Node, its: &Type) {
+    let Some(data) = validate::config::base64_field(its).and_then(|field| root.get_mut(field)) else {
+        return;
+    };
+    let Kind::Map(entries) = &mut data.kind else { return };
+    for entry in entries {
+        if let Kind::Text(text) = &entry.value.kind {
+            entry.value.kind = match scalar::base64(text) {
+                Some(_) => Kind::Text(scalar::without_breaks(text)),
+                None => Kind::Null,
+            };
+        }
+    }
+}
+
+/// The object that was kept as its author wrote it; a fault says why there is none.
+pub(crate) fn revive(authored: &Value) -> Result<Object, Fault> {
+    let mut root = Node::from_value(authored);
+    let its = type_of(&At::root("", &root)).map_err(first)?;
+    unwrap_base64(&mut root, &its);
+    let (mut object, findings) = typed(&At::root("", &root), &its, None);
+    if !findings.wrong.is_empty() {
+        return Err(first(findings.wrong));
+    }
+    defaults::apply(&mut object);
+    Ok(object)
+}
+
+fn first(faults: Vec<Fault>) -> Fault {
+    let nothing = || Fault::new(String::new(), 0..0, "it says nothing", "");
+    faults.into_iter().next().unwrap_or_else(nothing)
+}

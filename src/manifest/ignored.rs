@@ -1,0 +1,152 @@
+//! Fields that are accepted without effect here, each with the reason.
+
+use crate::api::Object;
+
+use super::node::{At, Kind};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ignored {
+    pub(crate) field: String,
+    pub(crate) reason: String,
+    /// Byte of the file.
+    pub(crate) start: usize,
+}
+
+const SCHEDULER: &str = "there is one machine and no scheduler";
+const IDENTITY: &str = "there is no API server that a service account could speak to";
+const PROBES: &str = "probes are not run by this version";
+const HOOKS: &str = "lifecycle hooks are not run by this version";
+const MODULES: &str = "security modules are not configured by this version";
+const SECCOMP: &str = "every container gets droppod's own seccomp filter";
+const HOST_PORTS: &str = "host ports are not opened by this version";
+const CLAIMS: &str = "device claims are not served by this version";
+const WINDOWS: &str = "containers here are Linux containers";
+const USERS: &str = "user namespaces are not made by this version";
+const RESIZE: &str = "resources are changed in place wherever the kernel can do it";
+
+type Table = &'static [(&'static str, &'static str)];
+
+const OF_POD: Table = &[
+    ("affinity", SCHEDULER),
+    ("automountServiceAccountToken", IDENTITY),
+    ("evictionResponders", SCHEDULER),
+    ("hostUsers", USERS),
+    ("hostnameOverride", "the host name is made from `hostname` or the pod's name"),
+    ("nodeName", SCHEDULER),
+    ("nodeSelector", SCHEDULER),
+    ("overhead", SCHEDULER),
+    ("preemptionPolicy", SCHEDULER),
+    ("priority", SCHEDULER),
+    ("priorityClassName", SCHEDULER),
+    ("readinessGates", "nobody sets the conditions that readiness gates wait for"),
+    ("resourceClaims", CLAIMS),
+    ("runtimeClassName", "there is one runtime"),
+    ("schedulerName", SCHEDULER),
+    ("schedulingGates", SCHEDULER),
+    ("schedulingGroup", SCHEDULER),
+    ("serviceAccount", IDENTITY),
+    ("serviceAccountName", IDENTITY),
+    ("setHostnameAsFQDN", "the host name is not made a full domain name by this version"),
+    ("subdomain", "there is no cluster domain"),
+    ("tolerations", SCHEDULER),
+    ("topologySpreadConstraints", SCHEDULER),
+];
+
+const OF_POD_SECURITY: Table = &[
+    ("appArmorProfile", MODULES),
+    ("fsGroupChangePolicy", "the group of a volume is always set"),
+    ("seLinuxChangePolicy", MODULES),
+    ("seLinuxOptions", MODULES),
+    ("seccompProfile", SECCOMP),
+    ("supplementalGroupsPolicy", "groups of the image are always merged"),
+    ("windowsOptions", WINDOWS),
+];
+
+const OF_CONTAINER: Table = &[
+    ("livenessProbe", PROBES),
+    ("readinessProbe", PROBES),
+    ("resizePolicy", RESIZE),
+    ("restartPolicyRules", "restart rules by exit code are not served by this version"),
+    ("startupProbe", PROBES),
+    ("volumeDevices", "raw block devices are not served by this version"),
+];
+
+const OF_LIFECYCLE: Table = &[("postStart", HOOKS), ("preStop", HOOKS)];
+
+const OF_RESOURCES: Table = &[("claims", CLAIMS)];
+
+const OF_SECURITY: Table = &[
+    ("appArmorProfile", MODULES),
+    ("procMount", "/proc is always mounted with the default masks"),
+    ("seLinuxOptions", MODULES),
+    ("seccompProfile", SECCOMP),
+    ("windowsOptions", WINDOWS),
+];
+
+const OF_PORT: Table = &[("hostIP", HOST_PORTS), ("hostPort", HOST_PORTS)];
+
+const OF_MOUNT: Table = &[
+    ("bindMountOptions", "mounts get the default options"),
+    ("recursiveReadOnly", "a read-only mount does not make the mounts below it read-only in this version"),
+];
+
+/// `root` is the whole object's place.
+pub(crate) fn collect(object: &Object, root: &At<'_>, into: &mut Vec<Ignored>) {
+    match object {
+        Object::Unserved { kind, .. } => {
+            let at = root.key("kind");
+            into.push(Ignored {
+                field: at.to_string(),
+                reason: format!("kind {kind} is not served by this version"),
+                start: at.span().start,
+            });
+        }
+        Object::Pod(_) => pod(&root.key("spec"), into),
+        Object::ConfigMap(_) | Object::Secret(_) | Object::Namespace(_) => {}
+    }
+}
+
+fn pod(spec: &At<'_>, into: &mut Vec<Ignored>) {
+    look_up(spec, OF_POD, into);
+    look_up(&spec.key("securityContext"), OF_POD_SECURITY, into);
+    look_up(&spec.key("resources"), OF_RESOURCES, into);
+    for list in ["initContainers", "containers"] {
+        for container in spec.key(list).each_item() {
+            look_up(&container, OF_CONTAINER, into);
+            look_up(&container.key("lifecycle"), OF_LIFECYCLE, into);
+            look_up(&container.key("resources"), OF_RESOURCES, into);
+            look_up(&container.key("securityContext"), OF_SECURITY, into);
+            for port in container.key("ports").each_item() {
+                look_up(&port, OF_PORT, into);
+            }
+            for mount in container.key("volumeMounts").each_item() {
+                look_up(&mount, OF_MOUNT, into);
+            }
+        }
+    }
+}
+
+fn look_up(at: &At<'_>, table: Table, into: &mut Vec<Ignored>) {
+    for field in at.each_entry().filter(has_effect) {
+        if let Some((_, reason)) = table.iter().find(|(name, _)| *name == field.last_key()) {
+            into.push(Ignored {
+                field: field.to_string(),
+                reason: (*reason).to_owned(),
+                start: field.key_span().start,
+            });
+        }
+    }
+}
+
+/// Whether a cluster would do anything for the field: `automountServiceAccountToken: false` and `tolerations: []`
+/// are what happens here anyway.
+fn has_effect(at: &At<'_>) -> bool {
+    at.node.is_some_and(|node| match &node.kind {
+        Kind::Null => false,
+        Kind::Bool(truth) => *truth != (at.last_key() == "hostUsers"),
+        Kind::Number(number) => number.as_i64() != Some(0),
+        Kind::Text(text) => !text.is_empty(),
+        Kind::List(items) => !items.is_empty(),
+        Kind::Map(entries) => !entries.is_empty(),
+    })
+}

@@ -1,0 +1,321 @@
+//! Parser events → trees, within budgets that are counted while building, so that a small file cannot ask for much
+//! memory or time.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
+
+use super::fault::Fault;
+use super::node::{self, Entry, Kind, Node};
+use super::scalar;
+use super::syntax;
+use super::text::Text;
+
+pub(crate) const FILE_LIMIT: usize = 1024 * 1024;
+const DEPTH_LIMIT: usize = 64;
+/// Values in all documents of a file, what aliases stand for included.
+const NODE_LIMIT: usize = 50_000;
+const ALIAS_LIMIT: usize = 1_000;
+/// Bytes of text that aliases may stand for, together.
+const ALIASED_TEXT_LIMIT: usize = FILE_LIMIT;
+const DOCUMENT_LIMIT: usize = 100;
+
+#[derive(Debug, Default)]
+pub(crate) struct Documents {
+    /// Those that are not empty and were read to their end.
+    pub(crate) roots: Vec<Node>,
+    pub(crate) faults: Vec<Fault>,
+}
+
+/// Reads every document up to the first one that is no YAML; the faults say whether there was one.
+pub(crate) fn documents(text: &Text<'_>) -> Documents {
+    let mut builder = Builder::new(text);
+    let mut parser = Parser::new_from_str(text.body);
+    while let Some(event) = parser.next_event() {
+        let taken = match event {
+            Ok((event, span)) => builder.take(event, span),
+            Err(error) => Err(builder.not_yaml(&error)),
+        };
+        if let Err(fault) = taken {
+            builder.done.faults.push(fault);
+            break;
+        }
+    }
+    builder.done
+}
+
+/// A collection whose end has not been seen.
+struct Open {
+    span: Range<usize>,
+    anchor: usize,
+    content: Content,
+}
+
+enum Content {
+    List(Vec<Node>),
+    Map {
+        entries: Vec<Entry>,
+        /// The key whose value comes next.
+        key: Option<Key>,
+        /// Values of `<<`.
+        merged: Vec<Node>,
+    },
+}
+
+struct Key {
+    text: String,
+    span: Range<usize>,
+    merge: bool,
+}
+
+#[derive(Default)]
+struct Spent {
+    nodes: usize,
+    aliases: usize,
+    aliased_text: usize,
+    documents: usize,
+}
+
+struct Builder<'t> {
+    text: &'t Text<'t>,
+    open: Vec<Open>,
+    anchors: HashMap<usize, Node>,
+    spent: Spent,
+    done: Documents,
+}
+
+impl<'t> Builder<'t> {
+    fn new(text: &'t Text<'t>) -> Self {
+        Builder {
+            text,
+            open: Vec::new(),
+            anchors: HashMap::new(),
+            spent: Spent::default(),
+            done: Documents::default(),
+        }
+    }
+
+    /// # Errors
+    /// What makes the rest of the file unreadable.
+    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Fault> {
+        let span = self.text.byte_of_char(span.start.index())..self.text.byte_of_char(span.end.index());
+        match event {
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
+            Event::DocumentStart(_) => {
+                self.anchors.clear();
+                self.spent.documents += 1;
+                within(self.spent.documents, DOCUMENT_LIMIT, &span, "documents")
+            }
+            Event::Alias(anchor) => {
+                let node = self.aliased(anchor, &span)?;
+                self.place(node, 0, span, false)
+            }
+            Event::Scalar(value, style, anchor, tag) => {
+                let bare_merge = value == "<<" && style == ScalarStyle::Plain;
+                let kind = scalar::resolve(&value, style, tag.as_deref()).unwrap_or_else(|bad| {
+                    self.done.faults.push(Fault::new(self.path(), span.clone(), bad.0, "this value"));
+                    Kind::Null
+                });
+                self.place(Node { span: span.clone(), kind }, anchor, span, bare_merge)
+            }
+            Event::SequenceStart(anchor, _) => self.begin(anchor, span, Content::List(Vec::new())),
+            Event::MappingStart(anchor, _) => {
+                self.begin(anchor, span, Content::Map { entries: Vec::new(), key: None, merged: Vec::new() })
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.end(),
+        }
+    }
+
+    fn begin(&mut self, anchor: usize, span: Range<usize>, content: Content) -> Result<(), Fault> {
+        if let Some(Open { content: Content::Map { key: None, .. }, .. }) = self.open.last() {
+            return Err(Fault::new(self.path(), span, "a key must be a single word", "a list or a mapping"));
+        }
+        within(self.open.len() + 1, DEPTH_LIMIT, &span, "levels")?;
+        self.open.push(Open { span, anchor, content });
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), Fault> {
+        let Some(Open { mut span, anchor, content }) = self.open.pop() else { return Ok(()) };
+        let kind = match content {
+            Content::List(items) => Kind::List(items),
+            Content::Map { mut entries, merged, .. } => {
+                self.refuse_duplicates(&entries);
+                merge(&mut entries, merged);
+                if let Some(first) = entries.first() {
+                    span = first.key_span.clone();
+                }
+                Kind::Map(entries)
+            }
+        };
+        self.place(Node { span: span.clone(), kind }, anchor, span, false)
+    }
+
+    /// Puts a finished value where it belongs: into the open collection, or as a document of its own.
+    fn place(
+        &mut self,
+        mut node: Node,
+        anchor: usize,
+        at: Range<usize>,
+        bare_merge: bool,
+    ) -> Result<(), Fault> {
+        self.spend_nodes(1, &at)?;
+        if anchor > 0 {
+            let weight = Weight::of(&node);
+            self.spend_nodes(weight.nodes, &at)?;
+            self.spend_text(weight.text, &at)?;
+            self.anchors.insert(anchor, node.clone());
+        }
+        match self.open.last_mut().map(|open| &mut open.content) {
+            None => {
+                if node.kind != Kind::Null {
+                    self.done.roots.push(node);
+                }
+            }
+            Some(Content::List(items)) => items.push(node),
+            Some(Content::Map { key: pending @ None, .. }) => {
+                let text = scalar::key(node.kind).unwrap_or_else(|bad| {
+                    self.done.faults.push(Fault::new(String::new(), at.clone(), bad.0, "this key"));
+                    String::new()
+                });
+                *pending = Some(Key { text, span: at, merge: bare_merge });
+            }
+            Some(Content::Map { entries, key, merged }) => {
+                let Some(key) = key.take() else { return Ok(()) };
+                if node.span.is_empty() {
+                    // Nothing is written: the key is what can be pointed at.
+                    node.span = key.span.clone();
+                }
+                if key.merge {
+                    merged.push(mergeable(node, at)?);
+                } else {
+                    entries.push(Entry { key: key.text, key_span: key.span, value: node });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn aliased(&mut self, anchor: usize, span: &Range<usize>) -> Result<Node, Fault> {
+        self.spent.aliases += 1;
+        within(self.spent.aliases, ALIAS_LIMIT, span, "aliases")?;
+        let Some(weight) = self.anchors.get(&anchor).map(Weight::of) else {
+            let message = "the alias names nothing that was written before it in this document";
+            return Err(Fault::new(self.path(), span.clone(), message, "no such anchor"));
+        };
+        within(self.open.len() + weight.depth, DEPTH_LIMIT, span, "levels")?;
+        self.spend_nodes(weight.nodes, span)?;
+        self.spend_text(weight.text, span)?;
+        Ok(self.anchors[&anchor].clone())
+    }
+
+    fn spend_nodes(&mut self, count: usize, span: &Range<usize>) -> Result<(), Fault> {
+        self.spent.nodes += count;
+        within(self.spent.nodes, NODE_LIMIT, span, "values")
+    }
+
+    fn spend_text(&mut self, bytes: usize, span: &Range<usize>) -> Result<(), Fault> {
+        self.spent.aliased_text += bytes;
+        within(self.spent.aliased_text, ALIASED_TEXT_LIMIT, span, "bytes behind anchors")
+    }
+
+    fn refuse_duplicates(&mut self, entries: &[Entry]) {
+        let mut sorted: Vec<&Entry> = entries.iter().collect();
+        sorted.sort_by(|a, b| a.key.cmp(&b.key));
+        for pair in sorted.windows(2) {
+            if let [first, second] = pair
+                && first.key == second.key
+            {
+                let mut path = self.path();
+                node::push_key(&mut path, &second.key);
+                let fault =
+                    Fault::new(path, second.key_span.clone(), "the field is given twice", "given again")
+                        .label(first.key_span.clone(), "given here first")
+                        .help("remove one of the two");
+                self.done.faults.push(fault);
+            }
+        }
+    }
+
+    fn not_yaml(&self, error: &ScanError) -> Fault {
+        let byte = self.text.byte_of_char(error.marker().index());
+        let bracket = self
+            .open
+            .last()
+            .map(|open| open.span.start)
+            .filter(|start| self.text.slice(*start..*start + 1).starts_with(['[', '{']));
+        syntax::fault(self.path(), error.info(), byte..self.text.end_of_char(byte), bracket)
+    }
+
+    /// Where the open collections lead to.
+    fn path(&self) -> String {
+        let mut path = String::new();
+        for open in &self.open {
+            match &open.content {
+                Content::List(items) => path.push_str(&format!("[{}]", items.len())),
+                Content::Map { key: Some(key), .. } => node::push_key(&mut path, &key.text),
+                Content::Map { key: None, .. } => {}
+            }
+        }
+        path
+    }
+}
+
+fn within(spent: usize, limit: usize, span: &Range<usize>, what: &str) -> Result<(), Fault> {
+    if spent <= limit {
+        return Ok(());
+    }
+    let message = format!("more than {limit} {what} in one file");
+    Err(Fault::new(String::new(), span.clone(), message, "one too many").help("split the file"))
+}
+
+/// What a copy of a value costs.
+struct Weight {
+    nodes: usize,
+    text: usize,
+    depth: usize,
+}
+
+impl Weight {
+    fn of(node: &Node) -> Weight {
+        let (children, own): (Vec<Weight>, usize) = match &node.kind {
+            Kind::Text(text) => (Vec::new(), text.len()),
+            Kind::List(items) => (items.iter().map(Weight::of).collect(), 0),
+            Kind::Map(entries) => (
+                entries.iter().map(|entry| Weight::of(&entry.value)).collect(),
+                entries.iter().map(|entry| entry.key.len()).sum(),
+            ),
+            Kind::Null | Kind::Bool(_) | Kind::Number(_) => (Vec::new(), 0),
+        };
+        Weight {
+            nodes: 1 + children.iter().map(|child| child.nodes).sum::<usize>(),
+            text: own + children.iter().map(|child| child.text).sum::<usize>(),
+            depth: 1 + children.iter().map(|child| child.depth).max().unwrap_or(0),
+        }
+    }
+}
+
+fn mergeable(node: Node, at: Range<usize>) -> Result<Node, Fault> {
+    let is_map = |node: &Node| matches!(node.kind, Kind::Map(_));
+    let fits = is_map(&node) || (matches!(node.kind, Kind::List(_)) && node.items().iter().all(is_map));
+    if fits {
+        return Ok(node);
+    }
+    Err(Fault::new(String::new(), at, "`<<` takes a mapping or a list of mappings", "neither of them"))
+}
+
+/// YAML merge keys: what the mapping says itself counts first, then the merged ones, the earlier before the later.
+fn merge(entries: &mut Vec<Entry>, merged: Vec<Node>) {
+    let mut present: HashSet<String> =
+        entries.iter().filter(|_| !merged.is_empty()).map(|entry| entry.key.clone()).collect();
+    let sources = merged.into_iter().flat_map(|node| match node.kind {
+        Kind::List(items) => items,
+        Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) | Kind::Map(_) => vec![node],
+    });
+    for source in sources {
+        if let Kind::Map(more) = source.kind {
+            entries.extend(more.into_iter().filter(|entry| present.insert(entry.key.clone())));
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The YAML parser's complaints in words for a person. Nothing of the file's text is repeated.
+
+use std::ops::Range;
+
+use super::fault::Fault;
+
+/// `bracket` is the start of the innermost `[` or `{` that is still open.
+pub(crate) fn fault(path: String, info: &str, span: Range<usize>, bracket: Option<usize>) -> Fault {
+    let words = words(info);
+    let mut fault = Fault::new(path, span, words.message, words.label);
+    if let Some(bracket) = bracket {
+        fault = fault.label(bracket..bracket + 1, "this bracket is still open");
+    }
+    match words.help {
+        "" => fault,
+        help => fault.help(help),
+    }
+}
+
+struct Words {
+    message: &'static str,
+    label: &'static str,
+    help: &'static str,
+}
+
+/// By what the parser's message contains, the first that fits.
+const WORDS: &[(&str, Words)] = &[
+    (
+        "tab",
+        Words { message: "a tab stands where YAML wants spaces", label: "a tab", help: "indent with spaces" },
+    ),
+    (
+        "quoted scalar, found unexpected end",
+        Words {
+            message: "a quoted string is never closed",
+            label: "opened here",
+            help: "close the quote at the end of the value",
+        },
+    ),
+    (
+        "escape",
+        Words {
+            message: "a double-quoted string has an escape that YAML does not know",
+            label: "this string",
+            help: "write `\\\\` for a backslash, or put the string in single quotes",
+        },
+    ),
+    (
+        "trailing content after double-quoted",
+        Words {
+            message: "text follows a closed quote",
+            label: "not part of the string",
+            help: "put the whole value in quotes",
+        },
+    ),
+    (
+        "mapping values are not allowed",
+        Words {
+            message: "a `:` stands where no field can begin",
+            label: "this colon",
+            help: "check the indentation of this line and the one above; put a value with `: ` in it in quotes",
+        },
+    ),
+    (
+        "unknown anchor",
+        Words {
+            message: "the alias names nothing that was written before it in this document",
+            label: "no such anchor",
+            help: "",
+        },
+    ),
+    (
+        "',' or",
+        Words {
+            message: "a comma or the closing bracket is missing",
+            label: "expected it before this",
+            help: "",
+        },
+    ),
+    ("recursion limit", Words { message: "the brackets are nested too deeply", label: "this one", help: "" }),
+    (
+        "misplaced bracket",
+        Words { message: "a bracket is closed that was not opened", label: "this one", help: "" },
+    ),
+    (
+        "unprintable",
+        Words {
+            message: "the file has a control character in it",
+            label: "here",
+            help: "write it as an escape in a double-quoted string, such as \"\\u0007\"",
+        },
+    ),
+    (
+        "unexpected character",
+        Words {
+            message: "a plain value cannot begin with this character",
+            label: "this character",
+            help: "put the value in quotes",
+        },
+    ),
+    (
+        "<document start>",
+        Words {
+            message: "something follows the end of the document",
+            label: "not part of it",
+            help: "put `---` on a line of its own between documents",
+        },
+    ),
+    (
+        "did not find expected '-'",
+        Words {
+            message: "a list goes on with something that is no item",
+            label: "expected `- `",
+            help: "begin each item with `- `, all in the same column",
+        },
+    ),
+    (
+        "simple key",
+        Words { message: "a field's name is not followed by `:`", label: "expected `:` after it", help: "" },
+    ),
+    (
+        "expected key",
+        Words {
+            message: "the indentation fits no line above",
+            label: "no field can begin here",
+            help: "align this line with the fields it belongs to",
+        },
+    ),
+    (
+        "indent",
+        Words {
+            message: "the indentation fits no line above",
+            label: "here",
+            help: "align this line with the fields it belongs to",
+        },
+    ),
+];
+
+const OTHERWISE: Words =
+    Words { message: "this is not YAML", label: "could not be read from here on", help: "" };
+
+fn words(info: &str) -> &'static Words {
+    WORDS.iter().find(|(part, _)| info.contains(part)).map_or(&OTHERWISE, |(_, words)| words)
+}

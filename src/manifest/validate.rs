@@ -1,0 +1,110 @@
+//! What Kubernetes demands of an object beyond its shape, and what this version of droppod cannot do. Rules yield
+//! faults; all of them run.
+
+pub(crate) mod config;
+mod container;
+mod environment;
+mod metadata;
+mod names;
+mod pod;
+mod resources;
+mod security;
+mod volume;
+
+use crate::api::Object;
+
+use super::document::Type;
+use super::fault::{Fault, MOST};
+use super::node::{At, Kind};
+use super::unknown::{Unknown, similar};
+
+/// Where the rules put what they find.
+#[derive(Debug, Default)]
+pub(crate) struct Rules {
+    pub(crate) faults: Vec<Fault>,
+    /// Fields found wrong before; nothing more is said about them or what they hold.
+    settled: Vec<String>,
+}
+
+impl Rules {
+    pub(crate) fn settle(&mut self, wrong: &[Fault], unknown: &[Unknown]) {
+        self.settled.extend(wrong.iter().chain(&self.faults).map(|fault| fault.field.clone()));
+        self.settled.extend(unknown.iter().filter_map(|unknown| unknown.meant.clone()));
+    }
+
+    fn push(&mut self, fault: Fault) {
+        let is_settled = self.settled.iter().any(|settled| {
+            fault
+                .field
+                .strip_prefix(settled.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        });
+        if !is_settled && self.faults.len() < MOST {
+            self.faults.push(fault);
+        }
+    }
+
+    fn wrong(&mut self, at: &At<'_>, message: &str, help: &str) {
+        self.push(Fault::at(at, message, "").help(help));
+    }
+
+    /// Says so if a field is not there, or empty.
+    fn required(&mut self, at: &At<'_>) {
+        let is_empty = at.node.is_none_or(|node| match &node.kind {
+            Kind::Null => true,
+            Kind::Text(text) => text.is_empty(),
+            Kind::Bool(_) | Kind::Number(_) | Kind::List(_) | Kind::Map(_) => false,
+        });
+        if is_empty {
+            let name = at.last_key();
+            self.push(Fault::at(
+                at,
+                "a required field is missing or empty",
+                format!("`{name}` is needed here"),
+            ));
+        }
+    }
+
+    /// One of a few words.
+    fn one_of(&mut self, at: &At<'_>, words: &[&str]) {
+        let Some(text) = at.text().filter(|text| !words.contains(text)) else { return };
+        let fault =
+            Fault::at(at, "the value is not one that this field takes", "none of the values it takes");
+        let listed: Vec<String> =
+            words.iter().filter(|word| !word.is_empty()).map(|word| format!("`{word}`")).collect();
+        let help = match similar(text, words.iter().copied()) {
+            Some(similar) => format!("did you mean `{similar}`?"),
+            None => format!("write one of {}", listed.join(", ")),
+        };
+        self.push(fault.help(help));
+    }
+
+    fn within(&mut self, at: &At<'_>, number: Option<i64>, range: std::ops::RangeInclusive<i64>) {
+        if number.is_some_and(|number| !range.contains(&number)) {
+            let (low, high) = range.into_inner();
+            let help = match high {
+                i64::MAX => format!("write {low} or more"),
+                _ => format!("write a number from {low} to {high}"),
+            };
+            self.push(Fault::at(at, "the number is out of range", "out of range").help(help));
+        }
+    }
+
+    /// The second of two that must differ; `what` is in the plural.
+    fn twice(&mut self, second: &At<'_>, first: &At<'_>, what: &str) {
+        let fault = Fault::at(second, format!("two {what} are the same"), "the same again")
+            .label(first.span(), "first used here");
+        self.push(fault);
+    }
+}
+
+/// `at` is the whole object's place.
+pub(crate) fn object(object: &Object, its: &Type, at: &At<'_>, rules: &mut Rules) {
+    metadata::check(object, its, &at.key("metadata"), rules);
+    match object {
+        Object::Pod(pod) => pod::check(pod, at, rules),
+        Object::ConfigMap(_) => config::config_map(at, rules),
+        Object::Secret(secret) => config::secret(secret, at, rules),
+        Object::Namespace(_) | Object::Unserved { .. } => {}
+    }
+}

@@ -1,0 +1,54 @@
+//! `metadata`: names, namespaces, labels, annotations.
+
+use crate::api::Object;
+use crate::api::kinds::Scope;
+use crate::manifest::document::Type;
+use crate::manifest::fault::Fault;
+use crate::manifest::node::At;
+
+use super::Rules;
+use super::names::{LABEL, LABEL_VALUE, PATH_SEGMENT, QUALIFIED, SUBDOMAIN};
+
+/// Bytes of all annotations of an object together.
+const ANNOTATIONS_LIMIT: usize = 256 * 1024;
+
+pub(super) fn check(object: &Object, its: &Type, at: &At<'_>, rules: &mut Rules) {
+    let metadata = object.metadata();
+    let syntax = match object {
+        Object::Pod(_) | Object::ConfigMap(_) | Object::Secret(_) => &SUBDOMAIN,
+        Object::Namespace(_) => &LABEL,
+        Object::Unserved { .. } => &PATH_SEGMENT,
+    };
+    let name_at = at.key("name");
+    match metadata.name.as_deref() {
+        Some(name) if !name.is_empty() => rules.name(&name_at, name, syntax),
+        _ if metadata.generate_name.is_some() => {
+            let message = "a name made by the server would be another one at each reading";
+            rules.push(Fault::at_key(&at.key("generateName"), message, "not served").help("write `name`"));
+        }
+        _ => rules.required(&name_at),
+    }
+    let namespace_at = at.key("namespace");
+    match (metadata.namespace.as_deref().filter(|text| !text.is_empty()), its.scope) {
+        (Some(namespace), Scope::Namespaced) => rules.name(&namespace_at, namespace, &LABEL),
+        (Some(_), Scope::Cluster) => {
+            let message = "objects of this kind live outside of namespaces";
+            rules.push(Fault::at_key(&namespace_at, message, "not allowed here").help("remove the field"));
+        }
+        (None, _) => {}
+    }
+    for label in at.key("labels").each_entry() {
+        rules.key_name(&label, &QUALIFIED);
+        rules.name(&label, label.text().unwrap_or_default(), &LABEL_VALUE);
+    }
+    let annotations = at.key("annotations");
+    let mut bytes = 0;
+    for annotation in annotations.each_entry() {
+        rules.key_name(&annotation, &QUALIFIED);
+        bytes += annotation.last_key().len() + annotation.text().map_or(0, str::len);
+    }
+    if bytes > ANNOTATIONS_LIMIT {
+        let message = format!("the annotations hold more than {ANNOTATIONS_LIMIT} bytes together");
+        rules.push(Fault::at_key(&annotations, message, "too much"));
+    }
+}

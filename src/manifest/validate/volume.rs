@@ -1,0 +1,197 @@
+//! Volumes: one source each, and only sources that this version serves.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use k8s_openapi::api::core::v1::{DownwardAPIVolumeFile, KeyToPath, Volume, VolumeProjection};
+
+use crate::api::PodSpec;
+use crate::manifest::fault::Fault;
+use crate::manifest::node::At;
+
+use super::Rules;
+use super::container::inner_path;
+use super::names::{CONFIG_KEY, LABEL};
+use super::{environment, resources};
+
+/// Names of the volumes of a pod, and where each is written.
+pub(super) type Declared<'a> = HashMap<&'a str, Range<usize>>;
+
+const SERVED: &[&str] = &["configMap", "downwardAPI", "emptyDir", "hostPath", "projected", "secret"];
+
+const HOST_PATH_TYPES: &[&str] =
+    &["", "DirectoryOrCreate", "Directory", "FileOrCreate", "File", "Socket", "CharDevice", "BlockDevice"];
+
+const USE_INSTEAD: &str = "use emptyDir, hostPath, configMap, secret, downwardAPI or projected";
+
+pub(super) fn declared<'a>(volumes: &At<'a>) -> Declared<'a> {
+    let items = volumes.node.map_or(&[][..], |node| node.items());
+    let name = |volume: &'a crate::manifest::node::Node| {
+        let name = volume.get("name")?;
+        Some((name.text()?, name.span.clone()))
+    };
+    items.iter().filter_map(name).collect()
+}
+
+pub(super) fn check_all(spec: &PodSpec, at: &At<'_>, rules: &mut Rules) {
+    let mut names: HashMap<&str, Range<usize>> = HashMap::new();
+    for (index, volume) in spec.volumes.iter().flatten().enumerate() {
+        let at = at.index(index);
+        let name_at = at.key("name");
+        rules.required(&name_at);
+        if !volume.name.is_empty() {
+            rules.name(&name_at, &volume.name, &LABEL);
+            if let Some(first) = names.insert(&volume.name, name_at.span()) {
+                let fault = Fault::at(&name_at, "two volumes' names are the same", "the same again")
+                    .label(first, "first used here");
+                rules.push(fault);
+            }
+        }
+        one_source(&at, rules);
+        source(volume, &at, rules);
+    }
+}
+
+fn one_source(at: &At<'_>, rules: &mut Rules) {
+    let mut first: Option<At<'_>> = None;
+    for source in at.each_entry().filter(|entry| entry.last_key() != "name" && entry.is_set()) {
+        if !SERVED.contains(&source.last_key()) {
+            let message = "volumes of this sort are not served by this version";
+            rules.push(Fault::at_key(&source, message, "not served").help(USE_INSTEAD));
+        }
+        match &first {
+            None => first = Some(source),
+            Some(first) => {
+                let fault = Fault::at_key(&source, "a volume has one source", "a second one")
+                    .label(first.key_span(), "the first")
+                    .help("remove one of them, or make two volumes");
+                rules.push(fault);
+            }
+        }
+    }
+}
+
+fn source(volume: &Volume, at: &At<'_>, rules: &mut Rules) {
+    if let Some(empty) = &volume.empty_dir {
+        let at = at.key("emptyDir");
+        rules.one_of(&at.key("medium"), &["", "Memory"]);
+        if let Some(limit) = &empty.size_limit {
+            resources::quantity_at(&limit.0, &at.key("sizeLimit"), rules);
+        }
+    }
+    if let Some(host) = &volume.host_path {
+        let at = at.key("hostPath");
+        host_path(&host.path, &at, rules);
+    }
+    if let Some(map) = &volume.config_map {
+        let at = at.key("configMap");
+        rules.required(&at.key("name"));
+        mode(map.default_mode, &at.key("defaultMode"), rules);
+        items(map.items.as_deref(), &at.key("items"), rules);
+    }
+    if let Some(secret) = &volume.secret {
+        let at = at.key("secret");
+        rules.required(&at.key("secretName"));
+        mode(secret.default_mode, &at.key("defaultMode"), rules);
+        items(secret.items.as_deref(), &at.key("items"), rules);
+    }
+    if let Some(downward) = &volume.downward_api {
+        let at = at.key("downwardAPI");
+        mode(downward.default_mode, &at.key("defaultMode"), rules);
+        fields(downward.items.as_deref(), &at.key("items"), rules);
+    }
+    if let Some(projected) = &volume.projected {
+        let at = at.key("projected");
+        mode(projected.default_mode, &at.key("defaultMode"), rules);
+        let sources_at = at.key("sources");
+        for (index, source) in projected.sources.iter().flatten().enumerate() {
+            projection(source, &sources_at.index(index), rules);
+        }
+    }
+}
+
+fn host_path(path: &str, at: &At<'_>, rules: &mut Rules) {
+    let path_at = at.key("path");
+    rules.required(&path_at);
+    if !path.is_empty() && !path.starts_with('/') {
+        rules.wrong(&path_at, "the path is not absolute", "begin it with `/`");
+    } else if path.split('/').any(|part| part == "..") {
+        rules.wrong(&path_at, "the path goes upwards", "write it without `..`");
+    }
+    rules.one_of(&at.key("type"), HOST_PATH_TYPES);
+}
+
+fn projection(source: &VolumeProjection, at: &At<'_>, rules: &mut Rules) {
+    let served = ["configMap", "secret", "downwardAPI"];
+    let given: Vec<At<'_>> = at.each_entry().filter(At::is_set).collect();
+    if given.len() != 1 {
+        rules.push(Fault::at(at, "exactly one source is needed", "not exactly one"));
+    }
+    for other in given.iter().filter(|given| !served.contains(&given.last_key())) {
+        let message = "sources of this sort are not served by this version";
+        rules.push(Fault::at_key(other, message, "not served").help("use configMap, secret or downwardAPI"));
+    }
+    if let Some(map) = &source.config_map {
+        let at = at.key("configMap");
+        rules.required(&at.key("name"));
+        items(map.items.as_deref(), &at.key("items"), rules);
+    }
+    if let Some(secret) = &source.secret {
+        let at = at.key("secret");
+        rules.required(&at.key("name"));
+        items(secret.items.as_deref(), &at.key("items"), rules);
+    }
+    if let Some(downward) = &source.downward_api {
+        let at = at.key("downwardAPI");
+        fields(downward.items.as_deref(), &at.key("items"), rules);
+    }
+}
+
+fn mode(mode: Option<i32>, at: &At<'_>, rules: &mut Rules) {
+    if mode.is_some_and(|mode| !(0..=0o777).contains(&mode)) {
+        let fault = Fault::at(at, "the value is no permission of a file", "out of range");
+        rules.push(fault.help("write it in octal with a leading zero, from 0000 to 0777, such as 0644"));
+    }
+}
+
+/// Keys of a ConfigMap or Secret, and the files they go to.
+fn items(given: Option<&[KeyToPath]>, at: &At<'_>, rules: &mut Rules) {
+    for (index, item) in given.into_iter().flatten().enumerate() {
+        let at = at.index(index);
+        let (key_at, path_at) = (at.key("key"), at.key("path"));
+        rules.required(&key_at);
+        if !item.key.is_empty() {
+            rules.name(&key_at, &item.key, &CONFIG_KEY);
+        }
+        rules.required(&path_at);
+        inner_path(&item.path, &path_at, rules);
+        mode(item.mode, &at.key("mode"), rules);
+    }
+}
+
+fn fields(given: Option<&[DownwardAPIVolumeFile]>, at: &At<'_>, rules: &mut Rules) {
+    for (index, item) in given.into_iter().flatten().enumerate() {
+        let at = at.index(index);
+        let path_at = at.key("path");
+        rules.required(&path_at);
+        inner_path(&item.path, &path_at, rules);
+        mode(item.mode, &at.key("mode"), rules);
+        let (field_at, resource_at) = (at.key("fieldRef"), at.key("resourceFieldRef"));
+        match (&item.field_ref, &item.resource_field_ref) {
+            (Some(field), None) => {
+                let whole = matches!(field.field_path.as_str(), "metadata.labels" | "metadata.annotations");
+                if !whole {
+                    environment::field_path(&field.field_path, &field_at.key("fieldPath"), rules);
+                }
+            }
+            (None, Some(resource)) => {
+                rules.required(&resource_at.key("containerName"));
+                environment::resource_name(&resource.resource, &resource_at.key("resource"), rules);
+            }
+            (Some(_), Some(_)) | (None, None) => {
+                let help = "write `fieldRef` or `resourceFieldRef`";
+                rules.push(Fault::at(&at, "exactly one source is needed", "not exactly one").help(help));
+            }
+        }
+    }
+}
