@@ -1,10 +1,44 @@
 //! Pod + image configuration → OCI runtime spec.
+//!
+//! A container has mount and cgroup namespaces of its own and, unless the pod shares it, a PID namespace; network, IPC and UTS
+//! namespaces are those of the pod process, which is in the pod's, so the spec does not name them. Nor does it set
+//! the hostname, which the pod process has set, nor `oomScoreAdj`, which libcontainer would apply to its caller.
 
-use std::path::PathBuf;
+mod limits;
+mod mounts;
+mod process;
+#[cfg(test)]
+mod tests;
 
-use oci_spec::runtime::{Process, Spec};
+use std::path::{Path, PathBuf};
 
-use crate::model::pod_plan::{ContainerPlan, PodPlan};
+use oci_spec::OciSpecError;
+use oci_spec::runtime::{
+    Linux, LinuxBuilder, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType, Process, RootBuilder,
+    Spec, SpecBuilder,
+};
+
+use crate::model::pod_plan::{
+    ContainerPlan, MountPlan, PidMode, PodPlan, Privilege, Propagation, RootAccess, Stdin,
+};
+
+/// What runc and containerd hide.
+const MASKED: &[&str] = &[
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+];
+
+const READ_ONLY: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// What the pod process has made ready for one container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +60,7 @@ pub(crate) struct Ground {
     pub(crate) gid: u32,
     pub(crate) groups: Vec<u32>,
     pub(crate) home: String,
-    /// `/proc/<pid>/ns/pid` of the pod's pid 1, for `shareProcessNamespace`.
+    /// `/proc/<pid>/ns/pid` of the pod's pid 1, for `shareProcessNamespace`; absent for that process itself.
     pub(crate) pid_namespace: Option<PathBuf>,
     /// Controllers that this kernel has; limits of others are left out.
     pub(crate) controllers: Controllers,
@@ -57,12 +91,20 @@ pub(crate) enum BundleError {
     Spec { container: String, source: oci_spec::OciSpecError },
     #[error("container {container} asks for unknown capability {capability}")]
     Capability { container: String, capability: String },
+    #[error("container {container} mounts volume {volume} at {path}, which belongs to the runtime")]
+    Mount { container: String, volume: String, path: PathBuf },
 }
 
 /// The runtime spec of one container.
 pub(crate) fn spec(pod: &PodPlan, container: &ContainerPlan, ground: &Ground) -> Result<Spec, BundleError> {
-    let _ = (pod, container, ground);
-    unimplemented!()
+    refuse_runtime_paths(container)?;
+    let terminal = match container.stdin {
+        Stdin::Closed => Terminal::No,
+        Stdin::Terminal => Terminal::Yes,
+    };
+    let process = exec_process(container, ground, &container.argv, terminal)?;
+    assemble(pod, container, ground, process)
+        .map_err(|source| BundleError::Spec { container: container.name.clone(), source })
 }
 
 /// The process of an `exec` in that container: its user, groups, directory, environment, capabilities.
@@ -72,12 +114,100 @@ pub(crate) fn exec_process(
     argv: &[String],
     terminal: Terminal,
 ) -> Result<Process, BundleError> {
-    let _ = (container, ground, argv, terminal);
-    unimplemented!()
+    process::process(container, ground, argv, terminal)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Terminal {
     No,
     Yes,
+}
+
+/// With a volume in place of `/dev`, libcontainer would make its device nodes and links in the volume, be it the
+/// host's own `/dev`.
+fn refuse_runtime_paths(container: &ContainerPlan) -> Result<(), BundleError> {
+    let at_runtime_path =
+        |mount: &&MountPlan| mount.path == Path::new("/dev") || mount.path == Path::new("/");
+    match container.mounts.iter().find(at_runtime_path) {
+        None => Ok(()),
+        Some(mount) => Err(BundleError::Mount {
+            container: container.name.clone(),
+            volume: mount.volume.clone(),
+            path: mount.path.clone(),
+        }),
+    }
+}
+
+fn assemble(
+    pod: &PodPlan,
+    container: &ContainerPlan,
+    ground: &Ground,
+    process: Process,
+) -> Result<Spec, OciSpecError> {
+    let read_only = container.security.root == RootAccess::ReadOnly;
+    let mut spec = SpecBuilder::default()
+        .version("1.0.2")
+        .process(process)
+        .root(RootBuilder::default().path(ground.rootfs.clone()).readonly(read_only).build()?)
+        .mounts(mounts::mounts(pod, container, ground)?)
+        .linux(linux(pod, container, ground)?)
+        .build()?;
+    // The builder starts from examples, not from nothing.
+    spec.set_hostname(None).set_annotations(None);
+    Ok(spec)
+}
+
+fn linux(pod: &PodPlan, container: &ContainerPlan, ground: &Ground) -> Result<Linux, OciSpecError> {
+    let mut linux = LinuxBuilder::default()
+        .namespaces(namespaces(pod.pid, container.security.privilege, ground)?)
+        .cgroups_path(ground.cgroup.clone())
+        .build()?;
+    let (masked, read_only) = match container.security.privilege {
+        Privilege::Privileged => (None, None),
+        Privilege::NoEscalation | Privilege::Ordinary => (Some(owned(MASKED)), Some(owned(READ_ONLY))),
+    };
+    linux
+        .set_masked_paths(masked)
+        .set_readonly_paths(read_only)
+        .set_resources(limits::resources(container, ground.controllers)?)
+        .set_rootfs_propagation(root_propagation(&container.mounts));
+    Ok(linux)
+}
+
+fn namespaces(
+    pid: PidMode,
+    privilege: Privilege,
+    ground: &Ground,
+) -> Result<Vec<LinuxNamespace>, OciSpecError> {
+    let new = |typ| LinuxNamespaceBuilder::default().typ(typ).build();
+    let mount = new(LinuxNamespaceType::Mount)?;
+    let pid = match (pid, &ground.pid_namespace) {
+        (PidMode::Host, _) => None,
+        (PidMode::Pod, Some(path)) => {
+            let joined = LinuxNamespaceBuilder::default().typ(LinuxNamespaceType::Pid).path(path.clone());
+            Some(joined.build()?)
+        }
+        (PidMode::Pod, None) | (PidMode::Container, _) => Some(new(LinuxNamespaceType::Pid)?),
+    };
+    let cgroup = match privilege {
+        Privilege::Privileged => None,
+        Privilege::NoEscalation | Privilege::Ordinary => Some(new(LinuxNamespaceType::Cgroup)?),
+    };
+    Ok([mount].into_iter().chain(pid).chain(cgroup).collect())
+}
+
+/// libcontainer knows the words without `r` only, and means them recursively.
+fn root_propagation(mounts: &[MountPlan]) -> Option<String> {
+    let wants = |propagation| mounts.iter().any(|mount| mount.propagation == propagation);
+    if wants(Propagation::Bidirectional) {
+        Some("shared".to_owned())
+    } else if wants(Propagation::HostToContainer) {
+        Some("slave".to_owned())
+    } else {
+        None
+    }
+}
+
+fn owned(paths: &[&str]) -> Vec<String> {
+    paths.iter().map(|path| (*path).to_owned()).collect()
 }

@@ -1,12 +1,199 @@
 //! desired × observed × now → actions. Pure; `droppod diff` prints what it returns.
+//!
+//! ```text
+//!            process alive                    dead, directory left         nothing left
+//! Run        Tell, or Stop to make it anew    Sweep, then by the end       Launch, or Lose after a reboot
+//! Wait       runs on as it was told           Sweep, then by the end       Wait
+//! Gone       Stop                             Sweep                        Forget
+//! unwanted   Stop                             Sweep                        —
+//! ended      leaves by itself                 Sweep                        — (Forget if Gone)
+//! ```
 
-use crate::model::action::Plan;
-use crate::model::desired::Desired;
-use crate::model::observed::Observed;
-use crate::model::time::Now;
+use std::collections::BTreeSet;
 
-/// What is to be done to bring `observed` to `desired`. Empty for a settled world.
+use crate::model::action::{Action, AfterSweep, Plan};
+use crate::model::desired::{Desired, DesiredPod, Want};
+use crate::model::id::{PodId, Uid};
+use crate::model::image::ImageRef;
+use crate::model::observed::{ImageObservation, Observed, PodObservation, ProcessObservation, Told};
+use crate::model::pod_plan::{PodPlan, RestartPolicy};
+use crate::model::record::{ContainerRecord, ContainerState, Outcome, StopReason};
+use crate::model::time::{Moment, Now};
+
+#[cfg(test)]
+mod tests;
+
+/// Image pulls under way at once.
+const PULLS: usize = 3;
+
+/// On a pod: run it again though a reboot interrupted it and its policy is `Never`.
+const RERUN_INTERRUPTED: &str = "droppod.dev/rerun-interrupted";
+
+/// What is to be done to bring `observed` to `desired`. A settled world gives nothing but `Wait`s, which repeat why
+/// a pod is not started.
 pub(crate) fn diff(desired: &Desired, observed: &Observed, boot_id: &str, now: Now) -> Plan {
-    let _ = (desired, observed, boot_id, now);
-    unimplemented!()
+    let wanted = desired.pods.iter().filter_map(|(uid, pod)| for_wanted(uid, pod, observed, boot_id));
+    let unwanted = observed.pods.iter().filter(|(uid, _)| !desired.pods.contains_key(uid));
+    let unwanted = unwanted.filter_map(|(uid, seen)| for_unwanted(uid, seen));
+    let mut actions: Vec<Action> = wanted.chain(unwanted).chain(pulls(desired, observed)).collect();
+    actions.sort_by_key(turn);
+    Plan { actions, wake_at: wake_at(observed, now) }
+}
+
+/// What makes room comes before what takes it.
+fn turn(action: &Action) -> u8 {
+    match action {
+        Action::Stop { .. } => 0,
+        Action::Sweep { .. } => 1,
+        Action::Forget { .. } | Action::Lose { .. } => 2,
+        Action::Tell(_) => 3,
+        Action::Launch(_) => 4,
+        Action::Pull(_) => 5,
+        Action::Wait { .. } => 6,
+    }
+}
+
+fn for_wanted(uid: &Uid, pod: &DesiredPod, observed: &Observed, boot_id: &str) -> Option<Action> {
+    let seen = observed.pods.get(uid);
+    let there = Presence::of(seen);
+    let ended = seen.is_some_and(|seen| seen.finished.is_some());
+    match (&pod.want, there) {
+        (Want::Gone { grace }, Presence::Alive(told)) => stop_deleted(&pod.id, told, *grace),
+        (Want::Gone { .. }, Presence::Remains(_)) => Some(sweep(&pod.id, AfterSweep::Nothing)),
+        (Want::Gone { .. }, Presence::Absent) => Some(Action::Forget { pod: pod.id.clone() }),
+        // It has recorded its end and leaves.
+        (Want::Run(_) | Want::Wait(_), Presence::Alive(_)) if ended => None,
+        (Want::Run(plan), Presence::Alive(told)) => for_running(plan, told),
+        (Want::Wait(_), Presence::Alive(_)) => None,
+        (Want::Run(_) | Want::Wait(_), Presence::Remains(seen)) => {
+            Some(sweep(&pod.id, after_sweep(seen, pod.restart_policy)))
+        }
+        (Want::Run(_) | Want::Wait(_), Presence::Absent) if ended => None,
+        (Want::Run(plan), Presence::Absent) => for_absent(plan, seen, observed, boot_id),
+        (Want::Wait(why), Presence::Absent) => Some(Action::Wait { pod: pod.id.clone(), why: why.clone() }),
+    }
+}
+
+fn for_unwanted(uid: &Uid, seen: &PodObservation) -> Option<Action> {
+    let id = PodId { namespace: seen.namespace.clone(), name: seen.name.clone(), uid: uid.clone() };
+    match Presence::of(Some(seen)) {
+        Presence::Alive(_) if seen.finished.is_some() => None,
+        Presence::Alive(told) => stop_deleted(&id, told, None),
+        Presence::Remains(_) => Some(sweep(&id, AfterSweep::Nothing)),
+        Presence::Absent => None,
+    }
+}
+
+/// What there is of a pod in the run directory.
+enum Presence<'a> {
+    /// A pod process, and what it was told.
+    Alive(Option<&'a Told>),
+    /// No process, but its directory.
+    Remains(&'a PodObservation),
+    Absent,
+}
+
+impl<'a> Presence<'a> {
+    fn of(seen: Option<&'a PodObservation>) -> Self {
+        let Some(seen) = seen else { return Presence::Absent };
+        match seen.process {
+            ProcessObservation::Alive => Presence::Alive(seen.told.as_ref()),
+            ProcessObservation::Dead if seen.told.is_some() || seen.record.is_some() => {
+                Presence::Remains(seen)
+            }
+            ProcessObservation::Dead => Presence::Absent,
+        }
+    }
+}
+
+fn for_running(plan: &PodPlan, told: Option<&Told>) -> Option<Action> {
+    let Some(told) = told else { return Some(Action::Tell(Box::new(plan.clone()))) };
+    if told.stop.is_some() || told.revision == plan.revision {
+        None
+    } else if told.revision.pod == plan.revision.pod {
+        Some(Action::Tell(Box::new(plan.clone())))
+    } else {
+        stop_deleted(&plan.id, Some(told), None)
+    }
+}
+
+fn for_absent(
+    plan: &PodPlan,
+    seen: Option<&PodObservation>,
+    observed: &Observed,
+    boot_id: &str,
+) -> Option<Action> {
+    let lives_on = observed.pods.iter().any(|(uid, other)| {
+        let same_name = other.namespace == plan.id.namespace && other.name == plan.id.name;
+        same_name && *uid != plan.id.uid && !matches!(Presence::of(Some(other)), Presence::Absent)
+    });
+    if lives_on {
+        return None;
+    }
+    let launched_in = seen.and_then(|seen| seen.launched_in.as_deref());
+    let rebooted = launched_in.is_some_and(|launched_in| launched_in != boot_id);
+    let again = plan.live.annotations.get(RERUN_INTERRUPTED).is_some_and(|value| value == "true");
+    if rebooted && plan.restart_policy == RestartPolicy::Never && !again {
+        return Some(Action::Lose { pod: plan.id.clone() });
+    }
+    Some(Action::Launch(Box::new(plan.clone())))
+}
+
+/// An order to interrupt is overruled by one to delete; told twice, a pod hears it once.
+fn stop_deleted(pod: &PodId, told: Option<&Told>, grace: Option<u32>) -> Option<Action> {
+    match told.and_then(|told| told.stop) {
+        Some(StopReason::Deleted) => None,
+        Some(StopReason::Interrupted | StopReason::DeadlineExceeded) | None => {
+            Some(Action::Stop { pod: pod.clone(), why: StopReason::Deleted, grace })
+        }
+    }
+}
+
+fn sweep(pod: &PodId, then: AfterSweep) -> Action {
+    Action::Sweep { pod: pod.clone(), then }
+}
+
+fn after_sweep(seen: &PodObservation, policy: RestartPolicy) -> AfterSweep {
+    if seen.finished.is_some() {
+        return AfterSweep::Nothing;
+    }
+    match seen.record.as_ref().and_then(|record| record.outcome.as_ref()) {
+        Some(Outcome::Succeeded | Outcome::Failed { .. }) => return AfterSweep::Nothing,
+        Some(Outcome::Interrupted | Outcome::Deleted) => return AfterSweep::StartAgain,
+        None => {}
+    }
+    let started = seen.record.iter().flat_map(|record| &record.containers).any(has_started);
+    match policy {
+        RestartPolicy::Always | RestartPolicy::OnFailure => AfterSweep::StartAgain,
+        RestartPolicy::Never if started => AfterSweep::RecordLoss,
+        RestartPolicy::Never => AfterSweep::StartAgain,
+    }
+}
+
+fn has_started(container: &ContainerRecord) -> bool {
+    match container.state {
+        ContainerState::Running { .. } | ContainerState::Terminated(_) => true,
+        ContainerState::Waiting { .. } => container.last.is_some() || container.restart_count > 0,
+    }
+}
+
+fn pulls(desired: &Desired, observed: &Observed) -> Vec<Action> {
+    let under_way: BTreeSet<&ImageRef> = observed
+        .images
+        .iter()
+        .filter(|(_, image)| matches!(image, ImageObservation::Pulling))
+        .map(|(reference, _)| reference)
+        .collect();
+    let room = PULLS.saturating_sub(under_way.len());
+    let due = desired.pulls.iter().filter(|image| !under_way.contains(image));
+    due.take(room).map(|image| Action::Pull(image.clone())).collect()
+}
+
+/// The next try of a pull is the one thing that only time brings about.
+fn wake_at(observed: &Observed, now: Now) -> Option<Moment> {
+    let retries = observed.images.values().filter_map(|image| match image {
+        ImageObservation::Failed { retry_at, .. } => Some(*retry_at),
+        ImageObservation::Present { .. } | ImageObservation::Pulling => None,
+    });
+    retries.filter(|retry_at| *retry_at > now.boot).min()
 }

@@ -1,16 +1,58 @@
 //! The state machine inside one pod, for the shim: `(state, event, now) → (state, effects)`.
+//!
+//! ```text
+//! the pod                                                     each container
+//!
+//!        ┌──────── MakeSandbox ────────┐                      Idle ──Start──► Starting ◄──Start──┐
+//!        ▼                             │                                        │    │           │
+//!     Making ──SandboxFailed──► Undoing ──ToreDown──► Retrying          Started │    │ NotStarted│ when due
+//!      │   │                       │                     │                      ▼    └─────────► │
+//!      │   └─StopAsked─► Abandoning│                     │                   Running ──Exited──► Resting
+//!      │ SandboxReady         │    │                     │                      │                │
+//!      ▼                      │    │ StopAsked           │ StopAsked     Signal │                │ no more runs
+//!     Live                    │    │                     │                      ▼                ▼
+//!      │ StopAsked, deadline, │    │                     │                   Halting ──Exited──► Ended
+//!      │ or all has ended     │    │                     │               (Kill at its end)  or Resting, when
+//!      ▼                      ▼    ▼                     ▼                                  a new image waits
+//!   Stopping ──all quiet──► TearingDown ──ToreDown──► Gone (Leave)
+//! ```
+//!
+//! A step takes the event in, then does what is due: the second half looks at the state alone, so an event that
+//! comes twice, late or out of order leads to the same place. In `Live` and `Stopping` what is due follows from the
+//! containers (`startup`, `stop`), whether a container runs again from `restart`, how the pod ended from `phase`.
+
+mod change;
+mod container;
+mod note;
+mod phase;
+mod report;
+mod restart;
+mod startup;
+mod stop;
+#[cfg(test)]
+mod tests;
+mod turn;
+
+use std::rc::Rc;
+use std::time::Duration;
 
 use crate::model::pod_plan::PodPlan;
-use crate::model::record::{PodRecord, StopReason};
+use crate::model::record::{EventRecord, Exit, StopReason};
 use crate::model::time::{Moment, Now};
 
-/// What happened.
+use container::Container;
+use stop::Stop;
+use turn::Turn;
+
+/// What happened. One that the state does not wait for, such as the end of a container that does not run, is
+/// ignored.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Event {
     SandboxReady,
     SandboxFailed {
         message: String,
     },
+    /// Comes before the `Exited` of the same run.
     Started {
         container: String,
         pid: i32,
@@ -66,9 +108,16 @@ pub(crate) enum Effect {
     },
     /// Write changed limits to the cgroups of the pod and its containers.
     ApplyResources,
+    /// Write down, once and for good, how run number `restart` ended. Given for each `Exited`, and for each
+    /// `NotStarted`, which counts as a run that ended with 128.
+    RecordExit {
+        container: String,
+        restart: u32,
+        exit: Exit,
+    },
     /// Write changed projected files.
     RefreshVolumes,
-    /// Unmount, release the network, remove the cgroup.
+    /// Unmount, release the network, remove the cgroup, as often as it takes; also what a failed `MakeSandbox` left.
     TearDown,
     /// The pod has ended and everything is torn down: record it and leave.
     Leave,
@@ -77,24 +126,76 @@ pub(crate) enum Effect {
 /// The pod as its own process knows it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PodState {
-    plan: PodPlan,
+    plan: Rc<PodPlan>,
+    began: Now,
+    stage: Stage,
+    /// In the plan's order, init containers first.
+    containers: Vec<Container>,
+    events: Vec<EventRecord>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Stage {
+    /// The sandbox is being made; `owed` is what a change of the plan asks for once it is there.
+    Making {
+        failures: u32,
+        owed: Vec<Effect>,
+    },
+    /// The sandbox is being made though nobody wants it any more.
+    Abandoning(Stop),
+    /// What a failed try has left is being removed.
+    Undoing {
+        failures: u32,
+        message: String,
+    },
+    /// Nothing is there; the next try is due at `at`.
+    Retrying {
+        failures: u32,
+        message: String,
+        at: Moment,
+    },
+    Live,
+    Stopping(Stop),
+    TearingDown(Stop),
+    Gone(Stop),
 }
 
 impl PodState {
     /// A pod of which nothing exists yet, and the first thing to do.
     pub(crate) fn new(plan: PodPlan, now: Now) -> (PodState, Vec<Effect>) {
-        let _ = now;
-        (PodState { plan }, vec![Effect::MakeSandbox])
+        let containers = plan.all_containers().map(Container::new).collect();
+        let stage = Stage::Making { failures: 0, owed: Vec::new() };
+        let state = PodState { plan: Rc::new(plan), began: now, stage, containers, events: Vec::new() };
+        (state, vec![Effect::MakeSandbox])
     }
 
     pub(crate) fn step(&self, event: Event, now: Now) -> (PodState, Vec<Effect>) {
-        let _ = (event, now);
-        unimplemented!()
+        let mut turn = Turn::begin(self.clone(), now);
+        turn.take_in(event);
+        turn.do_what_is_due();
+        turn.end()
     }
 
     /// When `Event::Tick` is due: a back-off, a grace period or a deadline ends.
     pub(crate) fn wake_at(&self) -> Option<Moment> {
-        unimplemented!()
+        match &self.stage {
+            Stage::Making { .. } | Stage::Undoing { .. } => self.deadline(),
+            Stage::Retrying { at, .. } => self.deadline().into_iter().chain([*at]).min(),
+            Stage::Live => {
+                let due = self.containers.iter().filter_map(Container::due);
+                self.deadline().into_iter().chain(due).min()
+            }
+            Stage::Stopping(stop) => {
+                let kills = self.containers.iter().filter_map(Container::due);
+                kills.map(|at| at.min(stop.kill_at)).min()
+            }
+            Stage::Abandoning(_) | Stage::TearingDown(_) | Stage::Gone(_) => None,
+        }
+    }
+
+    /// Number of the container's present run, of its last one while none is under way; 0 before the first.
+    pub(crate) fn restart_of(&self, container: &str) -> u32 {
+        self.containers.iter().find(|known| known.plan.name == container).map_or(0, |known| known.restart)
     }
 
     /// The plan in force.
@@ -102,9 +203,8 @@ impl PodState {
         &self.plan
     }
 
-    /// What is published of it. Wall-clock times in it were taken when things happened.
-    pub(crate) fn record(&self, shim_pid: i32) -> PodRecord {
-        let _ = shim_pid;
-        unimplemented!()
+    fn deadline(&self) -> Option<Moment> {
+        let seconds = self.plan.live.active_deadline?;
+        Some(self.began.boot + Duration::from_secs(seconds.into()))
     }
 }

@@ -1,12 +1,29 @@
 //! Observation → what people and programs read: PodStatus in kubelet's words, the status file, the STATUS column.
 
-use serde_json::Value;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::{Value, json};
 
-use crate::api::{Pod, PodStatus};
-use crate::manifest::{IgnoredField, Mistake};
+use crate::api::{Object, ObjectMeta, Pod};
 use crate::model::object::Known;
 use crate::model::observed::Finished;
-use crate::model::record::{EventRecord, PodRecord, WaitingRecord};
+use crate::model::record::{EventRecord, Outcome, PodRecord, WaitingRecord};
+use crate::model::time::Timestamp;
+
+mod columns;
+mod conditions;
+mod containers;
+mod file;
+mod pod;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use columns::{age, ready_column, restarts_column, status_word};
+pub(crate) use file::{FileReport, FileState, render};
+pub(crate) use pod::pod_status;
+
+/// Seconds, where a pod does not say.
+const GRACE: i64 = 30;
 
 /// All that is known of one pod's course; the most telling of them counts: the end, then the record, then why it waits.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -18,62 +35,86 @@ pub(crate) struct Course {
     pub(crate) lost: bool,
 }
 
-/// `status` of a Pod as the kubelet would write it. `host_ip` is the machine's own address.
-pub(crate) fn pod_status(pod: &Pod, course: &Course, host_ip: &str) -> PodStatus {
-    let _ = (pod, course, host_ip);
-    unimplemented!()
+impl Course {
+    fn record(&self) -> Option<&PodRecord> {
+        self.finished.as_ref().map(|finished| &finished.record).or(self.record.as_ref())
+    }
+
+    fn outcome(&self) -> Option<&Outcome> {
+        match &self.finished {
+            Some(finished) => Some(&finished.outcome),
+            None => self.record.as_ref()?.outcome.as_ref(),
+        }
+    }
 }
 
 /// The object in full, as `get -o yaml` prints it: type, metadata with uid and creationTimestamp, spec, status.
 pub(crate) fn full_object(known: &Known, course: &Course, host_ip: &str) -> Value {
-    let _ = (known, course, host_ip);
-    unimplemented!()
+    let mut full = match &known.object {
+        Object::Pod(pod) => json!(full_pod(known, pod, course, host_ip)),
+        Object::ConfigMap(map) => json!(map),
+        Object::Secret(secret) => {
+            let mut secret = secret.clone();
+            let plain = secret.string_data.take().unwrap_or_default();
+            let encoded =
+                plain.into_iter().map(|(key, text)| (key, k8s_openapi::ByteString(text.into_bytes())));
+            // What is written as text is kept and shown encoded, as the API server does it.
+            secret.data.get_or_insert_default().extend(encoded);
+            json!(secret)
+        }
+        Object::Namespace(namespace) => json!(namespace),
+        Object::Unserved { .. } => known.record.authored.clone(),
+    };
+    full["metadata"] = json!(full_metadata(known));
+    full
+}
+
+fn full_pod(known: &Known, pod: &Pod, course: &Course, host_ip: &str) -> Pod {
+    Pod {
+        metadata: full_metadata(known),
+        spec: pod.spec.clone(),
+        status: Some(pod_status(pod, course, host_ip)),
+    }
+}
+
+/// What the author wrote of it, and what an object gets when it is accepted.
+fn full_metadata(known: &Known) -> ObjectMeta {
+    let record = &known.record;
+    let mut metadata = known.object.metadata().clone();
+    metadata.name = Some(record.key.name.clone());
+    metadata.namespace = Some(record.key.namespace.clone()).filter(|namespace| !namespace.is_empty());
+    metadata.uid = Some(record.uid.to_string());
+    metadata.creation_timestamp = Some(Time(record.created_at));
+    metadata.generation = i64::try_from(record.generation).ok();
+    if let Some(deletion) = &record.deletion {
+        let grace = deletion.grace.map_or_else(|| grace(&known.object), i64::from);
+        metadata.deletion_grace_period_seconds = Some(grace);
+        // In Kubernetes this is when the object will be gone, not when somebody asked for it.
+        metadata.deletion_timestamp = Some(Time(later(deletion.at, grace)));
+    }
+    metadata
+}
+
+fn grace(object: &Object) -> i64 {
+    match object {
+        Object::Pod(pod) => {
+            pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds).unwrap_or(GRACE)
+        }
+        Object::ConfigMap(_) | Object::Secret(_) | Object::Namespace(_) | Object::Unserved { .. } => 0,
+    }
+}
+
+fn later(at: Timestamp, seconds: i64) -> Timestamp {
+    at.as_second().checked_add(seconds).and_then(|second| Timestamp::from_second(second).ok()).unwrap_or(at)
 }
 
 /// Events of a pod, the oldest first.
 pub(crate) fn events(course: &Course) -> Vec<EventRecord> {
-    let _ = course;
-    unimplemented!()
-}
-
-/// kubectl's STATUS column, derived from the object as kubectl derives it.
-pub(crate) fn status_word(pod: &Pod) -> String {
-    let _ = pod;
-    unimplemented!()
-}
-
-/// State of one manifest file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FileState {
-    Settling,
-    Applied,
-    Invalid,
-    Conflict,
-    Refused,
-    SourceLost,
-    PruneHeld,
-}
-
-/// All that a status file is made of.
-#[derive(Debug)]
-pub(crate) struct FileReport<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) state: FileState,
-    /// `sha256:…`
-    pub(crate) observed_hash: &'a str,
-    pub(crate) applied_hash: &'a str,
-    /// A line for a person in place of the one derived from the items (`Conflict`, `Refused`, …).
-    pub(crate) note: Option<&'a str>,
-    pub(crate) mistakes: &'a [Mistake],
-    pub(crate) ignored: &'a [IgnoredField],
-    pub(crate) items: Vec<(&'a Known, &'a Course)>,
-    pub(crate) host_ip: &'a str,
-}
-
-/// The whole text of a status file (SPEC 4).
-pub(crate) fn render(report: &FileReport<'_>) -> String {
-    let _ = report;
-    unimplemented!()
+    let before = course.waiting.iter().flat_map(|waiting| &waiting.events);
+    let since = course.record().into_iter().flat_map(|record| &record.events);
+    let mut events: Vec<EventRecord> = before.chain(since).cloned().collect();
+    events.sort_by_key(|event| event.last);
+    events
 }
 
 /// `web.yaml` → `web.status.yaml`, `web.yml` → `web.yml.status.yaml`, `web.json` → `web.json.status.yaml`.
@@ -82,7 +123,9 @@ pub(crate) fn status_name(manifest: &str) -> String {
 }
 
 /// Any value as YAML that kubectl reads back unchanged (`serde-saphyr`).
-pub(crate) fn to_yaml(value: &Value) -> String {
-    let _ = value;
-    unimplemented!()
+pub(crate) fn to_yaml<T: serde::Serialize>(value: &T) -> String {
+    // Long lines stay lines: only what has line breaks of its own becomes a block.
+    let options = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
+    serde_saphyr::to_string_with_options(value, options)
+        .expect("string keys and plain values are always YAML")
 }

@@ -1,15 +1,42 @@
 //! Objects → pods wanted. Resolves every reference, so that a `PodPlan` needs nothing looked up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use crate::model::desired::Desired;
-use crate::model::id::Uid;
+use crate::api::{Object, Pod};
+use crate::model::desired::{Desired, DesiredPod, Want};
+use crate::model::id::{PodId, Uid};
 use crate::model::image::ImageRef;
 use crate::model::network::InstanceNetwork;
 use crate::model::object::Known;
-use crate::model::observed::{ImageObservation, Observed};
+use crate::model::observed::Observed;
+use crate::model::pod_plan::RestartPolicy;
 use crate::model::time::Now;
+
+use address::Addresses;
+use references::References;
+
+mod address;
+mod container;
+mod downward;
+mod env;
+mod expansion;
+mod files;
+mod image;
+mod pod;
+mod references;
+mod resolver;
+mod resources;
+mod revision;
+mod security;
+mod signal;
+mod volumes;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use pod::creating;
+pub(crate) use resources::qos_class;
 
 /// What the machine and the instance have to offer.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,20 +54,87 @@ pub(crate) struct Machine {
     pub(crate) boot_id: String,
 }
 
-/// The pods that `objects` ask for, and the images to be pulled for them.
+/// The pods that `objects` ask for, and the images to be pulled for them. A pod that has ended has had what it
+/// asked for and is not among them: it needs neither image nor address.
 pub(crate) fn expand(
     objects: &BTreeMap<Uid, Known>,
     observed: &Observed,
     machine: &Machine,
     now: Now,
 ) -> Desired {
-    let _ = (objects, observed, machine, now);
-    unimplemented!()
+    let references = References::of(objects);
+    let mut addresses = Addresses::new(machine.network.as_ref(), &observed.leases);
+    let mut desired = Desired::default();
+    for (known, pod) in pods_by_age(objects) {
+        let uid = &known.record.uid;
+        let ended = observed.pods.get(uid).is_some_and(|seen| seen.finished.is_some());
+        let want = match &known.record.deletion {
+            Some(deletion) => Want::Gone { grace: deletion.grace },
+            None if ended => continue,
+            None => {
+                let resolution =
+                    pod::resolve(known, pod, &references, &observed.images, machine, &addresses, now);
+                desired.pulls.extend(resolution.pulls);
+                match resolution.plan {
+                    Ok(plan) => {
+                        addresses.take(&plan.network);
+                        Want::Run(plan)
+                    }
+                    Err(blocked) => Want::Wait(blocked),
+                }
+            }
+        };
+        let id = pod_id(known);
+        desired.pods.insert(uid.clone(), DesiredPod { id, restart_policy: restart_policy(pod), want });
+    }
+    desired
 }
 
-/// The image that a pod's container names, if there is one of that name in the store.
+/// Every image that a pod names and that lies in the store or would; a name that is none is passed over.
 pub(crate) fn images_named(objects: &BTreeMap<Uid, Known>) -> Vec<ImageRef> {
-    let _: Option<ImageObservation> = None;
-    let _ = objects;
-    unimplemented!()
+    let mut named = BTreeSet::new();
+    for (known, pod) in pods_by_age(objects) {
+        let base = image::base(known);
+        let Some(spec) = &pod.spec else { continue };
+        for container in spec.init_containers.iter().flatten().chain(&spec.containers) {
+            let image = container.image.as_deref().unwrap_or_default();
+            named.extend(ImageRef::parse(image, base.as_path()).ok());
+        }
+    }
+    named.remove(&ImageRef::HostRoot);
+    named.into_iter().collect()
+}
+
+/// The older pod is served first where addresses run out.
+fn pods_by_age(objects: &BTreeMap<Uid, Known>) -> Vec<(&Known, &Pod)> {
+    let mut pods: Vec<(&Known, &Pod)> = objects
+        .values()
+        .filter_map(|known| match &known.object {
+            Object::Pod(pod) => Some((known, &**pod)),
+            Object::ConfigMap(_) | Object::Secret(_) | Object::Namespace(_) | Object::Unserved { .. } => None,
+        })
+        .collect();
+    pods.sort_by(|(a, _), (b, _)| {
+        (a.record.created_at, &a.record.uid).cmp(&(b.record.created_at, &b.record.uid))
+    });
+    pods
+}
+
+fn pod_id(known: &Known) -> PodId {
+    let key = &known.record.key;
+    PodId { namespace: key.namespace.clone(), name: key.name.clone(), uid: known.record.uid.clone() }
+}
+
+fn restart_policy(pod: &Pod) -> RestartPolicy {
+    let policy = pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref());
+    policy_named(policy).unwrap_or(RestartPolicy::Always)
+}
+
+fn policy_named(name: Option<&str>) -> Option<RestartPolicy> {
+    match name? {
+        "Always" => Some(RestartPolicy::Always),
+        "OnFailure" => Some(RestartPolicy::OnFailure),
+        "Never" => Some(RestartPolicy::Never),
+        _ => None,
+    }
 }

@@ -1,67 +1,132 @@
 //! Control groups, versions 1, hybrid and 2, without systemd: `/droppod/<instance>/{shims,pods/<uid>/<container>}`.
+//!
+//! A path is the same below every hierarchy's mount point. A version 1 hierarchy has the controllers it is mounted
+//! with; in version 2 they are passed down by each directory to the ones below it, which then may hold no process
+//! of its own. A hybrid machine mounts a version 2 hierarchy without controllers beside those of version 1:
+//! processes are moved along in it, so that they leave their caller's place there, too.
 
+mod hierarchy;
+mod kill;
+mod limits;
+
+use std::collections::BTreeSet;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use hierarchy::{Hierarchy, below};
+
+use super::failure::cannot;
 use crate::bundle::Controllers;
 use crate::model::pod_plan::Resources;
 
 /// Where this machine's hierarchies are mounted. Probed once in a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cgroups {
-    hierarchies: Vec<std::path::PathBuf>,
+    hierarchies: Vec<Hierarchy>,
 }
 
 impl Cgroups {
     pub(crate) fn probe() -> io::Result<Cgroups> {
-        Ok(Cgroups { hierarchies: Vec::new() })
+        let mounts = std::fs::read_to_string("/proc/thread-self/mountinfo")
+            .map_err(|error| cannot("read /proc/thread-self/mountinfo", error))?;
+        Ok(Cgroups { hierarchies: hierarchy::parse(&mounts)? })
     }
 
     pub(crate) fn controllers(&self) -> Controllers {
-        let _ = &self.hierarchies;
-        unimplemented!()
+        let has = |name| self.hierarchies.iter().any(|hierarchy| hierarchy.has(name));
+        Controllers { memory: has("memory"), cpu: has("cpu"), pids: has("pids"), devices: has("devices") }
     }
 
     /// Moves the calling process into `path` in every hierarchy, making it.
     pub(crate) fn join(&self, path: &Path) -> io::Result<()> {
-        let _ = path;
-        unimplemented!()
+        for hierarchy in &self.hierarchies {
+            hierarchy.make(path)?;
+            let procs = hierarchy.directory(path).join("cgroup.procs");
+            // 0 is the writer, whatever its number is in the namespace that the mount was made in.
+            std::fs::write(&procs, "0")
+                .map_err(|error| cannot(format!("join cgroup {}", procs.display()), error))?;
+        }
+        Ok(())
     }
 
     /// Makes a pod's directory and writes its limits.
     pub(crate) fn make(&self, path: &Path, resources: &Resources) -> io::Result<()> {
-        let _ = (path, resources);
-        unimplemented!()
+        for hierarchy in &self.hierarchies {
+            hierarchy.make(path)?;
+            hierarchy.pass_controllers_down(path);
+        }
+        self.limit(path, resources)
     }
 
     /// Writes limits to a directory that exists; a limit that is absent becomes unlimited.
     pub(crate) fn limit(&self, path: &Path, resources: &Resources) -> io::Result<()> {
-        let _ = (path, resources);
-        unimplemented!()
+        self.hierarchies.iter().try_for_each(|hierarchy| limits::write(hierarchy, path, resources))
     }
 
     /// How many processes the kernel's OOM killer has taken in this directory and below.
     pub(crate) fn oom_kills(&self, path: &Path) -> io::Result<u64> {
-        let _ = path;
-        unimplemented!()
+        match self.hierarchies.iter().find(|hierarchy| hierarchy.has("memory")) {
+            Some(hierarchy) => limits::oom_kills(hierarchy, path),
+            None => Ok(0),
+        }
     }
 
     /// SIGKILL to every process in this directory and below, until there is none (frozen ones thawed, forks caught).
+    ///
+    /// # Errors
+    /// `TimedOut` if one is still there after a second, which a process in an uninterruptible wait can bring about.
+    /// It will be gone when that ends; ask again.
     pub(crate) fn kill(&self, path: &Path) -> io::Result<()> {
-        let _ = path;
-        unimplemented!()
+        kill::kill(self, path)
     }
 
     /// Every process in this directory and below.
     pub(crate) fn processes(&self, path: &Path) -> io::Result<Vec<i32>> {
-        let _ = path;
-        unimplemented!()
+        let mut pids = BTreeSet::new();
+        for hierarchy in &self.hierarchies {
+            for directory in below(&hierarchy.directory(path))? {
+                hierarchy::processes_in(&directory, &mut pids)?;
+            }
+        }
+        Ok(pids.into_iter().collect())
     }
 
     /// Removes the directory and all below it, bottom up, in every hierarchy. One that is not there is as good as
     /// removed; one that is busy is `ResourceBusy`.
     pub(crate) fn remove(&self, path: &Path) -> io::Result<()> {
-        let _ = path;
-        unimplemented!()
+        let mut refused = Ok(());
+        for hierarchy in &self.hierarchies {
+            for directory in below(&hierarchy.directory(path))?.iter().rev() {
+                match std::fs::remove_dir(directory) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        // What can go goes, also when something else cannot.
+                        refused =
+                            refused.and(Err(cannot(format!("remove cgroup {}", directory.display()), error)));
+                    }
+                    Ok(()) | Err(_) => {}
+                }
+            }
+        }
+        refused
+    }
+
+    /// Removes the directory where nothing is left in it.
+    pub(super) fn remove_empty(&self, path: &Path) {
+        for hierarchy in &self.hierarchies {
+            // One that is in use answers EBUSY, and that is not looked for first: it could change meanwhile.
+            drop(std::fs::remove_dir(hierarchy.directory(path)));
+        }
+    }
+
+    /// Every directory at `path` and below, in every hierarchy.
+    pub(super) fn directories(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let mut all = Vec::new();
+        for hierarchy in &self.hierarchies {
+            all.extend(below(&hierarchy.directory(path))?);
+        }
+        Ok(all)
     }
 }
+
+#[cfg(test)]
+mod tests;

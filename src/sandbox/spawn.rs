@@ -1,10 +1,17 @@
 //! Starting processes of our own from a sealed copy of the binary, with a clean environment and nothing inherited
 //! but what is named here.
 
-use std::ffi::OsStr;
+use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+
+use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::io::Errno;
+
+use super::failure::cannot;
+use super::sys::process;
 
 /// Descriptor numbers that a pod process finds its own at.
 pub(crate) const LOCK_FD: i32 = 3;
@@ -16,8 +23,27 @@ pub(crate) const LIFELINE_FD: i32 = 4;
 pub(crate) struct SealedBinary(File);
 
 impl SealedBinary {
+    /// Copies this process's binary. A process that runs from a sealed copy itself shares that one.
     pub(crate) fn copy() -> io::Result<SealedBinary> {
-        unimplemented!()
+        let own = File::open("/proc/self/exe").map_err(|error| cannot("open this binary", error))?;
+        if rustix::fs::fcntl_get_seals(&own).is_ok_and(|seals| seals.contains(seals_wanted())) {
+            return Ok(SealedBinary(own));
+        }
+        SealedBinary::of(own).map_err(|error| cannot("make a sealed copy of this binary", error))
+    }
+
+    fn of(mut program: File) -> io::Result<SealedBinary> {
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        // A kernel may be set to make memory files that cannot be executed unless asked to (6.3); older ones do
+        // not know the question.
+        let copy = match rustix::fs::memfd_create("droppod", flags | MemfdFlags::EXEC) {
+            Err(Errno::INVAL) => rustix::fs::memfd_create("droppod", flags)?,
+            answer => answer?,
+        };
+        let mut copy = File::from(copy);
+        io::copy(&mut program, &mut copy)?;
+        rustix::fs::fcntl_add_seals(&copy, seals_wanted())?;
+        Ok(SealedBinary(copy))
     }
 
     /// Starts `droppod ARGS…` in a new session, environment empty, stdin `/dev/null`, stdout and stderr those
@@ -28,8 +54,14 @@ impl SealedBinary {
         stdio: BorrowedFd<'_>,
         handed: &[BorrowedFd<'_>],
     ) -> io::Result<Child> {
-        let _ = (&self.0, args, stdio, handed);
-        unimplemented!()
+        let argv = [OsStr::new("droppod")]
+            .iter()
+            .chain(args)
+            .map(|arg| CString::new(arg.as_bytes()))
+            .collect::<Result<Vec<CString>, _>>()?;
+        let (pid, pidfd) = process::start(self.0.as_fd(), &argv, stdio, handed)
+            .map_err(|error| cannot("start a process of this binary", error))?;
+        Ok(Child { pid, pidfd })
     }
 }
 
@@ -39,3 +71,10 @@ pub(crate) struct Child {
     pub(crate) pid: i32,
     pub(crate) pidfd: OwnedFd,
 }
+
+fn seals_wanted() -> SealFlags {
+    SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE
+}
+
+#[cfg(test)]
+mod tests;

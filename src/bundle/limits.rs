@@ -1,0 +1,105 @@
+//! Limits of a container's cgroup, of those controllers that the kernel has.
+
+use oci_spec::OciSpecError;
+use oci_spec::runtime::{
+    LinuxCpu, LinuxCpuBuilder, LinuxDeviceCgroup, LinuxDeviceCgroupBuilder, LinuxDeviceType, LinuxMemory,
+    LinuxMemoryBuilder, LinuxPids, LinuxPidsBuilder, LinuxResources,
+};
+
+use crate::model::pod_plan::{ContainerPlan, Privilege, Resources};
+
+use super::Controllers;
+
+/// Microseconds in which a quota is spent: the kernel's and Kubernetes' default.
+const PERIOD: u64 = 100_000;
+/// Microseconds; the kernel refuses less.
+const LEAST_QUOTA: u64 = 1_000;
+
+/// `cpu.shares` for one core, and its bounds.
+const SHARES_OF_A_CORE: u64 = 1024;
+const LEAST_SHARES: u64 = 2;
+const MOST_SHARES: u64 = 262_144;
+
+/// Major and minor number of the character devices that a container may use: null, zero, full, random, urandom, tty,
+/// console, ptmx, and every pseudo-terminal.
+const DEVICES: &[(i64, Option<i64>)] = &[
+    (1, Some(3)),
+    (1, Some(5)),
+    (1, Some(7)),
+    (1, Some(8)),
+    (1, Some(9)),
+    (5, Some(0)),
+    (5, Some(1)),
+    (5, Some(2)),
+    (136, None),
+];
+
+/// `None` where there is nothing to write: with any value, even an empty one, libcontainer asks a version 1 kernel
+/// for its devices controller and fails where it has none.
+pub(super) fn resources(
+    container: &ContainerPlan,
+    controllers: Controllers,
+) -> Result<Option<LinuxResources>, OciSpecError> {
+    let memory = if controllers.memory { memory(&container.resources)? } else { None };
+    let cpu = if controllers.cpu { cpu(&container.resources)? } else { None };
+    let pids = if controllers.pids { pids(&container.resources)? } else { None };
+    let devices = if controllers.devices { Some(devices(container.security.privilege)?) } else { None };
+    if memory.is_none() && cpu.is_none() && pids.is_none() && devices.is_none() {
+        return Ok(None);
+    }
+    let mut resources = LinuxResources::default();
+    resources.set_memory(memory).set_cpu(cpu).set_pids(pids).set_devices(devices);
+    Ok(Some(resources))
+}
+
+fn memory(limits: &Resources) -> Result<Option<LinuxMemory>, OciSpecError> {
+    let limit = limits.memory_limit.map(signed);
+    limit.map(|limit| LinuxMemoryBuilder::default().limit(limit).build()).transpose()
+}
+
+fn cpu(limits: &Resources) -> Result<Option<LinuxCpu>, OciSpecError> {
+    if limits.cpu_limit_milli.is_none() && limits.cpu_request_milli.is_none() {
+        return Ok(None);
+    }
+    let mut cpu = LinuxCpuBuilder::default();
+    if let Some(milli) = limits.cpu_limit_milli {
+        let quota = (milli.saturating_mul(PERIOD) / 1000).max(LEAST_QUOTA);
+        cpu = cpu.quota(signed(quota)).period(PERIOD);
+    }
+    if let Some(milli) = limits.cpu_request_milli {
+        let shares = milli.saturating_mul(SHARES_OF_A_CORE) / 1000;
+        cpu = cpu.shares(shares.clamp(LEAST_SHARES, MOST_SHARES));
+    }
+    cpu.build().map(Some)
+}
+
+fn pids(limits: &Resources) -> Result<Option<LinuxPids>, OciSpecError> {
+    let limit = limits.pids_limit.map(signed);
+    limit.map(|limit| LinuxPidsBuilder::default().limit(limit).build()).transpose()
+}
+
+fn devices(privilege: Privilege) -> Result<Vec<LinuxDeviceCgroup>, OciSpecError> {
+    let all = LinuxDeviceCgroupBuilder::default().typ(LinuxDeviceType::A).access("rwm");
+    match privilege {
+        Privilege::Privileged => Ok(vec![all.allow(true).build()?]),
+        Privilege::NoEscalation | Privilege::Ordinary => {
+            let usual = DEVICES.iter().map(|(major, minor)| {
+                let device = LinuxDeviceCgroupBuilder::default()
+                    .allow(true)
+                    .typ(LinuxDeviceType::C)
+                    .major(*major)
+                    .access("rwm");
+                match minor {
+                    Some(minor) => device.minor(*minor).build(),
+                    None => device.build(),
+                }
+            });
+            std::iter::once(all.allow(false).build()).chain(usual).collect()
+        }
+    }
+}
+
+/// The spec counts in signed numbers; what does not fit is as good as unlimited.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,120 @@
+//! `apply`: manifests into the folder, one file for each object, all of them or none.
+
+use std::io::{Write, stdout};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::manifest::{Declared, Strictness};
+use crate::model::object::ObjectKey;
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::folder::{Change, Folder, anchor_images};
+use super::input::{self, Depth, Input};
+use super::records::Records;
+use super::settings::Settings;
+use super::wait;
+use super::watcher::{self, Watched};
+use super::{StrictnessArg, duration};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  droppod apply -f web.yaml
+  droppod apply -f manifests/ -R --wait --timeout 2m
+  generate | droppod apply -f -")]
+pub(crate) struct ApplyArgs {
+    /// A manifest, a directory of them, or - for standard input
+    #[arg(short, long = "filename", required = true, value_name = "PATH")]
+    files: Vec<PathBuf>,
+    /// Look into subdirectories
+    #[arg(short = 'R', long)]
+    recursive: bool,
+    /// What to do about fields that are not known
+    #[arg(long, value_enum, default_value = "strict", value_name = "HOW")]
+    validate: StrictnessArg,
+    #[command(flatten)]
+    wait: WaitArgs,
+}
+
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct WaitArgs {
+    /// Wait until every pod is ready or has succeeded
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Give up waiting after this time, such as 2m
+    #[arg(long, value_parser = duration::parse, requires = "wait")]
+    pub(crate) timeout: Option<Duration>,
+}
+
+pub(crate) fn run(args: &ApplyArgs, settings: &Settings) -> Result<Exit, Failure> {
+    let depth = if args.recursive { Depth::Recursive } else { Depth::Flat };
+    let inputs = input::collect(&args.files, depth)?;
+    let strictness = Strictness::from(args.validate);
+    let declared = input::declared(&inputs, settings, strictness)?;
+    let wishes = declared
+        .into_iter()
+        .map(|(at, Declared { key, mut authored, .. })| {
+            anchor_images(&mut authored, &inputs[at].base);
+            Wish { key, authored, from: &inputs[at] }
+        })
+        .collect();
+    put(wishes, args.wait, settings)
+}
+
+/// An object that the folder is to declare.
+pub(crate) struct Wish<'a> {
+    pub(crate) key: ObjectKey,
+    pub(crate) authored: serde_json::Value,
+    pub(crate) from: &'a Input,
+}
+
+/// Writes all of them, or none if another file declares one of them.
+pub(crate) fn put(wishes: Vec<Wish<'_>>, wait: WaitArgs, settings: &Settings) -> Result<Exit, Failure> {
+    let folder = Folder::look(&settings.manifests)?;
+    let records = Records::load(&settings.places)?;
+    let mut writes = Vec::new();
+    for (at, wish) in wishes.iter().enumerate() {
+        if wishes[..at].iter().any(|earlier| earlier.key == wish.key) {
+            let what = format!("{} is declared twice in what is to be applied", wish.key);
+            return Err(Failure::new(Exit::Invalid, what));
+        }
+        writes.push(whether_to_write(wish, &folder, &records)?);
+    }
+    let mut out = stdout().lock();
+    for (wish, write) in wishes.iter().zip(writes) {
+        let change = match write {
+            Deed::File => folder.write(&wish.key, &wish.authored)?,
+            Deed::Nothing => Change::Unchanged,
+        };
+        writeln!(out, "{} {}", wish.key, change.word()).map_err(Failure::of_output)?;
+    }
+    drop(out);
+    match (watcher::look(&settings.places, &folder.path), wait.wait) {
+        (Watched::No, true) => Ok(Exit::Failed),
+        (Watched::Yes | Watched::No, false) => Ok(Exit::Done),
+        (Watched::Yes, true) => {
+            let wanted = wishes.into_iter().map(|wish| (wish.key, wish.authored)).collect();
+            wait::until_ready(wanted, wait.timeout, settings)
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Deed {
+    File,
+    /// The object comes from a file of the folder: that is what declares it.
+    Nothing,
+}
+
+fn whether_to_write(wish: &Wish<'_>, folder: &Folder, records: &Records) -> Result<Deed, Failure> {
+    let Some(place) = folder.place_of(&wish.key, records) else { return Ok(Deed::File) };
+    if Some(&place.path) == wish.from.path.as_ref() {
+        return Ok(Deed::Nothing);
+    }
+    if place.path == folder.own_file(&wish.key) {
+        return Ok(Deed::File);
+    }
+    let line = place.line.map(|line| format!(", line {line}")).unwrap_or_default();
+    let what = format!("{} is declared by {}{line}; nothing was changed", wish.key, place.path.display());
+    Err(Failure::new(Exit::Failed, what).help("edit that file, or remove the object from it first"))
+}

@@ -1,0 +1,109 @@
+//! `doctor`: what this kernel and machine offer, what is missing and what that costs.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write, stdout};
+
+use crate::model::id::Uid;
+use crate::paths::Places;
+use crate::rundir::{lock, pods};
+use crate::sandbox::census::{self, Kind};
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::records::Records;
+use super::settings::Settings;
+use super::terminal::Color;
+
+mod checks;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  droppod doctor
+  droppod doctor --census
+
+Exits 1 if something is missing that no pod can run without, or if the census finds anything.")]
+pub(crate) struct DoctorArgs {
+    /// List what belongs to no living pod: processes, mounts, interfaces, cgroups, addresses, files
+    #[arg(long)]
+    census: bool,
+}
+
+/// One fact about this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Check {
+    subject: &'static str,
+    verdict: Verdict,
+    /// What was found.
+    detail: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Verdict {
+    Ok,
+    /// Pods run without, at this cost.
+    Lacks(&'static str),
+    /// No pod runs without, for this reason.
+    Stops(&'static str),
+}
+
+pub(crate) fn run(args: &DoctorArgs, settings: &Settings) -> Result<Exit, Failure> {
+    if args.census {
+        return census(&settings.places);
+    }
+    let checks = checks::all(&settings.places);
+    print(&mut stdout().lock(), &checks, settings.color.for_stdout()).map_err(Failure::of_output)?;
+    let stopped = checks.iter().any(|check| matches!(check.verdict, Verdict::Stops(_)));
+    Ok(if stopped { Exit::Failed } else { Exit::Done })
+}
+
+fn print(out: &mut dyn Write, checks: &[Check], color: Color) -> io::Result<()> {
+    const GREEN: u8 = 32;
+    const YELLOW: u8 = 33;
+    const RED: u8 = 31;
+    for Check { subject, verdict, detail } in checks {
+        let (word, cost) = match verdict {
+            Verdict::Ok => (color.paint(GREEN, "ok     "), None),
+            Verdict::Lacks(cost) => (color.paint(YELLOW, "missing"), Some(cost)),
+            Verdict::Stops(cost) => (color.paint(RED, "missing"), Some(cost)),
+        };
+        let line = format!("{word}  {subject:<18} {detail}");
+        writeln!(out, "{}", line.trim_end())?;
+        if let Some(cost) = cost {
+            writeln!(out, "         {:<18} {cost}", "")?;
+        }
+    }
+    Ok(())
+}
+
+fn census(places: &Places) -> Result<Exit, Failure> {
+    let failed =
+        |error| Failure::new(Exit::Failed, "cannot take the census").because(error).help("run it as root");
+    let counted = census::census(places).map_err(failed)?;
+    let living = living(places).map_err(failed)?;
+    let known: BTreeSet<Uid> = Records::load(places)?.shown.iter().map(|shown| shown.uid().clone()).collect();
+    let mut out = stdout().lock();
+    let mut exit = Exit::Done;
+    for found in counted.ownerless(&living) {
+        // A pod that waits or has ended keeps its directories for as long as its object is there.
+        let kept = match found.kind {
+            Kind::PodDirectory | Kind::Scratch => found.pod.as_ref().is_some_and(|pod| known.contains(pod)),
+            Kind::Process | Kind::Cgroup | Kind::Mount | Kind::Interface | Kind::Table | Kind::Lease => false,
+        };
+        if !kept {
+            writeln!(out, "{found}").map_err(Failure::of_output)?;
+            exit = Exit::Failed;
+        }
+    }
+    Ok(exit)
+}
+
+/// Pods whose process holds its lock.
+fn living(places: &Places) -> io::Result<BTreeSet<Uid>> {
+    let mut living = BTreeSet::new();
+    for uid in pods::list(places)? {
+        if lock::is_held(&places.pod(&uid).lock())? {
+            living.insert(uid);
+        }
+    }
+    Ok(living)
+}

@@ -1,0 +1,75 @@
+//! `down`: stops pods and keeps their files, without a watcher.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::model::record::StopReason;
+use crate::rundir::goal::{StopOrder, order_stop};
+use crate::sandbox::instance::{self, RunDirectory};
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::records::{Records, Shown};
+use super::settings::{Settings, canonical};
+use super::{duration, gone, tell, watcher};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  droppod down
+  droppod down /srv/pods --timeout 1m
+
+Pods that are stopped so start again with the next `droppod watch`.")]
+pub(crate) struct DownArgs {
+    /// Only pods whose manifests lie in this folder
+    directory: Option<PathBuf>,
+    /// Every pod of the instance, as without DIRECTORY
+    #[arg(long, conflicts_with = "directory")]
+    all: bool,
+    /// Give up waiting after this time, such as 2m
+    #[arg(long, value_parser = duration::parse)]
+    timeout: Option<Duration>,
+}
+
+pub(crate) fn run(args: &DownArgs, settings: &Settings) -> Result<Exit, Failure> {
+    let places = &settings.places;
+    if let Some(holder) = watcher::holder(places) {
+        return Err(Failure::new(Exit::Locked, "a watcher would start the pods again").because(holder).help(
+            "stop it first, for example with `systemctl stop droppod`; its pods stay, then `droppod down`",
+        ));
+    }
+    let root = args.directory.as_deref().map(root).transpose()?;
+    let records = Records::load(places)?;
+    let of_root = |shown: &&Shown| {
+        let source = &shown.known.record.source;
+        root.as_deref().is_none_or(|root| source.absolute().starts_with(root))
+    };
+    let pods: Vec<&Shown> =
+        records.shown.iter().filter(|shown| shown.known.record.key.kind == "Pod").filter(of_root).collect();
+    for shown in &pods {
+        let order = StopOrder { why: StopReason::Interrupted, grace: None };
+        order_stop(&places.pod(shown.uid()), order).map_err(|error| {
+            Failure::new(Exit::Failed, format!("cannot tell pod {} to stop", shown.pod_id())).because(error)
+        })?;
+    }
+    let exit = gone::wait(&pods, gone::Until::Stopped, args.timeout, places)?;
+    let directory =
+        if places.state.starts_with(&places.run) { RunDirectory::Remove } else { RunDirectory::Keep };
+    // Does nothing by itself while a pod of another folder lives.
+    instance::retire(places, directory).map_err(|error| {
+        Failure::new(Exit::Failed, format!("cannot remove what is left in {}", places.run.display()))
+            .because(error)
+            .help("`droppod doctor --census` lists it")
+    })?;
+    tell(&format!("{} stopped", count(pods.len())));
+    Ok(exit)
+}
+
+fn root(directory: &Path) -> Result<PathBuf, Failure> {
+    canonical(directory).map_err(|error| {
+        Failure::new(Exit::Usage, format!("cannot use directory {}", directory.display())).because(error)
+    })
+}
+
+fn count(pods: usize) -> String {
+    if pods == 1 { "1 pod".to_owned() } else { format!("{pods} pods") }
+}

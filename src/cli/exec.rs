@@ -1,0 +1,144 @@
+//! `exec`: a command in a running container, its streams handed straight to it.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, pipe};
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::termios::tcgetwinsize;
+
+use crate::model::record::ContainerState;
+use crate::rundir::control::{Answer, Request, WindowSize};
+use crate::sandbox::sys::pty::RawMode;
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::records::{Records, Shown};
+use super::settings::Settings;
+use super::target;
+use super::tell;
+use relay::{Input, Output, Relay, Standard};
+use talk::Talk;
+
+mod relay;
+mod talk;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  droppod exec web -- cat /etc/hosts
+  droppod exec -it web -c main -- sh
+  tar c . | droppod exec -i web -- tar x -C /data")]
+pub(crate) struct ExecArgs {
+    /// NAME or pod/NAME
+    pod: String,
+    /// The container [default: the pod's first]
+    #[arg(short, long)]
+    container: Option<String>,
+    /// Pass standard input on
+    #[arg(short = 'i', long)]
+    stdin: bool,
+    /// Give the command a terminal
+    #[arg(short, long)]
+    tty: bool,
+    /// The program and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    command: Vec<String>,
+}
+
+pub(crate) fn run(args: ExecArgs, settings: &Settings) -> Result<Exit, Failure> {
+    let records = Records::load(&settings.places)?;
+    let shown = records.pod(&settings.namespace, target::pod_name(&args.pod)?)?;
+    let container = choose(shown, args.container.as_deref())?;
+    must_run(shown, &container)?;
+    let broken = |error: io::Error| {
+        Failure::new(Exit::Failed, format!("cannot run the command in pod {}", shown.pod_id()))
+            .because(error)
+            .help("`droppod get pod` shows whether the pod still runs")
+    };
+    let talk = Talk::open(&settings.places.pod(shown.uid())).map_err(broken)?;
+    let terminal = args.tty.then(window_size);
+    let request = Request::Exec { container, argv: args.command, terminal };
+    let code = if args.tty {
+        in_terminal(talk, &request, args.stdin).map_err(broken)?
+    } else {
+        with_pipes(talk, &request, args.stdin).map_err(broken)?
+    };
+    match code {
+        relay::End::Code(code) => Ok(Exit::of_program(code)),
+        relay::End::Refused(why) => {
+            Err(Failure::new(Exit::Failed, format!("pod {} refuses: {why}", shown.pod_id())))
+        }
+    }
+}
+
+/// The named container, or the one commands mean.
+pub(crate) fn choose(shown: &Shown, named: Option<&str>) -> Result<String, Failure> {
+    let names = shown.container_names();
+    let chosen = named.map(str::to_owned).or_else(|| shown.default_container());
+    match chosen {
+        Some(name) if names.contains(&name) => Ok(name),
+        Some(name) => {
+            let what = format!("container {name} is not in pod {}", shown.pod_id());
+            Err(Failure::new(Exit::Failed, what).help(format!("its containers are {}", names.join(", "))))
+        }
+        None => Err(Failure::new(Exit::Failed, format!("pod {} has no container", shown.pod_id()))),
+    }
+}
+
+fn must_run(shown: &Shown, container: &str) -> Result<(), Failure> {
+    let state = match shown.container(container).map(|record| &record.state) {
+        Some(ContainerState::Running { .. }) if shown.outcome().is_none() => return Ok(()),
+        Some(ContainerState::Waiting { reason, .. }) => reason.as_str(),
+        Some(ContainerState::Terminated(exit)) => exit.reason.as_str(),
+        Some(ContainerState::Running { .. }) | None => "not started",
+    };
+    Err(Failure::new(Exit::Failed, format!("container {container} of pod {} does not run", shown.pod_id()))
+        .because(state.to_owned())
+        .help("`droppod logs -p` shows what it wrote before it ended"))
+}
+
+/// The container's ends of three pipes are handed over; the other ends are ours.
+fn with_pipes(mut talk: Talk, request: &Request, stdin: bool) -> io::Result<relay::End> {
+    let (their_input, input) = if stdin {
+        let (theirs, ours) = pipe()?;
+        (OwnedFd::from(theirs), Some(Input::to_pipe(ours.into())?))
+    } else {
+        (File::open("/dev/null")?.into(), None)
+    };
+    let (output, their_output) = pipe()?;
+    let (errors, their_errors) = pipe()?;
+    talk.ask(request, &[their_input.as_fd(), their_output.as_fd(), their_errors.as_fd()])?;
+    // As long as these are open here, no end of file would be seen.
+    drop((their_input, their_output, their_errors));
+    let outputs =
+        vec![Output::new(output.into(), Standard::Output), Output::new(errors.into(), Standard::Error)];
+    Relay { talk, input, outputs }.run()
+}
+
+/// The terminal's master comes back; the caller's own terminal only turns raw.
+fn in_terminal(mut talk: Talk, request: &Request, stdin: bool) -> io::Result<relay::End> {
+    talk.ask(request, &[])?;
+    match talk.wait()? {
+        Answer::Started { .. } => {}
+        Answer::Refused { why } => return Ok(relay::End::Refused(why)),
+        Answer::Ended { code } => return Ok(relay::End::Code(code)),
+    }
+    let master = talk.descriptor().ok_or_else(|| io::Error::other("the terminal did not arrive"))?;
+    let mine = io::stdin();
+    if stdin && !mine.is_terminal() {
+        tell("warning: standard input is not a terminal");
+    }
+    let raw = stdin && mine.is_terminal();
+    let _raw = raw.then(|| RawMode::enter(mine.as_fd())).transpose()?;
+    let input = stdin.then(|| Input::to_terminal(master.try_clone()?)).transpose()?;
+    Relay { talk, input, outputs: vec![Output::new(master, Standard::Output)] }.run()
+}
+
+/// Of the caller's terminal, whichever of its streams is one.
+fn window_size() -> WindowSize {
+    let size = [tcgetwinsize(io::stdin()), tcgetwinsize(io::stdout()), tcgetwinsize(io::stderr())];
+    let known = size.into_iter().flatten().find(|size| size.ws_row > 0 && size.ws_col > 0);
+    known.map_or(WindowSize { rows: 24, columns: 80 }, |size| WindowSize {
+        rows: size.ws_row,
+        columns: size.ws_col,
+    })
+}

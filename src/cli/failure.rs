@@ -1,0 +1,97 @@
+//! Why a verb could not do what it was asked: what, why, what to do.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+use super::exit::Exit;
+
+/// Ends a verb.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Everything has been said.
+    Quiet(Exit),
+    Told(Box<Told>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Told {
+    what: String,
+    cause: Option<Box<dyn Error + Send + Sync>>,
+    help: Option<String>,
+    exit: Exit,
+}
+
+impl Failure {
+    /// `what` names the operation and the object.
+    pub(crate) fn new(exit: Exit, what: impl Into<String>) -> Failure {
+        Failure::Told(Box::new(Told { what: what.into(), cause: None, help: None, exit }))
+    }
+
+    pub(crate) fn because(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Failure {
+        if let Failure::Told(told) = &mut self {
+            told.cause = Some(cause.into());
+        }
+        self
+    }
+
+    /// What the reader can do about it.
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Failure {
+        if let Failure::Told(told) = &mut self {
+            told.help = Some(help.into());
+        }
+        self
+    }
+
+    /// Of writing data to stdout. A reader that has gone away (`| head`) has what it wanted.
+    pub(crate) fn of_output(error: io::Error) -> Failure {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Failure::Quiet(Exit::Done)
+        } else {
+            Failure::new(Exit::Failed, "cannot write to standard output").because(error)
+        }
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Failure::Quiet(exit) => *exit,
+            Failure::Told(told) => told.exit,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Failure::Told(told) = self else { return Ok(()) };
+        writeln!(f, "error: {}", told.what)?;
+        let mut cause = told.cause.as_deref().map(|cause| cause as &dyn Error);
+        while let Some(error) = cause {
+            writeln!(f, "  because: {error}")?;
+            cause = error.source();
+        }
+        if let Some(help) = &told.help {
+            writeln!(f, "  help: {help}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_says_what_why_and_what_to_do() {
+        let failure = Failure::new(Exit::Failed, "cannot read web.yaml")
+            .because(io::Error::other("the disc is gone"))
+            .help("look for the disc");
+        let text = "error: cannot read web.yaml\n  because: the disc is gone\n  help: look for the disc\n";
+        assert_eq!(failure.to_string(), text);
+    }
+
+    #[test]
+    fn a_reader_that_leaves_early_is_no_failure() {
+        let failure = Failure::of_output(io::ErrorKind::BrokenPipe.into());
+        assert_eq!((failure.exit(), failure.to_string()), (Exit::Done, String::new()));
+    }
+}

@@ -1,0 +1,107 @@
+//! Which columns each kind has, and what stands in them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::api::{KindName, Object, Pod};
+use crate::cli::records::{Records, Shown};
+use crate::model::time::Timestamp;
+use crate::status::{age, pod_status, ready_column, restarts_column, status_word};
+
+/// The columns of one kind of table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub(super) kind: &'static KindName,
+    pub(super) extras: Vec<Extra>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extra {
+    Namespace,
+    /// `pod/web` in place of `web`.
+    KindPrefix,
+    Wide,
+    Labels,
+}
+
+impl Layout {
+    fn has(&self, extra: Extra) -> bool {
+        self.extras.contains(&extra)
+    }
+
+    fn frame(&self, namespace: &str, own: Vec<String>, wide: Vec<String>, labels: String) -> Vec<String> {
+        let mut row = Vec::new();
+        if self.has(Extra::Namespace) {
+            row.push(namespace.to_owned());
+        }
+        row.extend(own);
+        if self.has(Extra::Wide) {
+            row.extend(wide);
+        }
+        if self.has(Extra::Labels) {
+            row.push(labels);
+        }
+        row
+    }
+}
+
+pub(super) fn header(layout: &Layout) -> Vec<String> {
+    let (own, wide): (&[&str], &[&str]) = match layout.kind.kind {
+        "Pod" => (
+            &["NAME", "READY", "STATUS", "RESTARTS", "AGE"],
+            &["IP", "NODE", "NOMINATED NODE", "READINESS GATES"],
+        ),
+        "ConfigMap" => (&["NAME", "DATA", "AGE"], &[]),
+        "Secret" => (&["NAME", "TYPE", "DATA", "AGE"], &[]),
+        "Namespace" => (&["NAME", "STATUS", "AGE"], &[]),
+        _ => (&["NAME", "AGE"], &[]),
+    };
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    layout.frame("NAMESPACE", words(own), words(wide), "LABELS".to_owned())
+}
+
+pub(super) fn row(layout: &Layout, records: &Records, shown: &Shown, now: Timestamp) -> Vec<String> {
+    let key = &shown.known.record.key;
+    let name = if layout.has(Extra::KindPrefix) { key.to_string() } else { key.name.clone() };
+    // A clock that was set back makes nothing younger than now.
+    let lived = Duration::try_from(now.duration_since(shown.known.record.created_at)).unwrap_or_default();
+    let age = age(lived);
+    let mut wide = Vec::new();
+    let own = match &shown.known.object {
+        Object::Pod(authored) => {
+            let status = pod_status(authored, &shown.course, records.host_ip());
+            let pod = Pod { status: Some(status), ..Pod::clone(authored) };
+            wide = wide_of(&pod);
+            vec![name, ready_column(&pod), status_word(&pod), restarts_column(&pod, now), age]
+        }
+        Object::ConfigMap(map) => {
+            let entries = map.data.as_ref().map_or(0, BTreeMap::len)
+                + map.binary_data.as_ref().map_or(0, BTreeMap::len);
+            vec![name, entries.to_string(), age]
+        }
+        Object::Secret(secret) => {
+            let kind = secret.type_.clone().unwrap_or_else(|| "Opaque".to_owned());
+            let mut keys: Vec<&String> = secret.data.iter().flat_map(BTreeMap::keys).collect();
+            keys.extend(secret.string_data.iter().flat_map(BTreeMap::keys));
+            keys.sort();
+            keys.dedup();
+            vec![name, kind, keys.len().to_string(), age]
+        }
+        Object::Namespace(_) => vec![name, "Active".to_owned(), age],
+        Object::Unserved { .. } => vec![name, age],
+    };
+    layout.frame(&key.namespace, own, wide, labels(&shown.known.object))
+}
+
+fn wide_of(pod: &Pod) -> Vec<String> {
+    let none = || "<none>".to_owned();
+    let ip = pod.status.as_ref().and_then(|status| status.pod_ip.clone()).filter(|ip| !ip.is_empty());
+    let node = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    vec![ip.unwrap_or_else(none), node, none(), none()]
+}
+
+fn labels(object: &Object) -> String {
+    let labels = object.metadata().labels.iter().flatten();
+    let pairs: Vec<String> = labels.map(|(key, value)| format!("{key}={value}")).collect();
+    if pairs.is_empty() { "<none>".to_owned() } else { pairs.join(",") }
+}

@@ -1,0 +1,77 @@
+//! Waiting until pods are gone.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use rustix::event::PollFlags;
+
+use crate::logs::follow::Bell;
+use crate::model::id::Uid;
+use crate::paths::Places;
+use crate::rundir::lock;
+use crate::sandbox::sys::clock;
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::records::Shown;
+use super::tell;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// No process of the pod lives.
+    Stopped,
+    /// The object's record is removed as well, which a watcher does.
+    Forgotten,
+}
+
+/// Says which pods it waits for if that takes longer than a moment.
+pub(crate) fn wait(
+    pods: &[&Shown],
+    until: Until,
+    timeout: Option<Duration>,
+    places: &Places,
+) -> Result<Exit, Failure> {
+    const MOMENT: Duration = Duration::from_secs(2);
+    let start = clock::boot();
+    let bell = Bell::hang();
+    let mut said = false;
+    let mut left = pods.to_vec();
+    loop {
+        bell.watch(&places.pods());
+        bell.watch(&places.objects());
+        let mut still = Vec::new();
+        for shown in left {
+            bell.watch(&places.pod(shown.uid()).0);
+            if is_there(shown.uid(), until, places)? {
+                still.push(shown);
+            }
+        }
+        left = still;
+        if left.is_empty() {
+            return Ok(Exit::Done);
+        }
+        let waited = clock::boot() - start;
+        let names = || left.iter().map(|shown| shown.pod_id().to_string()).collect::<Vec<_>>().join(", ");
+        if timeout.is_some_and(|timeout| waited >= timeout) {
+            return Err(Failure::new(Exit::TimedOut, format!("still there: {}", names())).help(
+                "`droppod get pods -o wide` shows them; --now or --grace-period shortens their grace",
+            ));
+        }
+        if !said && waited >= MOMENT {
+            tell(&format!("waiting for {} to stop", names()));
+            said = true;
+        }
+        bell.wait(io::stderr().as_fd(), PollFlags::empty()).map_err(Failure::of_output)?;
+    }
+}
+
+fn is_there(uid: &Uid, until: Until, places: &Places) -> Result<bool, Failure> {
+    let lives = lock::is_held(&places.pod(uid).lock()).map_err(|error| {
+        Failure::new(Exit::Failed, format!("cannot see whether pod {uid} lives")).because(error)
+    })?;
+    Ok(match until {
+        Until::Stopped => lives,
+        Until::Forgotten => lives || places.object(uid).object().exists(),
+    })
+}

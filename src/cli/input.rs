@@ -1,0 +1,141 @@
+//! Manifests that a command names itself: files, directories, standard input.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+
+use crate::daemon::folder::names;
+use crate::manifest::{Declared, FILE_LIMIT, Strictness, read};
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::report::{self, PLAIN_WIDTH};
+use super::settings::Settings;
+use super::tell;
+
+/// The text of one file.
+#[derive(Debug)]
+pub(crate) struct Input {
+    /// As the user knows it.
+    pub(crate) name: String,
+    /// Canonical; `None` for standard input.
+    pub(crate) path: Option<PathBuf>,
+    /// Where relative paths in it start from.
+    pub(crate) base: PathBuf,
+    pub(crate) text: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    Flat,
+    Recursive,
+}
+
+/// Every manifest that `paths` name; `-` is standard input.
+pub(crate) fn collect(paths: &[PathBuf], depth: Depth) -> Result<Vec<Input>, Failure> {
+    let mut inputs = Vec::new();
+    for path in paths {
+        if path.as_os_str() == "-" {
+            inputs.push(standard_input().map_err(|error| unread(Path::new("standard input"), error))?);
+        } else if path.is_dir() {
+            let files = manifests_in(path, depth).map_err(|error| unread(path, error))?;
+            if files.is_empty() {
+                let what = format!("there is no manifest in {}", path.display());
+                return Err(Failure::new(Exit::Failed, what)
+                    .help("manifests end in .yaml, .yml or .json; -R looks into subdirectories"));
+            }
+            for file in files {
+                inputs.push(from_file(&file).map_err(|error| unread(&file, error))?);
+            }
+        } else {
+            inputs.push(from_file(path).map_err(|error| unread(path, error))?);
+        }
+    }
+    Ok(inputs)
+}
+
+/// Reads all of them, or tells every mistake in any of them.
+pub(crate) fn declared(
+    inputs: &[Input],
+    settings: &Settings,
+    strictness: Strictness,
+) -> Result<Vec<(usize, Declared)>, Failure> {
+    let mut objects = Vec::new();
+    let mut invalid = false;
+    for (at, input) in inputs.iter().enumerate() {
+        let reading = read(&input.text, &settings.namespace, strictness);
+        let text = String::from_utf8_lossy(&input.text);
+        let drawing = settings.color.drawing();
+        let report = report::render(&input.name, &text, &reading.mistakes, drawing, PLAIN_WIDTH);
+        if !report.is_empty() {
+            tell(report.trim_end());
+        }
+        for ignored in &reading.ignored {
+            tell(&format!(
+                "note: {}:{}: {} has no effect: {}",
+                input.name, ignored.line, ignored.field, ignored.reason
+            ));
+        }
+        // Without an error a file with mistakes (`--validate=warn`) has objects all the same.
+        invalid |= reading.objects.is_empty() && !reading.mistakes.is_empty();
+        objects.extend(reading.objects.into_iter().map(|object| (at, object)));
+    }
+    if invalid { Err(Failure::Quiet(Exit::Invalid)) } else { Ok(objects) }
+}
+
+/// Manifests in a directory, in order of their paths. Symlinks are not followed.
+pub(crate) fn manifests_in(directory: &Path, depth: Depth) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut open = vec![directory.to_owned()];
+    while let Some(directory) = open.pop() {
+        for entry in std::fs::read_dir(&directory)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else { continue };
+            let kind = entry.file_type()?;
+            if kind.is_dir() && depth == Depth::Recursive && names::is_entered(name) {
+                open.push(entry.path());
+            } else if kind.is_file() && names::is_manifest(name) {
+                found.push(entry.path());
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn from_file(path: &Path) -> io::Result<Input> {
+    // A FIFO must not be waited for, and a device not be opened for what opening it does.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file: OwnedFd = rustix::fs::open(path, flags, Mode::empty())?;
+    let file = File::from(file);
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    let path_in_full = path.canonicalize()?;
+    let base = path_in_full.parent().unwrap_or(Path::new("/")).to_owned();
+    let name = path.display().to_string();
+    Ok(Input { name, base, path: Some(path_in_full), text: within_limit(file)? })
+}
+
+fn standard_input() -> io::Result<Input> {
+    let text = within_limit(io::stdin().lock())?;
+    Ok(Input { name: "standard input".to_owned(), path: None, base: std::env::current_dir()?, text })
+}
+
+fn within_limit(reader: impl Read) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let limit = FILE_LIMIT as u64;
+    reader.take(limit + 1).read_to_end(&mut text)?;
+    if text.len() > FILE_LIMIT {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 1 MiB"));
+    }
+    Ok(text)
+}
+
+fn unread(path: &Path, error: io::Error) -> Failure {
+    Failure::new(Exit::Failed, format!("cannot read {}", path.display())).because(error)
+}

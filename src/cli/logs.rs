@@ -1,0 +1,236 @@
+//! `logs`: what containers wrote, also after their pod has ended.
+
+use std::collections::VecDeque;
+use std::io::{self, BufWriter, Write};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use rustix::event::PollFlags;
+
+use crate::logs::follow::{Bell, Origin, Woken};
+use crate::logs::read::{Cursor, Line, runs};
+use crate::model::id::Uid;
+use crate::model::time::Timestamp;
+use crate::paths::Places;
+use crate::sandbox::sys::clock;
+
+use super::duration;
+use super::exec::choose;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::records::{Records, Shown};
+use super::selector::{self, Selector};
+use super::settings::{Scope, Settings};
+use super::target;
+use super::tell;
+use printer::{Printer, Style};
+
+pub(super) mod printer;
+
+/// As in kubectl: many pods at once show only their last lines unless told otherwise.
+const TAIL_OF_MANY: i64 = 10;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  droppod logs web
+  droppod logs web -c main -f --tail=20
+  droppod logs -p web
+  droppod logs -l app=web --all-containers --prefix")]
+#[command(group = clap::ArgGroup::new("which").required(true).args(["pod", "selector"]))]
+pub(crate) struct LogsArgs {
+    /// NAME or pod/NAME
+    pod: Option<String>,
+    /// The container
+    #[arg(conflicts_with_all = ["container", "selector"], hide = true)]
+    second: Option<String>,
+    /// The container [default: the pod's first]
+    #[arg(short, long)]
+    container: Option<String>,
+    /// Pods with these labels
+    #[arg(short = 'l', long, value_parser = selector::parse)]
+    selector: Option<Selector>,
+    /// Only this many of the last lines; -1 for all
+    #[arg(long, allow_negative_numbers = true)]
+    tail: Option<i64>,
+    /// Only what was written in the last such time, such as 5m
+    #[arg(long, value_parser = duration::parse)]
+    since: Option<Duration>,
+    #[command(flatten)]
+    how: How,
+}
+
+#[derive(Debug, Clone, Copy, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of the command line, each for itself")]
+struct How {
+    /// Go on until the containers have ended
+    #[arg(short, long)]
+    follow: bool,
+    /// Of the run before this one
+    #[arg(short, long, conflicts_with = "follow")]
+    previous: bool,
+    #[arg(long)]
+    timestamps: bool,
+    /// Name pod and container before each line
+    #[arg(long)]
+    prefix: bool,
+    #[arg(long, conflicts_with = "container")]
+    all_containers: bool,
+}
+
+struct Source {
+    uid: Uid,
+    origin: Origin,
+    cursor: Cursor,
+}
+
+pub(crate) fn run(args: &LogsArgs, settings: &Settings) -> Result<Exit, Failure> {
+    let records = Records::load(&settings.places)?;
+    let mut sources = Vec::new();
+    for shown in pods(args, &records, settings)? {
+        for container in containers(args, shown)? {
+            sources.extend(source(args.how, shown, container, &settings.places)?);
+        }
+    }
+    let style = Style {
+        color: settings.color.for_stdout(),
+        timestamps: args.how.timestamps,
+        prefix: args.how.prefix.then_some(printer::Prefix::Kubectl),
+    };
+    let mut out = Printer::new(BufWriter::new(io::stdout().lock()), style);
+    let since = args.since.map(|ago| {
+        let ago = jiff::SignedDuration::try_from(ago).unwrap_or(jiff::SignedDuration::MAX);
+        clock::wall().checked_sub(ago).unwrap_or(Timestamp::MIN)
+    });
+    let tail = args.tail.unwrap_or(if args.selector.is_some() { TAIL_OF_MANY } else { -1 });
+    for source in &mut sources {
+        first_look(source, usize::try_from(tail).ok(), since, &mut out)?;
+    }
+    out.flush().map_err(Failure::of_output)?;
+    if args.how.follow {
+        follow(sources, &settings.places, &mut out)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn pods<'a>(
+    args: &'a LogsArgs,
+    records: &'a Records,
+    settings: &'a Settings,
+) -> Result<Vec<&'a Shown>, Failure> {
+    match (&args.pod, &args.selector) {
+        (Some(pod), _) => Ok(vec![records.pod(&settings.namespace, target::pod_name(pod)?)?]),
+        (None, selector) => {
+            let selector = selector.as_ref().expect("clap asks for a pod or a selector");
+            let kind = crate::api::kind_named("pods").expect("pods are served");
+            let found: Vec<&Shown> = records.of(kind, &settings.scope, selector).collect();
+            if found.is_empty() {
+                let within = match &settings.scope {
+                    Scope::Namespace(namespace) => format!(" in {namespace} namespace"),
+                    Scope::All => String::new(),
+                };
+                tell(&format!("No resources found{within}."));
+            }
+            Ok(found)
+        }
+    }
+}
+
+fn containers(args: &LogsArgs, shown: &Shown) -> Result<Vec<String>, Failure> {
+    if args.how.all_containers {
+        return Ok(shown.container_names());
+    }
+    let named = args.container.as_deref().or(args.second.as_deref());
+    let names = shown.container_names();
+    let chosen = choose(shown, named)?;
+    if named.is_none() && names.len() > 1 && args.selector.is_none() {
+        tell(&format!("Defaulted container \"{chosen}\" out of: {}", names.join(", ")));
+    }
+    Ok(vec![chosen])
+}
+
+/// `None` for a container of many that has not started.
+fn source(how: How, shown: &Shown, container: String, places: &Places) -> Result<Option<Source>, Failure> {
+    let pod = shown.pod_id();
+    let directory = places.pod_logs(&pod).join(&container);
+    let unread = |error: io::Error| {
+        Failure::new(Exit::Failed, format!("cannot read the log of {pod}, container {container}"))
+            .because(error)
+    };
+    let runs = runs(&directory).map_err(unread)?;
+    let current = shown.container(&container).map_or(0, |record| record.restart_count);
+    let run = if how.previous {
+        let before = runs.range(..current).next_back();
+        *before.ok_or_else(|| {
+            let what = format!("container {container} of pod {pod} has no run before this one");
+            Failure::new(Exit::Failed, what)
+        })?
+    } else {
+        // A container that is about to start again shows how its last run ended.
+        runs.range(..=current).next_back().or(runs.last()).copied().unwrap_or(current)
+    };
+    if runs.is_empty() && !how.follow {
+        let not_started = format!("container {container} of pod {pod} has written nothing");
+        tell(&not_started);
+        return Ok(None);
+    }
+    let cursor = if how.previous { Cursor::of_run(directory, run) } else { Cursor::at_run(directory, run) };
+    let origin = Origin { namespace: pod.namespace, pod: pod.name, container };
+    Ok(Some(Source { uid: pod.uid, origin, cursor }))
+}
+
+/// Prints what is there, or the last lines of it.
+fn first_look(
+    source: &mut Source,
+    tail: Option<usize>,
+    since: Option<Timestamp>,
+    out: &mut Printer<impl Write>,
+) -> Result<(), Failure> {
+    let Source { origin, cursor, .. } = source;
+    let mut kept = VecDeque::new();
+    let mut take = |line: Line| {
+        if since.is_some_and(|since| line.time < since) {
+            return Ok(());
+        }
+        let Some(most) = tail else { return out.print(origin, &line) };
+        kept.push_back(line);
+        if kept.len() > most {
+            kept.pop_front();
+        }
+        Ok(())
+    };
+    cursor.drain(&mut take).map_err(Failure::of_output)?;
+    kept.iter().try_for_each(|line| out.print(origin, line)).map_err(Failure::of_output)
+}
+
+/// Prints what comes until every container has ended for good, or the reader has left.
+fn follow(mut sources: Vec<Source>, places: &Places, out: &mut Printer<impl Write>) -> Result<(), Failure> {
+    let bell = Bell::hang();
+    while !sources.is_empty() {
+        let mut over = Vec::new();
+        let records = Records::load(places)?;
+        for source in &mut sources {
+            bell.watch(&places.pod(&source.uid).0);
+            bell.watch(source.cursor.directory());
+            // Asked before reading: what a container wrote before it ended is in its file by then.
+            let shown = records.shown.iter().find(|shown| *shown.uid() == source.uid);
+            over.push(shown.is_none_or(|shown| shown.is_over(&source.origin.container)));
+            let origin = &source.origin;
+            source.cursor.drain(&mut |line| out.print(origin, &line)).map_err(Failure::of_output)?;
+        }
+        for (source, _) in sources.iter_mut().zip(&over).filter(|(_, over)| **over) {
+            let origin = &source.origin;
+            source.cursor.give_pieces(&mut |line| out.print(origin, &line)).map_err(Failure::of_output)?;
+        }
+        let mut over = over.into_iter();
+        sources.retain(|_| !over.next().unwrap_or(true));
+        out.flush().map_err(Failure::of_output)?;
+        if sources.is_empty() {
+            break;
+        }
+        if bell.wait(io::stdout().as_fd(), PollFlags::empty()).map_err(Failure::of_output)? == Woken::ByOther
+        {
+            break;
+        }
+    }
+    Ok(())
+}

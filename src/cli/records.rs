@@ -1,0 +1,214 @@
+//! What every reading verb stands on: the objects and pods of an instance as their records tell, whether a watcher
+//! runs or not.
+
+use std::collections::BTreeMap;
+use std::net::UdpSocket;
+
+use serde_json::Value;
+
+use crate::api::{KindName, Object};
+use crate::manifest::revive;
+use crate::model::id::{PodId, Uid};
+use crate::model::object::{Known, ObjectRecord};
+use crate::model::record::{ContainerRecord, ContainerState, Outcome, PodRecord};
+use crate::paths::Places;
+use crate::rundir::{lock, objects, pods};
+use crate::status::{Course, full_object};
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::selector::Selector;
+use super::settings::Scope;
+
+/// Everything that is declared, in the order of namespace and name.
+#[derive(Debug)]
+pub(crate) struct Records {
+    pub(crate) shown: Vec<Shown>,
+    /// One line for each record that could not be read.
+    pub(crate) unreadable: Vec<String>,
+    host_ip: String,
+}
+
+/// One object, and the course of its pod if it is one.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    pub(crate) known: Known,
+    pub(crate) course: Course,
+}
+
+impl Records {
+    pub(crate) fn load(places: &Places) -> Result<Records, Failure> {
+        let loaded = objects::load(places).map_err(|error| {
+            let failure =
+                Failure::new(Exit::Failed, format!("cannot read the objects in {}", places.state.display()));
+            let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
+            let failure = failure.because(error);
+            if denied {
+                failure.help("run this as the user that runs `droppod watch`, usually root")
+            } else {
+                failure
+            }
+        })?;
+        let mut unreadable: Vec<String> = loaded
+            .unreadable
+            .iter()
+            .map(|(uid, error)| format!("the record of object {uid} cannot be read: {error}"))
+            .collect();
+        let mut shown = Vec::new();
+        for record in loaded.objects {
+            match show(places, record) {
+                Ok(one) => shown.push(one),
+                Err(line) => unreadable.push(line),
+            }
+        }
+        shown.sort_by(|a, b| a.known.record.key.cmp(&b.known.record.key));
+        Ok(Records { shown, unreadable, host_ip: host_ip() })
+    }
+
+    /// Objects of one kind, within `scope` if the kind lives in namespaces.
+    pub(crate) fn of<'a>(
+        &'a self,
+        kind: &'a KindName,
+        scope: &'a Scope,
+        selector: &'a Selector,
+    ) -> impl Iterator<Item = &'a Shown> {
+        let none = BTreeMap::new();
+        self.shown.iter().filter(move |shown| {
+            let key = &shown.known.record.key;
+            key.kind == kind.kind
+                && key.group == kind.group
+                && (!kind.namespaced || scope.holds(&key.namespace))
+                && selector.matches(shown.known.object.metadata().labels.as_ref().unwrap_or(&none))
+        })
+    }
+
+    pub(crate) fn pod(&self, namespace: &str, name: &str) -> Result<&Shown, Failure> {
+        let of_name = |shown: &&Shown| {
+            let key = &shown.known.record.key;
+            key.kind == "Pod" && key.namespace == namespace && key.name == name
+        };
+        self.shown.iter().find(of_name).ok_or_else(|| not_found("pods", name))
+    }
+
+    /// The object in full, status included.
+    pub(crate) fn full(&self, shown: &Shown) -> Value {
+        full_object(&shown.known, &shown.course, &self.host_ip)
+    }
+
+    pub(crate) fn host_ip(&self) -> &str {
+        &self.host_ip
+    }
+}
+
+/// As kubectl words it.
+pub(crate) fn not_found(plural: &str, name: &str) -> Failure {
+    Failure::new(Exit::Failed, format!("{plural} \"{name}\" not found"))
+}
+
+impl Shown {
+    pub(crate) fn uid(&self) -> &Uid {
+        &self.known.record.uid
+    }
+
+    pub(crate) fn pod_id(&self) -> PodId {
+        let ObjectRecord { key, uid, .. } = &self.known.record;
+        PodId { namespace: key.namespace.clone(), name: key.name.clone(), uid: uid.clone() }
+    }
+
+    /// The newest record of the pod, the end included.
+    pub(crate) fn pod_record(&self) -> Option<&PodRecord> {
+        let Course { record, finished, .. } = &self.course;
+        finished.as_ref().map(|finished| &finished.record).or(record.as_ref())
+    }
+
+    /// How the pod ended, if it has.
+    pub(crate) fn outcome(&self) -> Option<&Outcome> {
+        let Course { record, finished, .. } = &self.course;
+        finished
+            .as_ref()
+            .map(|finished| &finished.outcome)
+            .or_else(|| record.as_ref().and_then(|record| record.outcome.as_ref()))
+    }
+
+    pub(crate) fn container(&self, name: &str) -> Option<&ContainerRecord> {
+        self.pod_record()?.containers.iter().find(|container| container.name == name)
+    }
+
+    /// Names of the pod's containers as declared, init containers first.
+    pub(crate) fn container_names(&self) -> Vec<String> {
+        let Object::Pod(pod) = &self.known.object else { return Vec::new() };
+        let Some(spec) = &pod.spec else { return Vec::new() };
+        let init = spec.init_containers.iter().flatten();
+        init.chain(&spec.containers).map(|container| container.name.clone()).collect()
+    }
+
+    /// The container that commands mean when none is named, as kubectl chooses it.
+    pub(crate) fn default_container(&self) -> Option<String> {
+        let Object::Pod(pod) = &self.known.object else { return None };
+        let annotated = pod
+            .metadata
+            .annotations
+            .as_ref()
+            .and_then(|annotations| annotations.get("kubectl.kubernetes.io/default-container"));
+        let first = || Some(pod.spec.as_ref()?.containers.first()?.name.clone());
+        annotated.cloned().or_else(first)
+    }
+
+    /// Whether a container has ended and will not be started again.
+    pub(crate) fn is_over(&self, container: &str) -> bool {
+        if self.outcome().is_some() || self.course.lost {
+            return true;
+        }
+        let (Some(record), Some(container)) = (self.pod_record(), self.container(container)) else {
+            return false;
+        };
+        let ContainerState::Terminated(exit) = &container.state else { return false };
+        record.stopping.is_some() || !self.restarts(container, exit.code)
+    }
+
+    fn restarts(&self, container: &ContainerRecord, code: i32) -> bool {
+        use crate::model::pod_plan::Role;
+        let Object::Pod(pod) = &self.known.object else { return false };
+        let policy = pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref()).unwrap_or("Always");
+        match container.role {
+            Role::Sidecar => true,
+            Role::Init => code != 0 && policy != "Never",
+            Role::App => policy == "Always" || policy == "OnFailure" && code != 0,
+        }
+    }
+}
+
+fn show(places: &Places, record: ObjectRecord) -> Result<Shown, String> {
+    let name = record.key.to_string();
+    let unread = |error: &dyn std::fmt::Display| format!("{name} cannot be shown: {error}");
+    let object = revive(&record.authored).map_err(|error| unread(&error))?;
+    let course = match &object {
+        Object::Pod(_) => course(places, &record.uid).map_err(|error| unread(&error))?,
+        Object::ConfigMap(_) | Object::Secret(_) | Object::Namespace(_) | Object::Unserved { .. } => {
+            Course::default()
+        }
+    };
+    Ok(Shown { known: Known { record, object }, course })
+}
+
+/// All that the records tell of one pod.
+pub(crate) fn course(places: &Places, uid: &Uid) -> std::io::Result<Course> {
+    let pod = places.pod(uid);
+    let finished = objects::finished_of(places, uid)?;
+    let alive = lock::is_held(&pod.lock())?;
+    // Read after the look at the lock: a process that ended in between has left its last words by now.
+    let record = pods::read_record(&pod)?;
+    let ended = finished.is_some() || record.as_ref().is_none_or(|record| record.outcome.is_some());
+    Ok(Course { waiting: pods::read_waiting(&pod)?, lost: !alive && !ended, record, finished })
+}
+
+/// The address that this machine reaches others from. Nothing is sent to find it.
+fn host_ip() -> String {
+    // 192.0.2.1 is kept for documentation (RFC 5737): no route is chosen for its sake alone.
+    let route = || {
+        let socket = UdpSocket::bind("0.0.0.0:0")?;
+        socket.connect("192.0.2.1:9")?;
+        socket.local_addr()
+    };
+    route().map_or_else(|_| "127.0.0.1".to_owned(), |address| address.ip().to_string())
+}

@@ -1,0 +1,191 @@
+//! Options that every verb takes: flag over environment over `/etc/droppod/config.yaml` over default.
+
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::paths::Places;
+use crate::sandbox::instance::id_of;
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::terminal::ColorChoice;
+
+const CONFIG: &str = "/etc/droppod/config.yaml";
+
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct GlobalArgs {
+    /// Durable state: objects, images, volumes [default: /var/lib/droppod]
+    #[arg(long, global = true, value_name = "DIR", env = "DROPPOD_STATE_DIR", hide_env = true)]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Running pods, leases, sockets, on tmpfs [default: /run/droppod]
+    #[arg(long, global = true, value_name = "DIR", env = "DROPPOD_RUN_DIR", hide_env = true)]
+    pub(crate) run_dir: Option<PathBuf>,
+    /// Container logs [default: /var/log/pods]
+    #[arg(long, global = true, value_name = "DIR", env = "DROPPOD_LOG_DIR", hide_env = true)]
+    pub(crate) log_dir: Option<PathBuf>,
+    /// The folder that apply, run and delete write to [default: /etc/droppod/manifests]
+    #[arg(long, global = true, value_name = "DIR", env = "DROPPOD_MANIFESTS", hide_env = true)]
+    pub(crate) manifests: Option<PathBuf>,
+    /// Read these options from FILE [default: /etc/droppod/config.yaml]
+    #[arg(long, global = true, value_name = "FILE", env = "DROPPOD_CONFIG", hide_env = true)]
+    pub(crate) config: Option<PathBuf>,
+    /// Namespace of objects that name none, and to look in [default: default]
+    #[arg(short, long, global = true, env = "DROPPOD_NAMESPACE", hide_env = true)]
+    pub(crate) namespace: Option<String>,
+    /// Look in all namespaces
+    #[arg(short = 'A', long, global = true)]
+    pub(crate) all_namespaces: bool,
+    /// Colour on a terminal, always or never [default: auto]
+    #[arg(long, global = true, value_name = "WHEN", env = "DROPPOD_COLOR", hide_env = true)]
+    pub(crate) color: Option<ColorChoice>,
+    /// Log more; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// The same, as the configuration file names them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct ConfigFile {
+    state_dir: Option<PathBuf>,
+    run_dir: Option<PathBuf>,
+    log_dir: Option<PathBuf>,
+    manifests: Option<PathBuf>,
+    namespace: Option<String>,
+    color: Option<ColorChoice>,
+}
+
+/// Which namespaces a verb looks in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Scope {
+    Namespace(String),
+    All,
+}
+
+impl Scope {
+    pub(crate) fn holds(&self, namespace: &str) -> bool {
+        match self {
+            Scope::Namespace(name) => name == namespace,
+            Scope::All => true,
+        }
+    }
+}
+
+/// What the options come to.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) places: Places,
+    pub(crate) manifests: PathBuf,
+    /// For objects that name none.
+    pub(crate) namespace: String,
+    pub(crate) scope: Scope,
+    pub(crate) color: ColorChoice,
+    pub(crate) verbosity: u8,
+}
+
+impl Settings {
+    pub(crate) fn resolve(args: &GlobalArgs) -> Result<Settings, Failure> {
+        let file = read_config(args.config.as_deref())?;
+        let choose = |flag: &Option<PathBuf>, file: &Option<PathBuf>, default: &str| {
+            let chosen = flag.as_deref().or(file.as_deref()).unwrap_or(Path::new(default));
+            canonical(chosen).map_err(|error| {
+                Failure::new(Exit::Usage, format!("cannot use directory {}", chosen.display())).because(error)
+            })
+        };
+        let state = choose(&args.state_dir, &file.state_dir, "/var/lib/droppod")?;
+        let run = choose(&args.run_dir, &file.run_dir, "/run/droppod")?;
+        let log = choose(&args.log_dir, &file.log_dir, "/var/log/pods")?;
+        let manifests = choose(&args.manifests, &file.manifests, "/etc/droppod/manifests")?;
+        let namespace = args.namespace.clone().or(file.namespace).unwrap_or_else(|| "default".to_owned());
+        let scope = if args.all_namespaces { Scope::All } else { Scope::Namespace(namespace.clone()) };
+        Ok(Settings {
+            places: places(state, run, log),
+            manifests,
+            namespace,
+            scope,
+            color: args.color.or(file.color).unwrap_or(ColorChoice::Auto),
+            verbosity: args.verbose,
+        })
+    }
+}
+
+fn places(state: PathBuf, run: PathBuf, log: PathBuf) -> Places {
+    Places { images: state.join("images"), id: id_of(&run), state, run, log }
+}
+
+/// Only the default file may be missing.
+fn read_config(named: Option<&Path>) -> Result<ConfigFile, Failure> {
+    let path = named.unwrap_or(Path::new(CONFIG));
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => {
+            return Ok(ConfigFile::default());
+        }
+        Err(error) => {
+            let what = format!("cannot read configuration {}", path.display());
+            return Err(Failure::new(Exit::Usage, what).because(error));
+        }
+    };
+    // An empty document is `null` to YAML.
+    serde_yaml::from_str::<Option<ConfigFile>>(&text).map(Option::unwrap_or_default).map_err(|error| {
+        Failure::new(Exit::Usage, format!("configuration {} is invalid", path.display())).because(error)
+    })
+}
+
+/// Absolute and free of symlinks as far as it exists, so that two spellings of a directory are one instance.
+pub(crate) fn canonical(path: &Path) -> io::Result<PathBuf> {
+    let absolute = std::path::absolute(path)?;
+    let mut present = absolute.as_path();
+    loop {
+        match present.canonicalize() {
+            Ok(found) => {
+                let rest = absolute.strip_prefix(present).expect("present is one of absolute's ancestors");
+                return Ok(join_plain(found, rest));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => match present.parent() {
+                Some(parent) => present = parent,
+                None => return Err(error),
+            },
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// No symlink can lie in a part that does not exist, so `..` means the directory before it.
+fn join_plain(mut base: PathBuf, rest: &Path) -> PathBuf {
+    for component in rest.components() {
+        match component {
+            Component::ParentDir => {
+                base.pop();
+            }
+            Component::Normal(name) => base.push(name),
+            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+        }
+    }
+    base
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_spellings_of_a_directory_are_one() {
+        let base = std::env::temp_dir().canonicalize().unwrap();
+        for spelling in ["absent/run", "./absent/run", "absent/../absent/./run"] {
+            assert_eq!(canonical(&base.join(spelling)).unwrap(), base.join("absent/run"), "{spelling}");
+        }
+    }
+
+    #[test]
+    fn a_word_the_configuration_does_not_know_is_refused() {
+        let wrong = serde_yaml::from_str::<ConfigFile>("state-dri: /x\n").unwrap_err();
+        assert!(wrong.to_string().contains("state-dri"), "{wrong}");
+        let right = serde_yaml::from_str::<ConfigFile>("state-dir: /x\nnamespace: batch\n").unwrap();
+        assert_eq!(right.state_dir.as_deref(), Some(Path::new("/x")));
+        assert_eq!(right.namespace.as_deref(), Some("batch"));
+    }
+}

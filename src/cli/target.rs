@@ -1,0 +1,97 @@
+//! Naming objects on the command line: `TYPE`, `TYPE NAME…`, `TYPE/NAME…`, `TYPE,TYPE`.
+
+use crate::api::{KINDS, KindName, kind_named};
+
+use super::exit::Exit;
+use super::failure::Failure;
+
+/// One kind, and the name of one object of it or all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Target<'a> {
+    pub(crate) kind: &'static KindName,
+    pub(crate) name: Option<&'a str>,
+}
+
+/// `all` is what kubectl shows for it: workloads, not what they are made of.
+const ALL: [&str; 1] = ["Pod"];
+
+pub(crate) fn parse(words: &[String]) -> Result<Vec<Target<'_>>, Failure> {
+    let Some(first) = words.first() else {
+        return Err(
+            Failure::new(Exit::Usage, "no kind is named").help("name one, such as `pods` or `pod/web`")
+        );
+    };
+    if words.iter().any(|word| word.contains('/')) {
+        return words.iter().map(|word| slashed(word)).collect();
+    }
+    let kinds: Vec<&'static KindName> = if first == "all" {
+        KINDS.iter().filter(|kind| ALL.contains(&kind.kind)).collect()
+    } else {
+        first.split(',').map(kind).collect::<Result<_, _>>()?
+    };
+    let names = &words[1..];
+    let targets = kinds.into_iter().flat_map(|kind| {
+        let all = names.is_empty().then_some(Target { kind, name: None });
+        all.into_iter().chain(names.iter().map(move |name| Target { kind, name: Some(name) }))
+    });
+    Ok(targets.collect())
+}
+
+/// `TYPE/NAME`.
+pub(crate) fn slashed(word: &str) -> Result<Target<'_>, Failure> {
+    match word.split_once('/') {
+        Some((of, name)) if !name.is_empty() => Ok(Target { kind: kind(of)?, name: Some(name) }),
+        _ => Err(Failure::new(Exit::Usage, format!("`{word}` does not name an object"))
+            .help("either every word is TYPE/NAME, or the first is TYPE and the others are names")),
+    }
+}
+
+/// A pod as `logs` and `exec` take it: `web` or `pod/web`.
+pub(crate) fn pod_name(word: &str) -> Result<&str, Failure> {
+    if !word.contains('/') {
+        return Ok(word);
+    }
+    let Target { kind, name } = slashed(word)?;
+    match name {
+        Some(name) if kind.kind == "Pod" => Ok(name),
+        _ => Err(Failure::new(Exit::Usage, format!("`{word}` is not a pod"))),
+    }
+}
+
+fn kind(word: &str) -> Result<&'static KindName, Failure> {
+    kind_named(word).ok_or_else(|| {
+        let served: Vec<&str> = KINDS.iter().map(|kind| kind.plural).collect();
+        Failure::new(Exit::Usage, format!("`{word}` is not a kind that droppod serves"))
+            .help(format!("it serves {}", served.join(", ")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(words: &[&str]) -> Option<Vec<String>> {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let targets = parse(&words).ok()?;
+        Some(targets.iter().map(|one| format!("{}/{}", one.kind.kind, one.name.unwrap_or("*"))).collect())
+    }
+
+    #[test]
+    fn objects_are_named_as_for_kubectl() {
+        let cases: [(&[&str], Option<&[&str]>); 9] = [
+            (&["po"], Some(&["Pod/*"])),
+            (&["pods", "a", "b"], Some(&["Pod/a", "Pod/b"])),
+            (&["pod/a", "cm/b"], Some(&["Pod/a", "ConfigMap/b"])),
+            (&["pods,cm"], Some(&["Pod/*", "ConfigMap/*"])),
+            (&["all"], Some(&["Pod/*"])),
+            (&["pod/a", "b"], None),
+            (&["pod/"], None),
+            (&["gateways"], None),
+            (&[], None),
+        ];
+        for (words, expected) in cases {
+            let expected = expected.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+            assert_eq!(named(words), expected, "{words:?}");
+        }
+    }
+}

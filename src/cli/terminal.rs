@@ -1,0 +1,144 @@
+//! The caller's terminal: whether there is one, colour, text that must not command it.
+
+use std::io::{IsTerminal, stderr, stdout};
+
+use serde::Deserialize;
+
+use super::report::Drawing;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ColorChoice {
+    Auto,
+    Always,
+    Never,
+}
+
+/// Whether one stream is to be coloured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Color {
+    Plain,
+    Coloured,
+}
+
+impl ColorChoice {
+    pub(crate) fn for_stdout(self) -> Color {
+        self.decide(stdout().is_terminal())
+    }
+
+    pub(crate) fn for_stderr(self) -> Color {
+        self.decide(stderr().is_terminal())
+    }
+
+    /// How mistakes are drawn on stderr.
+    pub(crate) fn drawing(self) -> Drawing {
+        match (self.for_stderr(), stderr().is_terminal()) {
+            (Color::Coloured, _) => Drawing::Colour,
+            (Color::Plain, true) => Drawing::Lines,
+            (Color::Plain, false) => Drawing::Plain,
+        }
+    }
+
+    fn decide(self, terminal: bool) -> Color {
+        // An empty NO_COLOR counts as unset, <https://no-color.org>.
+        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        match self {
+            ColorChoice::Always => Color::Coloured,
+            ColorChoice::Auto if terminal && !refused => Color::Coloured,
+            ColorChoice::Auto | ColorChoice::Never => Color::Plain,
+        }
+    }
+}
+
+impl Color {
+    /// One of six colours that `word` always gets.
+    pub(crate) fn paint_by_name(self, word: &str, text: &str) -> String {
+        const COLORS: [u8; 6] = [36, 33, 32, 35, 34, 31];
+        let sum = word.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+        self.paint(COLORS[sum % COLORS.len()], text)
+    }
+
+    /// `code` is one of SGR.
+    pub(crate) fn paint(self, code: u8, text: &str) -> String {
+        match self {
+            Color::Plain => text.to_owned(),
+            Color::Coloured => format!("\x1b[{code}m{text}\x1b[0m"),
+        }
+    }
+}
+
+/// How a program's output is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Text {
+    /// To a file or pipe: byte by byte.
+    AsIs,
+    /// To a terminal: nothing in it may command the terminal but colours.
+    Escaped,
+}
+
+impl Text {
+    pub(crate) fn for_stdout() -> Text {
+        if stdout().is_terminal() { Text::Escaped } else { Text::AsIs }
+    }
+
+    pub(crate) fn show<'a>(self, text: &'a [u8]) -> std::borrow::Cow<'a, [u8]> {
+        match self {
+            Text::AsIs => text.into(),
+            Text::Escaped => escape(text).into_bytes().into(),
+        }
+    }
+}
+
+/// Makes control characters visible. Colours (SGR) stay, and are switched off at the end.
+fn escape(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let mut shown = String::with_capacity(text.len());
+    let mut coloured = false;
+    let mut rest = text.as_ref();
+    while let Some(c) = rest.chars().next() {
+        let mut taken = c.len_utf8();
+        match c {
+            '\x1b' if colour_sequence(rest).is_some() => {
+                taken = colour_sequence(rest).unwrap_or(taken);
+                shown.push_str(&rest[..taken]);
+                coloured = true;
+            }
+            '\t' => shown.push(c),
+            // The end of a line written with CRLF.
+            '\r' if rest.len() == 1 => {}
+            c if c.is_control() => shown.extend(c.escape_default()),
+            c => shown.push(c),
+        }
+        rest = &rest[taken..];
+    }
+    if coloured {
+        shown.push_str("\x1b[0m");
+    }
+    shown
+}
+
+/// Length of `ESC [ digits and semicolons m` at the start of `text`.
+fn colour_sequence(text: &str) -> Option<usize> {
+    let body = text.strip_prefix("\x1b[")?;
+    let end = body.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+    body[end..].starts_with('m').then_some(2 + end + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_line_cannot_command_the_terminal() {
+        assert_eq!(escape(b"a\tb\r"), "a\tb");
+        assert_eq!(escape(b"\x1b]0;title\x07"), "\\u{1b}]0;title\\u{7}");
+        assert_eq!(escape(b"\x1b[2Jx\ry"), "\\u{1b}[2Jx\\ry");
+        assert_eq!(escape("\u{9b}31m".as_bytes()), "\\u{9b}31m");
+        assert_eq!(escape("grün".as_bytes()), "grün");
+    }
+
+    #[test]
+    fn colours_of_a_program_stay_and_end_with_their_line() {
+        assert_eq!(escape(b"\x1b[1;31mred"), "\x1b[1;31mred\x1b[0m");
+    }
+}

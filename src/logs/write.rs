@@ -1,0 +1,250 @@
+//! The writing side: bytes of a container's two streams become CRI lines,
+//! `<RFC 3339 time> stdout F <text>`, in a file that is rotated before it grows past its limit.
+//!
+//! Format: <https://github.com/kubernetes/kubernetes/blob/master/pkg/kubelet/kuberuntime/logs/logs.go>, KEP-2371.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::model::time::Timestamp;
+
+/// Bytes of one file before it is rotated.
+const FILE_LIMIT: u64 = 10 * 1024 * 1024;
+/// Files kept of one run of a container, the one being written included.
+const FILES_KEPT: u32 = 5;
+/// A longer line is split into partial ones, tagged `P`.
+const LINE_LIMIT: usize = 16 * 1024;
+/// Bytes at the end of the output that are kept for a termination message.
+const TAIL_LIMIT: usize = 2048;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stream {
+    Stdout,
+    Stderr,
+}
+
+impl Stream {
+    fn name(self) -> &'static str {
+        match self {
+            Stream::Stdout => "stdout",
+            Stream::Stderr => "stderr",
+        }
+    }
+}
+
+/// The log of one run of one container.
+#[derive(Debug)]
+pub(crate) struct LogWriter {
+    path: PathBuf,
+    file: Option<File>,
+    size: u64,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    /// Lines that the disc did not take since one was last written.
+    dropped: u64,
+    tail: Vec<u8>,
+}
+
+impl LogWriter {
+    /// Opens `<pod logs>/<container>/<restart>.log`. A disc that refuses costs the lines, not the container.
+    pub(crate) fn open(path: &Path) -> LogWriter {
+        let file = path
+            .parent()
+            .map_or(Ok(()), std::fs::create_dir_all)
+            .and_then(|()| OpenOptions::new().create(true).append(true).mode(0o600).open(path))
+            .ok();
+        let size = file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |is| is.len());
+        let (stdout, stderr, tail) = (Vec::new(), Vec::new(), Vec::new());
+        LogWriter { path: path.to_owned(), file, size, stdout, stderr, dropped: 0, tail }
+    }
+
+    /// Takes bytes as they came out of the container's pipe.
+    pub(crate) fn take(&mut self, stream: Stream, bytes: &[u8], now: Timestamp) {
+        self.keep_tail(bytes);
+        let mut lines = Lines::new(stream, now);
+        let part = match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        };
+        for chunk in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let (mut text, ended) = match chunk.split_last() {
+                Some((b'\n', text)) => (text, true),
+                Some(_) | None => (chunk, false),
+            };
+            while part.len() + text.len() > LINE_LIMIT {
+                let (now_written, rest) = text.split_at(LINE_LIMIT - part.len());
+                part.extend_from_slice(now_written);
+                lines.push('P', part);
+                part.clear();
+                text = rest;
+            }
+            part.extend_from_slice(text);
+            if ended {
+                lines.push('F', part);
+                part.clear();
+            }
+        }
+        self.append(&lines, now);
+    }
+
+    /// The streams have ended: what they left without a newline is a line all the same.
+    pub(crate) fn finish(&mut self, now: Timestamp) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let part = match stream {
+                Stream::Stdout => std::mem::take(&mut self.stdout),
+                Stream::Stderr => std::mem::take(&mut self.stderr),
+            };
+            if !part.is_empty() {
+                let mut lines = Lines::new(stream, now);
+                lines.push('F', &part);
+                self.append(&lines, now);
+            }
+        }
+    }
+
+    /// The end of what the container wrote, for `terminationMessagePolicy: FallbackToLogsOnError`.
+    pub(crate) fn tail(&self) -> String {
+        String::from_utf8_lossy(&self.tail).into_owned()
+    }
+
+    fn keep_tail(&mut self, bytes: &[u8]) {
+        let new = &bytes[bytes.len().saturating_sub(TAIL_LIMIT)..];
+        let surplus = (self.tail.len() + new.len()).saturating_sub(TAIL_LIMIT);
+        self.tail.drain(..surplus.min(self.tail.len()));
+        self.tail.extend_from_slice(new);
+    }
+
+    fn append(&mut self, lines: &Lines, now: Timestamp) {
+        if lines.text.is_empty() {
+            return;
+        }
+        if self.size + lines.text.len() as u64 > FILE_LIMIT && self.size > 0 {
+            self.rotate();
+        }
+        match self.write(&lines.text, now) {
+            Ok(()) => self.dropped = 0,
+            Err(_) => self.dropped += lines.count,
+        }
+    }
+
+    fn write(&mut self, text: &[u8], now: Timestamp) -> io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            absent => absent.insert(open_new(&self.path)?),
+        };
+        if self.dropped > 0 {
+            let lost = self.dropped;
+            let note =
+                format!("{now:.9} stderr F droppod: the log could not be written, {lost} lines lost\n");
+            file.write_all(note.as_bytes())?;
+            self.size += note.len() as u64;
+        }
+        match file.write_all(text) {
+            Ok(()) => {
+                self.size += text.len() as u64;
+                Ok(())
+            }
+            Err(error) => {
+                // A line cut by a full disc must not run into the next one: go back to the last whole line.
+                let _ = file.set_len(self.size);
+                Err(error)
+            }
+        }
+    }
+
+    /// `N.log` becomes `N.log.1`, that `N.log.2`, and so on; the oldest goes.
+    fn rotate(&mut self) {
+        let numbered = |number: u32| {
+            let mut name = self.path.as_os_str().to_owned();
+            if number > 0 {
+                name.push(format!(".{number}"));
+            }
+            PathBuf::from(name)
+        };
+        for number in (0..FILES_KEPT - 1).rev() {
+            // Fewer files than the limit is the usual case; one that cannot be moved is written over in time.
+            let _ = std::fs::rename(numbered(number), numbered(number + 1));
+        }
+        self.file = open_new(&self.path).ok();
+        self.size = 0;
+    }
+}
+
+fn open_new(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+}
+
+/// Lines being put together for one write.
+struct Lines {
+    text: Vec<u8>,
+    count: u64,
+    stamp: String,
+}
+
+impl Lines {
+    fn new(stream: Stream, now: Timestamp) -> Lines {
+        Lines { text: Vec::new(), count: 0, stamp: format!("{now:.9} {} ", stream.name()) }
+    }
+
+    fn push(&mut self, tag: char, text: &[u8]) {
+        self.text.extend_from_slice(self.stamp.as_bytes());
+        self.text.push(tag as u8);
+        self.text.push(b' ');
+        self.text.extend_from_slice(text);
+        self.text.push(b'\n');
+        self.count += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("droppod-log-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        path
+    }
+
+    #[test]
+    fn lines_are_framed_and_the_last_needs_no_newline() {
+        let dir = scratch("frame");
+        let path = dir.join("web").join("0.log");
+        let now: Timestamp = "2026-11-22T05:00:00.5Z".parse().unwrap();
+        let mut log = LogWriter::open(&path);
+        log.take(Stream::Stdout, b"one\ntw", now);
+        log.take(Stream::Stderr, b"oops\n", now);
+        log.take(Stream::Stdout, b"o", now);
+        log.finish(now);
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            "2026-11-22T05:00:00.500000000Z stdout F one\n\
+             2026-11-22T05:00:00.500000000Z stderr F oops\n\
+             2026-11-22T05:00:00.500000000Z stdout F two\n"
+        );
+        assert_eq!(log.tail(), "one\ntwoops\no");
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_flood_stays_within_five_files() {
+        let dir = scratch("flood");
+        let path = dir.join("web").join("0.log");
+        let now = Timestamp::UNIX_EPOCH;
+        let mut log = LogWriter::open(&path);
+        let block = vec![b'x'; 1024 * 1024];
+        for _ in 0..70 {
+            log.take(Stream::Stdout, &block, now);
+        }
+        let mut sizes: Vec<u64> = std::fs::read_dir(dir.join("web"))
+            .unwrap()
+            .map(|e| e.unwrap().metadata().unwrap().len())
+            .collect();
+        sizes.sort_unstable();
+        assert_eq!(sizes.len(), 5);
+        assert!(sizes.iter().all(|size| *size <= FILE_LIMIT), "{sizes:?}");
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}

@@ -1,0 +1,83 @@
+//! What a step gives out: effects, and events in kubelet's words.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::model::desired::Waiting;
+use crate::model::pod_plan::PodPlan;
+use crate::model::record::{EventKind, EventRecord, note};
+use crate::model::time::Now;
+
+use super::{Effect, phase, restart};
+
+pub(super) struct Out {
+    pub(super) now: Now,
+    /// The plan in force.
+    pub(super) plan: Rc<PodPlan>,
+    pub(super) effects: Vec<Effect>,
+    pub(super) events: Vec<EventRecord>,
+}
+
+impl Out {
+    pub(super) fn new(plan: Rc<PodPlan>, events: Vec<EventRecord>, now: Now) -> Out {
+        Out { now, plan, effects: Vec::new(), events }
+    }
+
+    pub(super) fn started(&mut self, container: &str) {
+        let created = format!("Created container: {container}");
+        self.note(EventKind::Normal, "Created", created, Some(container));
+        let started = format!("Started container {container}");
+        self.note(EventKind::Normal, "Started", started, Some(container));
+    }
+
+    pub(super) fn not_started(&mut self, container: &str, message: &str) {
+        self.note(EventKind::Warning, "Failed", format!("Error: {message}"), Some(container));
+    }
+
+    pub(super) fn killing(&mut self, container: &str) {
+        self.note(EventKind::Normal, "Killing", format!("Stopping container {container}"), Some(container));
+    }
+
+    pub(super) fn killing_for_change(&mut self, container: &str) {
+        let message = format!("Container {container} definition changed, will be restarted");
+        self.note(EventKind::Normal, "Killing", message, Some(container));
+    }
+
+    /// Notes a rest that is more than none, and gives the words to wait with.
+    pub(super) fn back_off(&mut self, container: &str, delay: Duration) -> Waiting {
+        let id = &self.plan.id;
+        let pod = format!("{}_{}({})", id.name, id.namespace, id.uid);
+        let length = restart::in_words(delay);
+        if !delay.is_zero() {
+            let message = format!("Back-off restarting failed container {container} in pod {pod}");
+            self.note(EventKind::Warning, "BackOff", message, Some(container));
+        }
+        Waiting {
+            reason: "CrashLoopBackOff".to_owned(),
+            message: format!("back-off {length} restarting failed container={container} pod={pod}"),
+        }
+    }
+
+    pub(super) fn sandbox_failed(&mut self, message: &str) {
+        let message = format!("Failed to create pod sandbox: {message}");
+        self.note(EventKind::Warning, "FailedCreatePodSandBox", message, None);
+    }
+
+    pub(super) fn deadline_exceeded(&mut self) {
+        self.note(EventKind::Normal, "DeadlineExceeded", phase::DEADLINE_EXCEEDED.to_owned(), None);
+    }
+
+    fn note(&mut self, kind: EventKind, reason: &str, message: String, container: Option<&str>) {
+        let at = self.now.wall;
+        let event = EventRecord {
+            kind,
+            reason: reason.to_owned(),
+            message,
+            container: container.map(str::to_owned),
+            count: 1,
+            first: at,
+            last: at,
+        };
+        note(&mut self.events, event);
+    }
+}

@@ -1,0 +1,68 @@
+use std::io::Read;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, WaitOptions};
+
+use super::*;
+
+/// Runs a shell as a sealed binary and gives what it printed and how it ended.
+fn run(script: &str, handed: &[BorrowedFd<'_>]) -> (String, i32) {
+    let shell = SealedBinary::of(File::open("/bin/sh").unwrap()).unwrap();
+    let (mut output, write) = io::pipe().unwrap();
+    let args = [OsStr::new("-c"), OsStr::new(script)];
+    let child = shell.start(&args, write.as_fd(), handed).unwrap();
+    drop(write);
+    let mut text = String::new();
+    output.read_to_string(&mut text).unwrap();
+
+    let mut ended = [PollFd::new(&child.pidfd, PollFlags::IN)];
+    assert_eq!(poll(&mut ended, None).unwrap(), 1);
+    let (_, status) =
+        rustix::process::waitpid(Pid::from_raw(child.pid), WaitOptions::empty()).unwrap().unwrap();
+    (text, status.exit_status().unwrap())
+}
+
+#[test]
+fn a_child_has_what_it_is_handed_and_nothing_else() {
+    let (lock, line) = (File::open("/proc/self/stat").unwrap(), File::open("/proc/self/comm").unwrap());
+    let stray = File::open("/proc/self/status").unwrap();
+    rustix::io::fcntl_setfd(&stray, rustix::io::FdFlags::empty()).unwrap();
+
+    let (text, code) = run("ls -l /proc/$$/fd; exit 7", &[line.as_fd(), lock.as_fd()]);
+    let own = std::process::id();
+    let open: Vec<(&str, &str)> = text
+        .lines()
+        .filter_map(|line| line.split_once(" -> "))
+        .map(|(before, target)| (before.rsplit(' ').next().unwrap(), target))
+        .collect();
+    assert_eq!(open[0], ("0", "/dev/null"));
+    assert!(open[1].1.starts_with("pipe:") && open[1].1 == open[2].1, "{text}");
+    let (comm, stat) = (format!("/proc/{own}/comm"), format!("/proc/{own}/stat"));
+    assert_eq!(open[3..], [("3", comm.as_str()), ("4", stat.as_str())]);
+    assert_eq!(code, 7);
+}
+
+#[test]
+fn a_child_leads_a_session_without_environment_or_blocked_signals() {
+    let script = "tr '\\0' '\\n' < /proc/$$/environ; pwd; \
+        while read name value; do case $name in Sig[BIC]*) echo $name $value;; esac; done < /proc/$$/status; \
+        set -- $(cat /proc/$$/stat); [ $6 = $$ ] && echo leader";
+    let (text, _) = run(script, &[]);
+    let none = "0000000000000000";
+    let expected = format!("/\nSigBlk: {none}\nSigIgn: {none}\nSigCgt: ");
+    assert!(text.starts_with(&expected) && text.ends_with("leader\n"), "{text}");
+}
+
+#[test]
+fn a_file_that_is_no_program_is_told_by_the_caller_and_leaves_no_child() {
+    let text = SealedBinary::of(File::open("/proc/self/status").unwrap()).unwrap();
+    let error = text.start(&[], std::io::stderr().as_fd(), &[]).unwrap_err();
+    assert_eq!(error.to_string(), "cannot start a process of this binary");
+}
+
+#[test]
+fn the_copy_of_this_binary_cannot_be_written_to() {
+    let copy = SealedBinary::copy().unwrap();
+    assert_eq!(rustix::io::pwrite(&copy.0, b"x", 0), Err(Errno::PERM));
+    assert_eq!(rustix::fs::ftruncate(&copy.0, 0), Err(Errno::PERM));
+}

@@ -1,0 +1,117 @@
+//! Conditions of a pod. They carry no transition times: nobody records those, and none are invented.
+
+use k8s_openapi::api::core::v1::{ContainerStatus, PodCondition};
+
+use crate::api::{Container, PodSpec};
+use crate::model::desired::Waiting;
+use crate::model::record::SandboxState;
+
+use super::Course;
+use super::containers::{has_completed, has_started};
+use super::pod::Phase;
+
+/// `False`, and why.
+struct Unmet {
+    reason: &'static str,
+    message: String,
+}
+
+/// In the order in which kubelet lists them.
+pub(super) fn conditions(
+    spec: &PodSpec,
+    course: &Course,
+    phase: Phase,
+    held_back: Option<&Waiting>,
+    init: &[ContainerStatus],
+    app: &[ContainerStatus],
+) -> Vec<PodCondition> {
+    let sidecars = || sidecars(spec, init);
+    let unready: Vec<&str> =
+        sidecars().chain(app).filter(|status| !status.ready).map(|status| status.name.as_str()).collect();
+    let scheduled = match held_back {
+        Some(why) => Err(Unmet { reason: "Unschedulable", message: why.message.clone() }),
+        None => Ok(()),
+    };
+    vec![
+        condition("PodReadyToStartContainers", sandbox(course)),
+        initialized(spec, phase, init, app),
+        condition("Ready", ready(phase, &unready)),
+        condition("ContainersReady", ready(phase, &unready)),
+        condition("PodScheduled", scheduled),
+    ]
+}
+
+fn condition(type_: &str, met: Result<(), Unmet>) -> PodCondition {
+    let (status, reason, message) = match met {
+        Ok(()) => ("True", None, None),
+        Err(unmet) => {
+            let message = Some(unmet.message).filter(|message| !message.is_empty());
+            ("False", Some(unmet.reason.to_owned()).filter(|reason| !reason.is_empty()), message)
+        }
+    };
+    let status = status.to_owned();
+    PodCondition { type_: type_.to_owned(), status, reason, message, ..PodCondition::default() }
+}
+
+/// The reasonless `False` of a condition that says nothing more.
+fn sandbox(course: &Course) -> Result<(), Unmet> {
+    let ready = course.record().is_some_and(|record| match record.sandbox {
+        SandboxState::Ready => true,
+        SandboxState::Making | SandboxState::Failed { .. } => false,
+    });
+    let gone = course.outcome().is_some() || course.lost;
+    if ready && !gone { Ok(()) } else { Err(Unmet { reason: "", message: String::new() }) }
+}
+
+fn ready(phase: Phase, unready: &[&str]) -> Result<(), Unmet> {
+    match phase {
+        Phase::Succeeded => Err(Unmet { reason: "PodCompleted", message: String::new() }),
+        Phase::Failed => Err(Unmet { reason: "PodFailed", message: String::new() }),
+        Phase::Pending | Phase::Running | Phase::Unknown if unready.is_empty() => Ok(()),
+        Phase::Pending | Phase::Running | Phase::Unknown => Err(Unmet {
+            reason: "ContainersNotReady",
+            message: format!("containers with unready status: [{}]", unready.join(" ")),
+        }),
+    }
+}
+
+fn initialized(
+    spec: &PodSpec,
+    phase: Phase,
+    init: &[ContainerStatus],
+    app: &[ContainerStatus],
+) -> PodCondition {
+    let done = |(container, status): &(&Container, &ContainerStatus)| match is_sidecar(container) {
+        true => status.started == Some(true),
+        false => has_completed(status),
+    };
+    let declared = spec.init_containers.iter().flatten();
+    let incomplete: Vec<&str> =
+        declared.zip(init).filter(|pair| !done(pair)).map(|(_, status)| status.name.as_str()).collect();
+    // App containers start only after all of this, so one that has started settles it.
+    let over = incomplete.is_empty() || app.iter().any(has_started);
+    let mut condition = condition(
+        "Initialized",
+        if over {
+            Ok(())
+        } else {
+            Err(Unmet {
+                reason: "ContainersNotInitialized",
+                message: format!("containers with incomplete status: [{}]", incomplete.join(" ")),
+            })
+        },
+    );
+    if over && phase == Phase::Succeeded {
+        condition.reason = Some("PodCompleted".to_owned());
+    }
+    condition
+}
+
+fn sidecars<'a>(spec: &'a PodSpec, init: &'a [ContainerStatus]) -> impl Iterator<Item = &'a ContainerStatus> {
+    let declared = spec.init_containers.iter().flatten();
+    declared.zip(init).filter(|(container, _)| is_sidecar(container)).map(|(_, status)| status)
+}
+
+pub(super) fn is_sidecar(container: &Container) -> bool {
+    container.restart_policy.as_deref() == Some("Always")
+}

@@ -1,0 +1,252 @@
+//! The status file beside a manifest.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde::Serialize;
+
+use crate::api::{Object, Pod, PodStatus};
+use crate::manifest::{IgnoredField, Mistake};
+use crate::model::object::Known;
+use crate::model::record::{EventKind, EventRecord};
+
+use super::{Course, events, full_metadata, full_pod, status_word, to_yaml};
+
+/// Events listed of one pod.
+const EVENTS: usize = 10;
+
+/// State of one manifest file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) enum FileState {
+    Settling,
+    Applied,
+    Invalid,
+    Conflict,
+    Refused,
+    SourceLost,
+    PruneHeld,
+}
+
+/// All that a status file is made of.
+#[derive(Debug)]
+pub(crate) struct FileReport<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) state: FileState,
+    /// `sha256:…`
+    pub(crate) observed_hash: &'a str,
+    pub(crate) applied_hash: &'a str,
+    /// A line for a person in place of the one derived from the items (`Conflict`, `Refused`, …).
+    pub(crate) note: Option<&'a str>,
+    pub(crate) mistakes: &'a [Mistake],
+    pub(crate) ignored: &'a [IgnoredField],
+    pub(crate) items: Vec<(&'a Known, &'a Course)>,
+    pub(crate) host_ip: &'a str,
+}
+
+/// Fields in the order in which they are written.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ManifestStatus<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    metadata: FileMetadata<'a>,
+    status: FileStatus<'a>,
+    items: Vec<Item<'a>>,
+}
+
+#[derive(Serialize)]
+struct FileMetadata<'a> {
+    name: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FileStatus<'a> {
+    state: FileState,
+    observed_hash: &'a str,
+    applied_hash: &'a str,
+    summary: String,
+    errors: Vec<FileError<'a>>,
+    ignored_fields: Vec<Ignored<'a>>,
+}
+
+#[derive(Serialize)]
+struct FileError<'a> {
+    line: usize,
+    column: usize,
+    field: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Ignored<'a> {
+    line: usize,
+    field: &'a str,
+    reason: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Item<'a> {
+    api_version: &'a str,
+    kind: &'a str,
+    metadata: ItemMetadata,
+    #[serde(flatten)]
+    course: Option<ItemCourse>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ItemMetadata {
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace: Option<String>,
+    uid: Option<String>,
+    creation_timestamp: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deletion_timestamp: Option<Time>,
+}
+
+/// What only a pod has.
+#[derive(Serialize)]
+struct ItemCourse {
+    status: Option<PodStatus>,
+    events: Vec<Event>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Event {
+    #[serde(rename = "type")]
+    type_: &'static str,
+    reason: String,
+    message: String,
+    count: u32,
+    first_timestamp: Time,
+    last_timestamp: Time,
+}
+
+/// The whole text of a status file (SPEC 4).
+pub(crate) fn render(report: &FileReport<'_>) -> String {
+    let pods: Vec<Option<Pod>> = report
+        .items
+        .iter()
+        .map(|(known, course)| match &known.object {
+            Object::Pod(pod) => Some(full_pod(known, pod, course, report.host_ip)),
+            Object::ConfigMap(_) | Object::Secret(_) | Object::Namespace(_) | Object::Unserved { .. } => None,
+        })
+        .collect();
+    let summary = summary(report, &pods);
+    let errors = report.mistakes.iter().map(|mistake| FileError {
+        line: mistake.line,
+        column: mistake.column,
+        field: &mistake.field,
+        message: &mistake.message,
+        help: mistake.help.as_deref(),
+    });
+    let ignored = report.ignored.iter().map(|ignored| Ignored {
+        line: ignored.line,
+        field: &ignored.field,
+        reason: &ignored.reason,
+    });
+    let items = report.items.iter().zip(pods).map(|((known, course), pod)| item(known, course, pod));
+    to_yaml(&ManifestStatus {
+        api_version: "droppod.dev/v1",
+        kind: "ManifestStatus",
+        metadata: FileMetadata { name: report.name },
+        status: FileStatus {
+            state: report.state,
+            observed_hash: report.observed_hash,
+            applied_hash: report.applied_hash,
+            summary,
+            errors: errors.collect(),
+            ignored_fields: ignored.collect(),
+        },
+        items: items.collect(),
+    })
+}
+
+fn item<'a>(known: &'a Known, course: &Course, pod: Option<Pod>) -> Item<'a> {
+    let (api_version, kind) = known.object.type_meta();
+    let metadata = full_metadata(known);
+    let listed = || {
+        let mut listed: Vec<Event> = events(course).into_iter().rev().take(EVENTS).map(event).collect();
+        listed.reverse();
+        listed
+    };
+    Item {
+        api_version,
+        kind,
+        metadata: ItemMetadata {
+            name: metadata.name,
+            namespace: metadata.namespace,
+            uid: metadata.uid,
+            creation_timestamp: metadata.creation_timestamp,
+            deletion_timestamp: metadata.deletion_timestamp,
+        },
+        course: pod.map(|pod| ItemCourse { status: pod.status, events: listed() }),
+    }
+}
+
+fn event(record: EventRecord) -> Event {
+    Event {
+        type_: match record.kind {
+            EventKind::Normal => "Normal",
+            EventKind::Warning => "Warning",
+        },
+        reason: record.reason,
+        message: record.message,
+        count: record.count,
+        first_timestamp: Time(record.first),
+        last_timestamp: Time(record.last),
+    }
+}
+
+/// One line for a person.
+fn summary(report: &FileReport<'_>, pods: &[Option<Pod>]) -> String {
+    if let Some(note) = report.note {
+        return note.to_owned();
+    }
+    if report.state == FileState::Invalid {
+        return format!("invalid: {}", counted(report.mistakes.len(), "error"));
+    }
+    let mut tally: Vec<(String, usize)> = Vec::new();
+    for doing in pods.iter().flatten().map(doing) {
+        match tally.iter_mut().find(|(known, _)| *known == doing) {
+            Some((_, count)) => *count += 1,
+            None => tally.push((doing, 1)),
+        }
+    }
+    match tally.as_slice() {
+        [] => counted(report.items.len(), "object"),
+        [(doing, count)] => format!("{} {doing}", counted(*count, "pod")),
+        several => {
+            let parts: Vec<String> =
+                several.iter().map(|(doing, count)| format!("{count} {doing}")).collect();
+            format!("{}: {}", counted(pods.iter().flatten().count(), "pod"), parts.join(", "))
+        }
+    }
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
+/// What a pod does, in a word or two.
+fn doing(pod: &Pod) -> String {
+    let word = status_word(pod);
+    let status = pod.status.as_ref();
+    let phase = status.and_then(|status| status.phase.as_deref()).unwrap_or_default();
+    // What ended the pod as a whole says more than how its containers took it.
+    let reason = status.and_then(|status| status.reason.as_deref()).unwrap_or(&word);
+    match (phase, word.as_str()) {
+        (_, "Terminating") => "terminating".to_owned(),
+        ("Succeeded", _) => "succeeded".to_owned(),
+        ("Failed", "Failed") => "failed".to_owned(),
+        ("Failed", _) => format!("failed ({reason})"),
+        ("Unknown", _) => "in an unknown state".to_owned(),
+        (_, "Running") => "running".to_owned(),
+        _ => format!("waiting ({word})"),
+    }
+}

@@ -1,0 +1,94 @@
+//! What pods refer to by name: ConfigMaps and Secrets, as they are now.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::api::{ConfigMap, Object, Secret};
+use crate::model::id::Uid;
+use crate::model::object::Known;
+
+#[derive(Default)]
+pub(super) struct References<'a> {
+    config_maps: BTreeMap<(&'a str, &'a str), &'a ConfigMap>,
+    secrets: BTreeMap<(&'a str, &'a str), &'a Secret>,
+}
+
+/// A reference that leads nowhere, in kubelet's words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unresolved {
+    #[error("configmap \"{name}\" not found")]
+    NoConfigMap { name: String },
+    #[error("secret \"{name}\" not found")]
+    NoSecret { name: String },
+    #[error("couldn't find key {key} in ConfigMap {namespace}/{name}")]
+    NoConfigMapKey { key: String, namespace: String, name: String },
+    #[error("couldn't find key {key} in Secret {namespace}/{name}")]
+    NoSecretKey { key: String, namespace: String, name: String },
+    #[error("configmap references non-existent config key: {key}")]
+    NoConfigMapItem { key: String },
+    #[error("references non-existent secret key: {key}")]
+    NoSecretItem { key: String },
+    #[error("unsupported fieldPath: {path}")]
+    Field { path: String },
+    #[error("unsupported container resource: {resource}")]
+    Resource { resource: String },
+    #[error("container {container} not found")]
+    NoContainer { container: String },
+    #[error("path \"{path}\" must be relative and must not contain '..'")]
+    Path { path: String },
+    #[error("persistentvolumeclaim \"{claim}\" not found")]
+    NoClaim { claim: String },
+    #[error("source {source_kind} is not served on one machine")]
+    NotServed { source_kind: &'static str },
+}
+
+impl<'a> References<'a> {
+    /// An object that is to go is not there any more for those that start.
+    pub(super) fn of(objects: &'a BTreeMap<Uid, Known>) -> Self {
+        let mut references = References::default();
+        for known in objects.values().filter(|known| known.record.deletion.is_none()) {
+            let key = (known.record.key.namespace.as_str(), known.record.key.name.as_str());
+            match &known.object {
+                Object::ConfigMap(map) => {
+                    references.config_maps.insert(key, map);
+                }
+                Object::Secret(secret) => {
+                    references.secrets.insert(key, secret);
+                }
+                Object::Pod(_) | Object::Namespace(_) | Object::Unserved { .. } => {}
+            }
+        }
+        references
+    }
+
+    pub(super) fn config_map(&self, namespace: &str, name: &str) -> Result<&'a ConfigMap, Unresolved> {
+        self.config_maps
+            .get(&(namespace, name))
+            .copied()
+            .ok_or_else(|| Unresolved::NoConfigMap { name: name.to_owned() })
+    }
+
+    pub(super) fn secret(&self, namespace: &str, name: &str) -> Result<&'a Secret, Unresolved> {
+        self.secrets
+            .get(&(namespace, name))
+            .copied()
+            .ok_or_else(|| Unresolved::NoSecret { name: name.to_owned() })
+    }
+}
+
+/// Keys and values as files and variables see them: `stringData` wins over `data`, as at the API server.
+pub(super) fn secret_data(secret: &Secret) -> BTreeMap<&str, &[u8]> {
+    let encoded = secret.data.iter().flatten().map(|(key, value)| (key.as_str(), value.0.as_slice()));
+    let plain = secret.string_data.iter().flatten().map(|(key, value)| (key.as_str(), value.as_bytes()));
+    encoded.chain(plain).collect()
+}
+
+pub(super) fn secret_value<'a>(secret: &'a Secret, key: &str) -> Option<Cow<'a, str>> {
+    secret_data(secret).get(key).map(|value| String::from_utf8_lossy(value))
+}
+
+pub(super) fn config_map_data(map: &ConfigMap) -> BTreeMap<&str, &[u8]> {
+    let text = map.data.iter().flatten().map(|(key, value)| (key.as_str(), value.as_bytes()));
+    let binary = map.binary_data.iter().flatten().map(|(key, value)| (key.as_str(), value.0.as_slice()));
+    text.chain(binary).collect()
+}

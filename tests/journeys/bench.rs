@@ -1,0 +1,393 @@
+//! The one harness: directories of its own, a network namespace of its own, the real binary, and a census of
+//! everything that an instance could leave behind, taken without asking droppod.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
+
+/// Longest wait for a fact on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A place to run droppod in, gone at the end of the test.
+pub struct Bench {
+    root: PathBuf,
+    /// Keeps the network namespace; dies with the bench.
+    keeper: Child,
+}
+
+/// What a command printed and how it ended.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// A process of droppod that runs beside the test.
+pub struct Running {
+    child: Child,
+}
+
+impl Bench {
+    /// `None`, and a line that says why, where journeys cannot be made.
+    pub fn new() -> Option<Bench> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: containers need root");
+            return None;
+        }
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        // Short: the path of a control socket has 108 bytes in all.
+        let root = PathBuf::from(format!("/tmp/dp{}-{number}", std::process::id()));
+        fs::create_dir_all(root.join("m")).unwrap();
+        let mut keeper = Command::new("unshare")
+            .args(["--net", "--", "sh", "-c", "ip link set lo up 2>/dev/null; echo ready; exec sleep 1000"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut ready = [0; 5];
+        keeper.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
+        Some(Bench { root, keeper })
+    }
+
+    pub fn folder(&self) -> PathBuf {
+        self.root.join("m")
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// Drops a manifest into the folder, whole.
+    pub fn manifest(&self, name: &str, text: &str) -> &Bench {
+        let part = self.folder().join(format!(".{name}.part"));
+        fs::write(&part, text).unwrap();
+        fs::rename(part, self.folder().join(name)).unwrap();
+        self
+    }
+
+    pub fn remove(&self, name: &str) -> &Bench {
+        fs::remove_file(self.folder().join(name)).unwrap();
+        self
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.folder().join(name)).unwrap_or_default()
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net=/proc/{}/ns/net", self.keeper.id()));
+        command.arg("--").arg(env!("CARGO_BIN_EXE_droppod")).args(args);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        for (name, place) in [("STATE", "s"), ("RUN", "r"), ("LOG", "l")] {
+            command.env(format!("DROPPOD_{name}_DIR"), self.root.join(place));
+        }
+        command.env("DROPPOD_MANIFESTS", self.folder());
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, args: &[&str]) -> Ran {
+        let child = self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Ran::from(wait_with_deadline(child, args))
+    }
+
+    /// Runs a command with text on its standard input.
+    pub fn run_with_input(&self, args: &[&str], input: &str) -> Ran {
+        let path = self.root.join("input");
+        fs::write(&path, input).unwrap();
+        let mut command = self.command(args);
+        command.stdin(fs::File::open(path).unwrap()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Ran::from(wait_with_deadline(command.spawn().unwrap(), args))
+    }
+
+    /// Starts a command that goes on; its output goes to files that a failed test can be read from.
+    pub fn start(&self, args: &[&str]) -> Running {
+        let file =
+            |name: &str| fs::OpenOptions::new().create(true).append(true).open(self.root.join(name)).unwrap();
+        let child = self.command(args).stdout(file("out")).stderr(file("err")).spawn().unwrap();
+        Running { child }
+    }
+
+    /// Starts a watcher on the folder and waits until it has taken charge.
+    pub fn watch(&self) -> Running {
+        let before = fs::read_to_string(self.root.join("err")).unwrap_or_default().len();
+        let running = self.start(&["watch", self.folder().to_str().unwrap()]);
+        self.until("the watcher is ready", || {
+            let said = fs::read_to_string(self.root.join("err")).unwrap_or_default();
+            said[before..].contains("watching")
+        });
+        running
+    }
+
+    /// Waits for a fact; fails with what the watcher has said if it does not come about.
+    pub fn until(&self, fact: &str, mut holds: impl FnMut() -> bool) {
+        let deadline = deadline();
+        while !holds() {
+            if past(deadline) {
+                let said = fs::read_to_string(self.root.join("err")).unwrap_or_default();
+                let get = self.run(&["get", "pods", "-A", "-o", "wide"]);
+                panic!("still not so: {fact}\n--- pods\n{}{}\n--- watcher\n{said}", get.stdout, get.stderr);
+            }
+            pause();
+        }
+    }
+
+    /// STATUS of a pod as `get pods` shows it; empty if there is none.
+    pub fn status(&self, pod: &str) -> String {
+        self.column(pod, 2)
+    }
+
+    /// A column of `get pods -o wide`, counted from 0: NAME READY STATUS RESTARTS AGE IP.
+    pub fn column(&self, pod: &str, index: usize) -> String {
+        let table = self.run(&["get", "pods", "-o", "wide"]).stdout;
+        let row = table.lines().find(|line| line.split_whitespace().next() == Some(pod)).unwrap_or_default();
+        row.split("   ")
+            .map(str::trim)
+            .filter(|cell| !cell.is_empty())
+            .nth(index)
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    pub fn until_status(&self, pod: &str, status: &str) {
+        self.until(&format!("{pod} is {status}"), || self.status(pod) == status);
+    }
+
+    /// Host pids of a running container's processes, by its cgroup.
+    pub fn pids(&self, pod: &str, container: &str) -> Vec<i32> {
+        let json = self.run(&["get", "pod", pod, "-o", "json"]).stdout;
+        let object: serde_json::Value = serde_json::from_str(&json).unwrap_or_default();
+        let Some(uid) = object["metadata"]["uid"].as_str() else { return Vec::new() };
+        let end = format!("/droppod/{}/pods/{uid}/{container}", self.instance());
+        let mut pids: Vec<i32> = processes()
+            .into_iter()
+            .filter(|(_, cgroup)| cgroup.ends_with(&end))
+            .map(|(pid, _)| pid)
+            .collect();
+        pids.sort_unstable();
+        pids
+    }
+
+    /// Processes of droppod that are pods of this bench.
+    pub fn shims(&self) -> Vec<i32> {
+        let end = format!("/droppod/{}/shims", self.instance());
+        processes().into_iter().filter(|(_, cgroup)| cgroup.ends_with(&end)).map(|(pid, _)| pid).collect()
+    }
+
+    fn instance(&self) -> String {
+        instance_of(&self.root.join("r"))
+    }
+
+    /// Everything that pods have left; empty when none is there.
+    pub fn census(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let run = self.root.join("r");
+        let mut instances = vec![self.instance()];
+        instances.extend(list(&run.join("up")).iter().map(|id| instance_of(&run.join("up").join(id))));
+        for (pid, cgroup) in processes() {
+            if instances.iter().any(|id| cgroup.contains(&format!("/droppod/{id}/"))) {
+                found.push(format!("process {pid} in {cgroup}"));
+            }
+        }
+        for hierarchy in list(Path::new("/sys/fs/cgroup")) {
+            for id in &instances {
+                let pods = Path::new("/sys/fs/cgroup").join(&hierarchy).join("droppod").join(id).join("pods");
+                let dirs = list(&pods).into_iter().filter(|name| pods.join(name).is_dir());
+                found.extend(dirs.map(|name| format!("cgroup {hierarchy} {name}")));
+            }
+        }
+        let root = self.root.to_str().unwrap();
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let inside = |line: &&str| {
+            line.split(' ')
+                .nth(4)
+                .is_some_and(|point| point.starts_with(&format!("{root}/")) && point != format!("{root}/r"))
+        };
+        found.extend(mounts.lines().filter(inside).map(|line| format!("mount {line}")));
+        let links = Command::new("nsenter")
+            .arg(format!("--net=/proc/{}/ns/net", self.keeper.id()))
+            .args(["cat", "/proc/net/dev"])
+            .output()
+            .unwrap();
+        for line in String::from_utf8_lossy(&links.stdout).lines().filter_map(|line| line.split_once(':')) {
+            let name = line.0.trim();
+            // The bridge stays with the instance; a veth is of a pod.
+            if name != "lo" && !name.starts_with("dp") {
+                found.push(format!("link {name}"));
+            }
+        }
+        for (what, place) in
+            [("pod", "r/pods"), ("lease", "r/leases"), ("up", "r/up"), ("scratch", "s/scratch")]
+        {
+            found.extend(list(&self.root.join(place)).into_iter().map(|name| format!("{what} {name}")));
+        }
+        found
+    }
+
+    /// Waits until nothing of any pod is left.
+    pub fn until_clean(&self) {
+        let deadline = deadline();
+        loop {
+            let left = self.census();
+            if left.is_empty() {
+                return;
+            }
+            assert!(!past(deadline), "left behind:\n{}", left.join("\n"));
+            pause();
+        }
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        // A failed test must not leave its pods to the next one.
+        let ran = self.command(&["down", "--all"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let end = format!("/droppod/{}/", self.instance());
+        for (pid, cgroup) in processes() {
+            if cgroup.contains(&end) && std::thread::panicking() {
+                let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
+            }
+        }
+        drop(ran);
+        let _ = self.keeper.kill();
+        let _ = self.keeper.wait();
+        let _ = Command::new("umount").arg("-l").arg(self.root.join("r")).stderr(Stdio::null()).status();
+        if !std::thread::panicking() {
+            let _ = fs::remove_dir_all(&self.root);
+        }
+    }
+}
+
+impl Running {
+    pub fn pid(&self) -> i32 {
+        self.child.id().try_into().unwrap()
+    }
+
+    /// `kill -9`.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and the exit code it leads to.
+    pub fn stop(mut self) -> i32 {
+        Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        let deadline = deadline();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code().unwrap_or(-1);
+            }
+            assert!(!past(deadline), "it does not stop");
+            pause();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Ran {
+    fn from(output: Output) -> Ran {
+        Ran {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Ran {
+        assert_eq!(self.code, code, "{self:#?}");
+        self
+    }
+
+    #[track_caller]
+    pub fn prints(self, text: &str) -> Ran {
+        assert_eq!(self.stdout, text, "stderr: {}", self.stderr);
+        self
+    }
+
+    #[track_caller]
+    pub fn says(self, part: &str) -> Ran {
+        assert!(self.stdout.contains(part) || self.stderr.contains(part), "no {part:?} in {self:#?}");
+        self
+    }
+}
+
+fn instance_of(run: &Path) -> String {
+    let run = fs::canonicalize(run).unwrap_or_else(|_| run.to_owned());
+    let hash = Sha256::digest(run.to_str().unwrap().as_bytes());
+    hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn list(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).into_iter().flatten();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// Every process and the cgroup it is in, of the pids hierarchy or the unified one.
+fn processes() -> BTreeMap<i32, String> {
+    let mut found = BTreeMap::new();
+    for pid in list(Path::new("/proc")).into_iter().filter_map(|name| name.parse::<i32>().ok()) {
+        // A process may be gone by the time it is looked at.
+        let cgroups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+        let line = cgroups.lines().find(|line| line.contains(":pids:") || line.starts_with("0::/droppod"));
+        if let Some(path) = line.and_then(|line| line.splitn(3, ':').nth(2)) {
+            found.insert(pid, path.to_owned());
+        }
+    }
+    found
+}
+
+fn wait_with_deadline(mut child: Child, args: &[&str]) -> Output {
+    fn reader(mut pipe: impl Read + Send + 'static) -> std::thread::JoinHandle<Vec<u8>> {
+        std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            pipe.read_to_end(&mut bytes).unwrap();
+            bytes
+        })
+    }
+    let stdout = reader(child.stdout.take().unwrap());
+    let stderr = reader(child.stderr.take().unwrap());
+    let deadline = deadline();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if past(deadline) {
+            let _ = child.kill();
+            panic!("`droppod {}` does not end", args.join(" "));
+        }
+        pause();
+    };
+    Output { status, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test has no loop that could hand it the time")]
+fn deadline() -> Instant {
+    Instant::now() + PATIENCE
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test has no loop that could hand it the time")]
+fn past(deadline: Instant) -> bool {
+    Instant::now() > deadline
+}
+
+/// Between two looks at a fact.
+#[expect(clippy::disallowed_methods, reason = "the pause between two looks at a fact that has a deadline")]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(20));
+}

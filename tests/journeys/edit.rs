@@ -1,0 +1,144 @@
+//! A folder under `watch`: drop, edit, rename, break, mend, delete.
+
+use crate::bench::Bench;
+
+const WEB: &str = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\nspec:\n  terminationGracePeriodSeconds: 1\n  containers:\n  \
+                   - name: main\n    image: droppod.local/host\n    command: [sleep, '1000']\n  - name: other\n    \
+                   image: droppod.local/host\n    command: [sleep, '1000']\n";
+
+#[test]
+fn a_file_that_is_dropped_runs_and_one_that_is_deleted_leaves_nothing() {
+    let Some(bench) = Bench::new() else { return };
+    let watch = bench.watch();
+    bench.manifest("web.yaml", WEB);
+    bench.until_status("web", "Running");
+    bench.until("the status file says so", || bench.read("web.status.yaml").contains("phase: Running"));
+    let status = bench.read("web.status.yaml");
+    assert!(status.contains("state: Applied") && status.contains("summary: 1 pod running"), "{status}");
+    let address = bench.column("web", 5);
+    assert!(status.contains(&format!("podIP: {address}")), "{status}");
+    bench.remove("web.yaml");
+    bench.until_clean();
+    bench.until("the status file is gone", || !bench.folder().join("web.status.yaml").exists());
+    assert_eq!(bench.run(&["get", "pods"]).stdout, "");
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn what_need_not_restart_keeps_its_process() {
+    let Some(bench) = Bench::new() else { return };
+    let watch = bench.watch();
+    bench.manifest("web.yaml", WEB);
+    bench.until_status("web", "Running");
+    let (main, other) = (bench.pids("web", "main"), bench.pids("web", "other"));
+    assert!(!main.is_empty() && !other.is_empty());
+
+    bench.manifest("web.yaml", &format!("# a comment\n{WEB}"));
+    bench.manifest("web.yaml", &WEB.replace("  name: web\n", "  name: web\n  labels: {tier: front}\n"));
+    bench.until("the label is in force", || {
+        bench.run(&["get", "pods", "--show-labels"]).stdout.contains("tier=front")
+    });
+    assert_eq!(bench.pids("web", "main"), main, "a label restarted the container");
+
+    std::fs::rename(bench.folder().join("web.yaml"), bench.folder().join("shop.yaml")).unwrap();
+    bench.until("the status file has followed", || bench.folder().join("shop.status.yaml").exists());
+    bench.until("the old one is gone", || !bench.folder().join("web.status.yaml").exists());
+    assert_eq!(bench.pids("web", "main"), main, "a rename restarted the container");
+
+    let image = WEB.replacen("droppod.local/host", "droppod.local/host ", 1);
+    bench.manifest(
+        "shop.yaml",
+        &image.replacen("image: droppod.local/host \n", "image: \"droppod.local/host\"\n", 1),
+    );
+    assert_eq!(bench.pids("web", "main"), main, "quotes restarted the container");
+
+    let uid = uid(&bench);
+    bench.manifest("shop.yaml", &WEB.replace("'1000'", "'2000'"));
+    bench.until("another pod has taken over", || {
+        let pids = bench.pids("web", "main");
+        !pids.is_empty() && pids != main
+    });
+    assert_ne!(self::uid(&bench), uid, "a changed command makes another pod");
+    assert_ne!(bench.pids("web", "other"), other);
+    bench.remove("shop.yaml");
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn a_broken_edit_leaves_the_pod_alone_and_is_explained() {
+    let Some(bench) = Bench::new() else { return };
+    let watch = bench.watch();
+    bench.manifest("web.yaml", WEB);
+    bench.until_status("web", "Running");
+    let pids = bench.pids("web", "main");
+    bench.manifest("web.yaml", &WEB.replace("containers:", "contianers:"));
+    bench.until("the mistake is told", || bench.read("web.status.yaml").contains("state: Invalid"));
+    let status = bench.read("web.status.yaml");
+    assert!(status.contains("line: ") && status.contains("containers"), "{status}");
+    assert_eq!(bench.pids("web", "main"), pids);
+    bench.manifest("web.yaml", WEB);
+    bench.until("it is mended", || bench.read("web.status.yaml").contains("state: Applied"));
+    assert_eq!(bench.pids("web", "main"), pids);
+    bench.remove("web.yaml");
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn a_second_file_for_the_same_object_is_a_conflict_until_the_first_goes() {
+    let Some(bench) = Bench::new() else { return };
+    let watch = bench.watch();
+    bench.manifest("a.yaml", WEB);
+    bench.until_status("web", "Running");
+    let pids = bench.pids("web", "main");
+    bench.manifest("b.yaml", WEB);
+    bench.until("the second is told", || bench.read("b.status.yaml").contains("state: Conflict"));
+    assert!(bench.read("b.status.yaml").contains("a.yaml"));
+    bench.remove("a.yaml");
+    bench.until("ownership has passed", || bench.read("b.status.yaml").contains("state: Applied"));
+    assert_eq!(bench.pids("web", "main"), pids);
+    bench.remove("b.yaml");
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn a_kind_that_is_not_served_says_so_and_harms_no_neighbour() {
+    let Some(bench) = Bench::new() else { return };
+    let watch = bench.watch();
+    let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec: {selector: {matchLabels: {a: b}}, \
+                      template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: i}]}}}\n";
+    bench.manifest("all.yaml", &format!("{deployment}---\n{WEB}"));
+    bench.until_status("web", "Running");
+    bench.until("it is told", || bench.read("all.status.yaml").contains("Deployment"));
+    assert!(bench.read("all.status.yaml").contains("not served"), "{}", bench.read("all.status.yaml"));
+    bench.remove("all.yaml");
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn a_pod_that_ended_is_not_run_again() {
+    let Some(bench) = Bench::new() else { return };
+    let once =
+        WEB.replace("spec:\n", "spec:\n  restartPolicy: Never\n").replace("[sleep, '1000']", "['true']");
+    let watch = bench.watch();
+    bench.manifest("once.yaml", &once);
+    bench.until_status("web", "Completed");
+    let uid = uid(&bench);
+    assert_eq!(watch.stop(), 0);
+    let watch = bench.watch();
+    bench.manifest("marker.yaml", &WEB.replace("name: web", "name: marker"));
+    bench.until_status("marker", "Running");
+    assert_eq!((bench.status("web"), self::uid(&bench)), ("Completed".to_owned(), uid));
+    bench.remove("once.yaml").remove("marker.yaml");
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}
+
+fn uid(bench: &Bench) -> String {
+    let json = bench.run(&["get", "pod", "web", "-o", "json"]).exits(0).stdout;
+    let object: serde_json::Value = serde_json::from_str(&json).unwrap();
+    object["metadata"]["uid"].as_str().unwrap().to_owned()
+}

@@ -1,0 +1,9 @@
+//! Journeys through the real binary on the real kernel, as a user makes them. They need root; without it each says
+//! so and is counted as passed with nothing seen.
+
+mod bench;
+mod edit;
+mod kill;
+mod pod;
+mod session;
+mod up;

@@ -1,0 +1,163 @@
+//! What the containers of one pod share, and what they do not.
+
+use crate::bench::Bench;
+
+/// Two containers: `a` makes things, `b` uses them once `a` says that they are there.
+fn two(a: &str, b: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: two}}\nspec:\n  restartPolicy: Never\n  \
+         terminationGracePeriodSeconds: 1\n  volumes:\n  - {{name: shared, emptyDir: {{}}}}\n  containers:\n\
+         {}{}",
+        container("a", a),
+        container("b", b)
+    )
+}
+
+fn container(name: &str, script: &str) -> String {
+    format!(
+        "  - name: {name}\n    image: droppod.local/host\n    command: [bash, -ec, {script:?}]\n    \
+         volumeMounts: [{{name: shared, mountPath: /shared}}]\n"
+    )
+}
+
+fn up(bench: &Bench, manifest: &str) -> String {
+    bench.manifest("two.yaml", manifest);
+    let ran = bench.run(&["up", "-f", bench.folder().to_str().unwrap()]).exits(0);
+    bench.until_clean();
+    ran.stdout
+}
+
+#[test]
+fn ipc_shared_memory_and_volumes_are_shared() {
+    let Some(bench) = Bench::new() else { return };
+    let a = "perl -e 'my $s = semget(4711, 1, 0666 | 512) // die; semctl($s, 0, 16, 42)'; \
+             echo from-a > /dev/shm/note; echo from-a > /shared/note; \
+             perl -e 'exit(syscall(240, \"queue\", 66, 0600, 0) < 0)'; \
+             touch /shared/ready; until test -e /shared/done; do sleep 0.05; done";
+    let b = "until test -e /shared/ready; do sleep 0.05; done; \
+             perl -e 'my $s = semget(4711, 1, 0) // die; print \"semaphore \", semctl($s, 0, 12, 0), \"\\n\"'; \
+             echo shm $(cat /dev/shm/note); echo volume $(cat /shared/note); \
+             test -e /dev/mqueue/queue && echo queue there; touch /shared/done";
+    let out = up(&bench, &two(a, b));
+    for fact in ["semaphore 42", "shm from-a", "volume from-a", "queue there"] {
+        assert!(out.contains(fact), "no {fact:?} in\n{out}");
+    }
+}
+
+#[test]
+fn hostnames_are_equal_and_processes_and_mounts_are_apart() {
+    let Some(bench) = Bench::new() else { return };
+    let script = "echo host $(cat /proc/sys/kernel/hostname); echo pid $$; \
+                  echo others $(ls -d /proc/[0-9]* | wc -l); mkdir -p /tmp/m-$1; \
+                  test -e /tmp/m-other && echo leak; mkdir -p /tmp/m-other; sleep 0.3; \
+                  echo count $(ls -d /tmp/m-* | wc -l)";
+    let out = up(&bench, &two(script, script));
+    assert_eq!(out.matches("host two").count(), 2, "{out}");
+    assert_eq!(out.matches("pid 1\n").count(), 2, "{out}");
+    assert!(!out.contains("leak"), "{out}");
+}
+
+#[test]
+fn init_containers_come_first_and_a_sidecar_does_not_hold_the_pod() {
+    let Some(bench) = Bench::new() else { return };
+    bench.manifest("sidecar.yaml", include_str!("../../manifests/sidecar.yaml"));
+    bench
+        .run(&["up", "-f", bench.folder().to_str().unwrap()])
+        .exits(0)
+        .says("prepared 5 lines")
+        .says("so far 15")
+        .says("the sum is 15");
+    bench.until_clean();
+}
+
+#[test]
+fn a_memory_hog_is_killed_and_said_to_be_so() {
+    let Some(bench) = Bench::new() else { return };
+    let hog = "apiVersion: v1\nkind: Pod\nmetadata: {name: hog}\nspec:\n  restartPolicy: Never\n  containers:\n  \
+               - name: hog\n    image: droppod.local/host\n    command: [perl, -e, '$x = \"x\" x 200_000_000; sleep 100']\n    \
+               resources: {limits: {memory: 32Mi}}\n";
+    bench.manifest("hog.yaml", hog);
+    bench.run(&["up", "-f", bench.folder().to_str().unwrap()]).exits(10);
+    let status = bench.read("hog.status.yaml");
+    assert!(status.contains("reason: OOMKilled") && status.contains("exitCode: 137"), "{status}");
+    bench.until_clean();
+}
+
+#[test]
+fn a_program_that_is_not_there_is_named() {
+    let Some(bench) = Bench::new() else { return };
+    let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: absent}\nspec:\n  restartPolicy: Never\n  containers:\n  \
+                - {name: main, image: droppod.local/host, command: [no-such-program]}\n";
+    bench.manifest("absent.yaml", text);
+    bench.run(&["up", "-f", bench.folder().to_str().unwrap()]).exits(10);
+    let status = bench.read("absent.status.yaml");
+    assert!(
+        status.contains("executable file not found in $PATH") && status.contains("StartError"),
+        "{status}"
+    );
+    bench.until_clean();
+}
+
+#[test]
+fn nothing_of_ours_reaches_the_program() {
+    let Some(bench) = Bench::new() else { return };
+    let script = "echo fds $(ls /proc/self/fd | tr '\\n' ' '); grep -E 'SigIgn|SigBlk|CapEff|CapBnd' /proc/self/status; \
+                  echo env $(env | cut -d= -f1 | sort | tr '\\n' ' '); ls /root /home | wc -l";
+    let out = up(&bench, &two(script, "true"));
+    // `ls` has its own descriptor on the directory besides the three.
+    assert!(out.contains("fds 0 1 2 3"), "{out}");
+    assert!(!out.contains("fds 0 1 2 3 4"), "{out}");
+    assert!(out.contains("SigBlk:\t0000000000000000"), "{out}");
+    assert!(out.contains("SigIgn:\t0000000000000000"), "{out}");
+    assert!(!out.contains("DROPPOD"), "{out}");
+}
+
+#[test]
+fn configuration_reaches_the_pod_as_environment_and_files() {
+    let Some(bench) = Bench::new() else { return };
+    bench.manifest("config.yaml", include_str!("../../manifests/configmap.yaml"));
+    let watch = bench.watch();
+    bench.until_status("reader", "Running");
+    bench.until("the pod has read it", || {
+        bench.run(&["logs", "reader"]).stdout.contains("good morning, colour = green")
+    });
+    let pids = bench.pids("reader", "reader");
+    let changed = include_str!("../../manifests/configmap.yaml").replace("colour = green", "colour = blue");
+    bench.manifest("config.yaml", &changed);
+    bench.until("the change has reached it", || {
+        bench.run(&["logs", "reader"]).stdout.contains("colour = blue")
+    });
+    assert_eq!(bench.pids("reader", "reader").first(), pids.first(), "the container was restarted");
+    let out = bench.run(&["exec", "reader", "--", "stat", "-Lc", "%a", "/token/token"]).exits(0).stdout;
+    assert_eq!(out, "400\n");
+    bench.remove("config.yaml");
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn pods_reach_each_other_by_address() {
+    let Some(bench) = Bench::new() else { return };
+    let server = "apiVersion: v1\nkind: Pod\nmetadata: {name: server}\nspec:\n  terminationGracePeriodSeconds: 1\n  containers:\n  - name: server\n    \
+                  image: droppod.local/host\n    command: [perl, -MIO::Socket::INET, -e]\n    args:\n    - |\n      \
+                  my $s = IO::Socket::INET->new(Listen => 9, LocalPort => 8080, ReuseAddr => 1) or die;\n      \
+                  while (my $c = $s->accept) { print $c \"hello \" . $c->peerhost . \"\\n\"; close $c }\n";
+    bench.manifest("server.yaml", server);
+    let watch = bench.watch();
+    bench.until_status("server", "Running");
+    let address = bench.column("server", 5);
+    let client = format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: client}}\nspec:\n  restartPolicy: OnFailure\n  containers:\n  - name: client\n    \
+         image: droppod.local/host\n    command: [bash, -c, 'exec 3<>/dev/tcp/{address}/8080 && cat <&3 && echo my own is $POD_IP']\n    \
+         env: [{{name: POD_IP, valueFrom: {{fieldRef: {{fieldPath: status.podIP}}}}}}]\n"
+    );
+    bench.manifest("client.yaml", &client);
+    bench.until_status("client", "Completed");
+    let said = bench.run(&["logs", "client"]).stdout;
+    let own = said.lines().find_map(|line| line.strip_prefix("my own is ")).unwrap_or_default();
+    assert!(said.contains(&format!("hello {own}")), "no masquerading between pods: {said}");
+    assert_ne!(own, address);
+    bench.remove("server.yaml").remove("client.yaml");
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}

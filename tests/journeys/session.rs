@@ -1,0 +1,110 @@
+//! `exec`, `logs`, `get`, `apply`, `delete` and `run` against a living pod.
+
+use crate::bench::Bench;
+
+const WEB: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  terminationGracePeriodSeconds: 1\n  containers:\n  \
+                   - name: main\n    image: droppod.local/host\n    command: [bash, -c, 'echo started; sleep 1000']\n    \
+                   env: [{name: COLOUR, value: green}]\n";
+
+#[test]
+fn exec_passes_input_output_and_exit_code() {
+    let Some(bench) = Bench::new() else { return };
+    let watch = bench.watch();
+    bench.manifest("web.yaml", WEB);
+    bench.until_status("web", "Running");
+    bench.run(&["exec", "web", "--", "bash", "-c", "echo $COLOUR; exit 7"]).exits(7).says("green");
+    let ran = bench.run_with_input(&["exec", "-i", "web", "--", "wc", "-c"], "12345").exits(0);
+    assert_eq!(ran.stdout.trim(), "5");
+    bench.run(&["exec", "web", "--", "no-such-program"]).says("executable file not found");
+    bench.run(&["exec", "web", "--", "bash", "-c", "kill -9 $$"]).exits(137);
+    bench.remove("web.yaml");
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn a_terminal_is_made_where_one_is_asked_for() {
+    let Some(bench) = Bench::new() else { return };
+    let watch = bench.watch();
+    bench.manifest("web.yaml", WEB);
+    bench.until_status("web", "Running");
+    bench.run(&["exec", "-t", "web", "--", "sh", "-c", "test -t 1 && tty"]).says("/dev/pts/");
+    bench.remove("web.yaml");
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn logs_are_there_while_the_pod_runs_and_after_it_has_ended() {
+    let Some(bench) = Bench::new() else { return };
+    let watch = bench.watch();
+    bench.manifest("web.yaml", WEB);
+    let once = "apiVersion: v1\nkind: Pod\nmetadata: {name: once}\nspec:\n  restartPolicy: Never\n  containers:\n  \
+                - {name: main, image: droppod.local/host, command: [seq, '5']}\n";
+    bench.manifest("once.yaml", once);
+    bench.until("it has said it", || bench.run(&["logs", "web"]).stdout == "started\n");
+    bench.until_status("once", "Completed");
+    bench.run(&["logs", "once"]).exits(0).prints("1\n2\n3\n4\n5\n");
+    bench.run(&["logs", "once", "--tail", "2"]).exits(0).prints("4\n5\n");
+    bench.remove("web.yaml").remove("once.yaml");
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn apply_get_and_delete_go_through_the_folder() {
+    let Some(bench) = Bench::new() else { return };
+    let watch = bench.watch();
+    let file = bench.path("web.yaml");
+    std::fs::write(&file, WEB).unwrap();
+    let file = file.to_str().unwrap();
+    bench.run(&["apply", "-f", file]).exits(0).prints("pod/web created\n");
+    bench.until_status("web", "Running");
+    bench.run(&["apply", "-f", file]).exits(0).prints("pod/web unchanged\n");
+    bench.run(&["get", "pod", "web", "-o", "name"]).exits(0).prints("pod/web\n");
+    bench.run(&["delete", "pod", "web"]).exits(0).says("pod \"web\" deleted");
+    bench.until_clean();
+    bench.run(&["get", "pod", "web"]).exits(1).says("not found");
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn run_makes_a_pod_from_flags() {
+    let Some(bench) = Bench::new() else { return };
+    let watch = bench.watch();
+    bench
+        .run(&["run", "hi", "--image=droppod.local/host", "--restart=Never", "--", "echo", "hi there"])
+        .exits(0);
+    bench.until_status("hi", "Completed");
+    bench.run(&["logs", "hi"]).prints("hi there\n");
+    bench
+        .run(&[
+            "run",
+            "sum",
+            "--image=droppod.local/host",
+            "--restart=Never",
+            "--rm",
+            "--attach",
+            "--",
+            "sh",
+            "-c",
+            "exit 9",
+        ])
+        .exits(9);
+    bench.run(&["delete", "pod", "hi"]).exits(0);
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn down_stops_the_pods_and_keeps_the_files() {
+    let Some(bench) = Bench::new() else { return };
+    let watch = bench.watch();
+    bench.manifest("web.yaml", WEB);
+    bench.until_status("web", "Running");
+    bench.run(&["down", "--all"]).exits(14);
+    assert_eq!(watch.stop(), 0);
+    bench.run(&["down", "--all"]).exits(0);
+    bench.until_clean();
+    assert!(bench.folder().join("web.yaml").exists());
+}

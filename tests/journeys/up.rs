@@ -1,0 +1,89 @@
+//! `up`: the foreground, for batch jobs.
+
+use crate::bench::Bench;
+
+const HELLO: &str = include_str!("../../manifests/hello.yaml");
+
+fn pod(name: &str, script: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec:\n  restartPolicy: Never\n  \
+         terminationGracePeriodSeconds: 1\n  containers:\n  - name: main\n    image: droppod.local/host\n    \
+         command: [bash, -c, {script:?}]\n"
+    )
+}
+
+#[test]
+fn the_first_command_of_the_readme_shows_two_containers_that_talk() {
+    let Some(bench) = Bench::new() else { return };
+    bench.manifest("hello.yaml", HELLO);
+    let ran = bench.run(&["up", "-f", bench.folder().to_str().unwrap()]).exits(0);
+    for line in ["server says: hello over localhost", "volume says: left by server in a shared volume"] {
+        assert!(ran.stdout.contains(line), "{ran:#?}");
+    }
+    let status = bench.read("hello.status.yaml");
+    assert!(status.contains("phase: Succeeded"), "{status}");
+    bench.until_clean();
+}
+
+#[test]
+fn a_failed_pod_makes_up_exit_with_10() {
+    let Some(bench) = Bench::new() else { return };
+    bench.manifest("fail.yaml", &pod("fail", "echo going down; exit 3"));
+    bench.run(&["up", "-f", bench.folder().to_str().unwrap()]).exits(10).says("going down");
+    assert!(bench.read("fail.status.yaml").contains("exitCode: 3"), "{}", bench.read("fail.status.yaml"));
+    bench.until_clean();
+}
+
+#[test]
+fn the_exit_code_of_a_named_container_is_passed_on() {
+    let Some(bench) = Bench::new() else { return };
+    bench.manifest("code.yaml", &pod("code", "exit 42"));
+    let folder = bench.folder();
+    bench.run(&["up", "-f", folder.to_str().unwrap(), "--exit-code-from", "pod/code"]).exits(42);
+    bench.until_clean();
+}
+
+#[test]
+fn an_invalid_manifest_changes_nothing() {
+    let Some(bench) = Bench::new() else { return };
+    bench.manifest("good.yaml", &pod("good", "echo must not run"));
+    bench.manifest("typo.yaml", &pod("typo", "true").replace("containers", "contianers"));
+    let ran = bench.run(&["up", "-f", bench.folder().to_str().unwrap()]).exits(12);
+    assert!(!ran.stdout.contains("must not run"), "{ran:#?}");
+    assert!(ran.stderr.contains("did you mean `containers`"), "{ran:#?}");
+    bench.until_clean();
+}
+
+#[test]
+fn a_timeout_stops_what_still_runs() {
+    let Some(bench) = Bench::new() else { return };
+    bench.manifest("long.yaml", &pod("long", "trap 'exit 0' TERM; sleep 1000 & wait"));
+    bench.run(&["up", "-f", bench.folder().to_str().unwrap(), "--timeout", "2s"]).exits(11);
+    bench.until_clean();
+}
+
+#[test]
+fn a_killed_up_takes_its_pods_along() {
+    let Some(bench) = Bench::new() else { return };
+    bench.manifest("long.yaml", &pod("long", "echo up; sleep 1000"));
+    let up = bench.start(&["up", "-f", bench.folder().to_str().unwrap()]);
+    bench.until("the pod runs", || std::fs::read_to_string(bench.path("out")).unwrap().contains("up"));
+    up.kill();
+    bench.until_clean();
+}
+
+#[test]
+fn no_line_of_a_short_life_is_lost() {
+    let Some(bench) = Bench::new() else { return };
+    for number in 0..5 {
+        bench.manifest(
+            &format!("p{number}.yaml"),
+            &pod(&format!("p{number}"), &format!("echo line {number}")),
+        );
+    }
+    let ran = bench.run(&["up", "-f", bench.folder().to_str().unwrap()]).exits(0);
+    for number in 0..5 {
+        assert_eq!(ran.stdout.matches(&format!("line {number}")).count(), 1, "{ran:#?}");
+    }
+    bench.until_clean();
+}
