@@ -30,13 +30,14 @@ use crate::sandbox::instance;
 use crate::sandbox::sys::clock;
 
 pub(crate) use batch::{BatchEnd, BatchReport, Progress};
+pub(crate) use folder::{Root, Select};
 
 use batch::Batch;
 use execute::Logs;
 use execute::children::Children;
 use folder::settle::{Heed, Sight};
 use folder::trust::Trust;
-use folder::{Folder, FolderError, Root, chain, earlier};
+use folder::{Folder, FolderError, chain, earlier};
 use inventory::file::Reader;
 use inventory::{Caution, Inventory};
 use pass::{Complaints, Passed, Wish, World};
