@@ -1,17 +1,233 @@
 //! Arguments and verbs, one file for each verb.
 
+mod apply;
+mod delete;
+mod doctor;
+mod down;
 mod duration;
+mod exec;
 mod exit;
 mod failure;
+mod folder;
+mod get;
+mod gone;
+mod image;
+mod images;
+mod input;
+mod logs;
+mod pull;
+mod records;
+mod report;
+mod run;
 mod selector;
 mod settings;
 mod table;
+mod target;
 mod terminal;
+mod trace;
+mod up;
+mod validate;
+mod wait;
+mod watch;
+mod watcher;
 
+use std::ffi::OsString;
+use std::io::{Write, stderr, stdin, stdout};
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::manifest::Strictness;
+
+use exit::Exit;
+use failure::Failure;
+use settings::{GlobalArgs, Settings};
+
+/// Drop a Kubernetes manifest into a folder, get a pod.
+#[derive(Debug, Parser)]
+#[command(
+    name = "droppod",
+    version,
+    disable_help_subcommand = true,
+    after_help = "\
+Examples:
+  droppod watch /etc/droppod/manifests     run what lies in a folder, and follow its changes
+  droppod up -f job.yaml                   run a manifest in the foreground, then clean up
+  droppod apply -f web.yaml --wait         put a manifest into the folder
+  droppod get pods -o wide                 what runs
+  droppod logs -f web                      what it writes
+  droppod exec -it web -- sh               a shell in it
+  droppod down                             stop the pods, keep the files
+
+Options are also read from the environment (DROPPOD_STATE_DIR, …) and from
+/etc/droppod/config.yaml (state-dir: DIR, …); flags count before the
+environment, the environment before the file.
+
+Exit codes: 0 done, 1 failed, 2 usage, 10 something ended Failed, 11 timeout,
+12 a manifest is invalid, 13 an image could not be had, 14 lock held;
+exec, run --attach and --exit-code-from pass on the program's own."
+)]
+struct Cli {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Keep the machine in the state that folders of manifests describe
+    Watch(watch::WatchArgs),
+    /// Run manifests in the foreground: logs to stdout, clean up at the end
+    Up(up::UpArgs),
+    /// Stop pods and keep their files
+    Down(down::DownArgs),
+    /// Put manifests into the folder
+    Apply(apply::ApplyArgs),
+    /// Make a pod of an image
+    Run(run::RunArgs),
+    /// Remove objects from the folder and wait until their pods are gone
+    Delete(delete::DeleteArgs),
+    /// Show objects
+    Get(get::GetArgs),
+    /// Show what containers wrote
+    Logs(logs::LogsArgs),
+    /// Run a command in a running container
+    Exec(exec::ExecArgs),
+    /// Check manifests; needs no root
+    Validate(ValidateArgs),
+    /// The image store
+    Image(images::ImageArgs),
+    /// Tell what this kernel and machine offer
+    Doctor(doctor::DoctorArgs),
+    /// Print the version
+    Version,
+    #[command(hide = true)]
+    Pull(pull::PullArgs),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  droppod validate -f web.yaml
+  droppod validate -f manifests/ --validate=warn")]
+struct ValidateArgs {
+    /// A manifest, a directory of them, or - for standard input
+    #[arg(short, long = "filename", required = true, value_name = "PATH")]
+    files: Vec<PathBuf>,
+    /// What to do about fields that are not known
+    #[arg(long, value_enum, default_value = "strict", value_name = "HOW")]
+    validate: StrictnessArg,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum StrictnessArg {
+    #[value(alias = "true")]
+    Strict,
+    Warn,
+    #[value(alias = "false")]
+    Ignore,
+}
+
+impl From<StrictnessArg> for Strictness {
+    fn from(arg: StrictnessArg) -> Strictness {
+        match arg {
+            StrictnessArg::Strict => Strictness::Strict,
+            StrictnessArg::Warn => Strictness::Warn,
+            StrictnessArg::Ignore => Strictness::Ignore,
+        }
+    }
+}
 
 /// Runs the verb that the arguments name.
 #[must_use]
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    // A pod process is one thread without an argument parser: it is looked for before anything else.
+    let mut args = std::env::args_os().skip(1);
+    if args.next().is_some_and(|verb| verb == "shim")
+        && let Some(pod) = args.next()
+    {
+        return crate::shim::main(&pod);
+    }
+    match verb(std::env::args_os()) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            tell(failure.to_string().trim_end());
+            failure.exit().into()
+        }
+    }
+}
+
+fn verb(args: impl Iterator<Item = OsString>) -> Result<Exit, Failure> {
+    let cli = match parse(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help goes to stdout and is no error; a reader that leaves early is none either.
+            error.print().ok();
+            return Ok(if error.use_stderr() { Exit::Usage } else { Exit::Done });
+        }
+    };
+    let Some(verb) = cli.verb else {
+        write!(stdout(), "{}", Cli::command().render_help()).map_err(Failure::of_output)?;
+        return Ok(Exit::Done);
+    };
+    let settings = Settings::resolve(&cli.global)?;
+    match verb {
+        Verb::Watch(args) => watch::run(args, &settings),
+        Verb::Up(args) => up::run(&args, &settings),
+        Verb::Down(args) => down::run(&args, &settings),
+        Verb::Apply(args) => apply::run(&args, &settings),
+        Verb::Run(args) => run::run(&args, &settings),
+        Verb::Delete(args) => delete::run(&args, &settings),
+        Verb::Get(args) => get::run(&args, &settings),
+        Verb::Logs(args) => logs::run(&args, &settings),
+        Verb::Exec(args) => exec::run(args, &settings),
+        Verb::Validate(args) => validate(&args, &settings),
+        Verb::Image(args) => images::run(&args, &settings),
+        Verb::Doctor(args) => doctor::run(&args, &settings),
+        Verb::Version => version(),
+        Verb::Pull(args) => pull::run(&args),
+    }
+}
+
+fn validate(args: &ValidateArgs, settings: &Settings) -> Result<Exit, Failure> {
+    let manner = validate::Manner {
+        namespace: &settings.namespace,
+        strictness: args.validate.into(),
+        drawing: settings.color.drawing(),
+        width: report::PLAIN_WIDTH,
+    };
+    let verdict = validate::validate(
+        &args.files,
+        manner,
+        &mut stdin().lock(),
+        &mut stdout().lock(),
+        &mut stderr().lock(),
+    )
+    .map_err(Failure::of_output)?;
+    Ok(match verdict {
+        validate::Verdict::Valid => Exit::Done,
+        validate::Verdict::Invalid => Exit::Failed,
+        validate::Verdict::Trouble => Exit::Trouble,
+    })
+}
+
+/// `--color` is wanted for the help itself, which clap prints while it parses: NO_COLOR and pipes are its own care.
+fn parse(args: impl Iterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let args: Vec<OsString> = args.collect();
+    let never = args.iter().any(|arg| arg == "--color=never");
+    let choice = if never { clap::ColorChoice::Never } else { clap::ColorChoice::Auto };
+    let matches = Cli::command().color(choice).try_get_matches_from(args)?;
+    Cli::from_arg_matches(&matches)
+}
+
+fn version() -> Result<Exit, Failure> {
+    writeln!(stdout(), "droppod {}", env!("CARGO_PKG_VERSION")).map_err(Failure::of_output)?;
+    Ok(Exit::Done)
+}
+
+/// Says something to the person; data goes to stdout instead.
+fn tell(text: &str) {
+    // With stderr gone there is nobody to tell that to.
+    writeln!(stderr(), "{text}").ok();
 }

@@ -1,8 +1,10 @@
 //! The ground a pod stands on: namespaces, network, cgroup, and the kernel interfaces below them.
 
+pub(crate) mod census;
 pub(crate) mod cgroup;
 mod failure;
 pub(crate) mod instance;
+mod mounts;
 pub(crate) mod namespace;
 mod netlink;
 pub(crate) mod network;

@@ -1,10 +1,68 @@
-//! One process per pod, one thread: it is the pod.
+//! One process per pod, one thread: it is the pod. It holds the namespaces, runs the containers, writes their
+//! logs, restarts them, records their ends, and cleans up after itself.
+//!
+//! ```text
+//! start list → Shim { state machine, ground, running containers, sessions }
+//!                 │ poll: signals · goal.json · control socket · outputs · lifeline · next deadline
+//!                 ▼
+//!              Event → pod::step → Effects → done at once, what they lead to comes back as an Event
+//! ```
+
+mod control;
+mod event_loop;
+mod execute;
+mod ground;
+mod launch;
+mod output;
+mod reap;
+mod session;
+mod start;
 
 use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// `droppod shim POD-DIRECTORY`: becomes the pod whose goal lies there.
+use crate::paths::PodDir;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ShimError {
+    #[error("cannot {operation}")]
+    Start { operation: &'static str, source: io::Error },
+    #[error("there is no goal in {0}")]
+    NoGoal(PathBuf),
+    #[error("the lock of {0} was not handed over")]
+    NoLock(PathBuf),
+    #[error("cannot {operation}")]
+    Loop { operation: &'static str, source: io::Error },
+}
+
+/// `droppod shim POD-DIRECTORY`: becomes the pod whose goal lies there. Nobody waits for the answer, so what goes
+/// wrong is said on stderr, which is the log of whoever started the pod.
+#[expect(clippy::print_stderr, reason = "the one place where a pod process ends an error")]
 pub(crate) fn main(pod_directory: &OsString) -> ExitCode {
-    let _ = pod_directory;
-    unimplemented!()
+    let pod = PodDir(PathBuf::from(pod_directory));
+    match start::start(pod).and_then(event_loop::run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("droppod shim: {}", with_causes(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// An error and what caused it, in one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        // libcontainer repeats a cause in the error around it.
+        if !text.ends_with(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
 }

@@ -50,7 +50,7 @@ pub(crate) fn run(args: &ApplyArgs, settings: &Settings) -> Result<Exit, Failure
     let depth = if args.recursive { Depth::Recursive } else { Depth::Flat };
     let inputs = input::collect(&args.files, depth)?;
     let strictness = Strictness::from(args.validate);
-    let declared = input::declared(&inputs, &settings.namespace, strictness)?;
+    let declared = input::declared(&inputs, settings, strictness)?;
     let wishes = declared
         .into_iter()
         .map(|(at, Declared { key, mut authored, .. })| {

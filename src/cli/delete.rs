@@ -26,6 +26,7 @@ use super::watcher::{self, Watched};
   droppod delete -f web.yaml --ignore-not-found
   droppod delete pod/web configmap/web --now")]
 #[command(group = clap::ArgGroup::new("which").required(true).args(["words", "files"]))]
+#[expect(clippy::struct_excessive_bools, reason = "flags of the command line, each for itself")]
 pub(crate) struct DeleteArgs {
     /// TYPE NAME… or TYPE/NAME…
     #[arg(value_name = "TYPE NAME | TYPE/NAME")]
@@ -113,7 +114,8 @@ impl Deletion<'_> {
             return Ok(());
         }
         let line = line.map(|line| format!(", line {line}")).unwrap_or_default();
-        let what = format!("{} is declared by {}{line}; nothing was deleted", self.wanted.key, path.display());
+        let what =
+            format!("{} is declared by {}{line}; nothing was deleted", self.wanted.key, path.display());
         Err(Failure::new(Exit::Failed, what).help("remove it from that file; a watcher then stops it"))
     }
 }
@@ -126,7 +128,7 @@ fn keys(args: &DeleteArgs, settings: &Settings) -> Result<Vec<Wanted>, Failure> 
     if !args.files.is_empty() {
         let depth = if args.recursive { Depth::Recursive } else { Depth::Flat };
         let inputs = input::collect(&args.files, depth)?;
-        let declared = input::declared(&inputs, &settings.namespace, Strictness::Ignore)?;
+        let declared = input::declared(&inputs, settings, Strictness::Ignore)?;
         let wanted = |key: ObjectKey| Wanted { plural: plural(&key), key };
         return Ok(declared.into_iter().map(|(_, declared)| wanted(declared.key)).collect());
     }

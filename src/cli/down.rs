@@ -33,9 +33,9 @@ pub(crate) struct DownArgs {
 pub(crate) fn run(args: &DownArgs, settings: &Settings) -> Result<Exit, Failure> {
     let places = &settings.places;
     if let Some(holder) = watcher::holder(places) {
-        return Err(Failure::new(Exit::Locked, "a watcher would start the pods again")
-            .because(holder)
-            .help("stop it first, for example with `systemctl stop droppod`; its pods stay, then `droppod down`"));
+        return Err(Failure::new(Exit::Locked, "a watcher would start the pods again").because(holder).help(
+            "stop it first, for example with `systemctl stop droppod`; its pods stay, then `droppod down`",
+        ));
     }
     let root = args.directory.as_deref().map(root).transpose()?;
     let records = Records::load(places)?;
@@ -53,7 +53,7 @@ pub(crate) fn run(args: &DownArgs, settings: &Settings) -> Result<Exit, Failure>
     }
     let exit = gone::wait(&pods, gone::Until::Stopped, args.timeout, places)?;
     // Says no by itself while a pod of another folder lives.
-    instance::retire(places).map_err(|error| {
+    instance::retire(places, instance::RunDirectory::Keep).map_err(|error| {
         Failure::new(Exit::Failed, format!("cannot remove what is left in {}", places.run.display()))
             .because(error)
             .help("`droppod doctor --census` lists it")

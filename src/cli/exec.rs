@@ -124,7 +124,7 @@ fn in_terminal(mut talk: Talk, request: &Request, stdin: bool) -> io::Result<rel
     }
     let master = talk.descriptor().ok_or_else(|| io::Error::other("the terminal did not arrive"))?;
     let mine = io::stdin();
-    if !mine.is_terminal() {
+    if stdin && !mine.is_terminal() {
         tell("warning: standard input is not a terminal");
     }
     let raw = stdin && mine.is_terminal();

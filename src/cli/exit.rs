@@ -8,6 +8,8 @@ pub(crate) enum Exit {
     Done,
     Failed,
     Usage,
+    /// `validate`: something could not be read, as `diff` and `grep` say it.
+    Trouble,
     /// A pod or Job ended Failed.
     EndedFailed,
     TimedOut,
@@ -32,7 +34,7 @@ impl Exit {
         match self {
             Exit::Done => 0,
             Exit::Failed => 1,
-            Exit::Usage => 2,
+            Exit::Usage | Exit::Trouble => 2,
             Exit::EndedFailed => 10,
             Exit::TimedOut => 11,
             Exit::Invalid => 12,

@@ -154,12 +154,7 @@ mod tests {
     use super::*;
 
     fn key(namespace: &str, kind: &str, name: &str) -> ObjectKey {
-        ObjectKey {
-            group: String::new(),
-            kind: kind.into(),
-            namespace: namespace.into(),
-            name: name.into(),
-        }
+        ObjectKey { group: String::new(), kind: kind.into(), namespace: namespace.into(), name: name.into() }
     }
 
     #[test]

@@ -82,7 +82,9 @@ pub(crate) fn run(args: &GetArgs, settings: &Settings) -> Result<Exit, Failure> 
         tell(&format!("warning: {line}"));
     }
     let Answer { found, missing } = question.ask(&records);
-    print(args, &question, &records, &found, &mut out).and_then(|()| out.flush()).map_err(Failure::of_output)?;
+    print(args, &question, &records, &found, &mut out)
+        .and_then(|()| out.flush())
+        .map_err(Failure::of_output)?;
     for failure in &missing {
         tell(failure.to_string().trim_end());
     }
@@ -117,8 +119,7 @@ impl Question<'_> {
         let mut answer = Answer { found: Vec::new(), missing: Vec::new() };
         for target in &self.targets {
             let before = answer.found.len();
-            let of_name =
-                |shown: &&Shown| target.name.is_none_or(|name| shown.known.record.key.name == name);
+            let of_name = |shown: &&Shown| target.name.is_none_or(|name| shown.known.record.key.name == name);
             let objects = records.of(target.kind, self.scope, self.selector).filter(of_name);
             answer.found.extend(objects.map(|shown| (*target, shown)));
             if let Some(name) = target.name
@@ -177,7 +178,9 @@ fn document_in(output: Output, document: &Value, out: &mut dyn Write) -> io::Res
             serde::Serialize::serialize(document, &mut serializer)?;
             writeln!(out)
         }
-        Output::Table | Output::Wide | Output::Yaml | Output::Name => out.write_all(to_yaml(document).as_bytes()),
+        Output::Table | Output::Wide | Output::Yaml | Output::Name => {
+            out.write_all(to_yaml(document).as_bytes())
+        }
     }
 }
 

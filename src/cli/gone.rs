@@ -54,8 +54,9 @@ pub(crate) fn wait(
         let waited = clock::boot() - start;
         let names = || left.iter().map(|shown| shown.pod_id().to_string()).collect::<Vec<_>>().join(", ");
         if timeout.is_some_and(|timeout| waited >= timeout) {
-            return Err(Failure::new(Exit::TimedOut, format!("still there: {}", names()))
-                .help("`droppod get pods -o wide` shows them; --now or --grace-period shortens their grace"));
+            return Err(Failure::new(Exit::TimedOut, format!("still there: {}", names())).help(
+                "`droppod get pods -o wide` shows them; --now or --grace-period shortens their grace",
+            ));
         }
         if !said && waited >= MOMENT {
             tell(&format!("waiting for {} to stop", names()));

@@ -7,15 +7,14 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
-use crate::manifest::{Declared, Strictness, read};
+use crate::daemon::folder::names;
+use crate::manifest::{Declared, FILE_LIMIT, Strictness, read};
 
 use super::exit::Exit;
 use super::failure::Failure;
-use super::names;
-use super::report;
-
-/// Bytes of one manifest.
-const LIMIT: u64 = 1 << 20;
+use super::report::{self, PLAIN_WIDTH};
+use super::settings::Settings;
+use super::tell;
 
 /// The text of one file.
 #[derive(Debug)]
@@ -61,14 +60,25 @@ pub(crate) fn collect(paths: &[PathBuf], depth: Depth) -> Result<Vec<Input>, Fai
 /// Reads all of them, or tells every mistake in any of them.
 pub(crate) fn declared(
     inputs: &[Input],
-    namespace: &str,
+    settings: &Settings,
     strictness: Strictness,
 ) -> Result<Vec<(usize, Declared)>, Failure> {
     let mut objects = Vec::new();
     let mut invalid = false;
     for (at, input) in inputs.iter().enumerate() {
-        let reading = read(&input.text, namespace, strictness);
-        report::tell(&input.name, &input.text, &reading);
+        let reading = read(&input.text, &settings.namespace, strictness);
+        let text = String::from_utf8_lossy(&input.text);
+        let drawing = settings.color.drawing();
+        let report = report::render(&input.name, &text, &reading.mistakes, drawing, PLAIN_WIDTH);
+        if !report.is_empty() {
+            tell(report.trim_end());
+        }
+        for ignored in &reading.ignored {
+            tell(&format!(
+                "note: {}:{}: {} has no effect: {}",
+                input.name, ignored.line, ignored.field, ignored.reason
+            ));
+        }
         // Without an error a file with mistakes (`--validate=warn`) has objects all the same.
         invalid |= reading.objects.is_empty() && !reading.mistakes.is_empty();
         objects.extend(reading.objects.into_iter().map(|object| (at, object)));
@@ -118,8 +128,9 @@ fn standard_input() -> io::Result<Input> {
 
 fn within_limit(reader: impl Read) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
-    reader.take(LIMIT + 1).read_to_end(&mut text)?;
-    if text.len() as u64 > LIMIT {
+    let limit = FILE_LIMIT as u64;
+    reader.take(limit + 1).read_to_end(&mut text)?;
+    if text.len() > FILE_LIMIT {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 1 MiB"));
     }
     Ok(text)

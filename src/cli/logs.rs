@@ -112,12 +112,15 @@ pub(crate) fn run(args: &LogsArgs, settings: &Settings) -> Result<Exit, Failure>
     Ok(Exit::Done)
 }
 
-fn pods<'a>(args: &LogsArgs, records: &'a Records, settings: &Settings) -> Result<Vec<&'a Shown>, Failure> {
+fn pods<'a>(
+    args: &'a LogsArgs,
+    records: &'a Records,
+    settings: &'a Settings,
+) -> Result<Vec<&'a Shown>, Failure> {
     match (&args.pod, &args.selector) {
         (Some(pod), _) => Ok(vec![records.pod(&settings.namespace, target::pod_name(pod)?)?]),
         (None, selector) => {
-            let everything = Selector::default();
-            let selector = selector.as_ref().unwrap_or(&everything);
+            let selector = selector.as_ref().expect("clap asks for a pod or a selector");
             let kind = crate::api::kind_named("pods").expect("pods are served");
             let found: Vec<&Shown> = records.of(kind, &settings.scope, selector).collect();
             if found.is_empty() {
@@ -224,7 +227,8 @@ fn follow(mut sources: Vec<Source>, places: &Places, out: &mut Printer<impl Writ
         if sources.is_empty() {
             break;
         }
-        if bell.wait(io::stdout().as_fd(), PollFlags::empty()).map_err(Failure::of_output)? == Woken::ByOther {
+        if bell.wait(io::stdout().as_fd(), PollFlags::empty()).map_err(Failure::of_output)? == Woken::ByOther
+        {
             break;
         }
     }

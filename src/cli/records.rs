@@ -43,7 +43,11 @@ impl Records {
                 Failure::new(Exit::Failed, format!("cannot read the objects in {}", places.state.display()));
             let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
             let failure = failure.because(error);
-            if denied { failure.help("run this as the user that runs `droppod watch`, usually root") } else { failure }
+            if denied {
+                failure.help("run this as the user that runs `droppod watch`, usually root")
+            } else {
+                failure
+            }
         })?;
         let mut unreadable: Vec<String> = loaded
             .unreadable

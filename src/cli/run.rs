@@ -121,13 +121,9 @@ pub(crate) fn run(args: &RunArgs, settings: &Settings) -> Result<Exit, Failure> 
     let base = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let mut manifest = manifest;
     anchor_images(&mut manifest, &base);
-    let input = Input {
-        name: format!("run {}", args.name),
-        path: None,
-        base,
-        text: to_yaml(&manifest).into_bytes(),
-    };
-    let declared = input::declared(std::slice::from_ref(&input), &settings.namespace, Strictness::Strict)?;
+    let input =
+        Input { name: format!("run {}", args.name), path: None, base, text: to_yaml(&manifest).into_bytes() };
+    let declared = input::declared(std::slice::from_ref(&input), settings, Strictness::Strict)?;
     if foreground {
         if args.stdin {
             tell("note: standard input is not connected; `droppod exec -i` connects it to a running pod");

@@ -17,7 +17,9 @@ const ALL: [&str; 1] = ["Pod"];
 
 pub(crate) fn parse(words: &[String]) -> Result<Vec<Target<'_>>, Failure> {
     let Some(first) = words.first() else {
-        return Err(Failure::new(Exit::Usage, "no kind is named").help("name one, such as `pods` or `pod/web`"));
+        return Err(
+            Failure::new(Exit::Usage, "no kind is named").help("name one, such as `pods` or `pod/web`")
+        );
     };
     if words.iter().any(|word| word.contains('/')) {
         return words.iter().map(|word| slashed(word)).collect();

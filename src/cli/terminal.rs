@@ -4,6 +4,8 @@ use std::io::{IsTerminal, stderr, stdout};
 
 use serde::Deserialize;
 
+use super::report::Drawing;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ColorChoice {
@@ -26,6 +28,15 @@ impl ColorChoice {
 
     pub(crate) fn for_stderr(self) -> Color {
         self.decide(stderr().is_terminal())
+    }
+
+    /// How mistakes are drawn on stderr.
+    pub(crate) fn drawing(self) -> Drawing {
+        match (self.for_stderr(), stderr().is_terminal()) {
+            (Color::Coloured, _) => Drawing::Colour,
+            (Color::Plain, true) => Drawing::Lines,
+            (Color::Plain, false) => Drawing::Plain,
+        }
     }
 
     fn decide(self, terminal: bool) -> Color {

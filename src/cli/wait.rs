@@ -63,8 +63,9 @@ pub(crate) fn until_ready(
                 }
                 Progress::NotYet(reason) => {
                     if HOPELESS.contains(&reason.as_str()) {
-                        return Err(Failure::new(Exit::NoImage, format!("{key} has no image"))
-                            .because(reason));
+                        return Err(
+                            Failure::new(Exit::NoImage, format!("{key} has no image")).because(reason)
+                        );
                     }
                     reasons.push((key.to_string(), reason));
                     left.push((key, authored));

@@ -1,8 +1,14 @@
 //! Brings one image into the store, from a registry, an archive or a layout. Runs in a process of its own.
 
-use crate::model::image::{ImageRef, StoredImage};
+use std::error::Error;
 
-use super::store::Store;
+use super::access::Access;
+use super::archive;
+use super::import::{self, ImportError, failed};
+use super::registry::Repository;
+use super::store::{Session, Store, StoredReference};
+use crate::model::image::{ImageRef, StoredImage};
+use crate::model::time::Timestamp;
 
 /// Why an image could not be had, in words for the manifest's author.
 #[derive(Debug, thiserror::Error)]
@@ -11,8 +17,68 @@ pub(crate) struct PullFailure {
     pub(crate) message: String,
 }
 
-/// Makes `image` present in the store, resolving its tag anew. Blocks; at its end the image is committed and synced.
-pub(crate) fn pull(store: &Store, image: &ImageRef) -> Result<StoredImage, PullFailure> {
-    let _ = (store, image);
-    unimplemented!()
+impl<E: Error> From<E> for PullFailure
+where
+    ImportError: From<E>,
+{
+    fn from(error: E) -> PullFailure {
+        let error = ImportError::from(error);
+        let mut message = error.to_string();
+        let mut cause = error.source();
+        while let Some(deeper) = cause {
+            message = format!("{message}: {deeper}");
+            cause = deeper.source();
+        }
+        PullFailure { message }
+    }
 }
+
+/// Makes `image` present in the store, resolving its tag anew; `now` becomes the time of that. Blocks; at its
+/// end the image is committed and synced. Layers that are there already are not fetched.
+pub(crate) fn pull(
+    store: &Store,
+    image: &ImageRef,
+    access: &Access,
+    now: Timestamp,
+) -> Result<StoredImage, PullFailure> {
+    let session = store.session().map_err(failed("open the image store"))?;
+    let lock = store.lock_reference(image).map_err(failed("lock the image reference"))?;
+    let stored = bring(store, &session, image, access, now)?;
+    drop(lock);
+    session.end().map_err(failed("clean up in the image store"))?;
+    Ok(stored.image)
+}
+
+fn bring(
+    store: &Store,
+    session: &Session,
+    image: &ImageRef,
+    access: &Access,
+    now: Timestamp,
+) -> Result<StoredReference, PullFailure> {
+    let (brought, manifest, fingerprint) = match image {
+        ImageRef::HostRoot => {
+            return Err(PullFailure {
+                message: format!("{image} is this machine's own root: there is nothing to pull"),
+            });
+        }
+        ImageRef::Registry(reference) => {
+            let mut repository = Repository::open(reference, access, session)?;
+            let found = repository.manifest()?;
+            let found = import::resolve(&mut repository, found)?;
+            (import::import(store, session, &mut repository, &found)?, found.text, None)
+        }
+        ImageRef::Local { kind, path, tag } => {
+            // Taken before the archive is read: one that changes meanwhile is seen as another afterwards.
+            let version = archive::version(*kind, path)?;
+            let (brought, manifest) = archive::bring(store, session, *kind, path, tag.as_deref())?;
+            (brought, manifest, version)
+        }
+    };
+    let stored = StoredReference { reference: image.clone(), image: brought, resolved_at: now, fingerprint };
+    store.commit(&stored, &manifest).map_err(failed("commit the image"))?;
+    Ok(stored)
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use proptest::test_runner::{FailurePersistence, FileFailurePersistence};
 
 use super::*;
 use crate::model::desired::{Blocked, Waiting};
@@ -368,8 +369,13 @@ fn worlds() -> impl Strategy<Value = World> {
     })
 }
 
+/// Beside this file, to be committed.
+fn regressions() -> Option<Box<dyn FailurePersistence>> {
+    Some(Box::new(FileFailurePersistence::WithSource("regressions")))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: regressions(), ..ProptestConfig::default() })]
 
     #[test]
     fn acting_on_plans_settles_any_world(mut world in worlds()) {
@@ -543,4 +549,17 @@ fn the_next_look_is_when_a_failed_pull_is_due() {
     assert_eq!(world.plan().wake_at, Some(at(110).boot));
     world.seconds = 300;
     assert_eq!(world.plan().wake_at, None);
+}
+
+#[test]
+fn a_second_delete_is_quiet_and_overrules_an_interruption() {
+    let web = id("web", 1);
+    let gone = || World::empty().want(web.clone(), RestartPolicy::Always, Want::Gone { grace: None });
+    let told = |why| {
+        gone().see(&web, |seen| seen.told = Some(Told { revision: revision("a", "a"), stop: Some(why) }))
+    };
+    assert_eq!(told(StopReason::Deleted).plan(), Plan::default());
+    let stop = Action::Stop { pod: web.clone(), why: StopReason::Deleted, grace: None };
+    assert_eq!(only_action(&told(StopReason::Interrupted)), stop);
+    assert_eq!(only_action(&gone()), Action::Forget { pod: web.clone() });
 }

@@ -11,10 +11,9 @@ mod limits;
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-pub(super) use hierarchy::Hierarchy;
-use hierarchy::below;
+use hierarchy::{Hierarchy, below};
 
 use super::failure::cannot;
 use crate::bundle::Controllers;
@@ -28,8 +27,8 @@ pub(crate) struct Cgroups {
 
 impl Cgroups {
     pub(crate) fn probe() -> io::Result<Cgroups> {
-        let mounts = std::fs::read_to_string("/proc/self/mountinfo")
-            .map_err(|error| cannot("read /proc/self/mountinfo", error))?;
+        let mounts = std::fs::read_to_string("/proc/thread-self/mountinfo")
+            .map_err(|error| cannot("read /proc/thread-self/mountinfo", error))?;
         Ok(Cgroups { hierarchies: hierarchy::parse(&mounts)? })
     }
 
@@ -111,8 +110,16 @@ impl Cgroups {
         refused
     }
 
+    /// Removes the directory where nothing is left in it.
+    pub(super) fn remove_empty(&self, path: &Path) {
+        for hierarchy in &self.hierarchies {
+            // One that is in use answers EBUSY, and that is not looked for first: it could change meanwhile.
+            drop(std::fs::remove_dir(hierarchy.directory(path)));
+        }
+    }
+
     /// Every directory at `path` and below, in every hierarchy.
-    pub(super) fn directories(&self, path: &Path) -> io::Result<Vec<std::path::PathBuf>> {
+    pub(super) fn directories(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
         let mut all = Vec::new();
         for hierarchy in &self.hierarchies {
             all.extend(below(&hierarchy.directory(path))?);

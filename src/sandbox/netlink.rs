@@ -13,9 +13,9 @@ use std::os::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, socket_with};
 
-pub(super) use links::{LOOPBACK, Link, NAME_LIMIT, Pair};
+pub(super) use links::{LOOPBACK, Link, Pair};
 use message::{Message, Parts};
-pub(super) use routes::Range;
+pub(super) use routes::{Address, Range, RouteTo};
 
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
@@ -113,6 +113,3 @@ impl Socket {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,19 +6,15 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::{Container, PodSpec};
+use crate::model::id::PodId;
 use crate::model::pod_plan::Role;
 use crate::model::record::{self, ContainerRecord, Exit};
 use crate::workload::creating;
 
 use super::Course;
 
-pub(super) fn statuses(
-    declared: &[Container],
-    spec: &PodSpec,
-    course: &Course,
-    uid: &str,
-) -> Vec<ContainerStatus> {
-    declared.iter().map(|container| status(container, spec, course, uid)).collect()
+pub(super) fn statuses(declared: &[Container], spec: &PodSpec, course: &Course) -> Vec<ContainerStatus> {
+    declared.iter().map(|container| status(container, spec, course)).collect()
 }
 
 /// Runs, or has run.
@@ -34,12 +30,13 @@ pub(super) fn has_completed(status: &ContainerStatus) -> bool {
     terminated.is_some_and(|terminated| terminated.exit_code == 0)
 }
 
-fn status(container: &Container, spec: &PodSpec, course: &Course, uid: &str) -> ContainerStatus {
-    let known = course
-        .record()
-        .and_then(|record| record.containers.iter().find(|known| known.name == container.name));
+fn status(container: &Container, spec: &PodSpec, course: &Course) -> ContainerStatus {
+    let known = course.record().and_then(|record| {
+        let known = record.containers.iter().find(|known| known.name == container.name)?;
+        Some((&record.id, known))
+    });
     match known {
-        Some(known) => recorded(known, spec, course, uid),
+        Some((pod, known)) => recorded(pod, known, spec, course),
         None => ContainerStatus {
             name: container.name.clone(),
             image: container.image.clone().unwrap_or_default(),
@@ -59,8 +56,8 @@ fn not_started(container: &Container, spec: &PodSpec, course: &Course) -> Contai
     }
 }
 
-fn recorded(known: &ContainerRecord, spec: &PodSpec, course: &Course, uid: &str) -> ContainerStatus {
-    let id = |restart: u32| Some(format!("droppod://{uid}/{}/{restart}", known.name));
+fn recorded(pod: &PodId, known: &ContainerRecord, spec: &PodSpec, course: &Course) -> ContainerStatus {
+    let id = |restart: u32| Some(format!("droppod://{}/{}/{restart}", pod.uid, known.name));
     let run = known.restart_count;
     // A container that waits has not begun the next run: its number is still that of the last one.
     let (state, last_run, container_id) = match &known.state {

@@ -236,12 +236,15 @@ fn counted(count: usize, noun: &str) -> String {
 /// What a pod does, in a word or two.
 fn doing(pod: &Pod) -> String {
     let word = status_word(pod);
-    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default();
+    let status = pod.status.as_ref();
+    let phase = status.and_then(|status| status.phase.as_deref()).unwrap_or_default();
+    // What ended the pod as a whole says more than how its containers took it.
+    let reason = status.and_then(|status| status.reason.as_deref()).unwrap_or(&word);
     match (phase, word.as_str()) {
         (_, "Terminating") => "terminating".to_owned(),
         ("Succeeded", _) => "succeeded".to_owned(),
         ("Failed", "Failed") => "failed".to_owned(),
-        ("Failed", _) => format!("failed ({word})"),
+        ("Failed", _) => format!("failed ({reason})"),
         ("Unknown", _) => "in an unknown state".to_owned(),
         (_, "Running") => "running".to_owned(),
         _ => format!("waiting ({word})"),

@@ -36,9 +36,8 @@ impl Phase {
 pub(crate) fn pod_status(pod: &Pod, course: &Course, host_ip: &str) -> PodStatus {
     let nothing = PodSpec::default();
     let spec = pod.spec.as_ref().unwrap_or(&nothing);
-    let uid = pod.metadata.uid.as_deref().unwrap_or_default();
-    let init = containers::statuses(spec.init_containers.as_deref().unwrap_or_default(), spec, course, uid);
-    let app = containers::statuses(&spec.containers, spec, course, uid);
+    let init = containers::statuses(spec.init_containers.as_deref().unwrap_or_default(), spec, course);
+    let app = containers::statuses(&spec.containers, spec, course);
     let phase = phase(course, &app);
     let held_back = held_back(course);
     let (reason, message) = match course.outcome() {

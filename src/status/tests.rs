@@ -1,1 +1,436 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
 
+use serde_json::{Value, json};
+
+use super::*;
+use crate::manifest::{IgnoredField, Mistake};
+use crate::model::desired::{Blocked, Waiting};
+use crate::model::id::{PodId, Uid};
+use crate::model::object::{Deletion, ObjectKey, ObjectRecord, Source};
+use crate::model::pod_plan::{Revision, Role};
+use crate::model::record::{ContainerRecord, ContainerState, EventKind, Exit, FORMAT, SandboxState};
+
+const HOST: &str = "192.0.2.1";
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + second).unwrap()
+}
+
+fn known(kind: &str, name: &str, authored: Value) -> Known {
+    let object = match kind {
+        "Pod" => Object::Pod(serde_json::from_value(authored.clone()).unwrap()),
+        "ConfigMap" => Object::ConfigMap(serde_json::from_value(authored.clone()).unwrap()),
+        _ => Object::Secret(serde_json::from_value(authored.clone()).unwrap()),
+    };
+    let key = ObjectKey {
+        group: String::new(),
+        kind: kind.to_owned(),
+        namespace: "default".to_owned(),
+        name: name.to_owned(),
+    };
+    let record = ObjectRecord {
+        format: FORMAT,
+        uid: Uid::from_random([1; 16]),
+        key,
+        source: Source { root: PathBuf::from("/pods"), path: PathBuf::from("web.yaml") },
+        authored,
+        generation: 2,
+        created_at: at(0),
+        deletion: None,
+    };
+    Known { record, object }
+}
+
+fn container(name: &str) -> Value {
+    json!({"name": name, "image": "web:1"})
+}
+
+fn pod(init: &[Value], containers: &[Value]) -> Known {
+    let spec = json!({"initContainers": init, "containers": containers});
+    known("Pod", "web", json!({"metadata": {"name": "web"}, "spec": spec}))
+}
+
+fn web() -> Known {
+    pod(&[], &[container("c")])
+}
+
+fn running() -> ContainerState {
+    ContainerState::Running { pid: 9, since: at(2) }
+}
+
+fn exit(code: i32, reason: &str) -> Exit {
+    Exit {
+        code,
+        signal: None,
+        reason: reason.to_owned(),
+        message: String::new(),
+        started_at: Some(at(2)),
+        finished_at: at(5),
+    }
+}
+
+fn ended(code: i32, reason: &str) -> ContainerState {
+    ContainerState::Terminated(exit(code, reason))
+}
+
+fn waiting(reason: &str) -> ContainerState {
+    ContainerState::Waiting { reason: reason.to_owned(), message: String::new() }
+}
+
+fn entry(name: &str, role: Role, state: ContainerState) -> ContainerRecord {
+    let runs = matches!(state, ContainerState::Running { .. });
+    ContainerRecord {
+        name: name.to_owned(),
+        role,
+        image: "web:1".to_owned(),
+        image_id: "sha256:abc".to_owned(),
+        state,
+        last: None,
+        restart_count: 0,
+        started: runs,
+        ready: runs,
+    }
+}
+
+fn record(containers: Vec<ContainerRecord>) -> PodRecord {
+    PodRecord {
+        format: FORMAT,
+        binary: "0.1.0".to_owned(),
+        id: PodId { namespace: "default".to_owned(), name: "web".to_owned(), uid: Uid::from_random([1; 16]) },
+        revision: Revision { pod: String::new(), live: String::new() },
+        shim_pid: 8,
+        address: Some("10.77.0.2".parse().unwrap()),
+        started_at: at(1),
+        sandbox: SandboxState::Ready,
+        containers,
+        stopping: None,
+        outcome: None,
+        events: Vec::new(),
+    }
+}
+
+fn course(containers: Vec<ContainerRecord>) -> Course {
+    Course { record: Some(record(containers)), ..Course::default() }
+}
+
+fn finished(outcome: Outcome, containers: Vec<ContainerRecord>) -> Course {
+    let finished = Finished { outcome, record: record(containers) };
+    Course { finished: Some(finished), ..Course::default() }
+}
+
+fn held(why: Blocked) -> Course {
+    let id = record(Vec::new()).id;
+    Course { waiting: Some(WaitingRecord { id, why, since: at(0), events: Vec::new() }), ..Course::default() }
+}
+
+fn blocked(container: &str, reason: &str, message: &str) -> Course {
+    let why = Waiting { reason: reason.to_owned(), message: message.to_owned() };
+    held(Blocked { containers: BTreeMap::from([(container.to_owned(), why)]), pod: None })
+}
+
+fn seen(known: &Known, course: &Course) -> Pod {
+    serde_json::from_value(full_object(known, course, HOST)).unwrap()
+}
+
+/// STATUS, READY and RESTARTS.
+fn row(known: &Known, course: &Course) -> (String, String, String) {
+    let pod = seen(known, course);
+    (status_word(&pod), ready_column(&pod), restarts_column(&pod, at(15)))
+}
+
+fn phase(known: &Known, course: &Course) -> String {
+    seen(known, course).status.unwrap().phase.unwrap()
+}
+
+fn condition(known: &Known, course: &Course, type_: &str) -> (String, Option<String>, Option<String>) {
+    let conditions = seen(known, course).status.unwrap().conditions.unwrap();
+    let found = conditions.into_iter().find(|condition| condition.type_ == type_).unwrap();
+    (found.status, found.reason, found.message)
+}
+
+#[test]
+fn the_columns_are_those_of_kubectl() {
+    let app = |state| course(vec![entry("c", Role::App, state)]);
+    let crash = || {
+        let mut container = entry("c", Role::App, waiting("CrashLoopBackOff"));
+        (container.last, container.restart_count) = (Some(exit(1, "Error")), 3);
+        course(vec![container])
+    };
+    let failed = |reason: &str| Outcome::Failed { reason: reason.to_owned(), message: String::new() };
+    let lost = || Course { lost: true, ..app(running()) };
+    let full = Waiting { reason: "OutOfpods".to_owned(), message: "full".to_owned() };
+    let cases = [
+        ("Pending", "ContainerCreating", "0/1", "0", Course::default()),
+        ("Pending", "ImagePullBackOff", "0/1", "0", blocked("c", "ImagePullBackOff", "")),
+        (
+            "Pending",
+            "ContainerCreating",
+            "0/1",
+            "0",
+            held(Blocked { containers: BTreeMap::new(), pod: Some(full) }),
+        ),
+        ("Running", "Running", "1/1", "0", app(running())),
+        ("Running", "CrashLoopBackOff", "0/1", "3 (10s ago)", crash()),
+        ("Running", "Error", "0/1", "0", app(ended(1, "Error"))),
+        (
+            "Succeeded",
+            "Completed",
+            "0/1",
+            "0",
+            finished(Outcome::Succeeded, vec![entry("c", Role::App, ended(0, "Completed"))]),
+        ),
+        (
+            "Failed",
+            "OOMKilled",
+            "0/1",
+            "0",
+            finished(failed(""), vec![entry("c", Role::App, ended(137, "OOMKilled"))]),
+        ),
+        ("Failed", "ExitCode:3", "0/1", "0", finished(failed(""), vec![entry("c", Role::App, ended(3, ""))])),
+        (
+            "Failed",
+            "Error",
+            "0/1",
+            "0",
+            finished(failed("DeadlineExceeded"), vec![entry("c", Role::App, ended(137, "Error"))]),
+        ),
+        ("Unknown", "Unknown", "0/1", "0", lost()),
+    ];
+    for (in_phase, word, ready, restarts, course) in cases {
+        let row = row(&web(), &course);
+        assert_eq!(row, (word.to_owned(), ready.to_owned(), restarts.to_owned()), "{course:?}");
+        assert_eq!(phase(&web(), &course), in_phase, "{course:?}");
+    }
+}
+
+#[test]
+fn init_containers_have_the_word_until_they_are_done() {
+    let sidecar = json!({"name": "s", "image": "web:1", "restartPolicy": "Always"});
+    let pod = pod(&[container("i"), sidecar], &[container("c")]);
+    let with = |init: ContainerState, sidecar: ContainerState, app: ContainerState| {
+        let containers = vec![
+            entry("i", Role::Init, init),
+            entry("s", Role::Sidecar, sidecar),
+            entry("c", Role::App, app),
+        ];
+        course(containers)
+    };
+    let initializing = || waiting("PodInitializing");
+    let cases = [
+        ("Pending", "Init:0/2", "0/2", with(running(), initializing(), initializing())),
+        ("Pending", "Init:Error", "0/2", with(ended(1, "Error"), initializing(), initializing())),
+        (
+            "Pending",
+            "Init:CrashLoopBackOff",
+            "0/2",
+            with(waiting("CrashLoopBackOff"), initializing(), initializing()),
+        ),
+        ("Pending", "Init:1/2", "0/2", with(ended(0, "Completed"), initializing(), initializing())),
+        ("Pending", "PodInitializing", "1/2", with(ended(0, "Completed"), running(), initializing())),
+        ("Running", "Running", "2/2", with(ended(0, "Completed"), running(), running())),
+    ];
+    for (in_phase, word, ready, course) in cases {
+        assert_eq!(row(&pod, &course), (word.to_owned(), ready.to_owned(), "0".to_owned()), "{course:?}");
+        assert_eq!(phase(&pod, &course), in_phase, "{course:?}");
+    }
+}
+
+#[test]
+fn one_of_two_containers_done_leaves_the_pod_running_but_not_ready() {
+    let pod = pod(&[], &[container("c"), container("d")]);
+    let course = course(vec![entry("c", Role::App, ended(0, "Completed")), entry("d", Role::App, running())]);
+    assert_eq!(row(&pod, &course), ("NotReady".to_owned(), "1/2".to_owned(), "0".to_owned()));
+    assert_eq!(phase(&pod, &course), "Running");
+}
+
+#[test]
+fn a_pod_to_go_is_terminating_until_its_grace_is_over() {
+    let mut web = web();
+    web.record.deletion = Some(Deletion { at: at(10), grace: None });
+    let course = course(vec![entry("c", Role::App, running())]);
+    assert_eq!(row(&web, &course).0, "Terminating");
+    let metadata = seen(&web, &course).metadata;
+    assert_eq!(metadata.deletion_timestamp, Some(Time(at(40))));
+    assert_eq!(metadata.deletion_grace_period_seconds, Some(30));
+}
+
+#[test]
+fn conditions_say_what_is_missing() {
+    let pod = pod(&[container("i")], &[container("a"), container("b")]);
+    let unmet =
+        |reason: &str, message: &str| ("False".to_owned(), Some(reason.to_owned()), Some(message.to_owned()));
+    let met = ("True".to_owned(), None, None);
+    let nothing = Course::default();
+    let incomplete = unmet("ContainersNotInitialized", "containers with incomplete status: [i]");
+    assert_eq!(condition(&pod, &nothing, "Initialized"), incomplete);
+    let unready = unmet("ContainersNotReady", "containers with unready status: [a b]");
+    assert_eq!(condition(&pod, &nothing, "Ready"), unready);
+    assert_eq!(condition(&pod, &nothing, "PodReadyToStartContainers"), ("False".to_owned(), None, None));
+    let up = course(vec![
+        entry("i", Role::Init, ended(0, "Completed")),
+        entry("a", Role::App, running()),
+        entry("b", Role::App, running()),
+    ]);
+    for type_ in ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"] {
+        assert_eq!(condition(&pod, &up, type_), met, "{type_}");
+    }
+    let done = finished(Outcome::Succeeded, vec![entry("c", Role::App, ended(0, "Completed"))]);
+    let completed = Some("PodCompleted".to_owned());
+    assert_eq!(condition(&web(), &done, "Ready"), ("False".to_owned(), completed.clone(), None));
+    assert_eq!(condition(&web(), &done, "Initialized"), ("True".to_owned(), completed, None));
+}
+
+#[test]
+fn ages_are_written_as_kubectl_writes_them() {
+    let (minute, hour, day) = (60, 3600, 86400);
+    let cases = [
+        (0, "0s"),
+        (119, "119s"),
+        (2 * minute, "2m"),
+        (2 * minute + 3, "2m3s"),
+        (10 * minute + 3, "10m"),
+        (179 * minute, "179m"),
+        (3 * hour, "3h"),
+        (5 * hour + 7 * minute, "5h7m"),
+        (9 * hour + 7 * minute, "9h"),
+        (47 * hour, "47h"),
+        (3 * day + 4 * hour, "3d4h"),
+        (8 * day + 4 * hour, "8d"),
+        (729 * day, "729d"),
+        (731 * day, "2y1d"),
+        (9 * 365 * day, "9y"),
+    ];
+    for (seconds, expected) in cases {
+        assert_eq!(age(Duration::from_secs(seconds)), expected);
+    }
+}
+
+#[test]
+fn a_secret_is_shown_encoded_when_asked_for_in_full() {
+    let secret = known("Secret", "s", json!({"metadata": {"name": "s"}, "stringData": {"password": "hush"}}));
+    let full = full_object(&secret, &Course::default(), HOST);
+    assert_eq!(full["data"], json!({"password": "aHVzaA=="}));
+    assert_eq!(full["stringData"], Value::Null);
+    assert_eq!(full["kind"], "Secret");
+    assert_eq!(full["metadata"]["uid"], "01010101-0101-4101-8101-010101010101");
+}
+
+fn report<'a>(state: FileState, items: Vec<(&'a Known, &'a Course)>) -> FileReport<'a> {
+    FileReport {
+        name: "web.yaml",
+        state,
+        observed_hash: "sha256:1",
+        applied_hash: "sha256:1",
+        note: None,
+        mistakes: &[],
+        ignored: &[],
+        items,
+        host_ip: HOST,
+    }
+}
+
+#[test]
+fn the_status_file_of_a_running_pod() {
+    let mut container = entry("c", Role::App, running());
+    (container.last, container.restart_count) = (Some(exit(1, "Error")), 1);
+    let mut course = course(vec![container]);
+    let event = EventRecord {
+        kind: EventKind::Warning,
+        reason: "BackOff".to_owned(),
+        message: "Back-off restarting failed container: yes".to_owned(),
+        container: Some("c".to_owned()),
+        count: 2,
+        first: at(5),
+        last: at(6),
+    };
+    course.record.as_mut().unwrap().events.push(event);
+    let web = web();
+    let secret = known("Secret", "s", json!({"metadata": {"name": "s"}, "stringData": {"password": "hush"}}));
+    let nothing = Course::default();
+    let text = render(&report(FileState::Applied, vec![(&secret, &nothing), (&web, &course)]));
+    assert_eq!(text, include_str!("tests/running.yaml"));
+}
+
+#[test]
+fn the_status_file_of_an_invalid_manifest() {
+    let mistake = |line: usize, field: &str, help: Option<&str>| Mistake {
+        field: field.to_owned(),
+        message: "unknown field".to_owned(),
+        help: help.map(str::to_owned),
+        labels: Vec::new(),
+        line,
+        column: 3,
+    };
+    let mistakes = [mistake(4, "spec.contianers", Some("did you mean `containers`?")), mistake(9, "", None)];
+    let reason = "scheduling has no meaning on one machine".to_owned();
+    let ignored = [IgnoredField { field: "spec.tolerations".to_owned(), reason, line: 7 }];
+    let mut report = report(FileState::Invalid, Vec::new());
+    (report.mistakes, report.ignored) = (&mistakes, &ignored);
+    assert_eq!(render(&report), include_str!("tests/invalid.yaml"));
+}
+
+#[test]
+fn a_line_for_a_person_sums_the_file_up() {
+    let web = web();
+    let up = course(vec![entry("c", Role::App, running())]);
+    let pulling = blocked("c", "ImagePullBackOff", "");
+    let done = finished(Outcome::Succeeded, vec![entry("c", Role::App, ended(0, "Completed"))]);
+    let killed = Outcome::Failed { reason: "DeadlineExceeded".to_owned(), message: String::new() };
+    let killed = finished(killed, Vec::new());
+    let map = known("ConfigMap", "m", json!({"metadata": {"name": "m"}}));
+    let nothing = Course::default();
+    let cases: [(Vec<(&Known, &Course)>, &str); 7] = [
+        (vec![], "0 objects"),
+        (vec![(&map, &nothing)], "1 object"),
+        (vec![(&web, &up)], "1 pod running"),
+        (vec![(&map, &nothing), (&web, &up), (&web, &up)], "2 pods running"),
+        (vec![(&web, &up), (&web, &pulling)], "2 pods: 1 running, 1 waiting (ImagePullBackOff)"),
+        (vec![(&web, &done)], "1 pod succeeded"),
+        (vec![(&web, &killed)], "1 pod failed (DeadlineExceeded)"),
+    ];
+    for (items, summary) in cases {
+        let text = render(&report(FileState::Applied, items));
+        let line = text.lines().find_map(|line| line.trim().strip_prefix("summary: ")).unwrap();
+        assert_eq!(line.trim_matches('"').trim_matches('\''), summary);
+    }
+}
+
+#[test]
+fn ten_events_of_a_pod_are_listed_the_last_ones() {
+    let mut course = course(vec![entry("c", Role::App, running())]);
+    let event = |number: i64| EventRecord {
+        kind: EventKind::Normal,
+        reason: format!("Event{number}"),
+        message: String::new(),
+        container: None,
+        count: 1,
+        first: at(number),
+        last: at(number),
+    };
+    course.record.as_mut().unwrap().events = (0..15).map(event).collect();
+    let web = web();
+    let text = render(&report(FileState::Applied, vec![(&web, &course)]));
+    let reasons: Vec<&str> =
+        text.lines().filter_map(|line| line.trim().strip_prefix("reason: Event")).collect();
+    assert_eq!(reasons, ["5", "6", "7", "8", "9", "10", "11", "12", "13", "14"]);
+}
+
+#[test]
+fn strings_that_look_like_something_else_are_quoted() {
+    let value = json!({
+        "bool": "yes", "octal": "0400", "null": "null", "number": "1e3", "time": "12:30:45", "empty": "",
+        "colon": "a: b", "hash": "a #b", "lines": "a\nb\n", "long": "x ".repeat(100), "text": "plain words",
+        "y": 1, "list": [], "map": {},
+    });
+    let text = to_yaml(&value);
+    let expected = include_str!("tests/quoting.yaml");
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn status_files_are_named_after_their_manifests() {
+    let names = ["web.yaml", "web.yml", "web.json"].map(status_name);
+    assert_eq!(names, ["web.status.yaml", "web.yml.status.yaml", "web.json.status.yaml"]);
+}

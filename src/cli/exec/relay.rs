@@ -1,7 +1,7 @@
 //! Copies bytes between the caller's streams and the command's until the command has ended.
 
 use std::io::{self, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
@@ -151,13 +151,8 @@ enum Asked {
 
 impl Relay {
     pub(super) fn run(mut self) -> io::Result<End> {
-        let signals = SignalFd::block(&[
-            libc::SIGINT,
-            libc::SIGTERM,
-            libc::SIGHUP,
-            libc::SIGQUIT,
-            libc::SIGWINCH,
-        ])?;
+        let signals =
+            SignalFd::block(&[libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGWINCH])?;
         let mut sent = Vec::new();
         loop {
             while let Some(answer) = self.talk.next() {
@@ -263,4 +258,3 @@ struct Ready {
     /// Places in `Relay::outputs`.
     outputs: Vec<usize>,
 }
-

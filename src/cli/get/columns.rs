@@ -1,12 +1,12 @@
 //! Which columns each kind has, and what stands in them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::api::{KindName, Object, Pod};
 use crate::cli::records::{Records, Shown};
 use crate::model::time::Timestamp;
-use crate::status::columns::{age, ready, restarts};
-use crate::status::{pod_status, status_word};
+use crate::status::{age, pod_status, ready_column, restarts_column, status_word};
 
 /// The columns of one kind of table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,18 +63,20 @@ pub(super) fn header(layout: &Layout) -> Vec<String> {
 pub(super) fn row(layout: &Layout, records: &Records, shown: &Shown, now: Timestamp) -> Vec<String> {
     let key = &shown.known.record.key;
     let name = if layout.has(Extra::KindPrefix) { key.to_string() } else { key.name.clone() };
-    let age = age(shown.known.record.created_at, now);
+    // A clock that was set back makes nothing younger than now.
+    let lived = Duration::try_from(now.duration_since(shown.known.record.created_at)).unwrap_or_default();
+    let age = age(lived);
     let mut wide = Vec::new();
     let own = match &shown.known.object {
         Object::Pod(authored) => {
             let status = pod_status(authored, &shown.course, records.host_ip());
             let pod = Pod { status: Some(status), ..Pod::clone(authored) };
             wide = wide_of(&pod);
-            vec![name, ready(&pod), status_word(&pod), restarts(&pod, now), age]
+            vec![name, ready_column(&pod), status_word(&pod), restarts_column(&pod, now), age]
         }
         Object::ConfigMap(map) => {
-            let entries =
-                map.data.as_ref().map_or(0, BTreeMap::len) + map.binary_data.as_ref().map_or(0, BTreeMap::len);
+            let entries = map.data.as_ref().map_or(0, BTreeMap::len)
+                + map.binary_data.as_ref().map_or(0, BTreeMap::len);
             vec![name, entries.to_string(), age]
         }
         Object::Secret(secret) => {

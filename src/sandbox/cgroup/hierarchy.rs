@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::sandbox::failure::cannot;
+use crate::sandbox::mounts::unescape;
 
 /// Controllers that limit a pod. The others of a version 2 hierarchy stay as the machine's owner has them.
 const WANTED: [&str; 3] = ["cpu", "memory", "pids"];
@@ -47,7 +48,7 @@ fn fields(line: &str) -> Option<(PathBuf, &str, &str)> {
     let (mount, file_system) = line.split_once(" - ")?;
     let point = mount.split(' ').nth(4)?;
     let mut file_system = file_system.split(' ');
-    Some((PathBuf::from(point.replace("\\040", " ")), file_system.next()?, file_system.nth(1)?))
+    Some((unescape(point), file_system.next()?, file_system.nth(1)?))
 }
 
 fn v1_controllers(options: &str) -> Vec<String> {

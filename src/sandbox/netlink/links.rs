@@ -9,8 +9,6 @@ use crate::sandbox::failure::cannot;
 
 /// `lo` has this index in every network namespace.
 pub(in crate::sandbox) const LOOPBACK: u32 = 1;
-/// Longest name, IFNAMSIZ without the NUL.
-pub(in crate::sandbox) const NAME_LIMIT: usize = 15;
 
 const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
@@ -59,7 +57,7 @@ fn interface(index: u32, state: State) -> [u8; 16] {
 }
 
 /// The two ends of a pair to be made.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(in crate::sandbox) struct Pair<'a> {
     /// In the namespace of the socket, up, a port of `bridge`.
     pub(in crate::sandbox) near: &'a str,

@@ -1,0 +1,99 @@
+//! `doctor`: what this kernel and machine offer, what is missing and what that costs.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write, stdout};
+
+use crate::model::id::Uid;
+use crate::paths::Places;
+use crate::rundir::{lock, pods};
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::settings::Settings;
+use super::terminal::Color;
+
+mod checks;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  droppod doctor
+  droppod doctor --census
+
+Exits 1 if something is missing that no pod can run without, or if the census finds anything.")]
+pub(crate) struct DoctorArgs {
+    /// List what belongs to no living pod: processes, mounts, interfaces, cgroups, addresses, files
+    #[arg(long)]
+    census: bool,
+}
+
+/// One fact about this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Check {
+    subject: &'static str,
+    verdict: Verdict,
+    /// What was found.
+    detail: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Verdict {
+    Ok,
+    /// Pods run without, at this cost.
+    Lacks(&'static str),
+    /// No pod runs without, for this reason.
+    Stops(&'static str),
+}
+
+pub(crate) fn run(args: &DoctorArgs, settings: &Settings) -> Result<Exit, Failure> {
+    if args.census {
+        return census(&settings.places);
+    }
+    let checks = checks::all(&settings.places);
+    print(&mut stdout().lock(), &checks, settings.color.for_stdout()).map_err(Failure::of_output)?;
+    let stopped = checks.iter().any(|check| matches!(check.verdict, Verdict::Stops(_)));
+    Ok(if stopped { Exit::Failed } else { Exit::Done })
+}
+
+fn print(out: &mut dyn Write, checks: &[Check], color: Color) -> io::Result<()> {
+    const GREEN: u8 = 32;
+    const YELLOW: u8 = 33;
+    const RED: u8 = 31;
+    for Check { subject, verdict, detail } in checks {
+        let (word, cost) = match verdict {
+            Verdict::Ok => (color.paint(GREEN, "ok     "), None),
+            Verdict::Lacks(cost) => (color.paint(YELLOW, "missing"), Some(cost)),
+            Verdict::Stops(cost) => (color.paint(RED, "missing"), Some(cost)),
+        };
+        let line = format!("{word}  {subject:<18} {detail}");
+        writeln!(out, "{}", line.trim_end())?;
+        if let Some(cost) = cost {
+            writeln!(out, "         {:<18} {cost}", "")?;
+        }
+    }
+    Ok(())
+}
+
+fn census(places: &Places) -> Result<Exit, Failure> {
+    let trouble =
+        |error| Failure::new(Exit::Failed, "cannot take the census").because(error).help("run it as root");
+    let found = crate::sandbox::census::census(places).map_err(trouble)?;
+    let living = living(places).map_err(trouble)?;
+    let mut exit = Exit::Done;
+    let mut out = stdout().lock();
+    for one in found.ownerless(&living) {
+        exit = Exit::Failed;
+        writeln!(out, "{one}").map_err(Failure::of_output)?;
+    }
+    Ok(exit)
+}
+
+/// Pods whose process lives.
+fn living(places: &Places) -> std::io::Result<BTreeSet<Uid>> {
+    let mut living = BTreeSet::new();
+    for uid in pods::list(places)? {
+        if lock::is_held(&places.pod(&uid).lock())? {
+            living.insert(uid);
+        }
+    }
+    Ok(living)
+}

@@ -1,0 +1,193 @@
+//! The facts that `doctor` looks at. Looking changes nothing.
+
+use std::fs::read_to_string;
+use std::path::Path;
+
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+
+use crate::paths::Places;
+use crate::sandbox::cgroup::Cgroups;
+
+use super::{Check, Verdict};
+
+const TMPFS_MAGIC: u64 = 0x0102_1994;
+/// Bits of `CapEff`, capabilities(7).
+const NET_ADMIN: u32 = 12;
+const SYS_ADMIN: u32 = 21;
+const SYS_RESOURCE: u32 = 24;
+
+pub(super) fn all(places: &Places) -> Vec<Check> {
+    let mut checks = vec![
+        kernel(),
+        capability("CAP_SYS_ADMIN", SYS_ADMIN, Verdict::Stops("namespaces and mounts need it: run as root")),
+        capability("CAP_NET_ADMIN", NET_ADMIN, Verdict::Lacks("pods have no network but their own lo")),
+        capability(
+            "CAP_SYS_RESOURCE",
+            SYS_RESOURCE,
+            Verdict::Lacks("pod processes cannot be kept from the OOM killer, limits cannot be raised"),
+        ),
+    ];
+    checks.extend(["mnt", "pid", "net", "ipc", "uts"].map(namespace));
+    checks.extend(cgroups());
+    checks.extend([
+        overlay(),
+        seccomp(),
+        openat2(),
+        pidfd(),
+        inotify(),
+        bridge(),
+        run_directory(&places.run),
+        directory("state directory", &places.state),
+        directory("log directory", &places.log),
+    ]);
+    checks
+}
+
+fn check(subject: &'static str, found: bool, otherwise: Verdict, detail: impl Into<String>) -> Check {
+    Check { subject, verdict: if found { Verdict::Ok } else { otherwise }, detail: detail.into() }
+}
+
+fn kernel() -> Check {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let number = |text: Option<&str>| text.and_then(|text| text.parse::<u32>().ok()).unwrap_or(0);
+    let mut parts = release.split(|c: char| !c.is_ascii_digit());
+    let version = (number(parts.next()), number(parts.next()));
+    let old =
+        Verdict::Lacks("droppod is made for Linux 5.6 and later: openat2 and pidfd_getfd may be missing");
+    check("kernel", version >= (5, 6), old, release)
+}
+
+fn capability(name: &'static str, bit: u32, otherwise: Verdict) -> Check {
+    let status = read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
+        .unwrap_or(0);
+    check(name, effective & (1 << bit) != 0, otherwise, "")
+}
+
+fn namespace(kind: &'static str) -> Check {
+    let subject = match kind {
+        "mnt" => "mount namespaces",
+        "pid" => "PID namespaces",
+        "net" => "network namespaces",
+        "ipc" => "IPC namespaces",
+        _ => "UTS namespaces",
+    };
+    let found = Path::new("/proc/self/ns").join(kind).exists();
+    check(subject, found, Verdict::Stops("the kernel is built without them"), "")
+}
+
+fn cgroups() -> Vec<Check> {
+    let layout = layout();
+    let Ok(cgroups) = Cgroups::probe() else {
+        return vec![check(
+            "cgroups",
+            false,
+            Verdict::Stops("no hierarchy is mounted at /sys/fs/cgroup"),
+            layout,
+        )];
+    };
+    let have = cgroups.controllers();
+    let lacks = Verdict::Lacks;
+    vec![
+        check("cgroups", true, Verdict::Ok, layout),
+        check("memory controller", have.memory, lacks("memory limits have no effect"), ""),
+        check("cpu controller", have.cpu, lacks("cpu limits and requests have no effect"), ""),
+        check("pids controller", have.pids, lacks("a fork bomb in a pod is one of the machine"), ""),
+        check(
+            "devices controller",
+            have.devices,
+            lacks("device access is limited by capabilities alone"),
+            "",
+        ),
+    ]
+}
+
+fn layout() -> String {
+    let mounts = read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let has = |kind: &str| mounts.lines().any(|line| line.contains(&format!(" - {kind} ")));
+    match (has("cgroup2"), has("cgroup")) {
+        (true, false) => "version 2",
+        (true, true) => "hybrid, versions 1 and 2",
+        (false, true) => "version 1",
+        (false, false) => "none",
+    }
+    .to_owned()
+}
+
+fn overlay() -> Check {
+    let known = read_to_string("/proc/filesystems").unwrap_or_default();
+    let found = known.lines().any(|line| line.trim_end().ends_with("\toverlay"));
+    let otherwise = Verdict::Stops("containers' roots are overlays: load the module with `modprobe overlay`");
+    check("overlayfs", found, otherwise, "")
+}
+
+fn seccomp() -> Check {
+    let actions = read_to_string("/proc/sys/kernel/seccomp/actions_avail").unwrap_or_default();
+    let otherwise =
+        Verdict::Stops("the kernel is built without it; a container does not start without a filter");
+    check("seccomp", actions.split_whitespace().any(|action| action == "errno"), otherwise, "")
+}
+
+fn openat2() -> Check {
+    let opened = rustix::fs::openat2(
+        CWD,
+        "/",
+        OFlags::PATH | OFlags::CLOEXEC,
+        Mode::empty(),
+        ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS,
+    );
+    check("openat2", opened.is_ok(), Verdict::Stops("images cannot be unpacked safely (Linux 5.6)"), "")
+}
+
+fn pidfd() -> Check {
+    let own = rustix::process::getpid();
+    let opened = rustix::process::pidfd_open(own, rustix::process::PidfdFlags::empty());
+    check("pidfd", opened.is_ok(), Verdict::Stops("processes cannot be followed (Linux 5.3)"), "")
+}
+
+fn inotify() -> Check {
+    let limit = |name: &str| {
+        let path = format!("/proc/sys/fs/inotify/{name}");
+        read_to_string(path).map_or_else(|_| "?".to_owned(), |text| text.trim().to_owned())
+    };
+    let detail = format!("{} instances, {} watches", limit("max_user_instances"), limit("max_user_watches"));
+    let opened = rustix::fs::inotify::init(rustix::fs::inotify::CreateFlags::CLOEXEC);
+    check("inotify", opened.is_ok(), Verdict::Lacks("changes are seen at the next scan only"), detail)
+}
+
+fn bridge() -> Check {
+    // There once the module is loaded or built in; loading it is the kernel's own doing when a bridge is made.
+    let loaded = Path::new("/sys/module/bridge").exists() || Path::new("/proc/sys/net/bridge").exists();
+    let detail =
+        if loaded { "" } else { "not loaded yet; the kernel loads it when the first bridge is made" };
+    check("bridge", true, Verdict::Ok, detail)
+}
+
+fn run_directory(run: &Path) -> Check {
+    let detail = run.display().to_string();
+    match nearest(run) {
+        Some(present) if present == run => {
+            let tmpfs = rustix::fs::statfs(run).is_ok_and(|fs| u64::try_from(fs.f_type) == Ok(TMPFS_MAGIC));
+            let cost = "records wear the disc; `droppod watch` mounts a tmpfs here when it starts";
+            check("run directory", tmpfs, Verdict::Lacks(cost), detail)
+        }
+        Some(_) | None => check("run directory", true, Verdict::Ok, format!("{detail}, not made yet")),
+    }
+}
+
+fn directory(subject: &'static str, path: &Path) -> Check {
+    let Some(present) = nearest(path) else {
+        return check(subject, false, Verdict::Stops("it cannot be made"), path.display().to_string());
+    };
+    let writable = rustix::fs::access(present, rustix::fs::Access::WRITE_OK).is_ok();
+    let detail = if present == path { "" } else { ", not made yet" };
+    let otherwise = Verdict::Stops("it cannot be written to");
+    check(subject, writable, otherwise, format!("{}{detail}", path.display()))
+}
+
+fn nearest(path: &Path) -> Option<&Path> {
+    path.ancestors().find(|path| path.exists())
+}

@@ -1,0 +1,234 @@
+//! `up`: manifests in the foreground, in an instance of their own, of which nothing stays.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::daemon::{self, Afterwards, BatchEnd, BatchReport, Ended, Mode, Root, Select};
+use crate::manifest::Strictness;
+use crate::model::id::PodId;
+use crate::paths::Places;
+use crate::publish::{Durability, publish};
+use crate::sandbox::instance::{self, RunDirectory};
+use crate::sandbox::sys::identity;
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::input::{self, Depth, Input};
+use super::settings::Settings;
+use super::target::{self, Target};
+use super::{duration, tell, trace, watch};
+
+mod onlooker;
+mod summary;
+
+/// Progress that is not read yet.
+const ROOM: usize = 256;
+/// Pods are looked at when something happens to them; this is for what tells nobody.
+const RESCAN: Duration = Duration::from_secs(10);
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  droppod up -f job.yaml
+  droppod up -f tests/ --timeout 10m --exit-code-from pod/tests:runner
+
+It ends when every pod that ends by itself has ended; with only endless pods it runs until a signal.
+The first Ctrl-C stops the pods with their grace periods, the second kills them.")]
+pub(crate) struct UpArgs {
+    /// A manifest, a directory of them, or - for standard input
+    #[arg(short, long = "filename", required = true, value_name = "PATH")]
+    files: Vec<PathBuf>,
+    /// Stop everything after this time, such as 10m; the exit code is then 11
+    #[arg(long, value_parser = duration::parse)]
+    timeout: Option<Duration>,
+    /// Leave records and logs behind
+    #[arg(long)]
+    keep: bool,
+    /// Exit as this pod's container did
+    #[arg(long, value_name = "KIND/NAME[:CONTAINER]")]
+    exit_code_from: Option<String>,
+}
+
+pub(crate) fn run(args: &UpArgs, settings: &Settings) -> Result<Exit, Failure> {
+    let exit_from = args.exit_code_from.as_deref().map(ExitFrom::parse).transpose()?;
+    let inputs = input::collect(&args.files, Depth::Recursive)?;
+    let declared = input::declared(&inputs, settings, Strictness::Strict)?;
+    if declared.is_empty() {
+        return Err(Failure::new(Exit::Invalid, "the manifests declare nothing"));
+    }
+    let session = Session::open(settings)?;
+    let afterwards = if args.keep { Afterwards::Records } else { Afterwards::Nothing };
+    let mut roots = Vec::new();
+    for input in &inputs {
+        roots.push(session.root_of(input)?);
+    }
+    session.direct(roots, args.timeout, afterwards, exit_from.as_ref(), settings)
+}
+
+/// One pod from text, its exit code the program's: `run --rm`.
+pub(crate) fn run_one(input: &Input, name: &str, settings: &Settings) -> Result<Exit, Failure> {
+    let session = Session::open(settings)?;
+    let exit_from = ExitFrom { pod: name.to_owned(), container: Some(name.to_owned()) };
+    let root = session.root_of(input)?;
+    session.direct(vec![root], None, Afterwards::Nothing, Some(&exit_from), settings)
+}
+
+/// Whose exit code counts.
+#[derive(Debug, PartialEq, Eq)]
+struct ExitFrom {
+    pod: String,
+    /// `None` for the pod's only container, or the first that failed.
+    container: Option<String>,
+}
+
+impl ExitFrom {
+    fn parse(text: &str) -> Result<ExitFrom, Failure> {
+        let (object, container) = match text.split_once(':') {
+            Some((object, container)) => (object, Some(container.to_owned())),
+            None => (text, None),
+        };
+        match target::slashed(object)? {
+            Target { kind, name: Some(name) } if kind.kind == "Pod" => {
+                Ok(ExitFrom { pod: name.to_owned(), container })
+            }
+            Target { .. } => Err(Failure::new(Exit::Usage, format!("`{text}` has no exit code"))
+                .help("name a pod: --exit-code-from pod/NAME or pod/NAME:CONTAINER")),
+        }
+    }
+}
+
+/// An instance below the machine's own, sharing only its images.
+struct Session {
+    places: Places,
+}
+
+impl Session {
+    fn open(settings: &Settings) -> Result<Session, Failure> {
+        let failed =
+            |error| Failure::new(Exit::Failed, "cannot make an instance for this run").because(error);
+        let uid = identity::random_uid().map_err(failed)?;
+        let id: String = uid.as_str().chars().take(8).collect();
+        let run = settings.places.ups().join(id);
+        let (state, log) = (run.join("state"), run.join("log"));
+        let images = settings.places.images.clone();
+        let places = Places { id: instance::id_of(&run), state, run, log, images };
+        // Makes the run directory a tmpfs first: state and log lie in it.
+        instance::prepare(&places).map_err(|error| {
+            let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
+            let failure = failed(error);
+            if denied { failure.help("pods need root") } else { failure }
+        })?;
+        Ok(Session { places })
+    }
+
+    /// Text that is not in a file is put into one.
+    fn root_of(&self, input: &Input) -> Result<Root, Failure> {
+        if let Some(path) = &input.path {
+            let parent = path.parent().unwrap_or(Path::new("/")).to_owned();
+            return Ok(Root {
+                path: parent,
+                select: Select::File(path.file_name().map(PathBuf::from).unwrap_or_default()),
+            });
+        }
+        let file = PathBuf::from("manifest.yaml");
+        let directory = self.places.state.join("input");
+        let written = std::fs::create_dir_all(&directory)
+            .and_then(|()| publish(&directory.join(&file), &input.text, 0o600, Durability::Volatile));
+        written.map_err(|error| {
+            Failure::new(Exit::Failed, format!("cannot keep {}", input.name)).because(error)
+        })?;
+        Ok(Root { path: directory, select: Select::File(file) })
+    }
+
+    fn direct(
+        self,
+        roots: Vec<Root>,
+        timeout: Option<Duration>,
+        afterwards: Afterwards,
+        exit_from: Option<&ExitFrom>,
+        settings: &Settings,
+    ) -> Result<Exit, Failure> {
+        trace::start(tracing::Level::WARN, settings);
+        let (progress, receiver) = mpsc::channel(ROOM);
+        let onlooker = onlooker::start(self.places.log.clone(), receiver, settings)?;
+        let ended = watch::direct(daemon::Settings {
+            places: self.places.clone(),
+            roots,
+            // What stays is removed here, once the logs have been read to their end.
+            mode: Mode::Batch { timeout, afterwards: Afterwards::Records, progress },
+            rescan: RESCAN,
+            status_dir: None,
+            strictness: Strictness::Strict,
+            namespace: settings.namespace.clone(),
+        });
+        onlooker.finish();
+        let cleaned = match afterwards {
+            Afterwards::Nothing => self.remove(),
+            Afterwards::Records => {
+                tell(&self.where_to_look());
+                Ok(())
+            }
+        };
+        let exit = conclude(ended?, exit_from, settings);
+        cleaned?;
+        exit
+    }
+
+    fn remove(&self) -> Result<(), Failure> {
+        instance::retire(&self.places, RunDirectory::Remove).map_err(|error| {
+            let what = format!("cannot remove what is left in {}", self.places.run.display());
+            Failure::new(Exit::Failed, what).because(error)
+        })
+    }
+
+    fn where_to_look(&self) -> String {
+        let Places { state, run, log, .. } = &self.places;
+        let (state, run, log) = (state.display(), run.display(), log.display());
+        let options = format!("--state-dir {state} --run-dir {run} --log-dir {log}");
+        format!("kept; look with: droppod {options} get pods\nremove with:     droppod {options} down")
+    }
+}
+
+fn conclude(ended: Ended, exit_from: Option<&ExitFrom>, settings: &Settings) -> Result<Exit, Failure> {
+    let (end, report) = match ended {
+        Ended::Batch(end, report) => (end, report),
+        // They were read well a moment ago: they have changed since.
+        Ended::Invalid(files) => {
+            let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+            return Err(Failure::new(Exit::Invalid, format!("invalid: {}", files.join(", "))));
+        }
+        Ended::Stopped | Ended::Settled => return Ok(Exit::Done),
+    };
+    for (pod, course) in &report.pods {
+        tell(&format!("{}: {}", name(pod, settings), summary::line(course)));
+    }
+    Ok(exit_of(end, &report, exit_from))
+}
+
+fn exit_of(end: BatchEnd, report: &BatchReport, exit_from: Option<&ExitFrom>) -> Exit {
+    match end {
+        BatchEnd::TimedOut => return Exit::TimedOut,
+        BatchEnd::Interrupted => return Exit::Interrupted,
+        BatchEnd::NoImage => return Exit::NoImage,
+        BatchEnd::Blocked => return Exit::Failed,
+        BatchEnd::Completed => {}
+    }
+    if let Some(ExitFrom { pod, container }) = exit_from {
+        let of_pod = report.pods.iter().find(|(id, _)| id.name == *pod);
+        let code = of_pod.and_then(|(_, course)| summary::exit_code(course, container.as_deref()));
+        if let Some(code) = code {
+            return Exit::of_program(code);
+        }
+    }
+    if report.pods.iter().any(|(_, course)| summary::has_failed(course)) {
+        Exit::EndedFailed
+    } else {
+        Exit::Done
+    }
+}
+
+/// A pod as the person who started it knows it.
+fn name(pod: &PodId, settings: &Settings) -> String {
+    if pod.namespace == settings.namespace { pod.name.clone() } else { pod.to_string() }
+}

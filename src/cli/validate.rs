@@ -1,0 +1,171 @@
+//! `droppod validate`: reads manifests as `watch` would and says what is wrong, without touching anything.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use ignore::WalkBuilder;
+
+use crate::cli::report::{Drawing, render, safe};
+use crate::manifest::{FILE_LIMIT, Reading, Strictness, read};
+use crate::model::object::ObjectKey;
+
+/// What all files together came to, as an exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Verdict {
+    Valid = 0,
+    Invalid = 1,
+    /// Something could not be read.
+    Trouble = 2,
+}
+
+/// How manifests are read and reported.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manner<'a> {
+    pub(crate) namespace: &'a str,
+    pub(crate) strictness: Strictness,
+    pub(crate) drawing: Drawing,
+    pub(crate) width: usize,
+}
+
+/// Reads files, directories and (`-`) `input`; a line for each object to `out`, everything else to `err`.
+///
+/// # Errors
+/// `out` or `err` cannot be written to.
+pub(crate) fn validate(
+    paths: &[PathBuf],
+    manner: Manner<'_>,
+    input: &mut dyn Read,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<Verdict> {
+    let mut verdict = Verdict::Valid;
+    let mut seen: BTreeMap<ObjectKey, String> = BTreeMap::new();
+    for path in paths {
+        for found in sources(path) {
+            let (name, bytes) = match found.and_then(|source| Ok((source.name(), source.bytes(input)?))) {
+                Ok(read) => read,
+                Err(trouble) => {
+                    writeln!(err, "error: {}: {}", safe(&trouble.path), trouble.error)?;
+                    verdict = verdict.max(Verdict::Trouble);
+                    continue;
+                }
+            };
+            let reading = read(&bytes, manner.namespace, manner.strictness);
+            verdict = verdict.max(tell(&name, &bytes, &reading, manner, out, err)?);
+            for declared in &reading.objects {
+                if let Some(first) = seen.get(&declared.key) {
+                    let (key, line) = (&declared.key, declared.line);
+                    writeln!(
+                        err,
+                        "error: {}:{line}: {key} is also declared in {}",
+                        safe(&name),
+                        safe(first)
+                    )?;
+                    verdict = verdict.max(Verdict::Invalid);
+                } else {
+                    seen.insert(declared.key.clone(), name.clone());
+                }
+            }
+        }
+    }
+    Ok(verdict)
+}
+
+fn tell(
+    name: &str,
+    bytes: &[u8],
+    reading: &Reading,
+    manner: Manner<'_>,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<Verdict> {
+    let text = String::from_utf8_lossy(bytes);
+    write!(err, "{}", render(name, &text, &reading.mistakes, manner.drawing, manner.width))?;
+    // Mistakes beside objects are warnings.
+    if reading.objects.is_empty() && !reading.mistakes.is_empty() {
+        return Ok(Verdict::Invalid);
+    }
+    for ignored in &reading.ignored {
+        let (name, field) = (safe(name), safe(&ignored.field));
+        writeln!(err, "note: {name}:{}: {field} has no effect: {}", ignored.line, ignored.reason)?;
+    }
+    for declared in &reading.objects {
+        writeln!(out, "{} valid", declared.key)?;
+    }
+    Ok(Verdict::Valid)
+}
+
+enum Source {
+    StandardInput,
+    File(PathBuf),
+}
+
+struct Trouble {
+    path: String,
+    error: io::Error,
+}
+
+impl Source {
+    fn name(&self) -> String {
+        match self {
+            Source::StandardInput => "<stdin>".to_owned(),
+            Source::File(path) => path.display().to_string(),
+        }
+    }
+
+    /// At most one byte more than a manifest may have, so that an endless input ends in a refusal.
+    fn bytes(&self, input: &mut dyn Read) -> Result<Vec<u8>, Trouble> {
+        let mut bytes = Vec::new();
+        let limit = FILE_LIMIT as u64 + 1;
+        let read = match self {
+            Source::StandardInput => input.take(limit).read_to_end(&mut bytes),
+            Source::File(path) => open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)),
+        };
+        match read {
+            Ok(_) => Ok(bytes),
+            Err(error) => Err(Trouble { path: self.name(), error }),
+        }
+    }
+}
+
+/// Opens a regular file; a FIFO does not block, a device is not read.
+fn open(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
+}
+
+/// A path that is named is read whatever its name; a directory's manifests are those that `watch` would read.
+fn sources(path: &Path) -> Vec<Result<Source, Trouble>> {
+    if path == Path::new("-") {
+        return vec![Ok(Source::StandardInput)];
+    }
+    if !path.is_dir() {
+        return vec![Ok(Source::File(path.to_owned()))];
+    }
+    let walk = WalkBuilder::new(path)
+        .standard_filters(false)
+        .hidden(true)
+        .add_custom_ignore_filename(".droppodignore")
+        .sort_by_file_path(Path::cmp)
+        .build();
+    walk.filter_map(|entry| match entry {
+        Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_file()) && is_manifest(entry.path()) => {
+            Some(Ok(Source::File(entry.into_path())))
+        }
+        Ok(_) => None,
+        Err(error) => Some(Err(Trouble { path: path.display().to_string(), error: io::Error::other(error) })),
+    })
+    .collect()
+}
+
+fn is_manifest(path: &Path) -> bool {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
+    let ending = [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending));
+    ending && !name.ends_with(".status.yaml") && !path.with_file_name(format!("{name}.skip")).exists()
+}

@@ -1,0 +1,91 @@
+//! `watch`: the service.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::daemon::{self, DaemonError, Ended, Mode, Root, Select};
+use crate::manifest::Strictness;
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::settings::{Settings, canonical};
+use super::{StrictnessArg, duration, tell, trace};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  droppod watch
+  droppod watch /srv/pods /srv/jobs --status-dir /run/droppod-status
+  droppod watch --once /srv/pods
+
+SIGTERM ends it and leaves the pods running; `droppod down` stops them.")]
+pub(crate) struct WatchArgs {
+    /// Folders of manifests [default: that of --manifests]
+    #[arg(value_name = "DIR")]
+    directories: Vec<PathBuf>,
+    /// Reconcile once and leave the pods running
+    #[arg(long)]
+    once: bool,
+    /// Longest time between two looks at every file
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse)]
+    rescan: Duration,
+    /// Write status files below DIR instead of beside the manifests
+    #[arg(long, value_name = "DIR")]
+    status_dir: Option<PathBuf>,
+    /// What to do about fields that are not known
+    #[arg(long, value_enum, default_value = "strict", value_name = "HOW")]
+    validate: StrictnessArg,
+}
+
+pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure> {
+    let named = if args.directories.is_empty() { vec![settings.manifests.clone()] } else { args.directories };
+    let mut roots = Vec::new();
+    for directory in &named {
+        let path = canonical(directory).map_err(|error| {
+            Failure::new(Exit::Usage, format!("cannot watch {}", directory.display())).because(error)
+        })?;
+        if !path.is_dir() {
+            return Err(Failure::new(Exit::Usage, format!("cannot watch {}", directory.display()))
+                .because("it is not a directory")
+                .help(format!("make it: mkdir -p {}", directory.display())));
+        }
+        roots.push(Root { path, select: Select::All });
+    }
+    trace::start(tracing::Level::INFO, settings);
+    let directories: Vec<String> = roots.iter().map(|root| root.path.display().to_string()).collect();
+    tell(&format!("droppod {} watches {}", env!("CARGO_PKG_VERSION"), directories.join(", ")));
+    let ended = direct(daemon::Settings {
+        places: settings.places.clone(),
+        roots,
+        mode: if args.once { Mode::Once } else { Mode::Watch },
+        rescan: args.rescan,
+        status_dir: args.status_dir,
+        strictness: Strictness::from(args.validate),
+        namespace: settings.namespace.clone(),
+    })?;
+    match ended {
+        Ended::Stopped | Ended::Settled => Ok(Exit::Done),
+        Ended::Invalid(_) => Ok(Exit::Invalid),
+        Ended::Batch(..) => Ok(Exit::Done),
+    }
+}
+
+/// Runs the loop in this thread until its end.
+pub(super) fn direct(settings: daemon::Settings) -> Result<Ended, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, "cannot start the event loop").because(error))?;
+    runtime.block_on(daemon::run(settings)).map_err(failure)
+}
+
+fn failure(error: DaemonError) -> Failure {
+    match error {
+        DaemonError::Held { .. } => Failure::new(Exit::Locked, error.to_string()).help(
+            "one watcher directs an instance; another one needs its own --state-dir, --run-dir and --log-dir",
+        ),
+        DaemonError::Io { .. }
+        | DaemonError::Folder(_)
+        | DaemonError::Objects(_)
+        | DaemonError::Signals(_) => Failure::new(Exit::Failed, "cannot direct the pods").because(error),
+    }
+}

@@ -1,0 +1,125 @@
+//! Processes that this one has started, until they have ended and are reaped.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::fd::AsFd;
+
+use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+
+use crate::model::id::Uid;
+use crate::model::image::ImageRef;
+use crate::sandbox::spawn::Child;
+
+/// Of what a child wrote, what is kept: its end.
+const MESSAGE_LIMIT: u64 = 4096;
+
+#[derive(Debug, Default)]
+pub(crate) struct Children {
+    pods: BTreeMap<Uid, Child>,
+    pulls: BTreeMap<ImageRef, PullChild>,
+}
+
+#[derive(Debug)]
+struct PullChild {
+    child: Child,
+    /// What it writes: why it failed.
+    output: File,
+}
+
+/// A pull that has ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct EndedPull {
+    pub(crate) image: ImageRef,
+    /// The message of one that failed.
+    pub(crate) failure: Option<String>,
+}
+
+impl Children {
+    pub(crate) fn add_pod(&mut self, uid: &Uid, child: Child) {
+        self.pods.insert(uid.clone(), child);
+    }
+
+    pub(crate) fn add_pull(&mut self, image: &ImageRef, child: Child, output: File) {
+        self.pulls.insert(image.clone(), PullChild { child, output });
+    }
+
+    pub(crate) fn pulling(&self) -> BTreeSet<ImageRef> {
+        self.pulls.keys().cloned().collect()
+    }
+
+    pub(crate) fn pulls(&self) -> usize {
+        self.pulls.len()
+    }
+
+    pub(crate) fn pod_uids(&self) -> impl Iterator<Item = &Uid> {
+        self.pods.keys()
+    }
+
+    /// Every child with a descriptor that tells of its end.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Child> {
+        self.pods.values().chain(self.pulls.values().map(|pull| &pull.child))
+    }
+
+    /// Reaps what has ended, without waiting.
+    pub(crate) fn reap(&mut self) -> Vec<EndedPull> {
+        self.pods.retain(|_, child| ended(child).is_none());
+        let mut done = Vec::new();
+        self.pulls.retain(|image, pull| {
+            let Some(end) = ended(&pull.child) else { return true };
+            let failure = match end {
+                End::Exited(0) => None,
+                End::Exited(_) | End::Unknown => Some(message(&mut pull.output, end)),
+            };
+            done.push(EndedPull { image: image.clone(), failure });
+            false
+        });
+        done
+    }
+
+    /// Pulls are begun again by whoever wants the image next.
+    pub(crate) fn end_pulls(&mut self) {
+        for pull in self.pulls.values() {
+            // One that has ended already cannot be signalled and need not be.
+            let _ = pidfd_send_signal(&pull.child.pidfd, Signal::KILL);
+            let _ = waitid(WaitId::PidFd(pull.child.pidfd.as_fd()), WaitIdOptions::EXITED);
+        }
+        self.pulls.clear();
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Exited(i32),
+    /// A signal, or the child was reaped by somebody else.
+    Unknown,
+}
+
+fn ended(child: &Child) -> Option<End> {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+    match waitid(WaitId::PidFd(child.pidfd.as_fd()), options) {
+        Ok(None) => None,
+        Ok(Some(status)) => Some(status.exit_status().map_or(End::Unknown, End::Exited)),
+        Err(rustix::io::Errno::INTR) => None,
+        Err(_) => Some(End::Unknown),
+    }
+}
+
+/// The end of what the pull wrote, on one line.
+fn message(output: &mut File, end: End) -> String {
+    let text = tail(output).unwrap_or_default();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match end {
+        _ if !text.is_empty() => text,
+        End::Exited(code) => format!("the pull ended with exit code {code}"),
+        End::Unknown => "the pull was ended by a signal".to_owned(),
+    }
+}
+
+pub(super) fn tail(output: &mut File) -> io::Result<String> {
+    let size = output.metadata()?.len();
+    output.seek(SeekFrom::Start(size.saturating_sub(MESSAGE_LIMIT)))?;
+    let mut bytes = Vec::new();
+    output.take(MESSAGE_LIMIT).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

@@ -1,0 +1,90 @@
+//! Starting a pod process: everything it needs is written down before it is made, and undone if it is not.
+
+use std::ffi::OsStr;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::PathBuf;
+
+use crate::model::desired::{Blocked, Waiting};
+use crate::model::pod_plan::{NetworkPlan, PodPlan};
+use crate::model::time::Now;
+use crate::paths::{Places, PodDir};
+use crate::publish::remove;
+use crate::rundir::lock::Lock;
+use crate::rundir::{goal, lease, objects};
+use crate::sandbox::spawn::{LIFELINE_FD, LOCK_FD};
+
+use super::{ActError, Acted, Hands, goal_of, wait};
+
+// `SealedBinary::start` hands descriptors over from 3 on, in order.
+const _: () = assert!(LOCK_FD == 3 && LIFELINE_FD == 4);
+
+impl Hands {
+    /// One that fails leaves nothing but why it waits, which the pod's status then tells.
+    pub(super) fn launch(&mut self, plan: &PodPlan, now: Now) -> Result<Acted, ActError> {
+        let started = write_down(&self.places, plan, &self.boot_id).and_then(|lock| match lock {
+            Some(lock) => self.start(plan, &lock).map(|()| Acted::Done),
+            None => Ok(Acted::AlreadySo),
+        });
+        started.map_err(|source| {
+            let why = Blocked {
+                containers: std::collections::BTreeMap::new(),
+                pod: Some(Waiting {
+                    reason: "FailedCreatePodSandBox".to_owned(),
+                    message: source.to_string(),
+                }),
+            };
+            // The first failure is the one to tell; the next pass tries all of it again.
+            drop(self.clear(&plan.id));
+            drop(wait::write(&self.places, &plan.id, &why, now));
+            ActError::pod("start the process", &plan.id)(source)
+        })
+    }
+
+    fn start(&mut self, plan: &PodPlan, lock: &Lock) -> io::Result<()> {
+        let directory = self.places.pod(&plan.id.uid);
+        let mut handed = vec![lock.as_fd()];
+        handed.extend(self.lifeline.as_ref().map(AsFd::as_fd));
+        // Not our own standard error: the pod would hold a pipe or a terminal open after us.
+        let output =
+            OpenOptions::new().create(true).append(true).mode(0o600).open(output_file(&directory))?;
+        let args = [OsStr::new("shim"), directory.0.as_os_str()];
+        let child = self.binary.start(&args, output.as_fd(), &handed)?;
+        self.children.add_pod(&plan.id.uid, child);
+        Ok(())
+    }
+}
+
+/// What the pod process itself writes, as a rule nothing: why it died, if it could say.
+pub(super) fn output_file(pod: &PodDir) -> PathBuf {
+    pod.0.join("shim.log")
+}
+
+/// The lock comes back to be handed on; `None` if a process holds it: the pod lives already.
+pub(super) fn write_down(places: &Places, plan: &PodPlan, boot_id: &str) -> io::Result<Option<Lock>> {
+    let directory = places.pod(&plan.id.uid);
+    make_directories(&directory)?;
+    let Some(lock) = Lock::try_take(&directory.lock())? else { return Ok(None) };
+    if let NetworkPlan::Bridge { address, .. } = &plan.network {
+        lease::take(places, *address, &plan.id.uid)?;
+    }
+    objects::mark_launched(places, &plan.id.uid, boot_id)?;
+    // A pod process that dies before it says anything must not be taken for the one before it.
+    remove(&directory.record())?;
+    remove(&directory.waiting())?;
+    goal::write(&directory, &goal_of(places, plan, None))?;
+    Ok(Some(lock))
+}
+
+fn make_directories(pod: &PodDir) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder.create(&pod.0)?;
+    builder.create(pod.exits())?;
+    // The directory may be one that a waiting record was written to, made with the umask of its writer.
+    let directory = File::open(&pod.0)?;
+    rustix::fs::fchmod(directory, rustix::fs::Mode::RWXU)?;
+    Ok(())
+}

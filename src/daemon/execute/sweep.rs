@@ -1,0 +1,169 @@
+//! After a pod process has died: what it left is removed, and the pod's end is recorded if nobody did.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+
+use crate::api::{Object, PodSpec};
+use crate::model::action::AfterSweep;
+use crate::model::id::{PodId, Uid};
+use crate::model::object::Known;
+use crate::model::observed::{Finished, lost_exit};
+use crate::model::pod_plan::{Revision, Role};
+use crate::model::record::{ContainerRecord, ContainerState, Exit, FORMAT, Outcome, PodRecord, SandboxState};
+use crate::model::time::{Now, Timestamp};
+use crate::paths::Places;
+use crate::publish::read_json;
+use crate::rundir::{goal, objects, pods};
+
+use super::launch::output_file;
+use super::{ActError, Hands, children};
+
+impl Hands {
+    /// The end is on disc before anything that tells of the pod is removed.
+    pub(super) fn sweep(
+        &self,
+        pod: &PodId,
+        then: AfterSweep,
+        known: &BTreeMap<Uid, Known>,
+        now: Now,
+    ) -> Result<(), ActError> {
+        let places = &self.places;
+        tell_last_words(places, pod);
+        self.cgroups.kill(&places.pod_cgroup(&pod.uid)).map_err(ActError::pod("kill the processes", pod))?;
+        match then {
+            AfterSweep::RecordLoss => record_loss(places, pod, known, now)?,
+            AfterSweep::Nothing => keep_end(places, pod)?,
+            AfterSweep::StartAgain => {}
+        }
+        self.clear(pod)
+    }
+}
+
+fn tell_last_words(places: &Places, pod: &PodId) {
+    let path = output_file(&places.pod(&pod.uid));
+    let words = File::open(path).and_then(|mut file| children::tail(&mut file)).unwrap_or_default();
+    if !words.trim().is_empty() {
+        tracing::warn!(%pod, uid = %pod.uid, output = words.trim(), "pod process died");
+    }
+}
+
+/// An end that the pod process published is put on disc if it died before it could do so itself.
+fn keep_end(places: &Places, pod: &PodId) -> Result<(), ActError> {
+    let record = pods::read_record(&places.pod(&pod.uid)).map_err(ActError::pod("read the state", pod))?;
+    let Some(record) = record else { return Ok(()) };
+    match record.outcome.clone() {
+        Some(outcome @ (Outcome::Succeeded | Outcome::Failed { .. })) => finish(places, pod, record, outcome),
+        Some(Outcome::Deleted | Outcome::Interrupted) | None => Ok(()),
+    }
+}
+
+/// Records how a pod ended whose process died: what the kernel or the process left counts, the rest is unknown.
+pub(super) fn record_loss(
+    places: &Places,
+    pod: &PodId,
+    known: &BTreeMap<Uid, Known>,
+    now: Now,
+) -> Result<(), ActError> {
+    let directory = places.pod(&pod.uid);
+    let failed = |source| ActError::pod("read the state", pod)(source);
+    let mut record = match pods::read_record(&directory).map_err(failed)? {
+        Some(record) => record,
+        None => {
+            let told = goal::read(&directory).map_err(failed)?.map(|goal| goal.plan.revision);
+            let mut record = synthetic(pod, known, now.wall);
+            record.revision = told.unwrap_or(record.revision);
+            record
+        }
+    };
+    for container in &mut record.containers {
+        let ContainerState::Running { since, .. } = container.state else { continue };
+        let left: Option<Exit> =
+            read_json(&directory.exit(&container.name, container.restart_count)).map_err(failed)?;
+        container.state =
+            ContainerState::Terminated(left.unwrap_or_else(|| lost_exit(Some(since), now.wall)));
+        container.ready = false;
+    }
+    let outcome = outcome(&record);
+    finish(places, pod, record, outcome)
+}
+
+/// Succeeded only where every container's own exit says so.
+fn outcome(record: &PodRecord) -> Outcome {
+    let succeeded = |container: &ContainerRecord| match &container.state {
+        ContainerState::Terminated(exit) => exit.code == 0,
+        ContainerState::Running { .. } | ContainerState::Waiting { .. } => false,
+    };
+    let mut apps = record.containers.iter().filter(|container| container.role == Role::App).peekable();
+    if apps.peek().is_some() && apps.all(succeeded) {
+        return Outcome::Succeeded;
+    }
+    Outcome::Failed {
+        reason: "ContainerStatusUnknown".to_owned(),
+        message: "the pod process died".to_owned(),
+    }
+}
+
+/// Records that a restart of the machine ended a pod that is not to be run again.
+pub(super) fn lose(
+    places: &Places,
+    pod: &PodId,
+    known: &BTreeMap<Uid, Known>,
+    now: Now,
+) -> Result<(), ActError> {
+    const MESSAGE: &str = "the machine restarted while the pod ran";
+    let mut record = synthetic(pod, known, now.wall);
+    for container in &mut record.containers {
+        let exit = Exit { message: MESSAGE.to_owned(), ..lost_exit(None, now.wall) };
+        container.state = ContainerState::Terminated(exit);
+    }
+    let outcome = Outcome::Failed { reason: "NodeLost".to_owned(), message: MESSAGE.to_owned() };
+    finish(places, pod, record, outcome)
+}
+
+fn finish(places: &Places, pod: &PodId, mut record: PodRecord, outcome: Outcome) -> Result<(), ActError> {
+    record.outcome = Some(outcome.clone());
+    objects::finish(places, &pod.uid, &Finished { outcome, record })
+        .map_err(ActError::pod("record the end", pod))
+}
+
+/// What can be said of a pod that left no record of itself.
+fn synthetic(pod: &PodId, known: &BTreeMap<Uid, Known>, at: Timestamp) -> PodRecord {
+    let spec = known.get(&pod.uid).and_then(|known| match &known.object {
+        Object::Pod(pod) => pod.spec.as_ref(),
+        Object::ConfigMap(_) | Object::Secret(_) | Object::Namespace(_) | Object::Unserved { .. } => None,
+    });
+    PodRecord {
+        format: FORMAT,
+        binary: env!("CARGO_PKG_VERSION").to_owned(),
+        id: pod.clone(),
+        revision: Revision { pod: String::new(), live: String::new() },
+        shim_pid: 0,
+        address: None,
+        started_at: known.get(&pod.uid).map_or(at, |known| known.record.created_at),
+        sandbox: SandboxState::Failed { message: "the pod process left no record".to_owned() },
+        containers: spec.map(containers).unwrap_or_default(),
+        stopping: None,
+        outcome: None,
+        events: Vec::new(),
+    }
+}
+
+fn containers(spec: &PodSpec) -> Vec<ContainerRecord> {
+    let init = spec.init_containers.iter().flatten().map(|container| {
+        let sidecar = container.restart_policy.as_deref() == Some("Always");
+        (container, if sidecar { Role::Sidecar } else { Role::Init })
+    });
+    init.chain(spec.containers.iter().map(|container| (container, Role::App)))
+        .map(|(container, role)| ContainerRecord {
+            name: container.name.clone(),
+            role,
+            image: container.image.clone().unwrap_or_default(),
+            image_id: String::new(),
+            state: ContainerState::Waiting { reason: "ContainerCreating".to_owned(), message: String::new() },
+            last: None,
+            restart_count: 0,
+            started: false,
+            ready: false,
+        })
+        .collect()
+}

@@ -1,0 +1,248 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::*;
+use crate::daemon::tests::ground::Ground;
+use crate::model::desired::{Blocked, Waiting};
+use crate::model::network::InstanceNetwork;
+use crate::model::object::{ObjectKey, ObjectRecord, Source};
+use crate::model::pod_plan::{
+    IpcMode, Live, NetworkPlan, PidMode, PodPlan, QosClass, Resources, RestartPolicy, Revision, Role,
+};
+use crate::model::record::{
+    ContainerRecord, ContainerState, Exit, FORMAT, Outcome, PodRecord, SandboxState, StopReason,
+};
+use crate::model::time::{Moment, Timestamp};
+use crate::rundir::{exits, lock, pods};
+
+fn now() -> Now {
+    Now { wall: Timestamp::from_second(1_000_000).unwrap(), boot: Moment(Duration::from_secs(60)) }
+}
+
+fn id() -> PodId {
+    PodId { namespace: "default".into(), name: "web".into(), uid: Uid::from_random([7; 16]) }
+}
+
+fn plan(ground: &Ground) -> PodPlan {
+    let places = ground.places();
+    std::fs::create_dir_all(places.leases()).unwrap();
+    declare(&places);
+    let network = InstanceNetwork {
+        bridge: "dp0".into(),
+        network: [10, 77, 0, 0].into(),
+        prefix: 22,
+        gateway: [10, 77, 0, 1].into(),
+    };
+    PodPlan {
+        id: id(),
+        revision: Revision { pod: "p1".into(), live: "l1".into() },
+        live: Live {
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            grace: 30,
+            active_deadline: None,
+            resources: Resources::default(),
+        },
+        restart_policy: RestartPolicy::Never,
+        hostname: "web".into(),
+        network: NetworkPlan::Bridge {
+            bridge: network.bridge,
+            address: [10, 77, 0, 2].into(),
+            prefix: network.prefix,
+            gateway: network.gateway,
+        },
+        pid: PidMode::Container,
+        ipc: IpcMode::Pod,
+        host_aliases: Vec::new(),
+        resolv_conf: String::new(),
+        sysctls: BTreeMap::new(),
+        volumes: BTreeMap::new(),
+        init_containers: Vec::new(),
+        containers: Vec::new(),
+        fs_group: None,
+        qos: QosClass::BestEffort,
+    }
+}
+
+fn declare(places: &Places) {
+    let record = ObjectRecord {
+        format: FORMAT,
+        uid: id().uid,
+        key: ObjectKey {
+            group: String::new(),
+            kind: "Pod".into(),
+            namespace: "default".into(),
+            name: "web".into(),
+        },
+        source: Source { root: "/m".into(), path: "web.yaml".into() },
+        authored: serde_json::json!({}),
+        generation: 1,
+        created_at: now().wall,
+        deletion: None,
+    };
+    objects::save(places, &record).unwrap();
+}
+
+fn container(name: &str, state: ContainerState) -> ContainerRecord {
+    ContainerRecord {
+        name: name.into(),
+        role: Role::App,
+        image: "busybox".into(),
+        image_id: String::new(),
+        state,
+        last: None,
+        restart_count: 0,
+        started: true,
+        ready: true,
+    }
+}
+
+fn record(containers: Vec<ContainerRecord>) -> PodRecord {
+    PodRecord {
+        format: FORMAT,
+        binary: "0.1.0".into(),
+        id: id(),
+        revision: Revision { pod: "p1".into(), live: "l1".into() },
+        shim_pid: 4_000_000,
+        address: None,
+        started_at: now().wall,
+        sandbox: SandboxState::Ready,
+        containers,
+        stopping: None,
+        outcome: None,
+        events: Vec::new(),
+    }
+}
+
+fn exit(code: i32) -> Exit {
+    Exit {
+        code,
+        signal: None,
+        reason: "Completed".into(),
+        message: String::new(),
+        started_at: None,
+        finished_at: now().wall,
+    }
+}
+
+fn running() -> ContainerState {
+    ContainerState::Running { pid: 4_000_001, since: now().wall }
+}
+
+#[test]
+fn what_a_pod_process_needs_is_written_before_it_starts() {
+    let ground = Ground::new();
+    let (places, plan) = (ground.places(), plan(&ground));
+    let lock = launch::write_down(&places, &plan, "boot-1").unwrap();
+    let directory = places.pod(&plan.id.uid);
+    assert!(lock::is_held(&directory.lock()).unwrap());
+    assert_eq!(goal::read(&directory).unwrap().unwrap().plan, plan);
+    assert_eq!(objects::launched_in(&places, &plan.id.uid).unwrap().as_deref(), Some("boot-1"));
+    assert_eq!(lease::all(&places).unwrap(), BTreeMap::from([([10, 77, 0, 2].into(), id().uid)]));
+    assert!(directory.exits().is_dir());
+    let again = launch::write_down(&places, &plan, "boot-1").unwrap();
+    assert!(again.is_none(), "a pod that lives is not started again");
+    drop(lock);
+}
+
+#[test]
+fn an_address_of_another_pod_is_not_taken() {
+    let ground = Ground::new();
+    let (places, plan) = (ground.places(), plan(&ground));
+    lease::take(&places, [10, 77, 0, 2].into(), &Uid::from_random([9; 16])).unwrap();
+    let error = launch::write_down(&places, &plan, "boot-1").unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+}
+
+#[test]
+fn a_pod_that_was_told_to_stop_is_not_told_to_go_on() {
+    let ground = Ground::new();
+    let (places, mut plan) = (ground.places(), plan(&ground));
+    let lock = launch::write_down(&places, &plan, "boot-1").unwrap();
+    let directory = places.pod(&plan.id.uid);
+    let order = StopOrder { why: StopReason::Interrupted, grace: None };
+    goal::order_stop(&directory, order.clone()).unwrap();
+    plan.live.grace = 5;
+    assert_eq!(tell(&places, &plan).unwrap(), Acted::Done);
+    assert_eq!(tell(&places, &plan).unwrap(), Acted::AlreadySo);
+    let goal = goal::read(&directory).unwrap().unwrap();
+    assert_eq!((goal.plan, goal.stop), (plan, Some(order)));
+    drop(lock);
+}
+
+#[test]
+fn a_wait_of_many_passes_is_one_event_and_keeps_its_beginning() {
+    let ground = Ground::new();
+    let places = ground.places();
+    let blocked = |reason: &str| Blocked {
+        containers: BTreeMap::from([(
+            "main".to_owned(),
+            Waiting { reason: reason.into(), message: "why".into() },
+        )]),
+        pod: None,
+    };
+    let later = Now { wall: Timestamp::from_second(1_000_050).unwrap(), ..now() };
+    assert_eq!(wait::write(&places, &id(), &blocked("ErrImagePull"), now()).unwrap(), Acted::Done);
+    assert_eq!(wait::write(&places, &id(), &blocked("ErrImagePull"), later).unwrap(), Acted::AlreadySo);
+    assert_eq!(wait::write(&places, &id(), &blocked("ImagePullBackOff"), later).unwrap(), Acted::Done);
+    let written = pods::read_waiting(&places.pod(&id().uid)).unwrap().unwrap();
+    assert_eq!(written.since, now().wall);
+    let reasons: Vec<_> = written.events.iter().map(|event| (event.reason.as_str(), event.count)).collect();
+    assert_eq!(reasons, [("Failed", 1), ("BackOff", 1)]);
+}
+
+#[test]
+fn an_end_nobody_saw_is_recorded_as_unknown_and_one_on_disc_as_it_was() {
+    let ground = Ground::new();
+    let places = ground.places();
+    declare(&places);
+    let directory = places.pod(&id().uid);
+    std::fs::create_dir_all(directory.exits()).unwrap();
+    pods::write_record(&directory, &record(vec![container("a", running()), container("b", running())]))
+        .unwrap();
+    exits::write(&directory, "a", 0, &exit(3)).unwrap();
+    sweep::record_loss(&places, &id(), &BTreeMap::new(), now()).unwrap();
+    let finished = objects::finished_of(&places, &id().uid).unwrap().unwrap();
+    let codes: Vec<_> = finished
+        .record
+        .containers
+        .iter()
+        .map(|container| match &container.state {
+            ContainerState::Terminated(exit) => (exit.code, exit.reason.as_str()),
+            ContainerState::Running { .. } | ContainerState::Waiting { .. } => panic!("not ended"),
+        })
+        .collect();
+    assert_eq!(codes, [(3, "Completed"), (137, "ContainerStatusUnknown")]);
+    assert!(matches!(finished.outcome, Outcome::Failed { .. }));
+}
+
+#[test]
+fn a_pod_whose_containers_all_ended_well_has_succeeded_though_its_process_died() {
+    let ground = Ground::new();
+    let places = ground.places();
+    declare(&places);
+    let directory = places.pod(&id().uid);
+    std::fs::create_dir_all(directory.exits()).unwrap();
+    pods::write_record(&directory, &record(vec![container("a", running())])).unwrap();
+    exits::write(&directory, "a", 0, &exit(0)).unwrap();
+    sweep::record_loss(&places, &id(), &BTreeMap::new(), now()).unwrap();
+    let finished = objects::finished_of(&places, &id().uid).unwrap().unwrap();
+    assert_eq!(finished.outcome, Outcome::Succeeded);
+}
+
+#[test]
+fn a_pod_lost_to_a_restart_of_the_machine_says_so() {
+    let ground = Ground::new();
+    let places = ground.places();
+    declare(&places);
+    sweep::lose(&places, &id(), &BTreeMap::new(), now()).unwrap();
+    let finished = objects::finished_of(&places, &id().uid).unwrap().unwrap();
+    assert!(matches!(finished.outcome, Outcome::Failed { reason, .. } if reason == "NodeLost"));
+}
+
+#[test]
+fn pulls_back_off_from_10_s_to_300_s() {
+    let waits: Vec<u64> = (1..8).map(|tries| pull::back_off(tries).as_secs()).collect();
+    assert_eq!(waits, [10, 20, 40, 80, 160, 300, 300]);
+    assert_eq!(pull::back_off(u32::MAX).as_secs(), 300);
+}

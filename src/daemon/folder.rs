@@ -1,0 +1,333 @@
+//! The watched folders: which files are in them, which of those are to be read, and when a folder that looks
+//! empty is one that was lost.
+
+pub(crate) mod identity;
+pub(crate) mod names;
+pub(crate) mod open;
+pub(crate) mod scan;
+pub(crate) mod settle;
+pub(crate) mod trust;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::model::time::{Moment, Now};
+use crate::paths::Places;
+
+use identity::Identity;
+use open::{Sighting, Stamp};
+use scan::Scan;
+use settle::{Linked, Settling, Sight};
+use trust::Trust;
+
+/// All files are read again this often: a file system may answer a stat with what it was.
+const READ_AGAIN: Duration = Duration::from_secs(600);
+/// A file that changed less than this before it was read may change again without its times showing it.
+const CLOCK_GRAIN: Duration = Duration::from_secs(1);
+
+/// A folder, or the one file in it that is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Root {
+    /// Canonical.
+    pub(crate) path: PathBuf,
+    pub(crate) select: Select,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Select {
+    All,
+    File(PathBuf),
+}
+
+/// What a look at a folder tells.
+#[derive(Debug)]
+pub(crate) enum Look {
+    /// Nothing can be said of its files, so nothing that came from them is touched.
+    Lost(String),
+    /// Others can write to it, so nothing in it counts.
+    Refused(String),
+    Seen(News),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    /// Every manifest that is there.
+    pub(crate) present: BTreeSet<PathBuf>,
+    /// Those whose content may have changed, with the content.
+    pub(crate) read: BTreeMap<PathBuf, Vec<u8>>,
+    /// Those that are not read, and why.
+    pub(crate) odd: BTreeMap<PathBuf, String>,
+    /// Those that somebody is writing to.
+    pub(crate) settling: BTreeSet<PathBuf>,
+    pub(crate) statuses: BTreeSet<PathBuf>,
+    /// Until then nothing may be ended on account of an edit; absent for a quiet folder.
+    pub(crate) restless_until: Option<Moment>,
+    pub(crate) again_at: Option<Moment>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Folder {
+    pub(crate) root: Root,
+    trust: Trust,
+    handle: Option<Handle>,
+    files: BTreeMap<PathBuf, Tracked>,
+    pub(crate) settling: Settling,
+    read_all_at: Option<Moment>,
+}
+
+/// The directory itself, whatever its name leads to later, with the lock that keeps a second `watch` out.
+#[derive(Debug)]
+struct Handle {
+    directory: OwnedFd,
+    identity: Identity,
+}
+
+#[derive(Debug)]
+struct Tracked {
+    sighting: Sighting,
+    first_seen: Moment,
+    /// The stamp of the content that was read last.
+    read: Option<Stamp>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FolderError {
+    #[error("cannot open folder {folder}")]
+    Open { folder: PathBuf, source: io::Error },
+    #[error("folder {0} is watched by another droppod")]
+    Held(PathBuf),
+    #[error("folder {folder} is not safe to watch: {at}: {why}")]
+    Untrusted { folder: PathBuf, at: PathBuf, why: String },
+}
+
+impl Folder {
+    /// Opens and locks a folder. One that is gone though objects were taken from it earlier is lost, which is
+    /// no error; one that was never there is.
+    pub(crate) fn open(
+        root: Root,
+        trust: Trust,
+        sight: Sight,
+        places: &Places,
+    ) -> Result<Folder, FolderError> {
+        let failed = |source| FolderError::Open { folder: root.path.clone(), source };
+        let handle = match Handle::open(&root.path) {
+            Ok(handle) => Some(handle),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if identity::remembered(places, &root.path).map_err(failed)?.is_none() {
+                    return Err(failed(error));
+                }
+                None
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        if trust == Trust::Checked
+            && let Some(handle) = &handle
+        {
+            if let Some((at, why)) = trust::folder_objection(&root.path).map_err(failed)? {
+                return Err(FolderError::Untrusted { folder: root.path.clone(), at, why });
+            }
+            if !handle.lock().map_err(failed)? {
+                return Err(FolderError::Held(root.path.clone()));
+            }
+        }
+        let settling = Settling::new(sight);
+        Ok(Folder { root, trust, handle, files: BTreeMap::new(), settling, read_all_at: None })
+    }
+
+    /// Looks at the folder. `has_objects` tells whether objects in force came from it.
+    pub(crate) fn look(&mut self, places: &Places, has_objects: HasObjects, now: Now) -> Look {
+        if self.trust == Trust::Checked {
+            // A folder that is not there is told of below.
+            if let Ok(Some((at, why))) = trust::folder_objection(&self.root.path) {
+                return Look::Refused(format!("{}: {why}", at.display()));
+            }
+        }
+        match self.sighted(places, has_objects) {
+            Ok(scan) => Look::Seen(self.news(scan, now)),
+            Err(why) => Look::Lost(why),
+        }
+    }
+
+    /// The scan of the folder that now bears its name, or why that tells nothing.
+    fn sighted(&mut self, places: &Places, has_objects: HasObjects) -> Result<Scan, String> {
+        let told = |error: &dyn std::error::Error| chain(error);
+        let remembered = identity::remembered(places, &self.root.path).map_err(|error| told(&error))?;
+        let handle = match Handle::open(&self.root.path) {
+            Ok(handle) => handle,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let accepted = self.handle.is_none() && remembered.is_none();
+                self.handle = None;
+                return if accepted { Ok(Scan::default()) } else { Err("the folder is gone".to_owned()) };
+            }
+            Err(error) => return Err(told(&error)),
+        };
+        let scan = match &self.root.select {
+            Select::All => scan::scan(handle.directory.as_fd(), self.trust),
+            Select::File(path) => scan::single(handle.directory.as_fd(), path),
+        }
+        .map_err(|error| told(&error))?;
+        let another = remembered.as_ref().is_some_and(|remembered| *remembered != handle.identity);
+        if another && scan.manifests.is_empty() && has_objects == HasObjects::Yes {
+            return Err("the folder is empty, and another directory than before".to_owned());
+        }
+        if self.trust == Trust::Checked {
+            if remembered.as_ref() != Some(&handle.identity) {
+                identity::remember(places, &handle.identity).map_err(|error| told(&error))?;
+            }
+            self.hold(handle).map_err(|error| told(&error))?;
+        } else {
+            self.handle = Some(handle);
+        }
+        Ok(scan)
+    }
+
+    /// Keeps hold of the directory, and of its lock, for as long as it is the same.
+    fn hold(&mut self, handle: Handle) -> io::Result<()> {
+        if self.handle.as_ref().is_some_and(|held| held.identity == handle.identity) {
+            return Ok(());
+        }
+        if !handle.lock()? {
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, "another droppod watches the folder"));
+        }
+        self.handle = Some(handle);
+        Ok(())
+    }
+
+    fn news(&mut self, scan: Scan, now: Now) -> News {
+        let first_look = self.read_all_at.is_none();
+        let read_all = self.read_all_at.is_none_or(|due| now.boot >= due);
+        if read_all {
+            self.read_all_at = Some(now.boot + READ_AGAIN);
+        }
+        if self.notice(&scan, now.boot) && !first_look {
+            self.settling.stirred(now.boot);
+        }
+        let mut news = News { statuses: scan.statuses, ..News::default() };
+        let Some(handle) = &self.handle else { return news };
+        for (path, tracked) in &mut self.files {
+            news.present.insert(path.clone());
+            let (stamp, linked) = match &tracked.sighting {
+                Sighting::Odd(why) => {
+                    news.odd.insert(path.clone(), why.clone());
+                    continue;
+                }
+                Sighting::File { stamp, linked, .. } => (*stamp, *linked),
+            };
+            let changed = tracked.read != Some(stamp);
+            if !changed && !read_all {
+                continue;
+            }
+            let linked = if linked || first_look { Linked::Yes } else { Linked::No };
+            if changed && let Err(due) = self.settling.may_read(path, tracked.first_seen, linked, now.boot) {
+                news.settling.insert(path.clone());
+                news.again_at = earlier(news.again_at, Some(due));
+                continue;
+            }
+            match open::read(&handle.directory, path) {
+                Ok(Some((stamp, content))) => {
+                    tracked.read = (!is_fresh(&stamp, now)).then_some(stamp);
+                    news.read.insert(path.clone(), content);
+                }
+                // Gone or replaced since the scan: the next look sees what it is.
+                Ok(None) => {
+                    news.settling.insert(path.clone());
+                    news.again_at = earlier(news.again_at, Some(now.boot + settle::QUIET));
+                }
+                Err(error) => {
+                    news.odd.insert(path.clone(), format!("it cannot be read: {error}"));
+                }
+            }
+        }
+        news.restless_until = self.settling.quiet(now.boot).err();
+        news.again_at = earlier(news.again_at, news.restless_until);
+        news
+    }
+
+    /// Takes over what a scan has seen; tells whether anything differs from the one before.
+    fn notice(&mut self, scan: &Scan, now: Moment) -> bool {
+        let before = self.files.len();
+        self.files.retain(|path, _| scan.manifests.contains_key(path));
+        let mut differs = self.files.len() != before;
+        for (path, sighting) in &scan.manifests {
+            match self.files.get_mut(path) {
+                Some(tracked) if tracked.sighting == *sighting => {}
+                Some(tracked) => {
+                    differs = true;
+                    tracked.sighting = sighting.clone();
+                    tracked.first_seen = now;
+                }
+                None => {
+                    differs = true;
+                    let tracked = Tracked { sighting: sighting.clone(), first_seen: now, read: None };
+                    self.files.insert(path.clone(), tracked);
+                }
+            }
+        }
+        let files = &self.files;
+        self.settling.keep_only(|path| files.contains_key(path));
+        differs
+    }
+
+    /// The directory, for what is written beside the manifests.
+    pub(crate) fn directory(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        self.handle.as_ref().map(|handle| handle.directory.as_fd())
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HasObjects {
+    Yes,
+    No,
+}
+
+impl Handle {
+    fn open(path: &Path) -> io::Result<Handle> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::open(path, flags, Mode::empty())?;
+        let identity = Identity::of(path, &rustix::fs::fstat(&directory)?);
+        Ok(Handle { directory, identity })
+    }
+
+    /// Takes the folder's lock, which goes with this handle; `false` if another process holds it.
+    fn lock(&self) -> io::Result<bool> {
+        match rustix::fs::flock(&self.directory, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(true),
+            Err(Errno::WOULDBLOCK) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Whether a second change could hide behind the same times. Such a file is read again at the next look.
+fn is_fresh(stamp: &Stamp, now: Now) -> bool {
+    let grain = i128::try_from(CLOCK_GRAIN.as_nanos()).unwrap_or(i128::MAX);
+    (now.wall.as_nanosecond() - stamp.changed).abs() < grain
+}
+
+pub(crate) fn earlier(one: Option<Moment>, other: Option<Moment>) -> Option<Moment> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// An error with what caused it, on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    text
+}

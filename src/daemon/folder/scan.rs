@@ -1,0 +1,195 @@
+//! One look at a whole folder: every manifest in it, by stat alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+use ignore::Match;
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use rustix::fs::{Dir, FileType};
+use rustix::io::Errno;
+
+use super::names::{self, IGNORE_FILE, SKIP};
+use super::open::{self, Owner, Sighting};
+use super::trust::{self, Trust};
+
+/// Directories deeper than this are not looked into: a bind mount can make a folder its own descendant.
+const DEPTH_LIMIT: usize = 32;
+
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Scan {
+    /// Manifests by their path in the folder.
+    pub(crate) manifests: BTreeMap<PathBuf, Sighting>,
+    /// Names of status files that lie in the folder.
+    pub(crate) statuses: BTreeSet<PathBuf>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {path}")]
+pub(crate) struct ScanError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// Looks at everything below `root`.
+///
+/// # Errors
+/// If any directory in it cannot be read: what is not seen must not be taken for gone.
+pub(crate) fn scan(root: BorrowedFd<'_>, trust: Trust) -> Result<Scan, ScanError> {
+    let mut scanner = Scanner { root, trust, ignores: Vec::new(), found: Scan::default() };
+    scanner.enter(Path::new(""), None)?;
+    Ok(scanner.found)
+}
+
+/// Looks at one file of a folder, whatever rules of names say: the user named it.
+pub(crate) fn single(root: BorrowedFd<'_>, path: &Path) -> Result<Scan, ScanError> {
+    let mut found = Scan::default();
+    if let Some(sighting) = look(root, path)? {
+        found.manifests.insert(path.to_owned(), sighting);
+    }
+    Ok(found)
+}
+
+struct Scanner<'a> {
+    root: BorrowedFd<'a>,
+    trust: Trust,
+    /// Of the directories from the root to where we are; the deepest that has an opinion decides.
+    ignores: Vec<(PathBuf, Gitignore)>,
+    found: Scan,
+}
+
+impl Scanner<'_> {
+    /// `objection` is that against a parent directory: whoever can write there can replace all below.
+    fn enter(&mut self, path: &Path, objection: Option<&str>) -> Result<(), ScanError> {
+        let failed = |source: Errno| ScanError { path: path.to_owned(), source: source.into() };
+        let directory = match open::directory(self.root, path) {
+            Ok(directory) => directory,
+            // Gone, or replaced by something else, since its parent was listed.
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) if !path.as_os_str().is_empty() => return Ok(()),
+            Err(error) => return Err(failed(error)),
+        };
+        let own = match self.trust {
+            Trust::Checked if !path.as_os_str().is_empty() => {
+                let stat = rustix::fs::fstat(&directory).map_err(failed)?;
+                trust::objection(Owner::of(&stat)).map(|why| format!("its directory is not safe: {why}"))
+            }
+            Trust::Checked | Trust::NamedByUser => None,
+        };
+        let objection = objection.map(str::to_owned).or(own);
+        let listing = list(directory.as_fd()).map_err(failed)?;
+        if listing.files.contains(IGNORE_FILE) {
+            let rules = read_ignore_file(self.root, &path.join(IGNORE_FILE))?;
+            self.ignores.push((path.to_owned(), rules));
+        }
+        for name in &listing.files {
+            self.file(&listing, path, name, objection.as_deref())?;
+        }
+        for name in &listing.directories {
+            let below = path.join(name);
+            if below.components().count() <= DEPTH_LIMIT && !self.is_ignored(&below, Kind::Directory) {
+                self.enter(&below, objection.as_deref())?;
+            }
+        }
+        self.ignores.retain(|(at, _)| at != path);
+        Ok(())
+    }
+
+    fn file(
+        &mut self,
+        listing: &Listing,
+        directory: &Path,
+        name: &str,
+        objection: Option<&str>,
+    ) -> Result<(), ScanError> {
+        let path = directory.join(name);
+        if names::is_status(name) {
+            self.found.statuses.insert(path);
+            return Ok(());
+        }
+        let switched_off = listing.files.contains(&format!("{name}{SKIP}"));
+        if !names::is_manifest(name) || switched_off || self.is_ignored(&path, Kind::File) {
+            return Ok(());
+        }
+        let Some(sighting) = look(self.root, &path)? else { return Ok(()) };
+        let refused = match (&sighting, self.trust) {
+            (Sighting::File { owner, .. }, Trust::Checked) => {
+                objection.map(str::to_owned).or_else(|| trust::objection(*owner))
+            }
+            (Sighting::File { .. } | Sighting::Odd(_), _) => None,
+        };
+        let sighting = refused.map_or(sighting, Sighting::Odd);
+        self.found.manifests.insert(path, sighting);
+        Ok(())
+    }
+
+    fn is_ignored(&self, path: &Path, kind: Kind) -> bool {
+        for (base, rules) in self.ignores.iter().rev() {
+            let Ok(relative) = path.strip_prefix(base) else { continue };
+            match rules.matched(relative, kind == Kind::Directory) {
+                Match::Ignore(_) => return true,
+                Match::Whitelist(_) => return false,
+                Match::None => {}
+            }
+        }
+        false
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    File,
+    Directory,
+}
+
+#[derive(Default)]
+struct Listing {
+    /// Everything that is no directory, links among them.
+    files: BTreeSet<String>,
+    directories: BTreeSet<String>,
+}
+
+fn list(directory: BorrowedFd<'_>) -> rustix::io::Result<Listing> {
+    let mut listing = Listing::default();
+    for entry in Dir::read_from(directory)? {
+        let entry = entry?;
+        // A name that is not UTF-8 cannot be told in a status file; no tool of ours makes one.
+        let Ok(name) = entry.file_name().to_str() else { continue };
+        let kind = match entry.file_type() {
+            // Some file systems leave the kind to a stat.
+            FileType::Unknown => {
+                match rustix::fs::statat(directory, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW) {
+                    Ok(stat) => FileType::from_raw_mode(stat.st_mode),
+                    Err(Errno::NOENT) => continue,
+                    Err(error) => return Err(error),
+                }
+            }
+            known => known,
+        };
+        match kind {
+            FileType::Directory if names::is_entered(name) => {
+                listing.directories.insert(name.to_owned());
+            }
+            FileType::Directory => {}
+            _ => {
+                listing.files.insert(name.to_owned());
+            }
+        }
+    }
+    Ok(listing)
+}
+
+fn look(root: BorrowedFd<'_>, path: &Path) -> Result<Option<Sighting>, ScanError> {
+    open::look(root, path).map_err(|source| ScanError { path: path.to_owned(), source })
+}
+
+/// A line that is no pattern ignores nothing, as with git.
+fn read_ignore_file(root: BorrowedFd<'_>, path: &Path) -> Result<Gitignore, ScanError> {
+    let failed = |source| ScanError { path: path.to_owned(), source };
+    let text = open::read(root, path).map_err(failed)?.map(|(_, text)| text).unwrap_or_default();
+    let mut rules = GitignoreBuilder::new("");
+    for line in String::from_utf8_lossy(&text).lines() {
+        drop(rules.add_line(None, line));
+    }
+    rules.build().map_err(|source| failed(io::Error::new(io::ErrorKind::InvalidData, source)))
+}

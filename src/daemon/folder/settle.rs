@@ -1,0 +1,218 @@
+//! When a file may be read, and when what an edit would end may be ended.
+//!
+//! ```text
+//! made or written to ──▶ writing ──close, rename onto it, 30 s──▶ may be read
+//! any change in the folder ──▶ restless ──150 ms without another, at most 30 s──▶ quiet
+//! ```
+//!
+//! Where no events come, a file may be read when a later look finds it unchanged.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::model::time::Moment;
+
+/// How long a folder must be left alone before an edit may end anything.
+pub(crate) const QUIET: Duration = Duration::from_millis(150);
+/// Longest wait for a writer to close its file, and for a folder to come to rest.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// Between the two looks that must find a file equal where no events come.
+pub(crate) const SECOND_LOOK: Duration = Duration::from_secs(1);
+
+/// What an event says about a file. Losing one only costs time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Hint {
+    /// Made, or written to, by somebody who may go on.
+    Writing(PathBuf),
+    Closed(PathBuf),
+    /// Renamed to this name, so whole.
+    Arrived(PathBuf),
+    /// Gone, a directory, or something that only a look can tell.
+    Other,
+    /// Events were lost.
+    Overflow,
+}
+
+/// Whether a hint is worth a pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heed {
+    Look,
+    /// More of what is known: the look that is due anyway will do.
+    Wait,
+}
+
+/// How changes of a folder become known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sight {
+    Events,
+    Polling,
+}
+
+#[derive(Debug)]
+pub(crate) struct Settling {
+    sight: Sight,
+    writing: BTreeMap<PathBuf, Moment>,
+    restless: Option<Restless>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Restless {
+    since: Moment,
+    last: Moment,
+}
+
+impl Settling {
+    pub(crate) fn new(sight: Sight) -> Settling {
+        Settling { sight, writing: BTreeMap::new(), restless: None }
+    }
+
+    /// Events begin or cease to come.
+    pub(crate) fn see_by(&mut self, sight: Sight) {
+        self.sight = sight;
+    }
+
+    pub(crate) fn hear(&mut self, hint: Hint, now: Moment) -> Heed {
+        self.stirred(now);
+        match hint {
+            Hint::Writing(path) => {
+                let known = self.writing.contains_key(&path);
+                self.writing.entry(path).or_insert(now);
+                if known { Heed::Wait } else { Heed::Look }
+            }
+            Hint::Closed(path) | Hint::Arrived(path) => {
+                self.writing.remove(&path);
+                Heed::Look
+            }
+            Hint::Other => Heed::Look,
+            Hint::Overflow => {
+                // The close of any of them may be among what was lost.
+                self.writing.clear();
+                Heed::Look
+            }
+        }
+    }
+
+    /// Something in the folder has changed.
+    pub(crate) fn stirred(&mut self, now: Moment) {
+        let since = match self.restless {
+            Some(known) if now - known.last < QUIET => known.since,
+            Some(_) | None => now,
+        };
+        self.restless = Some(Restless { since, last: now });
+    }
+
+    /// A file that was found to differ at `first_seen`: readable, or when to look again. `linked` files came
+    /// into being whole.
+    pub(crate) fn may_read(
+        &mut self,
+        path: &Path,
+        first_seen: Moment,
+        linked: Linked,
+        now: Moment,
+    ) -> Result<(), Moment> {
+        let due = match (self.sight, linked) {
+            (Sight::Events, Linked::No) => self.writing.get(path).map(|since| *since + PATIENCE),
+            (Sight::Polling, Linked::No) => Some(first_seen + SECOND_LOOK),
+            (Sight::Events | Sight::Polling, Linked::Yes) => None,
+        };
+        match due {
+            Some(due) if now < due => Err(due),
+            Some(_) | None => {
+                self.writing.remove(path);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether the folder has come to rest, or when it will have if nothing else happens.
+    pub(crate) fn quiet(&self, now: Moment) -> Result<(), Moment> {
+        match self.restless {
+            Some(Restless { since, last }) => {
+                let due = (last + QUIET).min(since + PATIENCE);
+                if now < due { Err(due) } else { Ok(()) }
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Forgets writers of files that are not there.
+    pub(crate) fn keep_only(&mut self, mut is_there: impl FnMut(&Path) -> bool) {
+        self.writing.retain(|path, _| is_there(path));
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Linked {
+    Yes,
+    No,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Moment {
+        Moment(Duration::from_millis(millis))
+    }
+
+    fn web() -> PathBuf {
+        PathBuf::from("web.yaml")
+    }
+
+    #[test]
+    fn a_renamed_file_is_read_at_once_and_a_written_one_after_its_close() {
+        let mut settling = Settling::new(Sight::Events);
+        assert_eq!(settling.hear(Hint::Arrived(web()), at(0)), Heed::Look);
+        assert_eq!(settling.may_read(&web(), at(0), Linked::No, at(0)), Ok(()));
+
+        assert_eq!(settling.hear(Hint::Writing(web()), at(10)), Heed::Look);
+        assert_eq!(settling.hear(Hint::Writing(web()), at(20)), Heed::Wait);
+        assert_eq!(settling.may_read(&web(), at(10), Linked::No, at(25)), Err(at(30_010)));
+        assert_eq!(settling.hear(Hint::Closed(web()), at(30)), Heed::Look);
+        assert_eq!(settling.may_read(&web(), at(10), Linked::No, at(30)), Ok(()));
+    }
+
+    #[test]
+    fn a_writer_that_never_closes_is_waited_for_30_seconds() {
+        let mut settling = Settling::new(Sight::Events);
+        settling.hear(Hint::Writing(web()), at(0));
+        assert!(settling.may_read(&web(), at(0), Linked::No, at(29_999)).is_err());
+        assert_eq!(settling.may_read(&web(), at(0), Linked::No, at(30_000)), Ok(()));
+    }
+
+    #[test]
+    fn a_link_needs_no_close() {
+        let mut settling = Settling::new(Sight::Events);
+        settling.hear(Hint::Writing(web()), at(0));
+        assert_eq!(settling.may_read(&web(), at(0), Linked::Yes, at(0)), Ok(()));
+    }
+
+    #[test]
+    fn lost_events_let_nobody_wait_for_a_close_that_was_lost() {
+        let mut settling = Settling::new(Sight::Events);
+        settling.hear(Hint::Writing(web()), at(0));
+        settling.hear(Hint::Overflow, at(1));
+        assert_eq!(settling.may_read(&web(), at(0), Linked::No, at(1)), Ok(()));
+    }
+
+    #[test]
+    fn without_events_two_looks_must_agree() {
+        let mut settling = Settling::new(Sight::Polling);
+        assert_eq!(settling.may_read(&web(), at(0), Linked::No, at(0)), Err(at(1000)));
+        assert_eq!(settling.may_read(&web(), at(0), Linked::No, at(1000)), Ok(()));
+    }
+
+    #[test]
+    fn a_folder_is_quiet_150_ms_after_its_last_change_and_never_kept_waiting_for_ever() {
+        let mut settling = Settling::new(Sight::Events);
+        assert_eq!(settling.quiet(at(0)), Ok(()));
+        settling.stirred(at(0));
+        assert_eq!(settling.quiet(at(100)), Err(at(150)));
+        assert_eq!(settling.quiet(at(150)), Ok(()));
+        for beat in 10..400 {
+            settling.stirred(at(beat * 100));
+        }
+        assert_eq!(settling.quiet(at(39_950)), Ok(()));
+    }
+}

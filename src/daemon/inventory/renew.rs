@@ -1,0 +1,68 @@
+//! After a restart of the machine, pods that are to run again are made anew, with an identity of their own.
+
+use crate::api::{Object, Pod};
+use crate::model::id::Uid;
+use crate::model::object::{Known, ObjectRecord};
+use crate::model::time::Now;
+use crate::paths::Places;
+use crate::rundir::objects;
+use crate::sandbox::sys::identity;
+
+use super::{Inventory, InventoryError, Step};
+
+/// Lets a `Never` pod run again that a restart of the machine cut off.
+const RERUN: &str = "droppod.dev/rerun-interrupted";
+
+impl Inventory {
+    /// Called once, before any file is read. A `Never` pod is left to the plan, which records its loss.
+    pub(crate) fn renew(&mut self, places: &Places, boot_id: &str, now: Now) -> Vec<InventoryError> {
+        let mut failures = Vec::new();
+        let cut_off: Vec<Uid> = self
+            .objects
+            .values()
+            .filter(|known| known.record.deletion.is_none() && runs_again(known))
+            .filter(|known| was_cut_off(places, &known.record.uid, boot_id))
+            .map(|known| known.record.uid.clone())
+            .collect();
+        for uid in cut_off {
+            let known = &self.objects[&uid];
+            let renewed = identity::random_uid()
+                .map(|uid| {
+                    let record = ObjectRecord { uid, created_at: now.wall, ..known.record.clone() };
+                    Known { record, object: known.object.clone() }
+                })
+                .map_err(|source| InventoryError::Write {
+                    operation: "name",
+                    object: known.record.key.to_string(),
+                    source,
+                });
+            let done =
+                renewed.and_then(|known| self.take(places, Step::Replace(uid.clone(), Box::new(known)), now));
+            failures.extend(done.err());
+        }
+        failures
+    }
+}
+
+fn runs_again(known: &Known) -> bool {
+    match &known.object {
+        Object::Pod(pod) => restarts(pod) || asks_for_rerun(pod),
+        Object::ConfigMap(_) | Object::Secret(_) | Object::Namespace(_) | Object::Unserved { .. } => false,
+    }
+}
+
+fn restarts(pod: &Pod) -> bool {
+    let policy = pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref());
+    policy != Some("Never")
+}
+
+fn asks_for_rerun(pod: &Pod) -> bool {
+    let annotations = pod.metadata.annotations.as_ref();
+    annotations.and_then(|annotations| annotations.get(RERUN)).is_some_and(|value| value == "true")
+}
+
+/// What cannot be read counts as ended, so that nothing runs twice.
+fn was_cut_off(places: &Places, uid: &Uid, boot_id: &str) -> bool {
+    let started_before = matches!(objects::launched_in(places, uid), Ok(Some(boot)) if boot != boot_id);
+    started_before && matches!(objects::finished_of(places, uid), Ok(None))
+}

@@ -1,0 +1,221 @@
+//! Run directory, image store and leases → what a pass sees.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use crate::image::store::{Store, file_name};
+use crate::model::id::{PodId, Uid};
+use crate::model::image::ImageRef;
+use crate::model::object::Known;
+use crate::model::observed::{
+    Finished, ImageObservation, Observed, PodObservation, ProcessObservation, Told,
+};
+use crate::model::record::{PodRecord, WaitingRecord};
+use crate::paths::Places;
+use crate::rundir::goal::{self, Goal};
+use crate::rundir::{lease, lock, objects, pods, pulls};
+use crate::status::Course;
+use crate::workload;
+
+/// All that a pass sees; thinking is given `observed` alone.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) observed: Observed,
+    pub(crate) waiting: BTreeMap<Uid, WaitingRecord>,
+    /// Pods of which nothing can be told for sure: they are neither started nor ended.
+    pub(crate) unsure: BTreeSet<Uid>,
+    /// What could not be read.
+    pub(crate) failures: Vec<ObserveError>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ObserveError {
+    #[error("cannot list the pods of the run directory")]
+    Pods { source: io::Error },
+    #[error("cannot list the address leases")]
+    Leases { source: io::Error },
+    #[error("cannot read the {what} of pod {pod}")]
+    Pod { what: &'static str, pod: Uid, source: io::Error },
+    #[error("cannot look up image {image} in the store")]
+    Image { image: String, source: io::Error },
+}
+
+/// # Errors
+/// If it cannot be told which pods there are: nothing may be started or ended on such a sight.
+pub(crate) fn observe(
+    places: &Places,
+    store: &Store,
+    known: &BTreeMap<Uid, Known>,
+    pulling: &BTreeSet<ImageRef>,
+) -> Result<Seen, ObserveError> {
+    let mut seen = Seen::default();
+    let directories = pods::list(places).map_err(|source| ObserveError::Pods { source })?;
+    seen.observed.leases = lease::all(places).map_err(|source| ObserveError::Leases { source })?;
+    let with_directory: BTreeSet<&Uid> = directories.iter().collect();
+    for uid in &directories {
+        let pod = observe_pod(places, known, uid, &mut seen).map(Some);
+        seen.take(uid, pod);
+    }
+    for uid in known.keys().filter(|uid| !with_directory.contains(uid)) {
+        let pod = observe_absent(places, known, uid);
+        seen.take(uid, pod);
+    }
+    for image in workload::images_named(known) {
+        if image == ImageRef::HostRoot {
+            continue;
+        }
+        match observe_image(places, store, &image, pulling) {
+            Ok(Some(found)) => {
+                seen.observed.images.insert(image, found);
+            }
+            Ok(None) => {}
+            Err(source) => {
+                seen.failures.push(ObserveError::Image { image: format!("{image:?}"), source });
+            }
+        }
+    }
+    Ok(seen)
+}
+
+/// A pod that has a directory. What of it cannot be read is told, and counts as not there: the lock alone says
+/// whether it lives.
+fn observe_pod(
+    places: &Places,
+    known: &BTreeMap<Uid, Known>,
+    uid: &Uid,
+    seen: &mut Seen,
+) -> Result<PodObservation, ObserveError> {
+    let directory = places.pod(uid);
+    let alive = lock::is_held(&directory.lock()).map_err(|source| failed("lock", uid, source))?;
+    let goal: Option<Goal> = readable(goal::read(&directory), "goal", uid, seen);
+    let record: Option<PodRecord> = readable(pods::read_record(&directory), "state", uid, seen);
+    let waiting: Option<WaitingRecord> =
+        readable(pods::read_waiting(&directory), "waiting record", uid, seen);
+    let finished = finished_of(places, uid)?;
+    let id = goal
+        .as_ref()
+        .map(|goal| &goal.plan.id)
+        .or(record.as_ref().map(|record| &record.id))
+        .or(finished.as_ref().map(|finished| &finished.record.id))
+        .or(waiting.as_ref().map(|waiting| &waiting.id))
+        .cloned()
+        .unwrap_or_else(|| name_of(known, uid));
+    if let Some(waiting) = waiting {
+        seen.waiting.insert(uid.clone(), waiting);
+    }
+    Ok(PodObservation {
+        namespace: id.namespace,
+        name: id.name,
+        told: goal.map(|goal| Told { revision: goal.plan.revision, stop: goal.stop.map(|stop| stop.why) }),
+        process: if alive { ProcessObservation::Alive } else { ProcessObservation::Dead },
+        record,
+        finished,
+        launched_in: launched_in(places, uid)?,
+    })
+}
+
+/// A pod of which only the state directory tells, if it does.
+fn observe_absent(
+    places: &Places,
+    known: &BTreeMap<Uid, Known>,
+    uid: &Uid,
+) -> Result<Option<PodObservation>, ObserveError> {
+    let finished = finished_of(places, uid)?;
+    let launched_in = launched_in(places, uid)?;
+    if finished.is_none() && launched_in.is_none() {
+        return Ok(None);
+    }
+    let PodId { namespace, name, .. } = name_of(known, uid);
+    Ok(Some(PodObservation {
+        namespace,
+        name,
+        told: None,
+        process: ProcessObservation::Dead,
+        record: None,
+        finished,
+        launched_in,
+    }))
+}
+
+/// An end that cannot be read is none to pass over: the pod would run again.
+fn finished_of(places: &Places, uid: &Uid) -> Result<Option<Finished>, ObserveError> {
+    objects::finished_of(places, uid).map_err(|source| failed("end", uid, source))
+}
+
+fn launched_in(places: &Places, uid: &Uid) -> Result<Option<String>, ObserveError> {
+    objects::launched_in(places, uid).map_err(|source| failed("launch mark", uid, source))
+}
+
+fn failed(what: &'static str, uid: &Uid, source: io::Error) -> ObserveError {
+    ObserveError::Pod { what, pod: uid.clone(), source }
+}
+
+fn readable<T>(read: io::Result<Option<T>>, what: &'static str, uid: &Uid, seen: &mut Seen) -> Option<T> {
+    read.unwrap_or_else(|source| {
+        seen.failures.push(failed(what, uid, source));
+        None
+    })
+}
+
+/// A directory that tells no name, of a launch cut short, goes by its object's name or by its UID.
+fn name_of(known: &BTreeMap<Uid, Known>, uid: &Uid) -> PodId {
+    let key = known.get(uid).map(|known| &known.record.key);
+    PodId {
+        namespace: key.map(|key| key.namespace.clone()).unwrap_or_default(),
+        name: key.map_or_else(|| uid.to_string(), |key| key.name.clone()),
+        uid: uid.clone(),
+    }
+}
+
+fn observe_image(
+    places: &Places,
+    store: &Store,
+    image: &ImageRef,
+    pulling: &BTreeSet<ImageRef>,
+) -> io::Result<Option<ImageObservation>> {
+    if pulling.contains(image) {
+        return Ok(Some(ImageObservation::Pulling));
+    }
+    let stored = store.find(image)?;
+    let failed = pulls::read(places, &file_name(image))?;
+    Ok(match (failed, stored) {
+        (Some(failed), stored) => Some(ImageObservation::Failed {
+            error: failed.error,
+            retry_at: failed.retry_at,
+            stale: stored.map(|stored| stored.image),
+        }),
+        (None, Some(stored)) => {
+            Some(ImageObservation::Present { image: stored.image, resolved_at: stored.resolved_at })
+        }
+        (None, None) => None,
+    })
+}
+
+impl Seen {
+    fn take(&mut self, uid: &Uid, pod: Result<Option<PodObservation>, ObserveError>) {
+        match pod {
+            Ok(Some(pod)) => {
+                self.observed.pods.insert(uid.clone(), pod);
+            }
+            Ok(None) => {}
+            Err(failure) => {
+                self.unsure.insert(uid.clone());
+                self.failures.push(failure);
+            }
+        }
+    }
+
+    /// What is known of a pod's course, for reports.
+    pub(crate) fn course(&self, uid: &Uid) -> Course {
+        let pod = self.observed.pods.get(uid);
+        let lost = pod.is_some_and(|pod| {
+            pod.told.is_some() && pod.process == ProcessObservation::Dead && pod.finished.is_none()
+        });
+        Course {
+            record: pod.and_then(|pod| pod.record.clone()),
+            waiting: self.waiting.get(uid).cloned(),
+            finished: pod.and_then(|pod| pod.finished.clone()),
+            lost,
+        }
+    }
+}

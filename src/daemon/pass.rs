@@ -1,0 +1,228 @@
+//! One pass: the whole road from changed files to status files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::image::store::Store;
+use crate::model::action::{Plan, Wake};
+use crate::model::desired::{Desired, Want};
+use crate::model::object::Source;
+use crate::model::observed::ProcessObservation;
+use crate::model::time::{Moment, Now};
+use crate::plan;
+use crate::workload::{self, Machine};
+
+use super::execute::{Acted, Hands};
+use super::folder::{Folder, HasObjects, Look, Root, Select, chain, earlier};
+use super::inventory::{FolderState, Inventory};
+use super::observe::{ObserveError, Seen, observe};
+use super::report::Reporter;
+use super::start;
+
+/// After actions that made a difference.
+const FOLLOW_UP: Duration = Duration::from_millis(100);
+/// An action that failed is tried again after this.
+const TRY_AGAIN: Duration = Duration::from_secs(2);
+
+/// Everything that a pass works with; nothing else changes any of it.
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) folders: Vec<Folder>,
+    pub(super) inventory: Inventory,
+    pub(super) machine: Machine,
+    pub(super) store: Store,
+    pub(super) hands: Hands,
+    /// `up` writes no status files.
+    pub(super) reporter: Option<Reporter>,
+    pub(super) complaints: Complaints,
+}
+
+/// What the world is brought to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wish {
+    AsDeclared,
+    /// Whatever files say, every pod is to stop and leave nothing.
+    AllGone,
+}
+
+/// What a pass saw and did.
+#[derive(Debug)]
+pub(super) struct Passed {
+    pub(super) desired: Desired,
+    pub(super) seen: Seen,
+    /// Actions and edits that made a difference.
+    pub(super) changed: usize,
+    /// An edit waits for its folder to come to rest, or for a second look.
+    edits_wait: bool,
+    pub(super) wake_at: Option<Moment>,
+}
+
+impl World {
+    pub(super) fn pass(&mut self, wake: Wake, wish: Wish, now: Now) -> Result<Passed, ObserveError> {
+        tracing::debug!(?wake, "pass");
+        let reaped = self.hands.reap(now);
+        let mut complaints: Vec<String> = reaped.iter().map(|failure| chain(failure)).collect();
+
+        let (edits, read_again_at, statuses) = self.read_manifests(&mut complaints, now);
+        let seen = self.look()?;
+        complaints.extend(seen.failures.iter().map(|failure| chain(failure)));
+        let desired = self.want(&seen, wish, now);
+        let plan = plan::diff(&desired, &seen.observed, &self.machine.boot_id, now);
+        let mut wake_at = earlier(read_again_at, plan.wake_at);
+        let (acted, failures) = self.act(&plan, &seen, now);
+        if acted > 0 {
+            // What was done is seen by the next pass only; this one must not be the last to look.
+            wake_at = earlier(wake_at, Some(now.boot + FOLLOW_UP));
+        }
+        if !failures.is_empty() {
+            wake_at = earlier(wake_at, Some(now.boot + TRY_AGAIN));
+        }
+        complaints.extend(failures);
+        if let Some(reporter) = &mut self.reporter {
+            let due = reporter.report(&self.folders, &statuses, &self.inventory, &seen, now.boot);
+            wake_at = earlier(wake_at, due);
+        }
+
+        self.complaints.tell(complaints);
+        let (changed, edits_wait) = (edits + acted, read_again_at.is_some());
+        Ok(Passed { desired, seen, changed, edits_wait, wake_at })
+    }
+
+    /// Changed files → objects in force. Tells how many objects changed, when to read again, and which status
+    /// files lie in the folders.
+    pub(super) fn read_manifests(
+        &mut self,
+        complaints: &mut Vec<String>,
+        now: Now,
+    ) -> (usize, Option<Moment>, BTreeMap<PathBuf, BTreeSet<PathBuf>>) {
+        let mut again_at = None;
+        let mut statuses = BTreeMap::new();
+        for folder in &mut self.folders {
+            let root = folder.root.path.clone();
+            let has_objects =
+                if self.inventory.has_objects(&root) { HasObjects::Yes } else { HasObjects::No };
+            let look = folder.look(&self.hands.places, has_objects, now);
+            match &look {
+                Look::Seen(news) => {
+                    again_at = earlier(again_at, news.again_at);
+                    statuses.insert(root.clone(), news.statuses.clone());
+                }
+                Look::Lost(why) => {
+                    complaints
+                        .push(format!("folder {} is lost, its pods are left alone: {why}", root.display()));
+                }
+                Look::Refused(why) => {
+                    complaints.push(format!(
+                        "folder {} is not safe, its files are not read: {why}",
+                        root.display()
+                    ));
+                }
+            }
+            self.inventory.absorb(&root, look);
+        }
+        let reconciled = self.inventory.reconcile(&self.hands.places, now);
+        complaints.extend(reconciled.failures.iter().map(|failure| chain(failure)));
+        (reconciled.changed, earlier(again_at, reconciled.again_at), statuses)
+    }
+
+    fn look(&self) -> Result<Seen, ObserveError> {
+        let pulling = self.hands.children.pulling();
+        observe(&self.hands.places, &self.store, self.inventory.objects(), &pulling)
+    }
+
+    fn want(&mut self, seen: &Seen, wish: Wish, now: Now) -> Desired {
+        self.machine.resolv_conf = start::resolv_conf();
+        let mut desired = workload::expand(self.inventory.objects(), &seen.observed, &self.machine, now);
+        // Neither started nor ended: what is not sure to be gone may be there.
+        desired.pods.retain(|uid, _| !seen.unsure.contains(uid));
+        match wish {
+            Wish::AsDeclared => {}
+            Wish::AllGone => {
+                desired.pulls.clear();
+                for pod in desired.pods.values_mut() {
+                    pod.want = Want::Gone { grace: None };
+                }
+            }
+        }
+        desired
+    }
+
+    /// Every action is tried, whatever becomes of the others. Tells how many made a difference, and what failed.
+    fn act(&mut self, plan: &Plan, seen: &Seen, now: Now) -> (usize, Vec<String>) {
+        let mut done = 0;
+        let mut failures = Vec::new();
+        for action in &plan.actions {
+            match self.hands.act(action, self.inventory.objects(), now) {
+                Ok(Acted::Done) => done += 1,
+                Ok(Acted::AlreadySo) => {}
+                Err(failure) => failures.push(chain(&failure)),
+            }
+        }
+        tracing::debug!(actions = plan.actions.len(), pods = seen.observed.pods.len(), done, "acted");
+        (done, failures)
+    }
+
+    /// Files that keep a batch from being started: with mistakes, not read, or at odds with each other.
+    pub(super) fn bad_files(&self) -> Vec<PathBuf> {
+        let bad = self.inventory.files().iter().filter(|(source, file)| {
+            let lost =
+                self.inventory.folder(&source.root).map(|view| &view.state) != Some(&FolderState::Seen);
+            lost || !file.is_good() || !self.inventory.conflicts(source).is_empty()
+        });
+        bad.map(|(source, _)| source.absolute()).collect()
+    }
+}
+
+impl World {
+    /// Folders that a batch was given and that tell nothing, or not of the file that was named.
+    pub(super) fn lost_folders(&self) -> Vec<PathBuf> {
+        let lost = self.folders.iter().filter(|folder| {
+            let seen = self.inventory.folder(&folder.root.path).map(|view| &view.state);
+            seen != Some(&FolderState::Seen) || !self.has_what_was_named(&folder.root)
+        });
+        lost.map(|folder| folder.root.path.clone()).collect()
+    }
+
+    fn has_what_was_named(&self, root: &Root) -> bool {
+        match &root.select {
+            Select::All => true,
+            Select::File(path) => {
+                let source = Source { root: root.path.clone(), path: path.clone() };
+                self.inventory.files().contains_key(&source)
+            }
+        }
+    }
+}
+
+impl Passed {
+    /// Nothing was done and nothing is under way that another pass would have to follow. What failed is told,
+    /// and waited for by nobody.
+    pub(super) fn is_settled(&self, hands: &Hands) -> bool {
+        let on_its_way = self.desired.pods.values().any(|pod| match pod.want {
+            Want::Gone { .. } => true,
+            Want::Run(_) | Want::Wait(_) => false,
+        });
+        let unwanted = self.seen.observed.pods.iter().any(|(uid, pod)| {
+            pod.process == ProcessObservation::Alive && !self.desired.pods.contains_key(uid)
+        });
+        self.changed == 0 && !self.edits_wait && !on_its_way && !unwanted && hands.children.pulls() == 0
+    }
+}
+
+/// Failures that stand are told once, not by every pass.
+#[derive(Debug, Default)]
+pub(super) struct Complaints(BTreeSet<String>);
+
+impl Complaints {
+    fn tell(&mut self, complaints: Vec<String>) {
+        let complaints: BTreeSet<String> = complaints.into_iter().collect();
+        for complaint in complaints.difference(&self.0) {
+            tracing::warn!(reason = complaint, "not done");
+        }
+        for healed in self.0.difference(&complaints) {
+            tracing::info!(reason = healed, "no longer so");
+        }
+        self.0 = complaints;
+    }
+}

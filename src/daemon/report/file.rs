@@ -1,0 +1,115 @@
+//! One status file: ours or not, replaced or removed, never through a symbolic link.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::daemon::folder::open;
+use crate::publish::{Durability, publish};
+
+/// Every status file starts with these lines.
+const OURS: &str = "apiVersion: droppod.dev/v1\nkind: ManifestStatus\n";
+
+/// Anybody may read how a pod does.
+const MODE: u32 = 0o644;
+
+#[derive(Debug)]
+pub(super) struct Place {
+    directory: OwnedFd,
+    name: String,
+}
+
+/// Why a status file is not written or removed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refusal {
+    #[error("the folder is not there")]
+    NoFolder,
+    #[error("a file that is not ours bears the name {0}")]
+    NotOurs(String),
+    #[error("cannot {operation} {name}")]
+    Io { operation: &'static str, name: String, source: io::Error },
+}
+
+impl Refusal {
+    fn io(operation: &'static str, name: &str) -> impl FnOnce(io::Error) -> Refusal {
+        move |source| Refusal::Io { operation, name: name.to_owned(), source }
+    }
+}
+
+impl Place {
+    /// In the manifest's own directory, reached through no link.
+    pub(super) fn beside(root: BorrowedFd<'_>, below: &Path, name: String) -> Result<Place, Refusal> {
+        let directory = open::directory(root, below)
+            .map_err(|error| Refusal::io("open the directory of", &name)(error.into()))?;
+        Ok(Place { directory, name })
+    }
+
+    /// At the same relative path below a directory that the user named.
+    pub(super) fn below(directory: &Path, below: &Path, name: String) -> Result<Place, Refusal> {
+        std::fs::create_dir_all(directory).map_err(Refusal::io("make the directory of", &name))?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::open(directory, flags, Mode::empty())
+            .map_err(|error| Refusal::io("open the directory of", &name)(error.into()))?;
+        let mut path = PathBuf::new();
+        for part in below {
+            path.push(part);
+            match rustix::fs::mkdirat(&root, &path, Mode::from_raw_mode(0o755)) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(error) => return Err(Refusal::io("make the directory of", &name)(error.into())),
+            }
+        }
+        Place::beside(root.as_fd(), below, name)
+    }
+
+    pub(super) fn write(&self, text: &str) -> Result<(), Refusal> {
+        match self.standing()? {
+            Standing::Nothing | Standing::Ours => {}
+            Standing::NotOurs => return Err(Refusal::NotOurs(self.name.clone())),
+        }
+        // By its descriptor the directory is the one that was looked at, whatever its name leads to now.
+        let path = PathBuf::from(format!("/proc/self/fd/{}", self.directory.as_raw_fd())).join(&self.name);
+        publish(&path, text.as_bytes(), MODE, Durability::Whole).map_err(Refusal::io("write", &self.name))?;
+        Ok(())
+    }
+
+    pub(super) fn remove(&self) -> Result<(), Refusal> {
+        match self.standing()? {
+            Standing::Nothing => Ok(()),
+            Standing::NotOurs => Err(Refusal::NotOurs(self.name.clone())),
+            Standing::Ours => match rustix::fs::unlinkat(&self.directory, &self.name, AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => Ok(()),
+                Err(error) => Err(Refusal::io("remove", &self.name)(error.into())),
+            },
+        }
+    }
+
+    fn standing(&self) -> Result<Standing, Refusal> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        match rustix::fs::statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file() => {}
+            Ok(_) => return Ok(Standing::NotOurs),
+            Err(Errno::NOENT) => return Ok(Standing::Nothing),
+            Err(error) => return Err(Refusal::io("look at", &self.name)(error.into())),
+        }
+        let file = match rustix::fs::openat(&self.directory, &self.name, flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(Errno::NOENT) => return Ok(Standing::Nothing),
+            Err(Errno::LOOP) => return Ok(Standing::NotOurs),
+            Err(error) => return Err(Refusal::io("open", &self.name)(error.into())),
+        };
+        let mut head = Vec::new();
+        file.take(OURS.len() as u64).read_to_end(&mut head).map_err(Refusal::io("read", &self.name))?;
+        Ok(if head == OURS.as_bytes() { Standing::Ours } else { Standing::NotOurs })
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Nothing,
+    Ours,
+    NotOurs,
+}

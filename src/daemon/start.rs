@@ -1,0 +1,144 @@
+//! Making an instance ready, in phases, before the first pass.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use rustix::pipe::PipeFlags;
+
+use crate::model::network::InstanceNetwork;
+use crate::paths::Places;
+use crate::rundir::lock::Lock;
+use crate::rundir::network as network_file;
+use crate::sandbox::cgroup::Cgroups;
+use crate::sandbox::spawn::SealedBinary;
+use crate::sandbox::sys::identity;
+use crate::sandbox::{instance, network};
+use crate::workload::Machine;
+
+use super::DaemonError;
+use super::execute::children::Children;
+use super::execute::{Hands, Logs};
+
+/// The instance's lock, and nothing made yet.
+#[derive(Debug)]
+pub(super) struct Locked(Lock);
+
+/// The instance is ours and ready.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) hands: Hands,
+    pub(super) machine: Machine,
+    /// Held for as long as this process directs the instance.
+    pub(super) lock: Lock,
+    /// Write end of the pipe at whose end the pods of an `up` stop.
+    pub(super) lifeline: Option<OwnedFd>,
+}
+
+/// Whether pods outlive this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tie {
+    Free,
+    Lifeline,
+}
+
+impl Locked {
+    pub(super) fn take(places: &Places, word: &str) -> Result<Locked, DaemonError> {
+        let failed = |source| DaemonError::Io { operation: "lock", path: places.lock(), source };
+        DirBuilder::new().recursive(true).mode(0o700).create(&places.state).map_err(failed)?;
+        let Some(lock) = Lock::try_take(&places.lock()).map_err(failed)? else {
+            let holder = std::fs::read_to_string(places.lock()).unwrap_or_default();
+            return Err(DaemonError::Held { path: places.state.clone(), holder: holder.trim().to_owned() });
+        };
+        lock.sign(&format!("droppod {word}, process {}\n", std::process::id())).map_err(failed)?;
+        Ok(Locked(lock))
+    }
+
+    pub(super) fn prepare(self, places: &Places, tie: Tie, logs: Logs) -> Result<Ready, DaemonError> {
+        let failed = |operation, path: &Path| {
+            let path = path.to_owned();
+            move |source| DaemonError::Io { operation, path, source }
+        };
+        instance::prepare(places).map_err(failed("prepare the instance in", &places.run))?;
+        let boot_id = identity::boot_id().map_err(failed("read the boot id of", Path::new("/proc")))?;
+        let binary = SealedBinary::copy().map_err(failed("copy the binary of", Path::new("/proc/self")))?;
+        let cgroups = Cgroups::probe().map_err(failed("find control groups in", Path::new("/proc")))?;
+        let (read, write) = match tie {
+            Tie::Free => (None, None),
+            Tie::Lifeline => {
+                let pipe = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from);
+                let (read, write) = pipe.map_err(failed("make a pipe for", &places.run))?;
+                (Some(read), Some(write))
+            }
+        };
+        let machine = machine(boot_id.clone(), make_network(places));
+        let hands = Hands {
+            places: places.clone(),
+            cgroups,
+            binary,
+            boot_id,
+            lifeline: read,
+            logs,
+            children: Children::default(),
+        };
+        Ok(Ready { hands, machine, lock: self.0, lifeline: write })
+    }
+}
+
+/// Without a network pods still run, with `lo` alone.
+fn make_network(places: &Places) -> Option<InstanceNetwork> {
+    let made = network_file::read(places)
+        .and_then(|known| network::ensure(&places.id, known.as_ref()))
+        .and_then(|network| network_file::write(places, &network).map(|_| network));
+    match made {
+        Ok(network) => Some(network),
+        Err(error) => {
+            tracing::warn!(error = super::folder::chain(&error), "no network, pods have the loopback alone");
+            None
+        }
+    }
+}
+
+fn machine(boot_id: String, network: Option<InstanceNetwork>) -> Machine {
+    let info = rustix::system::sysinfo();
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+    Machine {
+        node_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        host_ip: host_ip(),
+        resolv_conf: resolv_conf(),
+        cpu_milli: cores * 1000,
+        memory: u64::from(info.mem_unit).saturating_mul(info.totalram),
+        network,
+        boot_id,
+    }
+}
+
+/// The address by which this machine reaches others. Connecting a datagram socket sends nothing.
+fn host_ip() -> Ipv4Addr {
+    const ELSEWHERE: (Ipv4Addr, u16) = (Ipv4Addr::new(192, 0, 2, 1), 9);
+    let own = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))
+        .and_then(|socket| socket.connect(ELSEWHERE).and_then(|()| socket.local_addr()));
+    match own {
+        Ok(SocketAddr::V4(address)) => *address.ip(),
+        Ok(SocketAddr::V6(_)) | Err(_) => Ipv4Addr::LOCALHOST,
+    }
+}
+
+/// Name servers of the machine as a pod can reach them: a resolver on the host's own loopback is none, and
+/// systemd-resolved keeps the real ones elsewhere.
+pub(super) fn resolv_conf() -> String {
+    let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let servers = |text: &str| {
+        let servers = text.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
+        servers.map(|server| server.trim().to_owned()).collect::<Vec<_>>()
+    };
+    let local = |server: &String| server.starts_with("127.") || server == "::1";
+    if servers(&text).iter().all(local) {
+        let real = PathBuf::from("/run/systemd/resolve/resolv.conf");
+        return std::fs::read_to_string(real).unwrap_or(text);
+    }
+    text
+}

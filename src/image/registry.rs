@@ -1,0 +1,256 @@
+//! The registry client: manifests and blobs by HTTP. The one place that names `oci-client` and an async runtime;
+//! everything else asks it and waits.
+
+use std::error::Error;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use oci_client::client::{ClientConfig, ClientProtocol};
+use oci_client::errors::{OciDistributionError, OciErrorCode};
+use oci_client::secrets::RegistryAuth;
+use oci_client::{Client, Reference, RegistryOperation};
+use tokio::io::AsyncWrite;
+use tokio::runtime::Runtime;
+
+use super::access::Access;
+use super::document::{DOCUMENT_BYTES, Descriptor};
+use super::import::{Blobs, ImportError, failed};
+use super::store::Session;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two pieces of an answer.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+const MANIFESTS: &[&str] = &[
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+];
+
+/// In words for the author of a manifest; never with a credential, nor with an address's query.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RegistryError {
+    #[error("cannot set up a client for registries: {0}")]
+    SetUp(String),
+    #[error("`{0}` is not what a registry can be asked for")]
+    Reference(String),
+    #[error("cannot reach registry {registry}: {why}")]
+    Unreachable { registry: String, why: String },
+    #[error("registry {registry} does not let {who} pull {image}, if that exists")]
+    Denied { registry: String, who: String, image: String },
+    #[error("registry {registry} has no {image}")]
+    NotFound { registry: String, image: String },
+    #[error("registry {registry} limits how much is pulled from it; it will be tried again")]
+    Limited { registry: String },
+    #[error("registry {registry} is in trouble: it answers {code}")]
+    Server { registry: String, code: u16 },
+    #[error("registry {registry} sent something wrong for {image}: {why}")]
+    Answer { registry: String, image: String, why: String },
+}
+
+/// One image of one registry.
+pub(crate) struct Repository<'a> {
+    runtime: Runtime,
+    client: Client,
+    reference: Reference,
+    auth: RegistryAuth,
+    user: Option<String>,
+    session: &'a Session,
+}
+
+impl<'a> Repository<'a> {
+    pub(crate) fn open(
+        reference: &str,
+        access: &Access,
+        session: &'a Session,
+    ) -> Result<Repository<'a>, RegistryError> {
+        let reference =
+            Reference::try_from(reference).map_err(|_| RegistryError::Reference(reference.to_owned()))?;
+        // Without a provider the first TLS connection panics. That another one is installed already is fine.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let registry = reference.resolve_registry().to_owned();
+        let protocol = match access.is_plain_http(&registry) {
+            true => ClientProtocol::HttpsExcept(vec![registry]),
+            false => ClientProtocol::Https,
+        };
+        let config = ClientConfig {
+            protocol,
+            // Indexes are resolved by `import::resolve`, for archives and registries alike.
+            platform_resolver: None,
+            connect_timeout: Some(CONNECT_TIMEOUT),
+            read_timeout: Some(READ_TIMEOUT),
+            user_agent: concat!("droppod/", env!("CARGO_PKG_VERSION")),
+            ..ClientConfig::default()
+        };
+        let client = Client::try_from(config).map_err(|error| RegistryError::SetUp(innermost(&error)))?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()
+            .map_err(|error| RegistryError::SetUp(error.to_string()))?;
+        let credential = access.credential(reference.registry());
+        let auth = credential.map_or(RegistryAuth::Anonymous, |known| {
+            RegistryAuth::Basic(known.user.clone(), known.password.clone())
+        });
+        let user = credential.map(|known| known.user.clone());
+        Ok(Repository { runtime, client, reference, auth, user, session })
+    }
+
+    /// The manifest or index that the reference stands for at this moment.
+    pub(crate) fn manifest(&self) -> Result<Vec<u8>, RegistryError> {
+        self.manifest_of(&self.reference)
+    }
+
+    fn manifest_of(&self, reference: &Reference) -> Result<Vec<u8>, RegistryError> {
+        let asked = async {
+            // Asked for by itself, so that a refusal is told as one; later requests use the token it leaves.
+            self.client.auth(reference, &self.auth, RegistryOperation::Pull).await?;
+            self.client.pull_manifest_raw(reference, &self.auth, MANIFESTS).await
+        };
+        let (text, _) = self.runtime.block_on(asked).map_err(|error| self.explain(error))?;
+        if text.len() as u64 > DOCUMENT_BYTES {
+            return Err(self.wrong("a manifest over 4 MiB".to_owned()));
+        }
+        Ok(text.to_vec())
+    }
+
+    /// Fetches a blob whole and verified, or not at all.
+    fn blob(&self, blob: &Descriptor) -> Result<File, ImportError> {
+        let path = self.session.path().join("blob");
+        let make = || {
+            let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+            // Without a name it is gone whenever this process is.
+            std::fs::remove_file(&path)?;
+            Ok(file)
+        };
+        let mut file = make().map_err(failed("make a file for a download"))?;
+        let bounded = Bounded { out: &file, left: blob.size };
+        // By digest alone: addresses that a manifest adds for a layer would lead this machine anywhere.
+        let pulled = self.client.pull_blob(&self.reference, blob.digest.as_str(), bounded);
+        self.runtime.block_on(pulled).map_err(|error| self.explain(error))?;
+        io::Seek::rewind(&mut file).map_err(failed("read a download"))?;
+        Ok(file)
+    }
+
+    fn wrong(&self, why: String) -> RegistryError {
+        RegistryError::Answer { registry: self.registry(), image: self.reference.whole(), why }
+    }
+
+    fn registry(&self) -> String {
+        self.reference.registry().to_owned()
+    }
+
+    fn explain(&self, error: OciDistributionError) -> RegistryError {
+        let (registry, image) = (self.registry(), self.reference.whole());
+        let denied = || RegistryError::Denied {
+            registry: self.registry(),
+            who: self.user.as_ref().map_or("anonymous users".to_owned(), |user| format!("user {user}")),
+            image: self.reference.whole(),
+        };
+        match error {
+            OciDistributionError::ImageManifestNotFoundError(_) => {
+                RegistryError::NotFound { registry, image }
+            }
+            OciDistributionError::UnauthorizedError { .. }
+            | OciDistributionError::AuthenticationFailure(_) => denied(),
+            OciDistributionError::RegistryError { envelope, .. } => {
+                let is =
+                    |codes: &[OciErrorCode]| envelope.errors.iter().any(|error| codes.contains(&error.code));
+                if is(&[OciErrorCode::Unauthorized, OciErrorCode::Denied]) {
+                    denied()
+                } else if is(&[OciErrorCode::Toomanyrequests]) {
+                    RegistryError::Limited { registry }
+                } else if is(&[
+                    OciErrorCode::ManifestUnknown,
+                    OciErrorCode::NameUnknown,
+                    OciErrorCode::NotFound,
+                    OciErrorCode::BlobUnknown,
+                    OciErrorCode::ManifestBlobUnknown,
+                ]) {
+                    RegistryError::NotFound { registry, image }
+                } else {
+                    let said =
+                        envelope.errors.iter().map(|error| format!("{:?}", error.code)).collect::<Vec<_>>();
+                    self.wrong(format!("the error {}", said.join(", ")))
+                }
+            }
+            OciDistributionError::ServerError { code: 404, .. } => {
+                RegistryError::NotFound { registry, image }
+            }
+            OciDistributionError::ServerError { code: 401 | 403, .. } => denied(),
+            OciDistributionError::ServerError { code: 429, .. } => RegistryError::Limited { registry },
+            OciDistributionError::ServerError { code, .. } => RegistryError::Server { registry, code },
+            OciDistributionError::RequestError(error) => {
+                let why = match error.is_timeout() {
+                    true => "it does not answer in time".to_owned(),
+                    false => reason(&innermost(&error.without_url())),
+                };
+                RegistryError::Unreachable { registry, why }
+            }
+            OciDistributionError::DigestError(error) => self.wrong(error.to_string()),
+            // Everything else has neither address nor credential in its text.
+            other => self.wrong(innermost(&other)),
+        }
+    }
+}
+
+impl Blobs for Repository<'_> {
+    fn open<'a>(&'a mut self, blob: &Descriptor) -> Result<Box<dyn Read + 'a>, ImportError> {
+        // Manifests below an index live at another address than blobs do.
+        if blob.media_type.contains("manifest") || blob.media_type.contains("index") {
+            let text = self.manifest_of(&self.reference.clone_with_digest(blob.digest.clone()))?;
+            return Ok(Box::new(io::Cursor::new(text)));
+        }
+        Ok(Box::new(self.blob(blob)?))
+    }
+}
+
+/// The first cause: what reqwest and hyper put around it says only which of them failed.
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+fn reason(cause: &str) -> String {
+    if cause.contains("UnknownIssuer")
+        || cause.contains("CA certificates")
+        || cause.contains("root certificates")
+    {
+        return format!("{cause}; SSL_CERT_FILE can name a file with the certificates to trust");
+    }
+    cause.to_owned()
+}
+
+/// Takes at most what was announced, so that an endless answer fills no disc.
+struct Bounded<'a> {
+    out: &'a File,
+    left: u64,
+}
+
+impl AsyncWrite for Bounded<'_> {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let Some(left) = self.left.checked_sub(bytes.len() as u64) else {
+            return Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "a blob is longer than announced",
+            )));
+        };
+        self.left = left;
+        Poll::Ready(self.out.write_all(bytes).map(|()| bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,216 @@
+//! Waits for something to happen, tells the state machine, does what it says, publishes what came of it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::ShimError;
+use super::control::Connection;
+use super::execute::{self, Running};
+use super::ground::Sandbox;
+use super::session::Session;
+use super::start::{Started, goal_was_replaced};
+use crate::logs::write::Stream;
+use crate::model::record::StopReason;
+use crate::model::time::Moment;
+use crate::pod::{Effect, Event, PodState};
+use crate::rundir::{goal, pods};
+use crate::sandbox::sys::clock;
+
+pub(super) struct Shim {
+    pub(super) at: Started,
+    pub(super) state: PodState,
+    pub(super) sandbox: Option<Sandbox>,
+    pub(super) running: BTreeMap<String, Running>,
+    pub(super) connections: Vec<Connection>,
+    pub(super) sessions: Vec<Session>,
+    /// What effects led to, not told to the state machine yet.
+    pub(super) happened: VecDeque<Event>,
+    /// The `up` that this pod belongs to is gone: whoever is last clears up after it.
+    pub(super) orphaned: bool,
+    /// What could not be done for now, such as an end that a full disc did not take.
+    pub(super) owed: Option<Owed>,
+    pub(super) course: Course,
+}
+
+/// Whether this process goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Course {
+    Goes,
+    Left,
+}
+
+/// An effect that is done again until it succeeds.
+#[derive(Debug)]
+pub(super) struct Owed {
+    pub(super) effect: Effect,
+    pub(super) at: Moment,
+}
+
+/// A source that can be ready.
+#[derive(Debug, Clone)]
+enum Source {
+    Signals,
+    Goal,
+    Lifeline,
+    Listener,
+    Connection(usize),
+    Session(usize),
+    Output(String, Stream),
+    Verdict(String),
+}
+
+pub(super) fn run(started: Started) -> Result<(), ShimError> {
+    let (state, effects) = PodState::new(started.goal.plan.clone(), clock::now());
+    let mut shim = Shim {
+        at: started,
+        state,
+        sandbox: None,
+        running: BTreeMap::new(),
+        connections: Vec::new(),
+        sessions: Vec::new(),
+        happened: VecDeque::new(),
+        orphaned: false,
+        owed: None,
+        course: Course::Goes,
+    };
+    publish(&shim);
+    for effect in effects {
+        execute::execute(&mut shim, effect);
+    }
+    // A stop may have been ordered before this process began to watch.
+    look_at_goal(&mut shim);
+    loop {
+        settle(&mut shim);
+        if shim.course == Course::Left {
+            return Ok(());
+        }
+        let ready =
+            wait(&shim).map_err(|error| ShimError::Loop { operation: "wait", source: error.into() })?;
+        for source in ready {
+            serve(&mut shim, source);
+        }
+        shim.connections.retain(Connection::is_open);
+        shim.sessions.retain(Session::is_open);
+        let now = clock::boot();
+        if shim.state.wake_at().is_some_and(|due| due <= now) {
+            shim.happened.push_back(Event::Tick);
+        }
+        if let Some(owed) = shim.owed.take_if(|owed| owed.at <= now) {
+            execute::execute(&mut shim, owed.effect);
+        }
+    }
+}
+
+/// Tells the state machine everything that has happened, and does what it says, until nothing more happens.
+fn settle(shim: &mut Shim) {
+    let mut changed = false;
+    while let Some(event) = shim.happened.pop_front() {
+        let (state, effects) = shim.state.step(event, clock::now());
+        changed |= state != shim.state;
+        shim.state = state;
+        for effect in effects {
+            execute::execute(shim, effect);
+        }
+    }
+    if changed {
+        publish(shim);
+    }
+}
+
+fn publish(shim: &Shim) {
+    let pid = rustix::process::getpid().as_raw_nonzero().get();
+    // tmpfs may be full; the state goes out with the next change.
+    let _ = pods::write_record(&shim.at.pod, &shim.state.record(pid));
+}
+
+fn wait(shim: &Shim) -> rustix::io::Result<Vec<Source>> {
+    let mut sources: Vec<(Source, BorrowedFd<'_>)> = vec![
+        (Source::Signals, shim.at.signals.as_fd()),
+        (Source::Goal, shim.at.goal_watch.as_fd()),
+        (Source::Listener, shim.at.control.as_fd()),
+    ];
+    sources.extend(shim.at.lifeline.iter().map(|pipe| (Source::Lifeline, pipe.as_fd())));
+    for (at, connection) in shim.connections.iter().enumerate() {
+        sources.push((Source::Connection(at), connection.as_fd()));
+    }
+    for (at, session) in shim.sessions.iter().enumerate() {
+        sources.push((Source::Session(at), session.as_fd()));
+    }
+    for (name, running) in &shim.running {
+        for (stream, pipe) in running.output.descriptors() {
+            sources.push((Source::Output(name.clone(), stream), pipe));
+        }
+        sources.extend(running.verdict.iter().map(|pipe| (Source::Verdict(name.clone()), pipe.as_fd())));
+    }
+    let mut polled: Vec<PollFd<'_>> =
+        sources.iter().map(|(_, fd)| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+    match poll(&mut polled, timeout(shim).as_ref()) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        Err(error) => return Err(error),
+    }
+    let ready: Vec<bool> = polled.iter().map(|fd| !fd.revents().is_empty()).collect();
+    Ok(sources.into_iter().zip(ready).filter(|(_, ready)| *ready).map(|((source, _), _)| source).collect())
+}
+
+/// Until the next deadline; for ever if there is none.
+fn timeout(shim: &Shim) -> Option<Timespec> {
+    let owed = shim.owed.as_ref().map(|owed| owed.at);
+    let due = shim.state.wake_at().into_iter().chain(owed).min()? - clock::boot();
+    // One millisecond on top: waking before the deadline would only mean waking twice.
+    Timespec::try_from(due + Duration::from_millis(1)).ok()
+}
+
+fn serve(shim: &mut Shim, source: Source) {
+    let now = clock::wall();
+    match source {
+        Source::Signals => serve_signals(shim),
+        Source::Goal => {
+            if goal_was_replaced(&shim.at.goal_watch) {
+                look_at_goal(shim);
+            }
+        }
+        Source::Lifeline => {
+            // Nothing is ever written to it: readable means that its other end is gone.
+            shim.at.lifeline = None;
+            shim.orphaned = true;
+            shim.happened.push_back(Event::StopAsked { why: StopReason::Interrupted, grace: None });
+        }
+        Source::Listener => super::control::accept(shim),
+        Source::Connection(at) => super::control::serve(shim, at),
+        Source::Session(at) => super::session::serve(shim, at),
+        Source::Output(name, stream) => {
+            if let Some(running) = shim.running.get_mut(&name) {
+                running.output.read(stream, now);
+            }
+        }
+        Source::Verdict(name) => execute::hear_verdict(shim, &name),
+    }
+}
+
+fn serve_signals(shim: &mut Shim) {
+    // A signal that cannot be read comes again or was SIGCHLD, and children are looked for anyway.
+    for number in shim.at.signals.read().unwrap_or_default() {
+        if number != libc::SIGCHLD {
+            shim.happened.push_back(Event::StopAsked { why: StopReason::Interrupted, grace: None });
+        }
+    }
+    super::reap::reap_all(shim);
+}
+
+/// Compares the goal with what this process knows of it. Looking twice changes nothing.
+fn look_at_goal(shim: &mut Shim) {
+    // A goal that cannot be read is replaced by the next one; the pod lives on with the one it has.
+    let Ok(Some(goal)) = goal::read(&shim.at.pod) else { return };
+    if goal.plan != shim.at.goal.plan {
+        shim.happened.push_back(Event::PlanChanged(Box::new(goal.plan.clone())));
+    }
+    if let Some(order) = &goal.stop
+        && shim.at.goal.stop.as_ref() != Some(order)
+    {
+        shim.happened.push_back(Event::StopAsked { why: order.why, grace: order.grace });
+    }
+    shim.at.goal = goal;
+}

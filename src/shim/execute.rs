@@ -1,0 +1,274 @@
+//! Does what the state machine says. Each effect is done at once; what it leads to is put down as an `Event`.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::event_loop::{Course, Owed, Shim};
+use super::launch::{self, Instance, Stdio};
+use super::output::Output;
+use super::{ShimError, ground};
+use crate::bundle::{self, Ground};
+use crate::logs::write::LogWriter;
+use crate::model::observed::Finished;
+use crate::model::pod_plan::MessagePolicy;
+use crate::model::record::{Exit, Outcome};
+use crate::paths::container_log;
+use crate::pod::{Effect, Event, RawEnd};
+use crate::rundir::{exits, objects};
+use crate::sandbox::instance::{self, RunDirectory};
+use crate::sandbox::sys::reap::Reaped;
+use crate::sandbox::sys::{clock, pidfd};
+use crate::volume;
+
+/// Bytes of a termination message, as the kubelet limits it.
+const MESSAGE_LIMIT: u64 = 4096;
+
+/// Between two tries of what must not be left undone.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// A container's run under way.
+pub(super) struct Running {
+    pub(super) pid: i32,
+    process: OwnedFd,
+    /// Absent once the program has taken over.
+    pub(super) verdict: Option<File>,
+    pub(super) output: Output,
+    pub(super) id: String,
+    pub(super) ground: Ground,
+    message: PathBuf,
+    oom_kills_before: u64,
+    not_started: Option<String>,
+}
+
+pub(super) fn execute(shim: &mut Shim, effect: Effect) {
+    match effect {
+        Effect::MakeSandbox => match ground::make(&shim.at, shim.state.plan()) {
+            Ok(sandbox) => {
+                shim.sandbox = Some(sandbox);
+                shim.happened.push_back(Event::SandboxReady);
+            }
+            Err(error) => shim.happened.push_back(Event::SandboxFailed { message: error.to_string() }),
+        },
+        Effect::Start { container, restart } => start(shim, &container, restart),
+        Effect::Signal { container, signal } => {
+            if let Some(running) = shim.running.get(&container) {
+                // Gone already is as good as signalled: its end is on the way.
+                let _ = pidfd::signal(&running.process, signal);
+            }
+        }
+        Effect::Kill { container } => {
+            if let Some(running) = shim.running.get(&container) {
+                // A process that cannot be killed keeps its pod Terminating; the next deadline kills again.
+                let _ = shim.at.cgroups.kill(&running.ground.cgroup);
+            }
+        }
+        Effect::ApplyResources => apply_resources(shim),
+        Effect::RefreshVolumes => {
+            // What cannot be written keeps its last content; the next change tries again.
+            let _ = volume::refresh(shim.state.plan(), &shim.at.pod);
+        }
+        Effect::RecordExit { container, restart, exit } => record_exit(shim, &container, restart, &exit),
+        Effect::TearDown => tear_down(shim),
+        Effect::Leave => leave(shim),
+    }
+}
+
+fn start(shim: &mut Shim, name: &str, restart: u32) {
+    match launch(shim, name, restart) {
+        Ok(running) => {
+            shim.running.insert(name.to_owned(), running);
+        }
+        Err((reason, message)) => {
+            shim.happened.push_back(Event::NotStarted { container: name.to_owned(), reason, message });
+        }
+    }
+}
+
+/// kubelet's word for why a container was not made, and a message for the pod's author.
+type NotStarted = (&'static str, String);
+
+fn launch(shim: &Shim, name: &str, restart: u32) -> Result<Running, NotStarted> {
+    let config = |error: String| ("CreateContainerConfigError", error);
+    let create = |error: String| ("CreateContainerError", error);
+    let plan = shim.state.plan();
+    let sandbox = shim.sandbox.as_ref().ok_or_else(|| create("the pod's sandbox is gone".to_owned()))?;
+    let container = plan.container(name).ok_or_else(|| create(format!("there is no container {name}")))?;
+    let id = format!("{name}.{restart}");
+    let message = shim.at.pod.0.join("messages").join(&id);
+    let ground =
+        ground::prepare(&shim.at, sandbox, plan, container, &message).map_err(|error| match error {
+            ground::GroundError::Account(_) => config(error.to_string()),
+            ground::GroundError::Io { .. }
+            | ground::GroundError::Volume(_)
+            | ground::GroundError::Rootfs(_)
+            | ground::GroundError::Target { .. } => create(error.to_string()),
+        })?;
+    let spec = bundle::spec(plan, container, &ground).map_err(|error| config(super::with_causes(&error)))?;
+    let log = LogWriter::open(&container_log(&shim.at.places.pod_logs(&plan.id), name, restart));
+    let (output, writers) = Output::new(log).map_err(|error| create(error.to_string()))?;
+    let stdin = null().map_err(|error| create(error.to_string()))?;
+    let stdio = Stdio { stdin, stdout: writers.stdout, stderr: writers.stderr };
+    let bundle_directory = shim.at.pod.bundle(name);
+    let instance = Instance { runtime: &shim.at.pod.runtime(), bundle: &bundle_directory, id: &id };
+    let oom_kills_before = shim.at.cgroups.oom_kills(&ground.cgroup).unwrap_or(0);
+    let started = launch::start(instance, &spec, stdio).map_err(|error| error.to_string());
+    // Its end is not reaped before this returns, so the number still stands for the process.
+    let opened = started.and_then(|launched| match pidfd::open(launched.pid) {
+        Ok(process) => Ok((launched, process)),
+        Err(error) => Err(format!("cannot hold on to the container's process: {error}")),
+    });
+    match opened {
+        Ok((launched, process)) => Ok(Running {
+            pid: launched.pid,
+            process,
+            verdict: Some(launched.verdict),
+            output,
+            id,
+            ground,
+            message,
+            oom_kills_before,
+            not_started: None,
+        }),
+        Err(error) => {
+            clear_run(shim, name, &id, &ground.cgroup);
+            Err(create(error))
+        }
+    }
+}
+
+fn null() -> std::io::Result<OwnedFd> {
+    Ok(File::open("/dev/null")?.into())
+}
+
+/// The pipe of a process on its way to its program has something to tell, or has ended.
+pub(super) fn hear_verdict(shim: &mut Shim, name: &str) {
+    let Some(running) = shim.running.get_mut(name) else { return };
+    let Some(mut verdict) = running.verdict.take() else { return };
+    let mut text = String::new();
+    // A reason that cannot be read is a failure without a reason: the end of the process tells the rest.
+    let _ = verdict.read_to_string(&mut text);
+    if text.is_empty() {
+        let pid = running.pid;
+        shim.happened.push_back(Event::Started { container: name.to_owned(), pid });
+    } else {
+        running.not_started = Some(text);
+    }
+}
+
+/// A container's first process is gone, and with it, in a pid namespace of its own, all others.
+pub(super) fn container_ended(shim: &mut Shim, name: &str, ended: &Reaped) {
+    hear_verdict(shim, name);
+    let Some(running) = shim.running.remove(name) else { return };
+    // In a shared pid namespace its other processes live on until they are killed.
+    let _ = shim.at.cgroups.kill(&running.ground.cgroup);
+    let log = running.output.finish(clock::wall());
+    let oom_kills = shim.at.cgroups.oom_kills(&running.ground.cgroup).unwrap_or(0);
+    clear_run(shim, name, &running.id, &running.ground.cgroup);
+    if let Some(message) = running.not_started {
+        shim.happened.push_back(Event::NotStarted {
+            container: name.to_owned(),
+            reason: "StartError",
+            message,
+        });
+        return;
+    }
+    let policy = shim.state.plan().container(name).map(|container| container.termination_message.policy);
+    let end = RawEnd {
+        code: ended.code,
+        signal: ended.signal,
+        oom_killed: oom_kills > running.oom_kills_before,
+        message: termination_message(&running.message, policy, ended.code, &log),
+    };
+    shim.happened.push_back(Event::Exited { container: name.to_owned(), end });
+}
+
+/// Removes what a run leaves: cgroup, libcontainer's state, mounts.
+fn clear_run(shim: &Shim, name: &str, id: &str, cgroup: &Path) {
+    // What cannot be removed now is removed with the pod.
+    let _ = shim.at.cgroups.remove(cgroup);
+    let bundle = shim.at.pod.bundle(name);
+    let _ = launch::forget(Instance { runtime: &shim.at.pod.runtime(), bundle: &bundle, id });
+    if let Some(container) = shim.state.plan().container(name) {
+        ground::release(&shim.at, container);
+    }
+}
+
+/// <https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/>
+fn termination_message(file: &Path, policy: Option<MessagePolicy>, code: i32, log: &LogWriter) -> String {
+    let mut message = Vec::new();
+    if let Ok(file) = File::open(file) {
+        // No message is the usual case, and an unreadable one is no message.
+        let _ = file.take(MESSAGE_LIMIT).read_to_end(&mut message);
+    }
+    match policy {
+        Some(MessagePolicy::FallbackToLogsOnError) if message.is_empty() && code != 0 => log.tail(),
+        Some(MessagePolicy::FallbackToLogsOnError | MessagePolicy::File) | None => {
+            String::from_utf8_lossy(&message).into_owned()
+        }
+    }
+}
+
+fn apply_resources(shim: &Shim) {
+    let plan = shim.state.plan();
+    let pod = shim.at.places.pod_cgroup(&plan.id.uid);
+    // A limit that the kernel refuses leaves the one before it in force.
+    let _ = shim.at.cgroups.limit(&pod, &plan.live.resources);
+    for (name, running) in &shim.running {
+        if let Some(container) = plan.container(name) {
+            let _ = shim.at.cgroups.limit(&running.ground.cgroup, &container.resources);
+        }
+    }
+}
+
+fn record_exit(shim: &Shim, container: &str, restart: u32, exit: &Exit) {
+    // There is one already if this pod process took over from one that died: the first record stands.
+    let _ = exits::write(&shim.at.pod, container, restart, exit);
+}
+
+fn tear_down(shim: &mut Shim) {
+    shim.sandbox = None;
+    match ground::tear_down(&shim.at, shim.state.plan()) {
+        Ok(()) => shim.happened.push_back(Event::ToreDown),
+        Err(error) => owe(shim, Effect::TearDown, &error),
+    }
+}
+
+fn leave(shim: &mut Shim) {
+    match try_leave(shim) {
+        Ok(()) => shim.course = Course::Left,
+        Err(error) => owe(shim, Effect::Leave, &error),
+    }
+}
+
+/// What fails is tried again, however long it takes, and said once each time.
+#[expect(clippy::print_stderr, reason = "stderr is the log of whoever started the pod")]
+fn owe(shim: &mut Shim, effect: Effect, error: &dyn std::error::Error) {
+    eprintln!("droppod: pod {}: {}", shim.state.plan().id, super::with_causes(error));
+    shim.owed = Some(Owed { effect, at: clock::boot() + TRY_AGAIN });
+}
+
+/// The pod has ended: its end is on disc before anybody can react to it, then its directory goes. The lock is held
+/// until this process is gone: whoever sees the directory without it knows that the process died.
+fn try_leave(shim: &Shim) -> Result<(), ShimError> {
+    let pid = rustix::process::getpid().as_raw_nonzero().get();
+    let record = shim.state.record(pid);
+    let places = &shim.at.places;
+    let uid = &record.id.uid.clone();
+    let failed = |operation| move |source| ShimError::Loop { operation, source };
+    match record.outcome.clone() {
+        Some(outcome @ (Outcome::Succeeded | Outcome::Failed { .. })) => {
+            objects::finish(places, uid, &Finished { outcome, record })
+                .map_err(failed("record the pod's end"))?;
+        }
+        Some(Outcome::Deleted | Outcome::Interrupted) | None => {}
+    }
+    crate::publish::remove_tree(&shim.at.pod.0).map_err(failed("remove the pod's directory"))?;
+    if shim.orphaned {
+        instance::retire(places, RunDirectory::Remove)
+            .map_err(failed("clear up after the command that is gone"))?;
+    }
+    Ok(())
+}

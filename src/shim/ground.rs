@@ -1,0 +1,247 @@
+//! What the pod's containers stand on: namespaces, network, cgroup, `/dev/shm`, files below `/etc`, volumes; and
+//! for each container its root file system with every mount target in place.
+
+use std::fs::{DirBuilder, Permissions};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::mount::{MountFlags, UnmountFlags};
+
+use super::start::Started;
+use crate::bundle::{Bind, Ground};
+use crate::image::rootfs::{self, HostRootMask, Kind};
+use crate::image::store::Store;
+use crate::model::image::ImageRef;
+use crate::model::pod_plan::{ContainerPlan, IpcMode, MountPlan, NetworkPlan, PodPlan, Propagation};
+use crate::sandbox::{namespace, network};
+use crate::volume;
+
+/// Asks for the host's root without its masks.
+const HOST_ROOT: &str = "droppod.dev/host-root";
+
+/// Bytes of the pod's one `/dev/shm`, as the container runtimes give it.
+const SHM_LIMIT: u64 = 64 * 1024 * 1024;
+
+/// Ground that has been made, all of it gone with this process's mount namespace and `tear_down`.
+#[derive(Debug)]
+pub(super) struct Sandbox {
+    shm: PathBuf,
+}
+
+/// Why something could not be made, in words for the pod's author.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum GroundError {
+    #[error("cannot {operation}: {source}")]
+    Io { operation: &'static str, source: io::Error },
+    #[error(transparent)]
+    Volume(#[from] volume::VolumeError),
+    #[error("{}", super::with_causes(.0))]
+    Rootfs(#[from] rootfs::RootfsError),
+    #[error("{}", super::with_causes(.0))]
+    Account(#[from] rootfs::AccountError),
+    #[error("cannot make {path} in the container: {source}")]
+    Target { path: PathBuf, source: io::Error },
+}
+
+fn failed(operation: &'static str) -> impl FnOnce(io::Error) -> GroundError {
+    move |source| GroundError::Io { operation, source }
+}
+
+/// Makes the pod's namespaces, its place on the network, its cgroup and its volumes.
+pub(super) fn make(at: &Started, plan: &PodPlan) -> Result<Sandbox, GroundError> {
+    namespace::unshare_pod(plan).map_err(failed("make the pod's namespaces"))?;
+    network::attach(&at.host, &plan.id.uid, &plan.network)
+        .map_err(failed("attach the pod to its network"))?;
+    let cgroup = at.places.pod_cgroup(&plan.id.uid);
+    at.cgroups.make(&cgroup, &plan.live.resources).map_err(failed("make the pod's control group"))?;
+    let shm = match plan.ipc {
+        IpcMode::Pod => {
+            mount_shm(&at.pod.mounts().join("shm")).map_err(failed("mount the pod's /dev/shm"))?
+        }
+        IpcMode::Host => PathBuf::from("/dev/shm"),
+    };
+    write_etc(&at.pod.etc(), plan).map_err(failed("write the pod's hosts file"))?;
+    volume::make(plan, &at.pod, &at.places.scratch(&plan.id.uid))?;
+    Ok(Sandbox { shm })
+}
+
+/// Kills what is left in the pod's cgroup, goes back to the host's namespaces, gives back the address, removes
+/// cgroup and scratch. Doing it twice is fine.
+pub(super) fn tear_down(at: &Started, plan: &PodPlan) -> Result<(), GroundError> {
+    let cgroup = at.places.pod_cgroup(&plan.id.uid);
+    at.cgroups.kill(&cgroup).map_err(failed("kill what is left of the pod"))?;
+    // From here on none of the pod's mounts is seen, so nothing behind one can be removed.
+    at.host.enter().map_err(failed("go back to the host's namespaces"))?;
+    at.cgroups.remove(&cgroup).map_err(failed("remove the pod's control group"))?;
+    crate::publish::remove_tree(&at.places.scratch(&plan.id.uid))
+        .map_err(failed("remove the pod's scratch space"))?;
+    crate::publish::remove_tree(&at.pod.mounts()).map_err(failed("remove the pod's mount points"))?;
+    crate::rundir::lease::release(&at.places, &plan.id.uid).map_err(failed("give back the pod's address"))
+}
+
+/// Mounts a fresh root for one run of a container and makes every mount target in it.
+pub(super) fn prepare(
+    at: &Started,
+    sandbox: &Sandbox,
+    plan: &PodPlan,
+    container: &ContainerPlan,
+    message: &Path,
+) -> Result<Ground, GroundError> {
+    let root = at.pod.rootfs(&container.name);
+    release(at, container);
+    let scratch = scratch(at, plan, container);
+    crate::publish::remove_tree(&scratch).map_err(failed("clear the writable layer"))?;
+    make_directory(&scratch, 0o700).map_err(failed("make the writable layer"))?;
+    make_directory(&root, 0o755).map_err(failed("make a mount point"))?;
+    let mask = match plan.live.annotations.get(HOST_ROOT).map(String::as_str) {
+        Some("full") => HostRootMask::Full,
+        Some(_) | None => HostRootMask::Masked,
+    };
+    rootfs::mount(&Store::at(&at.places.images), container, &at.places, mask, &scratch, &root)?;
+    let account = rootfs::account(&root, container)?;
+    write_message_file(message).map_err(failed("make the termination message file"))?;
+    target(&root, &container.termination_message.path, Kind::File)?;
+    let working_dir = PathBuf::from(&container.working_dir);
+    target(&root, &working_dir, Kind::Directory)?;
+    let binds = binds(at, &root, container)?;
+    let etc = at.pod.etc();
+    let mut groups = account.groups;
+    groups.extend(plan.fs_group);
+    Ok(Ground {
+        rootfs: root,
+        cgroup: at.places.pod_cgroup(&plan.id.uid).join(&container.name),
+        binds,
+        shm: sandbox.shm.clone(),
+        hosts: etc.join("hosts"),
+        resolv_conf: etc.join("resolv.conf"),
+        hostname: etc.join("hostname"),
+        termination_message: message.to_owned(),
+        uid: account.uid,
+        gid: account.gid,
+        groups,
+        home: account.home,
+        pid_namespace: None,
+        controllers: at.cgroups.controllers(),
+    })
+}
+
+/// Unmounts what a run of a container stood on.
+pub(super) fn release(at: &Started, container: &ContainerPlan) {
+    let sub_paths = at.pod.mounts().join("sub-path").join(&container.name);
+    for index in 0..container.mounts.len() {
+        // Not mounted is the usual case, and what is left goes with the mount namespace.
+        let _ = rustix::mount::unmount(sub_paths.join(index.to_string()), UnmountFlags::DETACH);
+    }
+    let root = at.pod.rootfs(&container.name);
+    while rustix::mount::unmount(&root, UnmountFlags::DETACH).is_ok() {}
+}
+
+/// On disc for images; on tmpfs for the host's root, whose upper layer cannot lie inside its lower one.
+fn scratch(at: &Started, plan: &PodPlan, container: &ContainerPlan) -> PathBuf {
+    match container.image.reference {
+        ImageRef::HostRoot => at.pod.0.join("scratch").join(&container.name),
+        ImageRef::Registry(_) | ImageRef::Local { .. } => {
+            at.places.scratch(&plan.id.uid).join("root").join(&container.name)
+        }
+    }
+}
+
+fn binds(at: &Started, root: &Path, container: &ContainerPlan) -> Result<Vec<Bind>, GroundError> {
+    let sub_paths = at.pod.mounts().join("sub-path").join(&container.name);
+    let mut binds = Vec::new();
+    for (index, mount) in container.mounts.iter().enumerate() {
+        let volume = at.pod.volume(&mount.volume);
+        let source = match &mount.sub_path {
+            Some(sub_path) => {
+                let anchor = sub_paths.join(index.to_string());
+                volume::sub_path::anchor(&mount.volume, &volume, sub_path, &anchor)?;
+                anchor
+            }
+            None => volume,
+        };
+        let kind = if source.is_dir() { Kind::Directory } else { Kind::File };
+        let target = target(root, &mount.path, kind)?;
+        binds.push(Bind { source, target, options: options(mount) });
+    }
+    Ok(binds)
+}
+
+fn options(mount: &MountPlan) -> Vec<String> {
+    let access = if mount.read_only { "ro" } else { "rw" };
+    let propagation = match mount.propagation {
+        Propagation::None => "rprivate",
+        Propagation::HostToContainer => "rslave",
+        Propagation::Bidirectional => "rshared",
+    };
+    ["rbind", access, propagation].map(str::to_owned).to_vec()
+}
+
+/// Makes a mount target inside the root, through no symlink that leaves it, and says where it is.
+fn target(root: &Path, path: &Path, kind: Kind) -> Result<PathBuf, GroundError> {
+    let in_root = |source| GroundError::Target { path: path.to_owned(), source };
+    let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
+    let root =
+        rustix::fs::open(root, flags, rustix::fs::Mode::empty()).map_err(|error| in_root(error.into()))?;
+    rootfs::ensure_target(root.as_fd(), path, kind).map_err(in_root)
+}
+
+fn mount_shm(target: &Path) -> io::Result<PathBuf> {
+    make_directory(target, 0o755)?;
+    let options = std::ffi::CString::new(format!("mode=1777,size={SHM_LIMIT}"))?;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    rustix::mount::mount("shm", target, "tmpfs", flags, options.as_c_str())?;
+    Ok(target.to_owned())
+}
+
+/// hosts as the kubelet writes it, resolv.conf, hostname.
+fn write_etc(directory: &Path, plan: &PodPlan) -> io::Result<()> {
+    make_directory(directory, 0o755)?;
+    let write = |name: &str, text: &str| {
+        let path = directory.join(name);
+        std::fs::write(&path, text)?;
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644))
+    };
+    write("hosts", &hosts(plan))?;
+    write("resolv.conf", &plan.resolv_conf)?;
+    write("hostname", &format!("{}\n", plan.hostname))
+}
+
+fn hosts(plan: &PodPlan) -> String {
+    let mut text = match plan.network {
+        NetworkPlan::Host => std::fs::read_to_string("/etc/hosts").unwrap_or_default(),
+        NetworkPlan::Bridge { .. } | NetworkPlan::Loopback => "127.0.0.1\tlocalhost\n\
+             ::1\tlocalhost ip6-localhost ip6-loopback\n\
+             fe00::0\tip6-localnet\n\
+             fe00::0\tip6-mcastprefix\n\
+             fe00::1\tip6-allnodes\n\
+             fe00::2\tip6-allrouters\n"
+            .to_owned(),
+    };
+    match plan.network {
+        NetworkPlan::Bridge { address, .. } => text.push_str(&format!("{address}\t{}\n", plan.hostname)),
+        NetworkPlan::Loopback => text.push_str(&format!("127.0.0.1\t{}\n", plan.hostname)),
+        NetworkPlan::Host => {}
+    }
+    if !plan.host_aliases.is_empty() {
+        text.push_str("\n# Entries added by HostAliases.\n");
+    }
+    for alias in &plan.host_aliases {
+        text.push_str(&format!("{}\t{}\n", alias.ip, alias.names.join("\t")));
+    }
+    text
+}
+
+/// Anybody in the container may write it, whatever user it runs as.
+fn write_message_file(path: &Path) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        make_directory(parent, 0o700)?;
+    }
+    std::fs::write(path, "")?;
+    std::fs::set_permissions(path, Permissions::from_mode(0o666))
+}
+
+fn make_directory(path: &Path, mode: u32) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(mode).create(path)
+}

@@ -1,0 +1,180 @@
+//! The one place that names libcontainer: create, start and exec, from one thread, with an executor of our own.
+//!
+//! libcontainer clones its caller, and its child goes on running ordinary Rust. So: one thread, an empty
+//! environment, no descriptor that is not close-on-exec, SIGPIPE at its default; and afterwards the caller reaps
+//! children it does not know, because a failed create or exec leaves some.
+
+mod executor;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use libcontainer::container::builder::ContainerBuilder;
+use libcontainer::syscall::syscall::SyscallType;
+use oci_spec::runtime::{Process, Spec};
+use rustix::pipe::PipeFlags;
+
+use self::executor::Exec;
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LaunchError {
+    #[error("cannot {operation}")]
+    Prepare { operation: &'static str, source: io::Error },
+    #[error("{message}")]
+    Runtime { message: String },
+}
+
+/// A process whose `execve` is still to come. The pipe ends without a byte when it has succeeded, and holds the
+/// reason when it has not.
+#[derive(Debug)]
+pub(super) struct Launched {
+    pub(super) pid: i32,
+    pub(super) verdict: File,
+}
+
+/// What a process reads and writes.
+#[derive(Debug)]
+pub(super) struct Stdio {
+    pub(super) stdin: OwnedFd,
+    pub(super) stdout: OwnedFd,
+    pub(super) stderr: OwnedFd,
+}
+
+/// Where libcontainer keeps its state, and the name of one container's run in it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Instance<'a> {
+    pub(super) runtime: &'a Path,
+    pub(super) bundle: &'a Path,
+    pub(super) id: &'a str,
+}
+
+/// Creates and starts a container.
+pub(super) fn start(at: Instance<'_>, spec: &Spec, stdio: Stdio) -> Result<Launched, LaunchError> {
+    write_json(&at.bundle.join("config.json"), spec)?;
+    let (verdict, executor) = verdict_pipe()?;
+    let attempt = Diagnosis::listen()?;
+    let created = builder(at, executor)
+        .map(|builder| {
+            builder
+                .with_stdin(stdio.stdin)
+                .with_stdout(stdio.stdout)
+                .with_stderr(stdio.stderr)
+                .as_init(at.bundle)
+        })
+        // systemd is asked for unless told otherwise, also where there is none.
+        .and_then(|builder| builder.with_systemd(false).with_detach(true).build());
+    let mut container = created.map_err(|error| attempt.explain(&error))?;
+    let pid = container.pid().map_or(0, |pid| pid.as_raw());
+    container.start().map_err(|error| attempt.explain(&error))?;
+    Ok(Launched { pid, verdict })
+}
+
+/// Runs a further process in a running container.
+pub(super) fn exec(
+    at: Instance<'_>,
+    process: &Process,
+    process_file: &Path,
+    wiring: Wiring,
+) -> Result<Launched, LaunchError> {
+    write_json(process_file, process)?;
+    let (verdict, executor) = verdict_pipe()?;
+    let attempt = Diagnosis::listen()?;
+    let started = builder(at, executor)
+        .map(|builder| match wiring {
+            Wiring::Pipes(stdio) => {
+                builder.with_stdin(stdio.stdin).with_stdout(stdio.stdout).with_stderr(stdio.stderr)
+            }
+            Wiring::Console(socket) => builder.with_console_socket(Some(socket)),
+        })
+        .and_then(|builder| builder.as_tenant().with_detach(true).with_process(Some(process_file)).build());
+    let pid = started.map_err(|error| attempt.explain(&error))?.as_raw();
+    forget_exec(at);
+    Ok(Launched { pid, verdict })
+}
+
+/// How an exec'd process is wired.
+#[derive(Debug)]
+pub(super) enum Wiring {
+    Pipes(Stdio),
+    /// A listening socket that is sent the terminal's master.
+    Console(PathBuf),
+}
+
+/// Forgets a container that has ended. Its cgroup is ours to remove.
+pub(super) fn forget(at: Instance<'_>) -> io::Result<()> {
+    crate::publish::remove_tree(&at.runtime.join(at.id))
+}
+
+/// Each exec leaves a socket behind in libcontainer's state directory.
+fn forget_exec(at: Instance<'_>) {
+    let Ok(entries) = std::fs::read_dir(at.runtime.join(at.id)) else { return };
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with("tenant-") {
+            // The directory goes as a whole with the container; a socket that stays until then harms nobody.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn builder(
+    at: Instance<'_>,
+    executor: Exec,
+) -> Result<ContainerBuilder, libcontainer::error::LibcontainerError> {
+    ContainerBuilder::new(at.id.to_owned(), SyscallType::default())
+        .with_executor(executor)
+        .with_root_path(at.runtime)
+}
+
+fn write_json<T: serde::Serialize>(path: &Path, value: &T) -> Result<(), LaunchError> {
+    let write = || {
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        crate::publish::publish_json(path, value, crate::publish::Durability::Volatile)
+    };
+    write().map(drop).map_err(|source| LaunchError::Prepare { operation: "write the bundle", source })
+}
+
+fn verdict_pipe() -> Result<(File, Exec), LaunchError> {
+    let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)
+        .map_err(|error| LaunchError::Prepare { operation: "make a pipe", source: error.into() })?;
+    Ok((reader.into(), Exec::new(writer)))
+}
+
+/// libcontainer says in its log what its errors leave out. The log is a pipe that is read when something failed.
+struct Diagnosis {
+    log: File,
+    _scope: tracing::subscriber::DefaultGuard,
+}
+
+impl Diagnosis {
+    fn listen() -> Result<Diagnosis, LaunchError> {
+        let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)
+            .map_err(|error| LaunchError::Prepare { operation: "make a pipe", source: error.into() })?;
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(std::sync::Mutex::new(File::from(writer)))
+            .with_max_level(tracing::Level::ERROR)
+            .with_ansi(false)
+            .with_target(false)
+            .with_level(false)
+            .without_time()
+            .finish();
+        Ok(Diagnosis { log: reader.into(), _scope: tracing::subscriber::set_default(subscriber) })
+    }
+
+    fn explain(&self, error: &dyn std::error::Error) -> LaunchError {
+        let mut log = Vec::new();
+        // The pipe does not block: what is there is what there is.
+        let _ = (&self.log).take(64 * 1024).read_to_end(&mut log);
+        let log = String::from_utf8_lossy(&log);
+        let outer = super::with_causes(error);
+        // The first complaint is the innermost: the call that failed.
+        let message = match log.lines().find(|line| !line.trim().is_empty()) {
+            Some(first) if !outer.contains(first) => format!("{outer}: {}", first.trim()),
+            Some(_) | None => outer,
+        };
+        LaunchError::Runtime { message }
+    }
+}

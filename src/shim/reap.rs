@@ -1,0 +1,22 @@
+//! Who it was that ended: a container, a session, or a stranger left to this process as their subreaper.
+
+use crate::sandbox::sys::reap;
+
+use super::event_loop::Shim;
+use super::execute;
+
+/// Reaps every child that has ended. Strangers are reaped too: a leftover of a failed create that stayed a zombie
+/// would keep its container's pid 1 from ever going away.
+pub(super) fn reap_all(shim: &mut Shim) {
+    // Only a missing child makes it fail, which means that there is none to reap.
+    for ended in reap::ended().unwrap_or_default() {
+        let container = shim.running.iter().find(|(_, running)| running.pid == ended.pid);
+        if let Some(name) = container.map(|(name, _)| name.clone()) {
+            execute::container_ended(shim, &name, &ended);
+        } else if let Some(session) =
+            shim.sessions.iter_mut().find(|session| session.pid() == Some(ended.pid))
+        {
+            session.ended(ended.code);
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! An exec under way: a process in a container, and the caller that waits for its end.
+
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+
+use super::control::{answer, take_line};
+use super::event_loop::Shim;
+use super::launch::{self, Instance, Launched, Stdio, Wiring};
+use crate::bundle::{self, Terminal};
+use crate::rundir::control::{Answer, LINE_LIMIT, Request, WindowSize};
+use crate::sandbox::sys::{pidfd, pty, scm};
+
+#[derive(Debug)]
+pub(super) struct Session {
+    stream: Option<UnixStream>,
+    pid: i32,
+    process: OwnedFd,
+    text: Vec<u8>,
+    master: Option<OwnedFd>,
+}
+
+impl Session {
+    pub(super) fn new(stream: UnixStream, begun: Begun) -> Session {
+        let Begun { pid, process, master } = begun;
+        Session { stream: Some(stream), pid, process, text: Vec::new(), master }
+    }
+
+    pub(super) fn pid(&self) -> Option<i32> {
+        self.stream.as_ref().map(|_| self.pid)
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.stream.is_some()
+    }
+
+    /// The process has ended: the caller is told, and the session is over.
+    pub(super) fn ended(&mut self, code: i32) {
+        if let Some(stream) = self.stream.take() {
+            answer(&stream, &Answer::Ended { code });
+        }
+    }
+}
+
+impl AsFd for Session {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_ref().expect("closed sessions are dropped before the next poll").as_fd()
+    }
+}
+
+/// A process that was started, and its terminal's master if it has one.
+pub(super) struct Begun {
+    pub(super) pid: i32,
+    pub(super) process: OwnedFd,
+    pub(super) master: Option<OwnedFd>,
+}
+
+/// Starts a process in a running container; what stands against it comes back in words.
+pub(super) fn exec(
+    shim: &Shim,
+    container: &str,
+    argv: &[String],
+    terminal: Option<WindowSize>,
+    descriptors: Vec<OwnedFd>,
+) -> Result<Begun, String> {
+    let plan =
+        shim.state.plan().container(container).ok_or_else(|| format!("there is no container {container}"))?;
+    let running = shim
+        .running
+        .get(container)
+        .filter(|running| running.verdict.is_none())
+        .ok_or_else(|| format!("container {container} is not running"))?;
+    let kind = if terminal.is_some() { Terminal::Yes } else { Terminal::No };
+    let process = bundle::exec_process(plan, &running.ground, argv, kind)
+        .map_err(|error| super::with_causes(&error))?;
+    let bundle_directory = shim.at.pod.bundle(container);
+    let runtime = shim.at.pod.runtime();
+    let at = Instance { runtime: &runtime, bundle: &bundle_directory, id: &running.id };
+    let file = bundle_directory.join("exec.json");
+    let Some(size) = terminal else {
+        let stdio = stdio(descriptors)?;
+        let launched =
+            launch::exec(at, &process, &file, Wiring::Pipes(stdio)).map_err(|error| error.to_string())?;
+        return hear(launched, None);
+    };
+    let path = shim.at.pod.0.join("console.sock");
+    let listener = listen(&path).map_err(|error| format!("cannot make a terminal: {error}"))?;
+    let launched = launch::exec(at, &process, &file, Wiring::Console(path.clone()));
+    // The master is in the socket's queue by now, or will never be.
+    let master = receive_master(&listener);
+    let _ = std::fs::remove_file(&path);
+    let launched = launched.map_err(|error| error.to_string())?;
+    let master = master.map_err(|error| format!("cannot make a terminal: {error}"))?;
+    // A terminal of the wrong size is better than none.
+    let _ = pty::set_size(master.as_fd(), size.rows, size.columns);
+    hear(launched, Some(master))
+}
+
+/// By now the program has taken over or failed to: the pipe does not keep anybody waiting.
+fn hear(mut launched: Launched, master: Option<OwnedFd>) -> Result<Begun, String> {
+    let mut why = String::new();
+    launched.verdict.read_to_string(&mut why).map_err(|error| error.to_string())?;
+    if !why.is_empty() {
+        return Err(why);
+    }
+    let process = pidfd::open(launched.pid).map_err(|error| error.to_string())?;
+    Ok(Begun { pid: launched.pid, process, master })
+}
+
+fn stdio(descriptors: Vec<OwnedFd>) -> Result<Stdio, String> {
+    let [stdin, stdout, stderr] = <[OwnedFd; 3]>::try_from(descriptors)
+        .map_err(|given| format!("{} descriptors were handed over instead of three", given.len()))?;
+    Ok(Stdio { stdin, stdout, stderr })
+}
+
+fn listen(path: &std::path::Path) -> io::Result<UnixListener> {
+    crate::publish::remove(path)?;
+    let listener = UnixListener::bind(path)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn receive_master(listener: &UnixListener) -> io::Result<OwnedFd> {
+    let (stream, _) = listener.accept()?;
+    let mut received = scm::receive(&stream, &mut [0; 4096])?;
+    received
+        .descriptors
+        .pop()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "no terminal was sent"))
+}
+
+/// The caller has something to say, or has gone.
+pub(super) fn serve(shim: &mut Shim, at: usize) {
+    let Some(session) = shim.sessions.get_mut(at) else { return };
+    let Some(stream) = session.stream.take() else { return };
+    let mut buffer = [0; 4096];
+    match scm::receive(&stream, &mut buffer) {
+        // Descriptors are of no use here and are closed.
+        Ok(received) if received.bytes > 0 && session.text.len() + received.bytes <= LINE_LIMIT => {
+            session.text.extend_from_slice(&buffer[..received.bytes]);
+            while let Some(line) = take_line(&mut session.text) {
+                obey(session, &line);
+            }
+            session.stream = Some(stream);
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => session.stream = Some(stream),
+        Ok(_) | Err(_) => {
+            // Ended already is as good as hung up on.
+            let _ = pidfd::signal(&session.process, libc::SIGHUP);
+        }
+    }
+}
+
+fn obey(session: &Session, line: &[u8]) {
+    match serde_json::from_slice(line) {
+        Ok(Request::Resize(size)) => {
+            if let Some(master) = &session.master {
+                let _ = pty::set_size(master.as_fd(), size.rows, size.columns);
+            }
+        }
+        Ok(Request::Signal(number)) => {
+            let _ = pidfd::signal(&session.process, number);
+        }
+        // A second exec needs a second connection.
+        Ok(Request::Exec { .. }) | Err(_) => {}
+    }
+}
