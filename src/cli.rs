@@ -11,8 +11,11 @@ mod failure;
 mod folder;
 mod get;
 mod gone;
+mod image;
+mod images;
 mod input;
 mod logs;
+mod pull;
 mod records;
 mod report;
 mod run;
@@ -94,10 +97,14 @@ enum Verb {
     Exec(exec::ExecArgs),
     /// Check manifests; needs no root
     Validate(ValidateArgs),
+    /// The image store
+    Image(images::ImageArgs),
     /// Tell what this kernel and machine offer
     Doctor(doctor::DoctorArgs),
     /// Print the version
     Version,
+    #[command(hide = true)]
+    Pull(pull::PullArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -176,8 +183,10 @@ fn verb(args: impl Iterator<Item = OsString>) -> Result<Exit, Failure> {
         Verb::Logs(args) => logs::run(&args, &settings),
         Verb::Exec(args) => exec::run(args, &settings),
         Verb::Validate(args) => validate(&args, &settings),
+        Verb::Image(args) => images::run(&args, &settings),
         Verb::Doctor(args) => doctor::run(&args, &settings),
         Verb::Version => version(),
+        Verb::Pull(args) => pull::run(&args),
     }
 }
 

@@ -12,7 +12,7 @@ mod start;
 mod watch;
 
 #[cfg(test)]
-mod ground;
+mod tests;
 
 use std::io;
 use std::path::PathBuf;
@@ -30,14 +30,13 @@ use crate::sandbox::instance;
 use crate::sandbox::sys::clock;
 
 pub(crate) use batch::{BatchEnd, BatchReport, Progress};
-pub(crate) use folder::{Root, Select};
 
 use batch::Batch;
 use execute::Logs;
 use execute::children::Children;
 use folder::settle::{Heed, Sight};
 use folder::trust::Trust;
-use folder::{Folder, FolderError, chain, earlier};
+use folder::{Folder, FolderError, Root, chain, earlier};
 use inventory::file::Reader;
 use inventory::{Caution, Inventory};
 use pass::{Complaints, Passed, Wish, World};
@@ -270,7 +269,7 @@ impl Directing {
     fn retire(&mut self) -> Result<(), DaemonError> {
         self.world.hands.children.end_pulls();
         let places = &self.world.hands.places;
-        instance::retire(places).map_err(|source| DaemonError::Io {
+        instance::retire(places, instance::RunDirectory::Remove).map_err(|source| DaemonError::Io {
             operation: "retire the instance in",
             path: places.run.clone(),
             source,

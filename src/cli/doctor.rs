@@ -1,11 +1,16 @@
 //! `doctor`: what this kernel and machine offer, what is missing and what that costs.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write, stdout};
 
+use crate::model::id::Uid;
 use crate::paths::Places;
+use crate::rundir::{lock, pods};
+use crate::sandbox::census::{self, Kind};
 
 use super::exit::Exit;
 use super::failure::Failure;
+use super::records::Records;
 use super::settings::Settings;
 use super::terminal::Color;
 
@@ -71,12 +76,34 @@ fn print(out: &mut dyn Write, checks: &[Check], color: Color) -> io::Result<()> 
 }
 
 fn census(places: &Places) -> Result<Exit, Failure> {
-    let found = crate::sandbox::census::census(places).map_err(|error| {
-        Failure::new(Exit::Failed, "cannot take the census").because(error).help("run it as root")
-    })?;
+    let failed =
+        |error| Failure::new(Exit::Failed, "cannot take the census").because(error).help("run it as root");
+    let counted = census::census(places).map_err(failed)?;
+    let living = living(places).map_err(failed)?;
+    let known: BTreeSet<Uid> = Records::load(places)?.shown.iter().map(|shown| shown.uid().clone()).collect();
     let mut out = stdout().lock();
-    for one in &found {
-        writeln!(out, "{one}").map_err(Failure::of_output)?;
+    let mut exit = Exit::Done;
+    for found in counted.ownerless(&living) {
+        // A pod that waits or has ended keeps its directories for as long as its object is there.
+        let kept = match found.kind {
+            Kind::PodDirectory | Kind::Scratch => found.pod.as_ref().is_some_and(|pod| known.contains(pod)),
+            Kind::Process | Kind::Cgroup | Kind::Mount | Kind::Interface | Kind::Table | Kind::Lease => false,
+        };
+        if !kept {
+            writeln!(out, "{found}").map_err(Failure::of_output)?;
+            exit = Exit::Failed;
+        }
     }
-    Ok(if found.is_empty() { Exit::Done } else { Exit::Failed })
+    Ok(exit)
+}
+
+/// Pods whose process holds its lock.
+fn living(places: &Places) -> io::Result<BTreeSet<Uid>> {
+    let mut living = BTreeSet::new();
+    for uid in pods::list(places)? {
+        if lock::is_held(&places.pod(&uid).lock())? {
+            living.insert(uid);
+        }
+    }
+    Ok(living)
 }

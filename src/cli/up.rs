@@ -10,7 +10,7 @@ use crate::manifest::Strictness;
 use crate::model::id::PodId;
 use crate::paths::Places;
 use crate::publish::{Durability, publish, remove_tree};
-use crate::sandbox::instance;
+use crate::sandbox::instance::{self, RunDirectory};
 use crate::sandbox::sys::identity;
 
 use super::exit::Exit;
@@ -176,7 +176,8 @@ impl Session {
     }
 
     fn remove(&self) -> Result<(), Failure> {
-        instance::retire(&self.places).and_then(|()| remove_tree(&self.places.run)).map_err(|error| {
+        let retired = instance::retire(&self.places, RunDirectory::Remove);
+        retired.and_then(|()| remove_tree(&self.places.run)).map_err(|error| {
             let what = format!("cannot remove what is left in {}", self.places.run.display());
             Failure::new(Exit::Failed, what).because(error)
         })

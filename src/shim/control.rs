@@ -39,7 +39,11 @@ pub(super) fn accept(shim: &mut Shim) {
         let Ok((stream, _)) = shim.at.control.accept() else { return };
         // The socket is 0600 in a 0700 directory: who got here is root or the user this pod belongs to.
         if stream.set_nonblocking(true).is_ok() {
-            shim.connections.push(Connection { stream: Some(stream), text: Vec::new(), descriptors: Vec::new() });
+            shim.connections.push(Connection {
+                stream: Some(stream),
+                text: Vec::new(),
+                descriptors: Vec::new(),
+            });
         }
     }
 }

@@ -87,7 +87,8 @@ pub(super) fn run(started: Started) -> Result<(), ShimError> {
         if shim.course == Course::Left {
             return Ok(());
         }
-        let ready = wait(&shim).map_err(|error| ShimError::Loop { operation: "wait", source: error.into() })?;
+        let ready =
+            wait(&shim).map_err(|error| ShimError::Loop { operation: "wait", source: error.into() })?;
         for source in ready {
             serve(&mut shim, source);
         }

@@ -18,9 +18,10 @@ use crate::model::record::{Exit, Outcome};
 use crate::paths::container_log;
 use crate::pod::{Effect, Event, RawEnd};
 use crate::rundir::{exits, objects};
+use crate::sandbox::instance::{self, RunDirectory};
 use crate::sandbox::sys::reap::Reaped;
 use crate::sandbox::sys::{clock, pidfd};
-use crate::{sandbox, volume};
+use crate::volume;
 
 /// Bytes of a termination message, as the kubelet limits it.
 const MESSAGE_LIMIT: u64 = 4096;
@@ -97,13 +98,14 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<Running, NotStarted> 
     let container = plan.container(name).ok_or_else(|| create(format!("there is no container {name}")))?;
     let id = format!("{name}.{restart}");
     let message = shim.at.pod.0.join("messages").join(&id);
-    let ground = ground::prepare(&shim.at, sandbox, plan, container, &message).map_err(|error| match error {
-        ground::GroundError::Account(_) => config(error.to_string()),
-        ground::GroundError::Io { .. }
-        | ground::GroundError::Volume(_)
-        | ground::GroundError::Rootfs(_)
-        | ground::GroundError::Target { .. } => create(error.to_string()),
-    })?;
+    let ground =
+        ground::prepare(&shim.at, sandbox, plan, container, &message).map_err(|error| match error {
+            ground::GroundError::Account(_) => config(error.to_string()),
+            ground::GroundError::Io { .. }
+            | ground::GroundError::Volume(_)
+            | ground::GroundError::Rootfs(_)
+            | ground::GroundError::Target { .. } => create(error.to_string()),
+        })?;
     let spec = bundle::spec(plan, container, &ground).map_err(|error| config(super::with_causes(&error)))?;
     let log = LogWriter::open(&container_log(&shim.at.places.pod_logs(&plan.id), name, restart));
     let (output, writers) = Output::new(log).map_err(|error| create(error.to_string()))?;
@@ -166,7 +168,11 @@ pub(super) fn container_ended(shim: &mut Shim, name: &str, ended: &Reaped) {
     let oom_kills = shim.at.cgroups.oom_kills(&running.ground.cgroup).unwrap_or(0);
     clear_run(shim, name, &running.id, &running.ground.cgroup);
     if let Some(message) = running.not_started {
-        shim.happened.push_back(Event::NotStarted { container: name.to_owned(), reason: "StartError", message });
+        shim.happened.push_back(Event::NotStarted {
+            container: name.to_owned(),
+            reason: "StartError",
+            message,
+        });
         return;
     }
     let policy = shim.state.plan().container(name).map(|container| container.termination_message.policy);
@@ -254,14 +260,15 @@ fn try_leave(shim: &Shim) -> Result<(), ShimError> {
     let failed = |operation| move |source| ShimError::Loop { operation, source };
     match record.outcome.clone() {
         Some(outcome @ (Outcome::Succeeded | Outcome::Failed { .. })) => {
-            objects::finish(places, uid, &Finished { outcome, record }).map_err(failed("record the pod's end"))?;
+            objects::finish(places, uid, &Finished { outcome, record })
+                .map_err(failed("record the pod's end"))?;
         }
         Some(Outcome::Deleted | Outcome::Interrupted) | None => {}
     }
     crate::publish::remove_tree(&shim.at.pod.0).map_err(failed("remove the pod's directory"))?;
     if shim.orphaned {
-        sandbox::instance::retire(places).map_err(failed("clear up after the command that is gone"))?;
+        instance::retire(places, RunDirectory::Remove)
+            .map_err(failed("clear up after the command that is gone"))?;
     }
     Ok(())
 }
-

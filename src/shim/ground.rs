@@ -52,11 +52,14 @@ fn failed(operation: &'static str) -> impl FnOnce(io::Error) -> GroundError {
 /// Makes the pod's namespaces, its place on the network, its cgroup and its volumes.
 pub(super) fn make(at: &Started, plan: &PodPlan) -> Result<Sandbox, GroundError> {
     namespace::unshare_pod(plan).map_err(failed("make the pod's namespaces"))?;
-    network::attach(&at.host, &plan.id.uid, &plan.network).map_err(failed("attach the pod to its network"))?;
+    network::attach(&at.host, &plan.id.uid, &plan.network)
+        .map_err(failed("attach the pod to its network"))?;
     let cgroup = at.places.pod_cgroup(&plan.id.uid);
     at.cgroups.make(&cgroup, &plan.live.resources).map_err(failed("make the pod's control group"))?;
     let shm = match plan.ipc {
-        IpcMode::Pod => mount_shm(&at.pod.mounts().join("shm")).map_err(failed("mount the pod's /dev/shm"))?,
+        IpcMode::Pod => {
+            mount_shm(&at.pod.mounts().join("shm")).map_err(failed("mount the pod's /dev/shm"))?
+        }
         IpcMode::Host => PathBuf::from("/dev/shm"),
     };
     write_etc(&at.pod.etc(), plan).map_err(failed("write the pod's hosts file"))?;
@@ -72,7 +75,8 @@ pub(super) fn tear_down(at: &Started, plan: &PodPlan) -> Result<(), GroundError>
     // From here on none of the pod's mounts is seen, so nothing behind one can be removed.
     at.host.enter().map_err(failed("go back to the host's namespaces"))?;
     at.cgroups.remove(&cgroup).map_err(failed("remove the pod's control group"))?;
-    crate::publish::remove_tree(&at.places.scratch(&plan.id.uid)).map_err(failed("remove the pod's scratch space"))?;
+    crate::publish::remove_tree(&at.places.scratch(&plan.id.uid))
+        .map_err(failed("remove the pod's scratch space"))?;
     crate::publish::remove_tree(&at.pod.mounts()).map_err(failed("remove the pod's mount points"))?;
     crate::rundir::lease::release(&at.places, &plan.id.uid).map_err(failed("give back the pod's address"))
 }
@@ -178,7 +182,8 @@ fn options(mount: &MountPlan) -> Vec<String> {
 fn target(root: &Path, path: &Path, kind: Kind) -> Result<PathBuf, GroundError> {
     let in_root = |source| GroundError::Target { path: path.to_owned(), source };
     let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
-    let root = rustix::fs::open(root, flags, rustix::fs::Mode::empty()).map_err(|error| in_root(error.into()))?;
+    let root =
+        rustix::fs::open(root, flags, rustix::fs::Mode::empty()).map_err(|error| in_root(error.into()))?;
     rootfs::ensure_target(root.as_fd(), path, kind).map_err(in_root)
 }
 

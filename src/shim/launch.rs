@@ -57,7 +57,11 @@ pub(super) fn start(at: Instance<'_>, spec: &Spec, stdio: Stdio) -> Result<Launc
     let attempt = Diagnosis::listen()?;
     let created = builder(at, executor)
         .map(|builder| {
-            builder.with_stdin(stdio.stdin).with_stdout(stdio.stdout).with_stderr(stdio.stderr).as_init(at.bundle)
+            builder
+                .with_stdin(stdio.stdin)
+                .with_stdout(stdio.stdout)
+                .with_stderr(stdio.stderr)
+                .as_init(at.bundle)
         })
         // systemd is asked for unless told otherwise, also where there is none.
         .and_then(|builder| builder.with_systemd(false).with_detach(true).build());

@@ -13,7 +13,9 @@ pub(super) fn reap_all(shim: &mut Shim) {
         let container = shim.running.iter().find(|(_, running)| running.pid == ended.pid);
         if let Some(name) = container.map(|(name, _)| name.clone()) {
             execute::container_ended(shim, &name, &ended);
-        } else if let Some(session) = shim.sessions.iter_mut().find(|session| session.pid() == Some(ended.pid)) {
+        } else if let Some(session) =
+            shim.sessions.iter_mut().find(|session| session.pid() == Some(ended.pid))
+        {
             session.ended(ended.code);
         }
     }

@@ -63,22 +63,24 @@ pub(super) fn exec(
     terminal: Option<WindowSize>,
     descriptors: Vec<OwnedFd>,
 ) -> Result<Begun, String> {
-    let plan = shim.state.plan().container(container).ok_or_else(|| format!("there is no container {container}"))?;
+    let plan =
+        shim.state.plan().container(container).ok_or_else(|| format!("there is no container {container}"))?;
     let running = shim
         .running
         .get(container)
         .filter(|running| running.verdict.is_none())
         .ok_or_else(|| format!("container {container} is not running"))?;
     let kind = if terminal.is_some() { Terminal::Yes } else { Terminal::No };
-    let process =
-        bundle::exec_process(plan, &running.ground, argv, kind).map_err(|error| super::with_causes(&error))?;
+    let process = bundle::exec_process(plan, &running.ground, argv, kind)
+        .map_err(|error| super::with_causes(&error))?;
     let bundle_directory = shim.at.pod.bundle(container);
     let runtime = shim.at.pod.runtime();
     let at = Instance { runtime: &runtime, bundle: &bundle_directory, id: &running.id };
     let file = bundle_directory.join("exec.json");
     let Some(size) = terminal else {
         let stdio = stdio(descriptors)?;
-        let launched = launch::exec(at, &process, &file, Wiring::Pipes(stdio)).map_err(|error| error.to_string())?;
+        let launched =
+            launch::exec(at, &process, &file, Wiring::Pipes(stdio)).map_err(|error| error.to_string())?;
         return hear(launched, None);
     };
     let path = shim.at.pod.0.join("console.sock");
@@ -121,7 +123,10 @@ fn listen(path: &std::path::Path) -> io::Result<UnixListener> {
 fn receive_master(listener: &UnixListener) -> io::Result<OwnedFd> {
     let (stream, _) = listener.accept()?;
     let mut received = scm::receive(&stream, &mut [0; 4096])?;
-    received.descriptors.pop().ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "no terminal was sent"))
+    received
+        .descriptors
+        .pop()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "no terminal was sent"))
 }
 
 /// The caller has something to say, or has gone.

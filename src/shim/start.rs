@@ -38,17 +38,30 @@ pub(super) fn start(pod: PodDir) -> Result<Started, ShimError> {
     let failed = |operation| move |source: io::Error| ShimError::Start { operation, source };
     let lock = descriptor::inherited(LOCK_FD).ok_or_else(|| ShimError::NoLock(pod.0.clone()))?;
     let lifeline = descriptor::inherited(LIFELINE_FD).map(File::from);
-    let goal = goal::read(&pod).map_err(failed("read the goal"))?.ok_or_else(|| ShimError::NoGoal(pod.0.clone()))?;
+    let goal =
+        goal::read(&pod).map_err(failed("read the goal"))?.ok_or_else(|| ShimError::NoGoal(pod.0.clone()))?;
     let places = goal.places.places();
     let cgroups = Cgroups::probe().map_err(failed("find the control groups"))?;
     cgroups.join(&places.shim_cgroup()).map_err(failed("leave the caller's control group"))?;
     prctl::become_subreaper().map_err(failed("become a subreaper"))?;
     signal::default_sigpipe();
-    let signals = signal::SignalFd::block(&[libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP]).map_err(failed("listen for signals"))?;
+    let signals = signal::SignalFd::block(&[libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP])
+        .map_err(failed("listen for signals"))?;
     let host = HostNamespaces::keep().map_err(failed("keep the host's namespaces"))?;
     let goal_watch = watch(&pod).map_err(failed("watch for a changed goal"))?;
     let control = listen(&pod).map_err(failed("listen on the control socket"))?;
-    Ok(Started { pod, goal, places, cgroups, host, signals, control, goal_watch, lifeline, _lock: Lock::inherited(File::from(lock)) })
+    Ok(Started {
+        pod,
+        goal,
+        places,
+        cgroups,
+        host,
+        signals,
+        control,
+        goal_watch,
+        lifeline,
+        _lock: Lock::inherited(File::from(lock)),
+    })
 }
 
 fn watch(pod: &PodDir) -> io::Result<OwnedFd> {
@@ -75,9 +88,9 @@ pub(super) fn goal_was_replaced(watch: &OwnedFd) -> bool {
     while let Ok(event) = reader.next() {
         let overflow = event.events().contains(inotify::ReadFlags::QUEUE_OVERFLOW);
         replaced |= overflow
-            || event.file_name().is_some_and(|name| {
-                OsStr::new(name.to_str().unwrap_or_default()) == OsStr::new("goal.json")
-            });
+            || event
+                .file_name()
+                .is_some_and(|name| OsStr::new(name.to_str().unwrap_or_default()) == OsStr::new("goal.json"));
     }
     replaced
 }

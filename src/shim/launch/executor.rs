@@ -37,7 +37,10 @@ impl Executor for Exec {
         let argv: &[String] = process.args().as_deref().unwrap_or_default();
         let env: &[String] = process.env().as_deref().unwrap_or_default();
         let why = match become_program(argv, env) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && argv.first().is_some_and(|program| !program.contains('/')) => {
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound
+                    && argv.first().is_some_and(|program| !program.contains('/')) =>
+            {
                 format!("exec: {:?}: executable file not found in $PATH", argv[0])
             }
             Err(error) => {
@@ -54,7 +57,8 @@ impl Executor for Exec {
     fn validate(&self, _spec: &Spec) -> Result<(), ExecutorValidationError> {
         // From here on the process waits to be started: it must not outlive a pod process that dies meanwhile.
         // A change of user clears this, so it is asked for again right before the program.
-        prctl::die_with_parent().map_err(|error| ExecutorValidationError::ArgValidationError(error.to_string()))
+        prctl::die_with_parent()
+            .map_err(|error| ExecutorValidationError::ArgValidationError(error.to_string()))
     }
 
     fn setup_envs(&self, _envs: HashMap<String, String>) -> Result<(), ExecutorSetEnvsError> {

@@ -1,0 +1,84 @@
+//! `image`: its words on the command line; `cli::image` does what they ask.
+
+use std::io::{self, stdout};
+use std::path::PathBuf;
+
+use crate::image::store::Store;
+use crate::sandbox::sys::clock;
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::image::{self, ImageError};
+use super::pull::access;
+use super::settings::Settings;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  droppod image pull nginx:1.29
+  droppod image load app.tar
+  droppod image ls
+  droppod image rm nginx:1.29 && droppod image prune")]
+pub(crate) struct ImageArgs {
+    #[command(subcommand)]
+    verb: ImageVerb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum ImageVerb {
+    /// List the images of the store
+    Ls,
+    /// Bring images into the store
+    Pull {
+        #[arg(required = true, value_name = "REFERENCE")]
+        images: Vec<String>,
+    },
+    /// Bring the images of an archive into the store
+    Load {
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Forget images
+    Rm {
+        #[arg(required = true, value_name = "REFERENCE")]
+        images: Vec<String>,
+    },
+    /// Remove layers that no image uses
+    Prune,
+}
+
+pub(crate) fn run(args: &ImageArgs, settings: &Settings) -> Result<Exit, Failure> {
+    let store = Store::at(&settings.places.images);
+    let base = std::env::current_dir()
+        .map_err(|error| Failure::new(Exit::Failed, "cannot tell the current directory").because(error))?;
+    let out = &mut stdout().lock();
+    let done = match &args.verb {
+        ImageVerb::Ls => image::list(&store, out),
+        ImageVerb::Pull { images } => {
+            let access = access().map_err(|reason| {
+                Failure::new(Exit::Failed, "cannot read how registries are reached").because(reason)
+            })?;
+            let pull = |name: &String| image::pull(&store, name, &base, &access, clock::wall(), out);
+            images.iter().try_for_each(pull)
+        }
+        ImageVerb::Load { files } => {
+            files.iter().try_for_each(|file| image::load(&store, file, clock::wall(), out))
+        }
+        ImageVerb::Rm { images } => image::remove(&store, images, &base, out),
+        ImageVerb::Prune => image::prune(&store, out),
+    };
+    done.map(|()| Exit::Done).map_err(failure)
+}
+
+fn failure(error: ImageError) -> Failure {
+    match error {
+        ImageError::Output(error) => Failure::of_output(error),
+        ImageError::Pull { .. } | ImageError::Load(_) => Failure::new(Exit::NoImage, error.to_string()),
+        ImageError::Reference(_) => Failure::new(Exit::Usage, error.to_string()),
+        ImageError::Store { operation, source } => {
+            let denied = source.kind() == io::ErrorKind::PermissionDenied;
+            let failure = Failure::new(Exit::Failed, format!("cannot {operation}")).because(source);
+            if denied { failure.help("the image store belongs to root") } else { failure }
+        }
+        ImageError::Unknown(_) | ImageError::Busy => Failure::new(Exit::Failed, error.to_string()),
+    }
+}

@@ -1,0 +1,54 @@
+//! `pull REFERENCE STORE`: what the loop starts for each image, three at most. Its output is the reason why it
+//! failed, and nothing else.
+
+use std::path::{Path, PathBuf};
+
+use crate::image::access::Access;
+use crate::image::pull::pull;
+use crate::image::store::Store;
+use crate::model::image::ImageRef;
+use crate::sandbox::sys::clock;
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::tell;
+
+const REGISTRIES: &str = "/etc/droppod/registries.yaml";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct PullArgs {
+    /// An image reference as JSON
+    image: String,
+    /// Directory of the image store
+    store: PathBuf,
+}
+
+pub(crate) fn run(args: &PullArgs) -> Result<Exit, Failure> {
+    let image: ImageRef = serde_json::from_str(&args.image).map_err(|error| {
+        Failure::new(Exit::Usage, "the reference is not one that the loop writes")
+            .because(error)
+            .help("`droppod image pull REFERENCE` pulls an image by its name")
+    })?;
+    match access().and_then(|access| {
+        pull(&Store::at(&args.store), &image, &access, clock::wall()).map_err(|failure| failure.to_string())
+    }) {
+        Ok(_) => Ok(Exit::Done),
+        Err(reason) => {
+            tell(&reason);
+            Ok(Exit::NoImage)
+        }
+    }
+}
+
+/// How registries are reached.
+pub(crate) fn access() -> Result<Access, String> {
+    Access::read(Path::new(REGISTRIES), &docker_config()).map_err(|error| error.to_string())
+}
+
+/// Where Docker keeps credentials. A process of the loop has no environment: the loop's user is root.
+fn docker_config() -> PathBuf {
+    let of = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let directory =
+        of("DOCKER_CONFIG").unwrap_or_else(|| of("HOME").unwrap_or_else(|| "/root".into()).join(".docker"));
+    directory.join("config.json")
+}
