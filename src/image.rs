@@ -4,6 +4,8 @@ pub(crate) mod access;
 pub(crate) mod account;
 pub(crate) mod archive;
 pub(crate) mod document;
+#[cfg(test)]
+mod fixture;
 pub(crate) mod import;
 pub(crate) mod inside;
 pub(crate) mod pull;

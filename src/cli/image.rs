@@ -2,22 +2,13 @@
 
 use std::io::{self, Write};
 use std::path::Path;
-use std::time::Duration;
 
 use crate::image::access::Access;
 use crate::image::archive;
 use crate::image::pull::{self, PullFailure};
-use crate::image::store::{Collected, Store, file_name};
+use crate::image::store::{Collected, Store};
 use crate::model::image::{BadImageRef, ImageRef};
-use crate::model::observed::PullError;
-use crate::model::time::Now;
-use crate::paths::Places;
-use crate::publish;
-use crate::rundir::pulls::{self, FailedPull};
-
-/// Of the pause after a failed pull; it doubles with each to [`LONGEST_PAUSE`], as the kubelet's does.
-const FIRST_PAUSE: Duration = Duration::from_secs(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+use crate::model::time::Timestamp;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ImageError {
@@ -57,8 +48,8 @@ pub(crate) fn list(store: &Store, out: &mut dyn Write) -> Result<(), ImageError>
 }
 
 /// Loads the named images of an archive.
-pub(crate) fn load(store: &Store, file: &Path, now: Now, out: &mut dyn Write) -> Result<(), ImageError> {
-    let loaded = archive::load(store, file, now.wall).map_err(|error| ImageError::Load(error.into()))?;
+pub(crate) fn load(store: &Store, file: &Path, now: Timestamp, out: &mut dyn Write) -> Result<(), ImageError> {
+    let loaded = archive::load(store, file, now).map_err(|error| ImageError::Load(error.into()))?;
     for reference in loaded {
         writeln!(out, "image/{reference} loaded")?;
     }
@@ -70,11 +61,11 @@ pub(crate) fn pull(
     image: &str,
     base: &Path,
     access: &Access,
-    now: Now,
+    now: Timestamp,
     out: &mut dyn Write,
 ) -> Result<(), ImageError> {
     let image = ImageRef::parse(image, base)?;
-    match pull::pull(store, &image, access, now.wall) {
+    match pull::pull(store, &image, access, now) {
         Ok(stored) => Ok(writeln!(out, "image/{image} pulled, {}", stored.digest)?),
         Err(failure) => Err(ImageError::Pull { image, failure }),
     }
@@ -105,33 +96,17 @@ pub(crate) fn prune(store: &Store, out: &mut dyn Write) -> Result<(), ImageError
     }
 }
 
-/// The hidden `droppod pull REF`: what it cannot do it leaves in the run directory, with the time of the next try.
-/// `clock` is asked once before and once after.
+/// The hidden process `droppod pull REFERENCE IMAGES`: the reference in JSON, the store's directory. Whoever started
+/// it reads the failure from its output and decides when to try again.
 pub(crate) fn process(
-    places: &Places,
-    image: &ImageRef,
+    reference: &str,
+    images: &Path,
     access: &Access,
-    clock: impl Fn() -> Now,
-) -> Result<(), ImageError> {
-    let store = Store::at(&places.images);
-    let file = file_name(image);
-    match pull::pull(&store, image, access, clock().wall) {
-        Ok(_) => publish::remove(&places.pulls().join(file)).map_err(failed("forget an earlier failure")),
-        Err(failure) => {
-            let before = pulls::read(places, &file).map_err(failed("read an earlier failure"))?;
-            let tries = before.map_or(0, |before| before.error.tries).saturating_add(1);
-            let error = PullError { message: failure.message.clone(), tries };
-            let retry_at = clock().boot + pause(tries);
-            let record = FailedPull { image: image.clone(), error, retry_at };
-            pulls::write(places, &file, &record).map_err(failed("record a failure"))?;
-            Err(ImageError::Pull { image: image.clone(), failure })
-        }
-    }
-}
-
-fn pause(tries: u32) -> Duration {
-    let doubled = 2_u32.saturating_pow(tries.saturating_sub(1));
-    FIRST_PAUSE.saturating_mul(doubled).min(LONGEST_PAUSE)
+    now: Timestamp,
+) -> Result<(), PullFailure> {
+    let image: ImageRef = serde_json::from_str(reference)
+        .map_err(|error| PullFailure { message: format!("cannot read the reference to pull: {error}") })?;
+    pull::pull(&Store::at(images), &image, access, now).map(|_| ())
 }
 
 fn failed(operation: &'static str) -> impl Fn(io::Error) -> ImageError {
@@ -159,9 +134,7 @@ fn readable(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use super::{pause, readable};
+    use super::readable;
 
     #[test]
     fn sizes_are_printed_with_three_figures() {
@@ -170,12 +143,5 @@ mod tests {
         {
             assert_eq!(readable(bytes), shown);
         }
-    }
-
-    #[test]
-    fn the_pause_after_a_failed_pull_doubles_to_five_minutes() {
-        let pauses: Vec<u64> = (1..8).map(|tries| pause(tries).as_secs()).collect();
-        assert_eq!(pauses, [10, 20, 40, 80, 160, 300, 300]);
-        assert_eq!(pause(u32::MAX), Duration::from_secs(300));
     }
 }

@@ -57,11 +57,11 @@ pub(crate) fn run(args: &ImageArgs, settings: &Settings) -> Result<Exit, Failure
             let access = access().map_err(|reason| {
                 Failure::new(Exit::Failed, "cannot read how registries are reached").because(reason)
             })?;
-            let pull = |name: &String| image::pull(&store, name, &base, &access, clock::now(), out);
+            let pull = |name: &String| image::pull(&store, name, &base, &access, clock::wall(), out);
             images.iter().try_for_each(pull)
         }
         ImageVerb::Load { files } => {
-            files.iter().try_for_each(|file| image::load(&store, file, clock::now(), out))
+            files.iter().try_for_each(|file| image::load(&store, file, clock::wall(), out))
         }
         ImageVerb::Rm { images } => image::remove(&store, images, &base, out),
         ImageVerb::Prune => image::prune(&store, out),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::document::{Descriptor, Document, Manifest};
-use super::import::{self, Blobs, FoundManifest, ImportError};
+use super::import::{self, ImportError};
 use super::store::{Session, Store, StoredReference, fingerprint};
 use crate::model::image::{ImageRef, LocalKind, StoredImage};
 use crate::model::time::Timestamp;

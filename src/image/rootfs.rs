@@ -42,9 +42,9 @@ pub(crate) struct HeldLayers {
     _layers: Vec<OwnedFd>,
 }
 
-/// Mounts the root of `container` at `target`, a directory that is there. `scratch` is a directory for the
-/// writable layer: on disc for images, on tmpfs for the host's own root (an upper layer cannot lie inside its
-/// lower one). What an earlier root of this container left in it is removed first.
+/// Mounts the root of `container` at `target`, a directory that is there. `scratch` is a directory for this
+/// container's writable layer: on disc for images, on tmpfs for the host's own root (an upper layer cannot lie
+/// inside its lower one). What an earlier root left in it is removed first.
 pub(crate) fn mount(
     store: &Store,
     container: &ContainerPlan,
@@ -70,8 +70,7 @@ pub(crate) fn mount(
             lower.push(store.layer(layer));
         }
     }
-    let own = scratch.join(&container.name);
-    let overlay = prepare(&own, lower).map_err(failed("make a writable layer"))?;
+    let overlay = prepare(scratch, lower).map_err(failed("make a writable layer"))?;
     let host_root = match container.image.reference {
         ImageRef::HostRoot => {
             let host = host::Host::read(places, mask).map_err(failed("see what the host's root holds"))?;
@@ -82,13 +81,13 @@ pub(crate) fn mount(
     };
     let root = overlay.mount(target).map_err(failed("mount an overlay"))?;
     if let Some(host) = host_root {
-        host.carry_into(&root, &own.join("empty")).map_err(failed("carry over a mount of the host"))?;
+        host.carry_into(&root, &scratch.join("empty")).map_err(failed("carry over a mount of the host"))?;
     }
     targets::guard(&root).map_err(failed("make dev, proc, sys, etc, run and tmp"))?;
     Ok(HeldLayers { _layers: held })
 }
 
-/// `<scratch>/<container>/{upper,work,empty}`, empty, the upper one looking like the root that it covers.
+/// `<scratch>/{upper,work,empty}`, empty, the upper one looking like the root that it covers.
 fn prepare(own: &Path, mut lower: Vec<PathBuf>) -> io::Result<Overlay> {
     let private = Mode::from_raw_mode(0o700);
     if let (Some(above), Some(name)) = (own.parent(), own.file_name()) {

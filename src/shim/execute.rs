@@ -266,7 +266,8 @@ fn try_leave(shim: &Shim) -> Result<(), ShimError> {
     }
     crate::publish::remove_tree(&shim.at.pod.0).map_err(failed("remove the pod's directory"))?;
     if shim.orphaned {
-        sandbox::instance::retire(places).map_err(failed("clear up after the command that is gone"))?;
+        sandbox::instance::retire(places, sandbox::instance::RunDirectory::Remove)
+            .map_err(failed("clear up after the command that is gone"))?;
     }
     Ok(())
 }

@@ -37,7 +37,7 @@ impl Host {
             HostRootMask::Masked => masked(places)?,
             HostRootMask::Full => Vec::new(),
         };
-        let carried = carried(&std::fs::read("/proc/self/mountinfo")?);
+        let carried = carried(&std::fs::read("/proc/thread-self/mountinfo")?);
         Ok(Host { masked, carried })
     }
 

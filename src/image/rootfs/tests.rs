@@ -1,1 +1,344 @@
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
+use std::path::{Path, PathBuf};
 
+use rustix::mount::{MountFlags, MountPropagationFlags, mount_change};
+use rustix::thread::UnshareFlags;
+
+use super::overlay::Overlay;
+use super::{HostRootMask, Kind, RootfsError, ensure_target, mount, targets};
+use crate::image::fixture::{Place, Tar, gzip, image, is_root, layout, open};
+use crate::image::{archive, store::Store};
+use crate::model::id::InstanceId;
+use crate::model::image::{ImageRef, StoredImage};
+use crate::model::pod_plan::{
+    ContainerPlan, ImagePlan, MessagePolicy, Privilege, Resources, RestartPolicy, Role, RootAccess,
+    SecurityPlan, Stdin, TerminationMessage, UserPlan,
+};
+use crate::model::time::Timestamp;
+use crate::paths::Places;
+
+/// Runs `test` in a mount namespace of its own, so that every mount it makes goes with its thread.
+fn privately(test: impl FnOnce() + Send + 'static) {
+    if !is_root() {
+        return;
+    }
+    let done = std::thread::spawn(|| {
+        if let Err(error) = unshare() {
+            println!("skipped: no mount namespace of its own: {error}");
+            return;
+        }
+        test();
+    });
+    if let Err(panic) = done.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+fn unshare() -> std::io::Result<()> {
+    crate::sandbox::sys::namespace::unshare(UnshareFlags::NEWNS | UnshareFlags::FS)?;
+    Ok(mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?)
+}
+
+fn container(reference: ImageRef, stored: Option<StoredImage>) -> ContainerPlan {
+    ContainerPlan {
+        name: "app".to_owned(),
+        role: Role::App,
+        image: ImagePlan { authored: reference.to_string(), reference, stored },
+        argv: Vec::new(),
+        env: Vec::new(),
+        working_dir: "/".to_owned(),
+        mounts: Vec::new(),
+        resources: Resources::default(),
+        user: UserPlan {
+            uid: None,
+            gid: None,
+            image_user: String::new(),
+            must_not_be_root: false,
+            supplemental_groups: Vec::new(),
+        },
+        security: SecurityPlan {
+            privilege: Privilege::Ordinary,
+            capabilities: Vec::new(),
+            root: RootAccess::Writable,
+        },
+        stop_signal: 15,
+        termination_message: TerminationMessage { path: "/dev/termination-log".into(), policy: MessagePolicy::File },
+        stdin: Stdin::Closed,
+        restart_policy: RestartPolicy::Never,
+    }
+}
+
+fn places(place: &Place) -> Places {
+    Places {
+        state: place.make("state"),
+        run: place.make("run"),
+        log: place.make("log"),
+        images: place.0.join("images"),
+        id: InstanceId("test".to_owned()),
+    }
+}
+
+/// Loads an image of these layers and mounts a root of it.
+fn mounted(place: &Place, layers: &[Vec<u8>]) -> PathBuf {
+    let places = places(place);
+    let store = Store::at(&places.images);
+    let tar = place.write("app.tar", &layout(&[("app.example/app:v1", &image(layers, gzip))]));
+    let loaded = archive::load(&store, &tar, Timestamp::UNIX_EPOCH).unwrap();
+    let stored = store.find(&loaded[0]).unwrap().unwrap();
+    let container = container(stored.reference, Some(stored.image));
+    let target = place.make("target");
+    let _held = mount(&store, &container, &places, HostRootMask::Masked, &place.0.join("scratch"), &target).unwrap();
+    target
+}
+
+fn gone(place: Place, target: &Path) {
+    rustix::mount::unmount(target, rustix::mount::UnmountFlags::DETACH).unwrap();
+    drop(place);
+}
+
+#[test]
+fn an_image_from_an_archive_is_mounted_with_its_whiteouts() {
+    privately(|| {
+        let place = Place::new();
+        let base = Tar::new()
+            .entry(tar::EntryType::Directory, "./", "", 0o751, b"")
+            .file("etc/passwd", "root:x:0:0::/root:/bin/sh\n")
+            .file("bin/app", "old")
+            .file("gone", "x")
+            .file("cache/old", "x")
+            .end();
+        let upper = Tar::new()
+            .file("bin/app", "new")
+            .file(".wh.gone", "")
+            .directory("cache")
+            .file("cache/.wh..wh..opq", "")
+            .file("cache/new", "x")
+            .end();
+        let target = mounted(&place, &[base, upper]);
+        let read = |path: &str| std::fs::read_to_string(target.join(path));
+        assert_eq!(read("bin/app").unwrap(), "new");
+        assert_eq!(read("etc/passwd").unwrap(), "root:x:0:0::/root:/bin/sh\n");
+        assert!(!target.join("gone").exists());
+        let cache: Vec<_> = std::fs::read_dir(target.join("cache")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(cache, ["new"]);
+        for name in ["dev", "proc", "sys", "etc", "run", "tmp"] {
+            assert!(target.join(name).symlink_metadata().unwrap().is_dir(), "{name}");
+        }
+        assert_eq!(target.join("tmp").metadata().unwrap().mode() & 0o7777, 0o1777);
+        // The upper layer is untouched, so the root looks like the layer at the top: its archive says nothing of it.
+        assert_eq!(target.metadata().unwrap().mode() & 0o7777, 0o755);
+        std::fs::write(target.join("bin/app"), "changed").unwrap();
+        assert_eq!(std::fs::read_to_string(place.0.join("scratch/upper/bin/app")).unwrap(), "changed");
+        gone(place, &target);
+    });
+}
+
+#[test]
+fn links_in_place_of_guarded_directories_and_files_are_replaced() {
+    privately(|| {
+        let place = Place::new();
+        let outside = place.make("outside");
+        std::fs::write(outside.join("hosts"), "outside").unwrap();
+        let out = outside.to_str().unwrap();
+        let layer = Tar::new()
+            .symlink("dev", out)
+            .symlink("proc", "/etc")
+            .file("sys", "a file")
+            .symlink("run", "var/run")
+            .symlink("tmp", "../../../../..")
+            .symlink("etc/resolv.conf", "../run/resolv.conf")
+            .symlink("etc/hosts", &format!("{out}/hosts"))
+            .directory("etc/hostname")
+            .file("etc/hostname/full", "x")
+            .end();
+        let target = mounted(&place, &[layer]);
+        for name in ["dev", "proc", "sys", "etc", "run", "tmp"] {
+            assert!(target.join(name).symlink_metadata().unwrap().is_dir(), "{name}");
+        }
+        for name in ["hosts", "hostname", "resolv.conf"] {
+            assert!(target.join("etc").join(name).symlink_metadata().unwrap().is_file(), "{name}");
+        }
+        assert_eq!(std::fs::read_to_string(outside.join("hosts")).unwrap(), "outside");
+        assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 1);
+        gone(place, &target);
+    });
+}
+
+#[test]
+fn an_etc_that_leads_out_is_replaced_as_well() {
+    privately(|| {
+        let place = Place::new();
+        let outside = place.make("outside");
+        let target = mounted(&place, &[Tar::new().symlink("etc", outside.to_str().unwrap()).end()]);
+        assert!(target.join("etc/hosts").symlink_metadata().unwrap().is_file());
+        assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
+        gone(place, &target);
+    });
+}
+
+#[test]
+fn an_image_without_layers_is_an_empty_root() {
+    privately(|| {
+        let place = Place::new();
+        let target = mounted(&place, &[]);
+        assert!(target.join("etc/hosts").is_file());
+        gone(place, &target);
+    });
+}
+
+#[test]
+fn an_image_that_is_gone_is_told_as_such() {
+    let place = Place::new();
+    let places = places(&place);
+    let missing = StoredImage {
+        digest: String::new(),
+        layers: vec![format!("sha256:{}", "0".repeat(64))],
+        config: crate::model::image::ImageConfig::default(),
+    };
+    let container = container(ImageRef::Registry("a/b:c".to_owned()), Some(missing));
+    let store = Store::at(&places.images);
+    let target = place.make("target");
+    let ended = mount(&store, &container, &places, HostRootMask::Masked, &place.0.join("scratch"), &target);
+    assert!(matches!(ended, Err(RootfsError::NoImage { .. })));
+}
+
+#[test]
+fn kernels_before_6_5_are_given_the_layers_in_one_call() {
+    privately(|| {
+        let place = Place::new();
+        let lower = ["top", "bottom"].map(|name| place.make(name)).to_vec();
+        std::fs::write(lower[1].join("file"), "bottom").unwrap();
+        let overlay = Overlay { lower, upper: place.make("upper"), work: place.make("work") };
+        let target = place.make("target");
+        overlay.mount_at_once(&target).unwrap();
+        assert_eq!(std::fs::read_to_string(target.join("file")).unwrap(), "bottom");
+        gone(place, &target);
+    });
+}
+
+#[test]
+fn the_hosts_root_is_shown_without_what_is_its_own() {
+    privately(|| {
+        let place = Place::new();
+        let places = places(&place);
+        std::fs::write(places.state.join("secret"), "x").unwrap();
+        let scratch = place.make("scratch");
+        if let Err(error) = rustix::mount::mount("scratch", &scratch, "tmpfs", MountFlags::empty(), None) {
+            println!("skipped: no tmpfs: {error}");
+            return;
+        }
+        let container = container(ImageRef::HostRoot, None);
+        let store = Store::at(&places.images);
+        for (mask, hidden) in [(HostRootMask::Masked, true), (HostRootMask::Full, false)] {
+            let target = place.make("target");
+            let _held = mount(&store, &container, &places, mask, &scratch.join("app"), &target).unwrap();
+            assert!(target.join("usr/bin").read_dir().unwrap().next().is_some());
+            assert!(target.join("etc/passwd").is_file());
+            assert_eq!(target.join("etc/shadow").exists(), !hidden);
+            let inside = target.join(places.state.strip_prefix("/").unwrap());
+            assert_eq!(inside.join("secret").exists(), !hidden);
+            let home = target.join("root");
+            assert_eq!(home.metadata().unwrap().mode(), Path::new("/root").metadata().unwrap().mode());
+            assert_eq!(home.read_dir().unwrap().next().is_none(), hidden);
+            assert_eq!(
+                target.join("etc").metadata().unwrap().mode(),
+                Path::new("/etc").metadata().unwrap().mode()
+            );
+            std::fs::write(target.join("usr/droppod-was-here"), "x").unwrap();
+            assert!(!Path::new("/usr/droppod-was-here").exists());
+            rustix::mount::unmount(&target, rustix::mount::UnmountFlags::DETACH).unwrap();
+        }
+        rustix::mount::unmount(&scratch, rustix::mount::UnmountFlags::DETACH).unwrap();
+    });
+}
+
+#[test]
+fn mounts_below_usr_and_opt_are_carried_over_read_only() {
+    privately(|| {
+        let place = Place::new();
+        let scratch = place.make("scratch");
+        let tmpfs = |at: &Path| rustix::mount::mount("test", at, "tmpfs", MountFlags::NOSUID, None);
+        if let Err(error) = tmpfs(&scratch).and_then(|()| tmpfs(Path::new("/opt"))) {
+            println!("skipped: no tmpfs: {error}");
+            return;
+        }
+        std::fs::create_dir("/opt/tool").unwrap();
+        std::fs::write("/opt/tool/program", "carried").unwrap();
+        let mut places = places(&place);
+        places.state = PathBuf::from("/opt/state");
+        std::fs::create_dir("/opt/state").unwrap();
+        std::fs::write("/opt/state/secret", "x").unwrap();
+        let target = place.make("target");
+        let container = container(ImageRef::HostRoot, None);
+        let store = Store::at(&places.images);
+        let _held = mount(&store, &container, &places, HostRootMask::Masked, &scratch.join("app"), &target).unwrap();
+        assert_eq!(std::fs::read_to_string(target.join("opt/tool/program")).unwrap(), "carried");
+        assert!(std::fs::write(target.join("opt/tool/program"), "x").is_err());
+        assert!(target.join("opt/state").is_dir() && !target.join("opt/state/secret").exists());
+        for mounted in [&target, &scratch, Path::new("/opt")] {
+            rustix::mount::unmount(mounted, rustix::mount::UnmountFlags::DETACH).unwrap();
+        }
+    });
+}
+
+#[test]
+fn mount_targets_are_made_inside_whatever_links_say() {
+    let place = Place::new();
+    let outside = place.make("outside");
+    let root = place.make("root");
+    place.make("root/real");
+    std::fs::write(root.join("file"), "x").unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, root.join("fifo"), 0o600.into()).unwrap();
+    for (name, target) in [
+        ("relative", "real"),
+        ("absolute", "/real"),
+        ("dots", "../../../real"),
+        ("dangling", "/made/by/link"),
+        ("loop", "loop"),
+        ("slash", "/"),
+        ("out", outside.to_str().unwrap()),
+    ] {
+        symlink(target, root.join(name)).unwrap();
+    }
+    let handle = open(&root);
+    let ensure = |path: &str, kind| {
+        let made = ensure_target(handle.as_fd(), Path::new(path), kind);
+        made.map(|path| path.to_str().unwrap().to_owned()).map_err(|error| error.kind())
+    };
+    for (path, resolved) in [
+        ("/data", "data"),
+        ("/a/b/c", "a/b/c"),
+        ("/relative/x", "real/x"),
+        ("/absolute/x", "real/x"),
+        ("/dots/y", "real/y"),
+        ("/dangling", "made/by/link"),
+        ("/slash/z", "z"),
+        ("/../../etc", "etc"),
+        ("/", ""),
+    ] {
+        assert_eq!(ensure(path, Kind::Directory), Ok(resolved.to_owned()), "{path}");
+        assert!(root.join(resolved).is_dir());
+    }
+    assert_eq!(ensure("/absolute/new", Kind::File), Ok("real/new".to_owned()));
+    assert!(root.join("real/new").is_file());
+    assert_eq!(ensure("/fifo", Kind::File), Ok("fifo".to_owned()));
+    let resolved = ensure("/out/new", Kind::Directory).unwrap();
+    assert_eq!(Path::new("/").join(&resolved), outside.join("new"));
+    assert!(root.join(resolved).is_dir() && !outside.join("new").exists());
+    assert_eq!(ensure("/file/x", Kind::Directory), Err(std::io::ErrorKind::NotADirectory));
+    assert_eq!(ensure("/real", Kind::File), Err(std::io::ErrorKind::IsADirectory));
+    assert_eq!(ensure("/slash", Kind::File), Err(std::io::ErrorKind::IsADirectory));
+    assert!(ensure("/loop", Kind::Directory).is_err());
+}
+
+#[test]
+fn guarding_twice_changes_nothing() {
+    let place = Place::new();
+    let root = place.make("root");
+    targets::guard(open(&root)).unwrap();
+    std::fs::write(root.join("etc/hosts"), "kept").unwrap();
+    targets::guard(open(&root)).unwrap();
+    assert_eq!(std::fs::read_to_string(root.join("etc/hosts")).unwrap(), "kept");
+    assert!(!root.join("dev").symlink_metadata().unwrap().file_type().is_char_device());
+}

@@ -1,1 +1,526 @@
+use std::collections::BTreeMap;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
 
+use tar::EntryType;
+
+use super::{Limits, UnpackError, Unpacked, unpack};
+use crate::image::fixture::{Place, Tar, is_root, open};
+use crate::image::inside;
+
+const LIMITS: Limits = Limits { entries: 1000, header: 64 << 10, kept: 1 << 20, bytes: 8 << 20 };
+
+/// A directory to unpack into, beside one that nothing may touch.
+struct Bench {
+    place: Place,
+    before: BTreeMap<String, String>,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let place = Place::new();
+        for name in ["root", "trash", "canary", "canary/deep"] {
+            place.make(name);
+        }
+        place.write("canary/file", b"canary");
+        let before = tree(&place.0.join("canary"));
+        Bench { place, before }
+    }
+
+    fn unpack(&self, tar: &[u8]) -> Result<Unpacked, UnpackError> {
+        unpack(tar, open(&self.place.0.join("root")), open(&self.place.0.join("trash")), LIMITS)
+    }
+
+    fn tree(&self) -> BTreeMap<String, String> {
+        tree(&self.place.0.join("root"))
+    }
+
+    fn canary_is_unchanged(&self) -> bool {
+        tree(&self.place.0.join("canary")) == self.before
+    }
+}
+
+/// Every path below `root` with what it is: `dir 755`, `file 644 content`, `link target`, `whiteout`, `opaque 755`.
+fn tree(root: &Path) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let mut waiting = vec![root.to_owned()];
+    while let Some(directory) = waiting.pop() {
+        for entry in std::fs::read_dir(&directory).unwrap() {
+            let path = entry.unwrap().path();
+            let is = path.symlink_metadata().unwrap();
+            let mode = is.mode() & 0o7777;
+            let text = if is.is_symlink() {
+                format!("link {}", path.read_link().unwrap().display())
+            } else if is.is_dir() {
+                let mut value = [0; 1];
+                let opaque = rustix::fs::lgetxattr(&path, "trusted.overlay.opaque", &mut value).is_ok();
+                waiting.push(path.clone());
+                format!("{} {mode:o}", if opaque { "opaque" } else { "dir" })
+            } else if is.is_file() {
+                format!("file {mode:o} {}", String::from_utf8_lossy(&std::fs::read(&path).unwrap()))
+            } else if is.file_type().is_char_device() && is.rdev() == 0 {
+                "whiteout".to_owned()
+            } else if is.file_type().is_fifo() {
+                format!("fifo {mode:o}")
+            } else {
+                format!("other {:?}", is.file_type())
+            };
+            found.insert(path.strip_prefix(root).unwrap().to_string_lossy().into_owned(), text);
+        }
+    }
+    found
+}
+
+fn golden(expected: &[(&str, &str)]) -> BTreeMap<String, String> {
+    expected.iter().map(|(path, is)| ((*path).to_owned(), (*is).to_owned())).collect()
+}
+
+#[test]
+fn what_is_legal_comes_out_as_written() {
+    if !is_root() {
+        return;
+    }
+    let long = format!("{}/{}", "d".repeat(150), "f".repeat(150));
+    let cases: Vec<(&str, Tar, Vec<(&str, &str)>)> = vec![
+        (
+            "a plain tree",
+            Tar::new().directory("./").directory("./a/").file("./a/b", "x"),
+            vec![("a", "dir 755"), ("a/b", "file 644 x")],
+        ),
+        (
+            "missing parents",
+            Tar::new().file("a/b/c", "x"),
+            vec![("a", "dir 755"), ("a/b", "dir 755"), ("a/b/c", "file 644 x")],
+        ),
+        (
+            "an absolute name",
+            Tar::new().file("/etc/motd", "x"),
+            vec![("etc", "dir 755"), ("etc/motd", "file 644 x")],
+        ),
+        (
+            "the last of two entries",
+            Tar::new().file("a", "old").file("a", "new"),
+            vec![("a", "file 644 new")],
+        ),
+        (
+            "a file over a full directory",
+            Tar::new().file("a/b/c", "x").file("a", "y"),
+            vec![("a", "file 644 y")],
+        ),
+        (
+            "a directory over a file",
+            Tar::new().file("a", "x").directory("a/").file("a/b", "y"),
+            vec![("a", "dir 755"), ("a/b", "file 644 y")],
+        ),
+        (
+            "a directory over a directory",
+            Tar::new().file("a/b", "x").entry(EntryType::Directory, "a", "", 0o700, b""),
+            vec![("a", "dir 700"), ("a/b", "file 644 x")],
+        ),
+        (
+            "a parent that is an absolute symlink",
+            Tar::new().directory("usr/lib").symlink("lib", "/usr/lib").file("lib/so", "x"),
+            vec![
+                ("usr", "dir 755"),
+                ("usr/lib", "dir 755"),
+                ("usr/lib/so", "file 644 x"),
+                ("lib", "link /usr/lib"),
+            ],
+        ),
+        (
+            "a hard link",
+            Tar::new().file("a", "x").hard_link("b", "a"),
+            vec![("a", "file 644 x"), ("b", "file 644 x")],
+        ),
+        ("a hard link to itself", Tar::new().file("a", "x").hard_link("a", "./a"), vec![("a", "file 644 x")]),
+        (
+            "a setuid bit",
+            Tar::new().entry(EntryType::Regular, "su", "", 0o4755, b"x"),
+            vec![("su", "file 4755 x")],
+        ),
+        ("a fifo", Tar::new().entry(EntryType::Fifo, "p", "", 0o622, b""), vec![("p", "fifo 622")]),
+        (
+            "a directory in the style before POSIX",
+            Tar::new().entry(EntryType::Regular, "old/", "", 0o755, b""),
+            vec![("old", "dir 755")],
+        ),
+        ("a GNU long name", Tar::new().long_name(&long).file("short", "x"), vec![]),
+        (
+            "a PAX path and size",
+            Tar::new().pax(&[("path", b"named"), ("size", b"3")]).file("x", "abc"),
+            vec![("named", "file 644 abc")],
+        ),
+        ("no end at all", Tar::new().file("a", "x"), vec![("a", "file 644 x")]),
+    ];
+    for (case, tar, expected) in cases {
+        let bench = Bench::new();
+        let bytes = if case == "no end at all" { tar.cut() } else { tar.end() };
+        bench.unpack(&bytes).unwrap_or_else(|error| panic!("{case}: {error:?}"));
+        if case == "a GNU long name" {
+            assert_eq!(bench.tree().get(&long).map(String::as_str), Some("file 644 x"));
+        } else {
+            assert_eq!(bench.tree(), golden(&expected), "{case}");
+        }
+        assert!(bench.canary_is_unchanged(), "{case}");
+    }
+}
+
+#[test]
+fn whiteouts_become_what_overlayfs_reads() {
+    if !is_root() {
+        return;
+    }
+    let cases: Vec<(&str, Tar, Vec<(&str, &str)>)> = vec![
+        ("a whiteout", Tar::new().file(".wh.gone", ""), vec![("gone", "whiteout")]),
+        (
+            "a whiteout deep down",
+            Tar::new().file("a/b/.wh.gone", ""),
+            vec![("a", "dir 755"), ("a/b", "dir 755"), ("a/b/gone", "whiteout")],
+        ),
+        (
+            "an opaque directory, marked first",
+            Tar::new().directory("a").file("a/.wh..wh..opq", "").file("a/new", "x"),
+            vec![("a", "opaque 755"), ("a/new", "file 644 x")],
+        ),
+        (
+            "an opaque directory, marked last",
+            Tar::new().directory("a").file("a/new", "x").file("a/.wh..wh..opq", ""),
+            vec![("a", "opaque 755"), ("a/new", "file 644 x")],
+        ),
+        (
+            "a whiteout beside a file of its name",
+            Tar::new().file("a", "x").file(".wh.a", ""),
+            vec![("a", "file 644 x")],
+        ),
+        ("a file after its whiteout", Tar::new().file(".wh.a", "").file("a", "x"), vec![("a", "file 644 x")]),
+        (
+            "a directory after its whiteout",
+            Tar::new().file(".wh.a", "").directory("a").file("a/b", "x"),
+            vec![("a", "opaque 755"), ("a/b", "file 644 x")],
+        ),
+        (
+            "a whiteout after its directory",
+            Tar::new().file("a/b", "x").file(".wh.a", ""),
+            vec![("a", "opaque 755"), ("a/b", "file 644 x")],
+        ),
+        ("aufs' own marks", Tar::new().file(".wh..wh.plnk", "").file("a", "x"), vec![("a", "file 644 x")]),
+        (
+            "an opaque mark through a symlink",
+            Tar::new().directory("d").symlink("s", "/d").file("s/.wh..wh..opq", ""),
+            vec![("d", "opaque 755"), ("s", "link /d")],
+        ),
+        (
+            "a device 0/0 of the archive",
+            Tar::new().entry(EntryType::Char, "dev/null", "", 0o666, b"").file("a", "x"),
+            vec![("a", "file 644 x")],
+        ),
+    ];
+    for (case, tar, expected) in cases {
+        let bench = Bench::new();
+        bench.unpack(&tar.end()).unwrap_or_else(|error| panic!("{case}: {error:?}"));
+        assert_eq!(bench.tree(), golden(&expected), "{case}");
+    }
+}
+
+#[test]
+fn nothing_hostile_gets_out_and_what_is_refused_says_why() {
+    if !is_root() {
+        return;
+    }
+    let canary = |bench: &Bench| bench.place.0.join("canary").to_str().unwrap().to_owned();
+    let outside = Bench::new();
+    let out = canary(&outside);
+    let (out_file, out_deep) = (format!("{out}/file"), format!("{out}/deep/new"));
+    let bomb = "x".repeat(9 << 20);
+    let cases: Vec<(&str, Vec<u8>, Option<&str>)> = vec![
+        ("dots", Tar::new().file("../canary/file", "bad").end(), Some("has `..` in its name")),
+        ("dots inside", Tar::new().file("a/../../canary/file", "bad").end(), Some("has `..` in its name")),
+        ("dots at the end", Tar::new().directory("a/..").end(), Some("has `..` in its name")),
+        ("dots in a directory", Tar::new().directory("../canary/new").end(), Some("has `..` in its name")),
+        ("an absolute name", Tar::new().file(&out_file, "bad").end(), None),
+        (
+            "a symlink, then through it",
+            Tar::new().symlink("s", &out).file("s/file", "bad").end(),
+            Some("cannot unpack"),
+        ),
+        (
+            "a relative symlink out",
+            Tar::new().symlink("s", "../canary").file("s/file", "bad").end(),
+            Some("cannot unpack"),
+        ),
+        (
+            "a chain of symlinks",
+            Tar::new()
+                .symlink("a", "b")
+                .symlink("b", "..")
+                .symlink("c", "a/canary")
+                .file("c/file", "bad")
+                .end(),
+            Some("cannot unpack"),
+        ),
+        (
+            "a loop of symlinks",
+            Tar::new().symlink("a", "b").symlink("b", "a").file("a/x", "bad").end(),
+            Some("cannot unpack"),
+        ),
+        ("a symlink, then a file over it", Tar::new().symlink("s", &out_file).file("s", "bad").end(), None),
+        (
+            "a symlink, then a directory over it",
+            Tar::new().symlink("s", &out).entry(EntryType::Directory, "s", "", 0o777, b"").end(),
+            None,
+        ),
+        (
+            "a symlink, then a fifo over it",
+            Tar::new().symlink("s", &out_file).entry(EntryType::Fifo, "s", "", 0o666, b"").end(),
+            None,
+        ),
+        (
+            "a directory swapped for a symlink",
+            Tar::new().directory("d").file("d/a", "x").symlink("d", &out).file("d/file", "bad").end(),
+            Some("cannot unpack"),
+        ),
+        (
+            "a directory swapped for a symlink, left so",
+            Tar::new().directory("d").symlink("d", &out).end(),
+            None,
+        ),
+        (
+            "through /proc/self/root",
+            Tar::new().symlink("s", "/proc/self/root").file("s/x", "bad").end(),
+            Some("cannot unpack"),
+        ),
+        (
+            "a hard link out",
+            Tar::new().hard_link("h", &out_file).end(),
+            Some("hard link to what the layer does not hold"),
+        ),
+        (
+            "a hard link with dots",
+            Tar::new().hard_link("h", "../canary/file").end(),
+            Some("has `..` in its name"),
+        ),
+        (
+            "a hard link through a symlink",
+            Tar::new().symlink("s", &out).hard_link("h", "s/file").end(),
+            Some("does not hold"),
+        ),
+        (
+            "a hard link to a symlink, then written",
+            Tar::new().symlink("s", &out_file).hard_link("h", "s").file("h", "bad").end(),
+            None,
+        ),
+        (
+            "a hard link to a directory",
+            Tar::new().directory("d").hard_link("h", "d").end(),
+            Some("hard link to a directory"),
+        ),
+        ("a hard link to the root", Tar::new().hard_link("h", "/").end(), Some("hard link to the root")),
+        (
+            "a hard link to a whiteout",
+            Tar::new().file(".wh.w", "").hard_link("h", "w").end(),
+            Some("does not hold"),
+        ),
+        ("a whiteout of nothing", Tar::new().file(".wh.", "").end(), Some("whiteout of nothing")),
+        ("a whiteout of the parent", Tar::new().file(".wh...", "").end(), Some("whiteout of nothing")),
+        ("below a whiteout", Tar::new().file(".wh.a/b", "").end(), Some("below a whiteout")),
+        (
+            "a whiteout through a symlink",
+            Tar::new().symlink("s", &out).file("s/.wh.file", "").end(),
+            Some("cannot unpack"),
+        ),
+        (
+            "an opaque mark through a symlink",
+            Tar::new().symlink("s", &out).file("s/.wh..wh..opq", "").end(),
+            Some("cannot unpack"),
+        ),
+        (
+            "an empty name",
+            Tar::new().pax(&[("path", b"")]).file("x", "bad").end(),
+            Some("a name that no file can have"),
+        ),
+        ("a file for the root",
+            Tar::new().file(".", "bad").end(),
+            Some("names the root but is no directory"),
+        ),
+        (
+            "a symlink for the root",
+            Tar::new().symlink("/", &out).end(),
+            Some("names the root but is no directory"),
+        ),
+        (
+            "a NUL in a name",
+            Tar::new().pax(&[("path", b"a\0b")]).file("x", "bad").end(),
+            Some("a name that no file can have"),
+        ),
+        (
+            "a part over 255 bytes",
+            Tar::new().pax(&[("path", "n".repeat(300).as_bytes())]).file("x", "").end(),
+            Some("cannot unpack"),
+        ),
+        (
+            "a name over 4096 bytes",
+            Tar::new().pax(&[("path", "n/".repeat(3000).as_bytes())]).file("x", "").end(),
+            Some("longer than 4096 bytes"),
+        ),
+        (
+            "an empty link target",
+            Tar::new().symlink("s", "").end(),
+            Some("a link target that no link can have"),
+        ),
+        (
+            "a huge PAX header",
+            Tar::new().pax(&[("comment", &[b'x'; 70 << 10])]).file("x", "").end(),
+            Some("bytes in one header"),
+        ),
+        (
+            "a PAX header said to be huge",
+            Tar::new().with(EntryType::XHeader, "pax", "", b"", |header| header.set_size(4 << 30)).end(),
+            Some("bytes in one header"),
+        ),
+        (
+            "a GNU name said to be huge",
+            Tar::new().with(EntryType::GNULongName, "l", "", b"", |header| header.set_size(2 << 30)).end(),
+            Some("bytes in one header"),
+        ),
+        (
+            "a file that never ends",
+            Tar::new().with(EntryType::Regular, "f", "", b"", |header| header.set_size(1 << 50)).cut(),
+            Some("ends in the middle of a file"),
+        ),
+        ("more bytes than allowed", Tar::new().file("f", &bomb).end(), Some("more than 8388608 bytes")),
+        (
+            "more entries than allowed",
+            (0..1001).fold(Tar::new(), |tar, _| tar.file("same", "")).end(),
+            Some("more than 1000 entries"),
+        ),
+        (
+            "a user out of range",
+            Tar::new()
+                .with(EntryType::Regular, "f", "", b"", |header| header.set_uid(u64::from(u32::MAX)))
+                .end(),
+            Some("an owner out of range"),
+        ),
+        (
+            "a PAX group out of range",
+            Tar::new().pax(&[("gid", b"4294967296")]).file("f", "").end(),
+            Some("an owner out of range"),
+        ),
+        (
+            "a negative PAX user",
+            Tar::new().pax(&[("uid", b"-1")]).file("f", "").end(),
+            Some("an extended header cannot be read"),
+        ),
+        (
+            "a PAX record longer than its header",
+            Tar::new().entry(EntryType::XHeader, "pax", "", 0o644, b"99 path=x\n").file("f", "").end(),
+            Some("an extended header cannot be read"),
+        ),
+        (
+            "a sparse file",
+            Tar::new().entry(EntryType::GNUSparse, "f", "", 0o644, b"").end(),
+            Some("sparse file"),
+        ),
+        (
+            "a kind nobody knows",
+            Tar::new().entry(EntryType::new(b'Z'), "f", "", 0o644, b"").end(),
+            Some("a kind that tar does not define"),
+        ),
+        ("a wrong checksum", Tar::new().raw(&[b'x'; 512]).end(), Some("checksum is wrong")),
+        ("half a header", Tar::new().raw(&[b'x'; 100]).cut(), Some("ends in the middle of a header")),
+        ("a block device", Tar::new().entry(EntryType::Block, "sda", "", 0o666, b"").end(), None),
+        (
+            "a device over a symlink out",
+            Tar::new().symlink("s", &out_deep).entry(EntryType::Char, "s", "", 0o666, b"").end(),
+            None,
+        ),
+    ];
+    assert!(cases.len() >= 30);
+    for (case, tar, refused) in cases {
+        let bench = Bench::new();
+        let ended = bench.unpack(&tar);
+        match (ended, refused) {
+            (Ok(_), None) => {}
+            (Err(error), Some(part)) => assert!(error.to_string().contains(part), "{case}: {error}"),
+            (ended, wanted) => panic!("{case}: {ended:?}, wanted {wanted:?}"),
+        }
+        assert!(bench.canary_is_unchanged(), "{case}");
+        assert!(outside.canary_is_unchanged(), "{case}");
+        assert!(!bench.tree().values().any(|is| is.starts_with("other")), "{case} made a device");
+    }
+}
+
+#[test]
+fn attributes_are_kept_by_a_short_list() {
+    if !is_root() {
+        return;
+    }
+    let bench = Bench::new();
+    // A line feed in the middle, as a capability set may have it.
+    let capability: &[u8] = &[1, 0, 0, 2, 0x0a, 0x0a, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let tar = Tar::new()
+        .pax(&[
+            ("SCHILY.xattr.security.capability", capability),
+            ("SCHILY.xattr.user.colour", b"blue"),
+            ("SCHILY.xattr.user.overlay.opaque", b"y"),
+            ("SCHILY.xattr.trusted.overlay.redirect", b"/etc"),
+            ("SCHILY.xattr.security.ima", b"x"),
+            ("mtime", b"-1.5"),
+        ])
+        .file("ping", "x");
+    bench.unpack(&tar.end()).unwrap();
+    let path = bench.place.0.join("root/ping");
+    let mut list = [0; 1024];
+    let length = rustix::fs::llistxattr(&path, &mut list[..]).unwrap();
+    let mut names: Vec<&[u8]> =
+        list[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()).collect();
+    names.sort();
+    assert_eq!(names, [b"security.capability".as_slice(), b"user.colour"]);
+    let mut value = [0; 64];
+    let length = rustix::fs::lgetxattr(&path, "security.capability", &mut value[..]).unwrap();
+    assert_eq!(&value[..length], capability);
+    let is = path.metadata().unwrap();
+    assert_eq!((is.mtime(), is.mtime_nsec()), (-2, 500_000_000));
+}
+
+#[test]
+fn owners_modes_and_times_of_directories_are_the_archives() {
+    if !is_root() {
+        return;
+    }
+    let bench = Bench::new();
+    let owned = |header: &mut tar::Header| {
+        header.set_uid(1234);
+        header.set_gid(5678);
+        header.set_mode(0o1770);
+    };
+    let tar = Tar::new().with(EntryType::Directory, "d", "", b"", owned).file("d/later", "x");
+    assert_eq!(bench.unpack(&tar.end()).unwrap().entries, 2);
+    let is = bench.place.0.join("root/d").metadata().unwrap();
+    assert_eq!((is.uid(), is.gid(), is.mode() & 0o7777, is.mtime()), (1234, 5678, 0o1770, 1_000_000_000));
+}
+
+#[test]
+fn device_nodes_are_left_out_and_counted() {
+    let bench = Bench::new();
+    let tar = Tar::new().entry(EntryType::Char, "null", "", 0o666, b"").entry(
+        EntryType::Block,
+        "sda",
+        "",
+        0o660,
+        b"",
+    );
+    assert_eq!(bench.unpack(&tar.end()).unwrap().devices, 2);
+    assert_eq!(bench.tree(), golden(&[]));
+}
+
+#[test]
+fn a_tree_deeper_than_there_are_descriptors_is_removed() {
+    let place = Place::new();
+    let mut at = open(&place.make("deep"));
+    for _ in 0..3000 {
+        rustix::fs::mkdirat(&at, "d", rustix::fs::Mode::from_raw_mode(0o700)).unwrap();
+        at = inside::directory(&at, Path::new("d")).unwrap();
+    }
+    inside::remove_tree(open(&place.0), "deep".as_ref()).unwrap();
+    assert_eq!(inside::names(open(&place.0)).unwrap().len(), 0);
+}
