@@ -48,6 +48,16 @@ pub(crate) enum Select {
     File(PathBuf),
 }
 
+impl Root {
+    /// Whether a look at this root tells of `path`: of one folder several files may be meant.
+    pub(crate) fn covers(&self, path: &Path) -> bool {
+        match &self.select {
+            Select::All => true,
+            Select::File(only) => only == path,
+        }
+    }
+}
+
 /// What a look at a folder tells.
 #[derive(Debug)]
 pub(crate) enum Look {

@@ -119,7 +119,7 @@ impl World {
                     ));
                 }
             }
-            self.inventory.absorb(&root, look);
+            self.inventory.absorb(&folder.root, look);
         }
         let reconciled = self.inventory.reconcile(&self.hands.places, now);
         complaints.extend(reconciled.failures.iter().map(|failure| chain(failure)));

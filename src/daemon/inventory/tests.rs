@@ -67,8 +67,8 @@ impl Bench {
 
     fn look(&mut self) -> Reconciled {
         let (places, now) = (self.ground.places(), self.now());
-        let root = self.folder.root.path.clone();
-        let has = if self.inventory.has_objects(&root) { HasObjects::Yes } else { HasObjects::No };
+        let root = self.folder.root.clone();
+        let has = if self.inventory.has_objects(&root.path) { HasObjects::Yes } else { HasObjects::No };
         let look = self.folder.look(&places, has, now);
         self.inventory.absorb(&root, look);
         self.inventory.reconcile(&places, now)
@@ -287,4 +287,18 @@ fn after_a_reboot_a_pod_that_restarts_is_made_anew_and_one_that_does_not_is_left
     assert_ne!(after[1].3, before[1].3);
     let bench = bench.settle();
     assert_eq!(bench.objects(), after, "the file asks for no other");
+}
+
+#[test]
+fn of_one_folder_several_files_can_be_meant() {
+    let bench = Bench::new().write("a.yaml", &map("a")).write("b.yaml", &map("b")).write("c.yaml", &map("c"));
+    let places = bench.ground.places();
+    let reader = Reader { namespace: "default".into(), strictness: Strictness::Strict };
+    let (mut inventory, _) = Inventory::load(&places, reader, Caution::Trust).unwrap();
+    for name in ["a.yaml", "b.yaml"] {
+        let root = Root { path: bench.ground.path("manifests"), select: Select::File(name.into()) };
+        let mut folder = Folder::open(root, Trust::NamedByUser, Sight::Polling, &places).unwrap();
+        inventory.absorb(&folder.root.clone(), folder.look(&places, HasObjects::No, bench.now()));
+    }
+    assert_eq!(inventory.reconcile(&places, bench.now()).changed, 2);
 }
