@@ -12,7 +12,7 @@ mod start;
 mod watch;
 
 #[cfg(test)]
-mod ground;
+mod tests;
 
 use std::io;
 use std::path::PathBuf;
@@ -108,11 +108,22 @@ pub(crate) enum DaemonError {
     #[error("cannot {operation} {path}")]
     Io { operation: &'static str, path: PathBuf, source: io::Error },
     #[error(transparent)]
-    Folder(#[from] FolderError),
+    Folder(FolderError),
     #[error("cannot take up the objects in force: {0}")]
     Objects(String),
     #[error("cannot listen for signals")]
     Signals(#[source] io::Error),
+}
+
+impl From<FolderError> for DaemonError {
+    fn from(error: FolderError) -> DaemonError {
+        match error {
+            FolderError::Held(path) => {
+                DaemonError::Held { path, holder: "a watch of another instance".to_owned() }
+            }
+            FolderError::Open { .. } | FolderError::Untrusted { .. } => DaemonError::Folder(error),
+        }
+    }
 }
 
 /// Directs an instance until the mode's end. To be run on a current-thread runtime: a pass blocks it.
@@ -133,9 +144,12 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
         // The files are read once.
         Mode::Batch { .. } => Vec::new(),
     };
-    let mut folders = Vec::new();
+    let mut folders: Vec<Folder> = Vec::new();
     for root in roots {
-        folders.push(Folder::open(root, trust, Sight::Polling, &places)?);
+        // Named twice is named once; a second lock of the same folder would be refused.
+        if folders.iter().all(|folder| folder.root != root) {
+            folders.push(Folder::open(root, trust, Sight::Polling, &places)?);
+        }
     }
     let ready = locked.prepare(&places, tie, logs)?;
     // Events are heard before the first look, so that no change falls between the two.

@@ -48,6 +48,16 @@ pub(crate) enum Select {
     File(PathBuf),
 }
 
+impl Root {
+    /// Whether a look at this root tells of `path`: of one folder several files may be meant.
+    pub(crate) fn covers(&self, path: &Path) -> bool {
+        match &self.select {
+            Select::All => true,
+            Select::File(only) => only == path,
+        }
+    }
+}
+
 /// What a look at a folder tells.
 #[derive(Debug)]
 pub(crate) enum Look {
@@ -146,10 +156,9 @@ impl Folder {
     /// Looks at the folder. `has_objects` tells whether objects in force came from it.
     pub(crate) fn look(&mut self, places: &Places, has_objects: HasObjects, now: Now) -> Look {
         if self.trust == Trust::Checked {
-            match trust::folder_objection(&self.root.path) {
-                Ok(Some((at, why))) => return Look::Refused(format!("{}: {why}", at.display())),
-                // A folder that is not there is told of below.
-                Ok(None) | Err(_) => {}
+            // A folder that is not there is told of below.
+            if let Ok(Some((at, why))) = trust::folder_objection(&self.root.path) {
+                return Look::Refused(format!("{}: {why}", at.display()));
             }
         }
         match self.sighted(places, has_objects) {

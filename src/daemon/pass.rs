@@ -7,13 +7,14 @@ use std::time::Duration;
 use crate::image::store::Store;
 use crate::model::action::{Plan, Wake};
 use crate::model::desired::{Desired, Want};
+use crate::model::object::Source;
 use crate::model::observed::ProcessObservation;
 use crate::model::time::{Moment, Now};
 use crate::plan;
 use crate::workload::{self, Machine};
 
 use super::execute::{Acted, Hands};
-use super::folder::{Folder, HasObjects, Look, chain, earlier};
+use super::folder::{Folder, HasObjects, Look, Root, Select, chain, earlier};
 use super::inventory::{FolderState, Inventory};
 use super::observe::{ObserveError, Seen, observe};
 use super::report::Reporter;
@@ -50,8 +51,10 @@ pub(super) enum Wish {
 pub(super) struct Passed {
     pub(super) desired: Desired,
     pub(super) seen: Seen,
-    /// Actions and edits that made a difference, or failed.
-    pub(super) unsettled: usize,
+    /// Actions and edits that made a difference.
+    pub(super) changed: usize,
+    /// An edit waits for its folder to come to rest, or for a second look.
+    edits_wait: bool,
     pub(super) wake_at: Option<Moment>,
 }
 
@@ -61,12 +64,12 @@ impl World {
         let reaped = self.hands.reap(now);
         let mut complaints: Vec<String> = reaped.iter().map(|failure| chain(failure)).collect();
 
-        let (edits, mut wake_at, statuses) = self.read_manifests(&mut complaints, now);
+        let (edits, read_again_at, statuses) = self.read_manifests(&mut complaints, now);
         let seen = self.look()?;
         complaints.extend(seen.failures.iter().map(|failure| chain(failure)));
         let desired = self.want(&seen, wish, now);
         let plan = plan::diff(&desired, &seen.observed, &self.machine.boot_id, now);
-        wake_at = earlier(wake_at, plan.wake_at);
+        let mut wake_at = earlier(read_again_at, plan.wake_at);
         let (acted, failures) = self.act(&plan, &seen, now);
         if acted > 0 {
             // What was done is seen by the next pass only; this one must not be the last to look.
@@ -81,9 +84,9 @@ impl World {
             wake_at = earlier(wake_at, due);
         }
 
-        let unsettled = edits + acted + complaints.len();
         self.complaints.tell(complaints);
-        Ok(Passed { desired, seen, unsettled, wake_at })
+        let (changed, edits_wait) = (edits + acted, read_again_at.is_some());
+        Ok(Passed { desired, seen, changed, edits_wait, wake_at })
     }
 
     /// Changed files → objects in force. Tells how many objects changed, when to read again, and which status
@@ -116,7 +119,7 @@ impl World {
                     ));
                 }
             }
-            self.inventory.absorb(&root, look);
+            self.inventory.absorb(&folder.root, look);
         }
         let reconciled = self.inventory.reconcile(&self.hands.places, now);
         complaints.extend(reconciled.failures.iter().map(|failure| chain(failure)));
@@ -172,17 +175,29 @@ impl World {
 }
 
 impl World {
-    /// Folders that a batch was given and that tell nothing.
+    /// Folders that a batch was given and that tell nothing, or not of the file that was named.
     pub(super) fn lost_folders(&self) -> Vec<PathBuf> {
-        let paths = self.folders.iter().map(|folder| &folder.root.path);
-        let lost = paths
-            .filter(|path| self.inventory.folder(path).map(|view| &view.state) != Some(&FolderState::Seen));
-        lost.cloned().collect()
+        let lost = self.folders.iter().filter(|folder| {
+            let seen = self.inventory.folder(&folder.root.path).map(|view| &view.state);
+            seen != Some(&FolderState::Seen) || !self.has_what_was_named(&folder.root)
+        });
+        lost.map(|folder| folder.root.path.clone()).collect()
+    }
+
+    fn has_what_was_named(&self, root: &Root) -> bool {
+        match &root.select {
+            Select::All => true,
+            Select::File(path) => {
+                let source = Source { root: root.path.clone(), path: path.clone() };
+                self.inventory.files().contains_key(&source)
+            }
+        }
     }
 }
 
 impl Passed {
-    /// Nothing was done and nothing is under way that another pass would have to follow.
+    /// Nothing was done and nothing is under way that another pass would have to follow. What failed is told,
+    /// and waited for by nobody.
     pub(super) fn is_settled(&self, hands: &Hands) -> bool {
         let on_its_way = self.desired.pods.values().any(|pod| match pod.want {
             Want::Gone { .. } => true,
@@ -191,7 +206,7 @@ impl Passed {
         let unwanted = self.seen.observed.pods.iter().any(|(uid, pod)| {
             pod.process == ProcessObservation::Alive && !self.desired.pods.contains_key(uid)
         });
-        self.unsettled == 0 && !on_its_way && !unwanted && hands.children.pulls() == 0
+        self.changed == 0 && !self.edits_wait && !on_its_way && !unwanted && hands.children.pulls() == 0
     }
 }
 

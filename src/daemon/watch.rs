@@ -57,7 +57,8 @@ impl Ears {
         Ears { watcher: watcher.ok(), heard, overflow, folders: BTreeMap::new(), pods: BTreeMap::new() }
     }
 
-    /// Watches a folder, anew if its name leads to another directory than before. Tells whether it is watched.
+    /// Watches a folder, anew if its name leads to another directory than before. Tells whether events can be
+    /// relied on.
     pub(crate) fn watch_folder(&mut self, root: &Path) -> bool {
         let Some(watcher) = &mut self.watcher else { return false };
         let Ok(stat) = rustix::fs::stat(root) else {
@@ -65,15 +66,16 @@ impl Ears {
             return false;
         };
         let identity = (stat.st_dev, stat.st_ino);
+        let tells = !is_remote(root);
         if self.folders.get(root) == Some(&identity) {
-            return true;
+            return tells;
         }
         // The old watch, if any, follows the directory that was renamed away.
         drop(watcher.unwatch(root));
         match watcher.watch(root, RecursiveMode::Recursive) {
             Ok(()) => {
                 self.folders.insert(root.to_owned(), identity);
-                true
+                tells
             }
             Err(error) => {
                 tracing::warn!(folder = %root.display(), %error, "folder cannot be watched, it is polled");
@@ -124,6 +126,14 @@ impl Ears {
         }
         rest
     }
+}
+
+/// Whether others can change the folder without this kernel hearing of it.
+fn is_remote(root: &Path) -> bool {
+    // NFS, 9p, FUSE, SMB, CIFS, SMB 2, Ceph; statfs(2).
+    const REMOTE: [u64; 7] =
+        [0x6969, 0x0102_1997, 0x6573_5546, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x00c3_6400];
+    rustix::fs::statfs(root).is_ok_and(|stat| REMOTE.contains(&stat.f_type.unsigned_abs()))
 }
 
 /// The end of notify's thread.

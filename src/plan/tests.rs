@@ -550,3 +550,16 @@ fn the_next_look_is_when_a_failed_pull_is_due() {
     world.seconds = 300;
     assert_eq!(world.plan().wake_at, None);
 }
+
+#[test]
+fn a_second_delete_is_quiet_and_overrules_an_interruption() {
+    let web = id("web", 1);
+    let gone = || World::empty().want(web.clone(), RestartPolicy::Always, Want::Gone { grace: None });
+    let told = |why| {
+        gone().see(&web, |seen| seen.told = Some(Told { revision: revision("a", "a"), stop: Some(why) }))
+    };
+    assert_eq!(told(StopReason::Deleted).plan(), Plan::default());
+    let stop = Action::Stop { pod: web.clone(), why: StopReason::Deleted, grace: None };
+    assert_eq!(only_action(&told(StopReason::Interrupted)), stop);
+    assert_eq!(only_action(&gone()), Action::Forget { pod: web.clone() });
+}

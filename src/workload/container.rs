@@ -68,7 +68,6 @@ pub(super) fn plan(
     })
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "`map_err` hands the error over")]
 fn config_error(error: impl std::error::Error) -> Waiting {
     Waiting { reason: "CreateContainerConfigError".to_owned(), message: error.to_string() }
 }

@@ -1,3 +1,5 @@
+#![expect(clippy::needless_pass_by_value, reason = "objects are written in place, as `json!` gives them")]
+
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -11,7 +11,7 @@ use crate::model::id::Uid;
 use crate::model::image::ImageRef;
 use crate::sandbox::spawn::Child;
 
-/// Of a failed pull's output, what is kept for its message.
+/// Of what a child wrote, what is kept: its end.
 const MESSAGE_LIMIT: u64 = 4096;
 
 #[derive(Debug, Default)]
@@ -116,7 +116,7 @@ fn message(output: &mut File, end: End) -> String {
     }
 }
 
-fn tail(output: &mut File) -> io::Result<String> {
+pub(super) fn tail(output: &mut File) -> io::Result<String> {
     let size = output.metadata()?.len();
     output.seek(SeekFrom::Start(size.saturating_sub(MESSAGE_LIMIT)))?;
     let mut bytes = Vec::new();

@@ -1,10 +1,11 @@
 //! Starting a pod process: everything it needs is written down before it is made, and undone if it is not.
 
 use std::ffi::OsStr;
-use std::fs::{DirBuilder, File};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::PathBuf;
 
 use crate::model::desired::{Blocked, Waiting};
 use crate::model::pod_plan::{NetworkPlan, PodPlan};
@@ -46,12 +47,19 @@ impl Hands {
         let directory = self.places.pod(&plan.id.uid);
         let mut handed = vec![lock.as_fd()];
         handed.extend(self.lifeline.as_ref().map(AsFd::as_fd));
-        let stderr = io::stderr();
+        // Not our own standard error: the pod would hold a pipe or a terminal open after us.
+        let output =
+            OpenOptions::new().create(true).append(true).mode(0o600).open(output_file(&directory))?;
         let args = [OsStr::new("shim"), directory.0.as_os_str()];
-        let child = self.binary.start(&args, stderr.as_fd(), &handed)?;
+        let child = self.binary.start(&args, output.as_fd(), &handed)?;
         self.children.add_pod(&plan.id.uid, child);
         Ok(())
     }
+}
+
+/// What the pod process itself writes, as a rule nothing: why it died, if it could say.
+pub(super) fn output_file(pod: &PodDir) -> PathBuf {
+    pod.0.join("shim.log")
 }
 
 /// The lock comes back to be handed on; `None` if a process holds it: the pod lives already.

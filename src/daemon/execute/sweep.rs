@@ -1,6 +1,7 @@
 //! After a pod process has died: what it left is removed, and the pod's end is recorded if nobody did.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 
 use crate::api::{Object, PodSpec};
 use crate::model::action::AfterSweep;
@@ -14,7 +15,8 @@ use crate::paths::Places;
 use crate::publish::read_json;
 use crate::rundir::{goal, objects, pods};
 
-use super::{ActError, Hands};
+use super::launch::output_file;
+use super::{ActError, Hands, children};
 
 impl Hands {
     /// The end is on disc before anything that tells of the pod is removed.
@@ -26,12 +28,32 @@ impl Hands {
         now: Now,
     ) -> Result<(), ActError> {
         let places = &self.places;
+        tell_last_words(places, pod);
         self.cgroups.kill(&places.pod_cgroup(&pod.uid)).map_err(ActError::pod("kill the processes", pod))?;
         match then {
             AfterSweep::RecordLoss => record_loss(places, pod, known, now)?,
-            AfterSweep::Nothing | AfterSweep::StartAgain => {}
+            AfterSweep::Nothing => keep_end(places, pod)?,
+            AfterSweep::StartAgain => {}
         }
         self.clear(pod)
+    }
+}
+
+fn tell_last_words(places: &Places, pod: &PodId) {
+    let path = output_file(&places.pod(&pod.uid));
+    let words = File::open(path).and_then(|mut file| children::tail(&mut file)).unwrap_or_default();
+    if !words.trim().is_empty() {
+        tracing::warn!(%pod, uid = %pod.uid, output = words.trim(), "pod process died");
+    }
+}
+
+/// An end that the pod process published is put on disc if it died before it could do so itself.
+fn keep_end(places: &Places, pod: &PodId) -> Result<(), ActError> {
+    let record = pods::read_record(&places.pod(&pod.uid)).map_err(ActError::pod("read the state", pod))?;
+    let Some(record) = record else { return Ok(()) };
+    match record.outcome.clone() {
+        Some(outcome @ (Outcome::Succeeded | Outcome::Failed { .. })) => finish(places, pod, record, outcome),
+        Some(Outcome::Deleted | Outcome::Interrupted) | None => Ok(()),
     }
 }
 

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
-use crate::daemon::ground::Ground;
+use crate::daemon::tests::ground::Ground;
 use crate::model::desired::{Blocked, Waiting};
 use crate::model::network::InstanceNetwork;
 use crate::model::object::{ObjectKey, ObjectRecord, Source};

@@ -1,7 +1,7 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
-use crate::daemon::ground::{Ground, write};
+use crate::daemon::tests::ground::{Ground, write};
 use crate::model::time::Timestamp;
 
 fn at(seconds: u64) -> Now {
@@ -100,7 +100,7 @@ fn a_folder_that_others_can_write_to_is_refused() {
     let ground = Ground::new();
     let path = ground.folder("manifests");
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o777)).unwrap();
-    let root = Root { path: path.clone(), select: Select::All };
+    let root = Root { path, select: Select::All };
     let refused = Folder::open(root, Trust::Checked, Sight::Events, &ground.places());
     assert!(matches!(refused, Err(FolderError::Untrusted { .. })), "{refused:?}");
 }
@@ -109,8 +109,10 @@ fn a_folder_that_others_can_write_to_is_refused() {
 fn a_second_watch_of_the_same_folder_is_kept_out() {
     let ground = Ground::new();
     let first = open(&ground, Trust::Checked);
-    let second = Folder::open(first.root.clone(), Trust::Checked, Sight::Events, &ground.places());
+    let root = Root { path: ground.folder("manifests"), select: Select::All };
+    let second = Folder::open(root, Trust::Checked, Sight::Events, &ground.places());
     assert!(matches!(second, Err(FolderError::Held(_))), "{second:?}");
+    drop(first);
 }
 
 #[test]

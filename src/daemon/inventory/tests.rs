@@ -1,1 +1,304 @@
+use std::time::Duration;
 
+use super::*;
+use crate::daemon::folder::settle::{QUIET, Sight};
+use crate::daemon::folder::trust::Trust;
+use crate::daemon::folder::{Folder, HasObjects, Root, Select};
+use crate::daemon::tests::ground::{Ground, write};
+use crate::manifest::Strictness;
+use crate::model::observed::Finished;
+use crate::model::pod_plan::Revision;
+use crate::model::record::{Outcome, PodRecord, SandboxState};
+use crate::model::time::Timestamp;
+
+/// A watched folder and the objects taken from it.
+struct Bench {
+    ground: Ground,
+    folder: Folder,
+    inventory: Inventory,
+    millis: u64,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let ground = Ground::new();
+        let (folder, inventory) = Bench::start(&ground);
+        Bench { ground, folder, inventory, millis: 0 }
+    }
+
+    fn start(ground: &Ground) -> (Folder, Inventory) {
+        let root = Root { path: ground.folder("manifests"), select: Select::All };
+        let places = ground.places();
+        let folder = Folder::open(root, Trust::Checked, Sight::Events, &places).unwrap();
+        let reader = Reader { namespace: "default".into(), strictness: Strictness::Strict };
+        let (inventory, failures) = Inventory::load(&places, reader, Caution::Wait).unwrap();
+        assert!(failures.is_empty(), "{failures:?}");
+        (folder, inventory)
+    }
+
+    /// The watcher dies and comes back.
+    fn restart(self) -> Bench {
+        let Bench { ground, folder, inventory, millis } = self;
+        drop((folder, inventory));
+        let (folder, inventory) = Bench::start(&ground);
+        Bench { ground, folder, inventory, millis }
+    }
+
+    fn write(self, name: &str, text: &str) -> Bench {
+        write(&self.ground.path("manifests").join(name), text);
+        self
+    }
+
+    fn remove(self, name: &str) -> Bench {
+        std::fs::remove_file(self.ground.path("manifests").join(name)).unwrap();
+        self
+    }
+
+    fn rename(self, from: &str, to: &str) -> Bench {
+        let folder = self.ground.path("manifests");
+        std::fs::rename(folder.join(from), folder.join(to)).unwrap();
+        self
+    }
+
+    fn now(&self) -> Now {
+        let wall = Timestamp::from_second(4_000_000_000).unwrap();
+        Now { wall, boot: Moment(Duration::from_secs(1_000) + Duration::from_millis(self.millis)) }
+    }
+
+    fn look(&mut self) -> Reconciled {
+        let (places, now) = (self.ground.places(), self.now());
+        let root = self.folder.root.clone();
+        let has = if self.inventory.has_objects(&root.path) { HasObjects::Yes } else { HasObjects::No };
+        let look = self.folder.look(&places, has, now);
+        self.inventory.absorb(&root, look);
+        self.inventory.reconcile(&places, now)
+    }
+
+    /// Looks, and looks again once the folder has come to rest.
+    fn settle(mut self) -> Bench {
+        self.look();
+        self.wait(QUIET)
+    }
+
+    fn wait(mut self, time: Duration) -> Bench {
+        self.millis += u64::try_from(time.as_millis()).unwrap();
+        let done = self.look();
+        assert!(done.failures.is_empty(), "{:?}", done.failures);
+        self
+    }
+
+    /// Name, file, generation and UID of every object that is not on its way out.
+    fn objects(&self) -> Vec<(String, String, u64, Uid)> {
+        let live = self.inventory.objects().values().filter(|known| known.record.deletion.is_none());
+        let mut objects: Vec<_> = live
+            .map(|known| {
+                let ObjectRecord { key, source, generation, uid, .. } = &known.record;
+                (key.to_string(), source.path.display().to_string(), *generation, uid.clone())
+            })
+            .collect();
+        objects.sort();
+        objects
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.objects().into_iter().map(|(name, ..)| name).collect()
+    }
+
+    fn leaving(&self) -> usize {
+        self.inventory.objects().values().filter(|known| known.record.deletion.is_some()).count()
+    }
+
+    fn source(&self, name: &str) -> Source {
+        Source { root: self.folder.root.path.clone(), path: name.into() }
+    }
+}
+
+fn pod(name: &str, image: &str, command: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {name}\nspec:\n  containers:\n  - name: main\n    \
+         image: {image}\n    command: [{command}]\n"
+    )
+}
+
+fn map(name: &str) -> String {
+    format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  key: value\n")
+}
+
+#[test]
+fn comments_and_renames_change_no_object() {
+    let bench = Bench::new().write("web.yaml", &pod("web", "nginx", "run")).settle();
+    let before = bench.objects();
+    assert_eq!(before.len(), 1);
+    let commented = format!("# a comment\n{}", pod("web", "nginx", "run"));
+    let bench = bench.write("web.yaml", &commented).settle();
+    assert_eq!(bench.objects(), before);
+    let bench = bench.rename("web.yaml", "sub.yaml").settle();
+    let (name, _, generation, uid) = before[0].clone();
+    assert_eq!(bench.objects(), [(name, "sub.yaml".to_owned(), generation, uid)]);
+    assert_eq!(bench.leaving(), 0);
+}
+
+#[test]
+fn an_image_is_changed_in_place_and_a_command_makes_another_pod() {
+    let bench = Bench::new().write("web.yaml", &pod("web", "nginx:1", "run")).settle();
+    let first = bench.objects()[0].3.clone();
+    let bench = bench.write("web.yaml", &pod("web", "nginx:2", "run")).settle();
+    assert_eq!((bench.objects()[0].2, &bench.objects()[0].3), (2, &first));
+    let bench = bench.write("web.yaml", &pod("web", "nginx:2", "other")).settle();
+    assert_ne!(bench.objects()[0].3, first);
+    assert_eq!((bench.objects()[0].2, bench.leaving()), (1, 1));
+}
+
+#[test]
+fn an_edit_that_ends_something_waits_until_the_folder_is_quiet_and_an_addition_does_not() {
+    let mut bench = Bench::new().write("web.yaml", &pod("web", "nginx", "run")).settle();
+    let first = bench.objects()[0].3.clone();
+    bench = bench.write("web.yaml", &pod("web", "nginx", "other")).write("map.yaml", &map("settings"));
+    let done = bench.look();
+    assert_eq!(done.again_at, Some(bench.now().boot + QUIET));
+    assert_eq!(bench.names(), ["configmap/settings", "pod/web"]);
+    assert_eq!(bench.objects()[1].3, first);
+    let bench = bench.wait(QUIET);
+    assert_ne!(bench.objects()[1].3, first);
+}
+
+#[test]
+fn a_bad_edit_keeps_what_the_file_asked_for_last_also_over_a_restart() {
+    let bench = Bench::new().write("web.yaml", &pod("web", "nginx", "run")).settle();
+    let before = bench.objects();
+    for text in ["kind: [", "", "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {contianers: []}\n"]
+    {
+        let bad = Bench::new().write("web.yaml", &pod("web", "nginx", "run")).settle();
+        let bad = bad.write("web.yaml", text).settle();
+        assert_eq!(bad.names(), ["pod/web"], "{text:?}");
+        let file = &bad.inventory.files()[&bad.source("web.yaml")];
+        assert!(!file.is_good() && !file.mistakes.is_empty(), "{text:?}");
+    }
+    let bench = bench.write("web.yaml", "kind: [").restart().settle();
+    assert_eq!(bench.objects(), before);
+}
+
+#[test]
+fn the_first_file_keeps_an_object_and_the_second_takes_it_over_without_a_restart() {
+    let bench = Bench::new().write("b.yaml", &pod("web", "nginx", "run")).settle();
+    let uid = bench.objects()[0].3.clone();
+    let bench = bench.write("a.yaml", &pod("web", "nginx", "run")).settle();
+    assert_eq!(bench.objects()[0].1, "b.yaml");
+    let conflicts = bench.inventory.conflicts(&bench.source("a.yaml"));
+    assert_eq!(conflicts[0].holder, bench.source("b.yaml"));
+    let bench = bench.remove("b.yaml").settle();
+    assert_eq!((bench.objects()[0].1.as_str(), &bench.objects()[0].3), ("a.yaml", &uid));
+    assert!(bench.inventory.conflicts(&bench.source("a.yaml")).is_empty());
+}
+
+#[test]
+fn the_pod_of_a_deleted_file_leaves_and_its_config_map_is_forgotten_at_once() {
+    let both = format!("{}---\n{}", pod("web", "nginx", "run"), map("settings"));
+    let bench = Bench::new().write("web.yaml", &both).settle();
+    assert_eq!(bench.names(), ["configmap/settings", "pod/web"]);
+    let bench = bench.remove("web.yaml").settle();
+    assert_eq!((bench.names().len(), bench.leaving()), (0, 1));
+    let loaded = objects::load(&bench.ground.places()).unwrap().objects;
+    assert!(loaded.len() == 1 && loaded[0].deletion.is_some());
+    // What a pass does once the pod has gone.
+    objects::forget(&bench.ground.places(), &loaded[0].uid).unwrap();
+    let bench = bench.wait(QUIET);
+    assert!(bench.inventory.objects().is_empty());
+}
+
+#[test]
+fn a_deletion_while_nobody_watched_is_seen_by_the_next_watcher() {
+    let bench = Bench::new().write("a.yaml", &map("a")).write("b.yaml", &map("b")).settle();
+    let bench = bench.remove("a.yaml").restart().settle();
+    assert_eq!(bench.names(), ["configmap/b"]);
+}
+
+#[test]
+fn most_of_a_folder_goes_only_after_a_second_look() {
+    let mut bench = Bench::new();
+    for number in 0..5 {
+        bench = bench.write(&format!("{number}.yaml"), &map(&format!("m{number}")));
+    }
+    bench = bench.settle();
+    for number in 0..4 {
+        bench = bench.remove(&format!("{number}.yaml"));
+    }
+    bench = bench.settle();
+    assert_eq!(bench.names().len(), 5);
+    assert!(bench.inventory.folder(&bench.folder.root.path).unwrap().held().is_some());
+    let bench = bench.wait(Duration::from_secs(6));
+    assert_eq!(bench.names(), ["configmap/m4"]);
+}
+
+#[test]
+fn a_lost_folder_stops_nothing() {
+    let bench = Bench::new().write("web.yaml", &pod("web", "nginx", "run")).settle();
+    std::fs::rename(bench.ground.path("manifests"), bench.ground.path("away")).unwrap();
+    let bench = bench.wait(Duration::from_secs(60));
+    assert_eq!(bench.names(), ["pod/web"]);
+    assert_eq!(bench.leaving(), 0);
+}
+
+fn record_of(name: &str, uid: &Uid) -> PodRecord {
+    PodRecord {
+        format: FORMAT,
+        binary: "0.1.0".into(),
+        id: crate::model::id::PodId { namespace: "default".into(), name: name.into(), uid: uid.clone() },
+        revision: Revision { pod: String::new(), live: String::new() },
+        shim_pid: 0,
+        address: None,
+        started_at: Timestamp::UNIX_EPOCH,
+        sandbox: SandboxState::Ready,
+        containers: Vec::new(),
+        stopping: None,
+        outcome: None,
+        events: Vec::new(),
+    }
+}
+
+#[test]
+fn a_pod_that_has_ended_runs_again_only_for_another_spec() {
+    let bench = Bench::new().write("job.yaml", &pod("job", "busybox:1", "work")).settle();
+    let uid = bench.objects()[0].3.clone();
+    let finished = Finished { outcome: Outcome::Succeeded, record: record_of("job", &uid) };
+    objects::finish(&bench.ground.places(), &uid, &finished).unwrap();
+    let labelled = pod("job", "busybox:1", "work").replace("  name: job", "  name: job\n  labels: {a: b}");
+    let bench = bench.write("job.yaml", &labelled).settle();
+    assert_eq!(bench.objects()[0].3, uid);
+    let bench = bench.write("job.yaml", &pod("job", "busybox:2", "work")).settle();
+    assert_ne!(bench.objects()[0].3, uid);
+}
+
+#[test]
+fn after_a_reboot_a_pod_that_restarts_is_made_anew_and_one_that_does_not_is_left_to_the_plan() {
+    let never = pod("once", "busybox", "work").replace("spec:\n", "spec:\n  restartPolicy: Never\n");
+    let bench = Bench::new().write("a.yaml", &pod("web", "nginx", "run")).write("b.yaml", &never).settle();
+    let before = bench.objects();
+    for (.., uid) in &before {
+        objects::mark_launched(&bench.ground.places(), uid, "last boot").unwrap();
+    }
+    let mut bench = bench.restart();
+    let now = bench.now();
+    assert!(bench.inventory.renew(&bench.ground.places(), "last boot", now).is_empty());
+    assert_eq!(bench.objects(), before, "the same boot");
+    assert!(bench.inventory.renew(&bench.ground.places(), "this boot", now).is_empty());
+    let after = bench.objects();
+    assert_eq!(after[0], before[0]);
+    assert_ne!(after[1].3, before[1].3);
+    let bench = bench.settle();
+    assert_eq!(bench.objects(), after, "the file asks for no other");
+}
+
+#[test]
+fn of_one_folder_several_files_can_be_meant() {
+    let bench = Bench::new().write("a.yaml", &map("a")).write("b.yaml", &map("b")).write("c.yaml", &map("c"));
+    let places = bench.ground.places();
+    let reader = Reader { namespace: "default".into(), strictness: Strictness::Strict };
+    let (mut inventory, _) = Inventory::load(&places, reader, Caution::Trust).unwrap();
+    for name in ["a.yaml", "b.yaml"] {
+        let root = Root { path: bench.ground.path("manifests"), select: Select::File(name.into()) };
+        let mut folder = Folder::open(root, Trust::NamedByUser, Sight::Polling, &places).unwrap();
+        inventory.absorb(&folder.root.clone(), folder.look(&places, HasObjects::No, bench.now()));
+    }
+    assert_eq!(inventory.reconcile(&places, bench.now()).changed, 2);
+}

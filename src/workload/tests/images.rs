@@ -65,7 +65,7 @@ fn a_stale_image_serves_those_who_do_not_insist_on_a_fresh_one() {
         config: ImageConfig { cmd: vec!["old".to_owned()], ..ImageConfig::default() },
     };
     let ImageObservation::Failed { error, retry_at, .. } = failed(2, 110) else { panic!() };
-    let observation = ImageObservation::Failed { error, retry_at, stale: Some(stored.clone()) };
+    let observation = ImageObservation::Failed { error, retry_at, stale: Some(stored) };
     for (policy, runs) in [("IfNotPresent", true), ("Never", true), ("Always", false)] {
         let mut scene = Scene::new().web(json!({"imagePullPolicy": policy}));
         scene.observed.images.insert(registry("web:1"), observation.clone());
