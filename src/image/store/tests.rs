@@ -2,7 +2,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::{Collected, Store, StoredReference, file_name};
-use crate::image::fixture::Place;
+use crate::image::tests::Place;
 use crate::model::image::{ImageConfig, ImageRef, LocalKind, StoredImage};
 use crate::model::time::Timestamp;
 

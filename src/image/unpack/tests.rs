@@ -5,8 +5,8 @@ use std::path::Path;
 use tar::EntryType;
 
 use super::{Limits, UnpackError, Unpacked, unpack};
-use crate::image::fixture::{Place, Tar, is_root, open};
 use crate::image::inside;
+use crate::image::tests::{Place, Tar, is_root, open};
 
 const LIMITS: Limits = Limits { entries: 1000, header: 64 << 10, kept: 1 << 20, bytes: 8 << 20 };
 
