@@ -1,4 +1,4 @@
-//! `image ls`, `load`, `pull`, `rm`, `prune`.
+//! `image ls`, `load`, `pull`, `rm`, `prune`, and the hidden `pull REF` that the watcher starts.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -99,6 +99,19 @@ pub(crate) fn prune(store: &Store, out: &mut dyn Write) -> Result<(), ImageError
         Collected::Layers(count) => Ok(writeln!(out, "{count} layers removed")?),
         Collected::Busy => Err(ImageError::Busy),
     }
+}
+
+/// The hidden process `droppod pull REFERENCE IMAGES`: the reference in JSON, the store's directory. Whoever started
+/// it reads the failure from its output and decides when to try again.
+pub(crate) fn process(
+    reference: &str,
+    images: &Path,
+    access: &Access,
+    now: Timestamp,
+) -> Result<(), PullFailure> {
+    let image: ImageRef = serde_json::from_str(reference)
+        .map_err(|error| PullFailure { message: format!("cannot read the reference to pull: {error}") })?;
+    pull::pull(&Store::at(images), &image, access, now).map(|_| ())
 }
 
 fn failed(operation: &'static str) -> impl Fn(io::Error) -> ImageError {
