@@ -18,6 +18,8 @@ mod tests;
 pub(crate) enum Drawing {
     /// ASCII without colour, the same everywhere.
     Plain,
+    /// For a terminal that does without colour.
+    Lines,
     /// For a terminal.
     Colour,
 }
@@ -29,6 +31,7 @@ pub(crate) const PLAIN_WIDTH: usize = 100;
 pub(crate) fn render(file: &str, text: &str, mistakes: &[Mistake], drawing: Drawing, width: usize) -> String {
     let theme = match drawing {
         Drawing::Plain => GraphicalTheme::none(),
+        Drawing::Lines => GraphicalTheme::unicode_nocolor(),
         Drawing::Colour => GraphicalTheme::unicode(),
     };
     let handler = GraphicalReportHandler::new_themed(theme)
