@@ -186,7 +186,7 @@ fn verb(args: impl Iterator<Item = OsString>) -> Result<Exit, Failure> {
         Verb::Image(args) => images::run(&args, &settings),
         Verb::Doctor(args) => doctor::run(&args, &settings),
         Verb::Version => version(),
-        Verb::Pull(args) => pull::run(&args),
+        Verb::Pull(args) => Ok(pull::run(&args)),
     }
 }
 

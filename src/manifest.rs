@@ -93,25 +93,33 @@ const TOLD: usize = 100;
 pub(crate) fn read(text: &[u8], namespace: &str, strictness: Strictness) -> Reading {
     match readable(text) {
         Ok(text) => read_text(&Text::new(text), namespace, strictness),
-        Err(fault) => {
-            let valid = std::str::from_utf8(text)
-                .unwrap_or_else(|error| str::from_utf8(&text[..error.valid_up_to()]).unwrap_or_default());
-            let head = Text::new(&valid[..valid.floor_char_boundary(FILE_LIMIT)]);
-            Reading { mistakes: vec![fault.placed(&head)], ..Reading::default() }
+        Err((fault, head)) => {
+            Reading { mistakes: vec![fault.placed(&Text::new(head))], ..Reading::default() }
         }
     }
 }
 
-fn readable(text: &[u8]) -> Result<&str, Fault> {
-    if text.len() > FILE_LIMIT {
+/// # Errors
+/// Why it is no text of a manifest, and the part of it that is needed to say where.
+fn readable(bytes: &[u8]) -> Result<&str, (Fault, &str)> {
+    if bytes.len() > FILE_LIMIT {
         let message = format!("the file is larger than {FILE_LIMIT} bytes");
-        return Err(Fault::new(String::new(), 0..0, message, "").help("split it"));
+        return Err((Fault::new(String::new(), 0..0, message, "").help("split it"), ""));
     }
-    std::str::from_utf8(text).map_err(|error| {
-        let at = error.valid_up_to();
-        let fault = Fault::new(String::new(), at..at, "the file is not UTF-8 text", "a byte that is no text");
-        fault.help("save it as UTF-8; bytes go into a ConfigMap's `binaryData` in base64")
-    })
+    let (text, rest) = match bytes.utf8_chunks().next() {
+        Some(chunk) => (chunk.valid(), chunk.invalid()),
+        None => ("", &[][..]),
+    };
+    if rest.is_empty() {
+        return Ok(text);
+    }
+    let fault = Fault::new(
+        String::new(),
+        text.len()..text.len(),
+        "the file is not UTF-8 text",
+        "a byte that is no text",
+    );
+    Err((fault.help("save it as UTF-8; bytes go into a ConfigMap's `binaryData` in base64"), text))
 }
 
 fn read_text(text: &Text<'_>, namespace: &str, strictness: Strictness) -> Reading {
@@ -120,8 +128,8 @@ fn read_text(text: &Text<'_>, namespace: &str, strictness: Strictness) -> Readin
     let mut warnings = Vec::new();
     let mut found = Vec::new();
     let mut ignored = Vec::new();
-    for root in documents.roots {
-        let mut understood = document::understand(root, namespace, text);
+    for (start, root) in documents.roots {
+        let mut understood = document::understand(root, start, namespace, text);
         faults.append(&mut understood.wrong);
         found.append(&mut understood.objects);
         ignored.append(&mut understood.ignored);

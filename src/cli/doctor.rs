@@ -6,9 +6,11 @@ use std::io::{self, Write, stdout};
 use crate::model::id::Uid;
 use crate::paths::Places;
 use crate::rundir::{lock, pods};
+use crate::sandbox::census::{self, Kind};
 
 use super::exit::Exit;
 use super::failure::Failure;
+use super::records::Records;
 use super::settings::Settings;
 use super::terminal::Color;
 
@@ -74,21 +76,29 @@ fn print(out: &mut dyn Write, checks: &[Check], color: Color) -> io::Result<()> 
 }
 
 fn census(places: &Places) -> Result<Exit, Failure> {
-    let trouble =
+    let failed =
         |error| Failure::new(Exit::Failed, "cannot take the census").because(error).help("run it as root");
-    let found = crate::sandbox::census::census(places).map_err(trouble)?;
-    let living = living(places).map_err(trouble)?;
-    let mut exit = Exit::Done;
+    let counted = census::census(places).map_err(failed)?;
+    let living = living(places).map_err(failed)?;
+    let known: BTreeSet<Uid> = Records::load(places)?.shown.iter().map(|shown| shown.uid().clone()).collect();
     let mut out = stdout().lock();
-    for one in found.ownerless(&living) {
-        exit = Exit::Failed;
-        writeln!(out, "{one}").map_err(Failure::of_output)?;
+    let mut exit = Exit::Done;
+    for found in counted.ownerless(&living) {
+        // A pod that waits or has ended keeps its directories for as long as its object is there.
+        let kept = match found.kind {
+            Kind::PodDirectory | Kind::Scratch => found.pod.as_ref().is_some_and(|pod| known.contains(pod)),
+            Kind::Process | Kind::Cgroup | Kind::Mount | Kind::Interface | Kind::Table | Kind::Lease => false,
+        };
+        if !kept {
+            writeln!(out, "{found}").map_err(Failure::of_output)?;
+            exit = Exit::Failed;
+        }
     }
     Ok(exit)
 }
 
-/// Pods whose process lives.
-fn living(places: &Places) -> std::io::Result<BTreeSet<Uid>> {
+/// Pods whose process holds its lock.
+fn living(places: &Places) -> io::Result<BTreeSet<Uid>> {
     let mut living = BTreeSet::new();
     for uid in pods::list(places)? {
         if lock::is_held(&places.pod(&uid).lock())? {

@@ -4,13 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::image::access::Access;
-use crate::image::pull::pull;
-use crate::image::store::Store;
-use crate::model::image::ImageRef;
 use crate::sandbox::sys::clock;
 
 use super::exit::Exit;
-use super::failure::Failure;
+use super::image;
 use super::tell;
 
 const REGISTRIES: &str = "/etc/droppod/registries.yaml";
@@ -23,19 +20,16 @@ pub(crate) struct PullArgs {
     store: PathBuf,
 }
 
-pub(crate) fn run(args: &PullArgs) -> Result<Exit, Failure> {
-    let image: ImageRef = serde_json::from_str(&args.image).map_err(|error| {
-        Failure::new(Exit::Usage, "the reference is not one that the loop writes")
-            .because(error)
-            .help("`droppod image pull REFERENCE` pulls an image by its name")
-    })?;
-    match access().and_then(|access| {
-        pull(&Store::at(&args.store), &image, &access, clock::wall()).map_err(|failure| failure.to_string())
-    }) {
-        Ok(_) => Ok(Exit::Done),
+pub(crate) fn run(args: &PullArgs) -> Exit {
+    let pulled = access().and_then(|access| {
+        image::process(&args.image, &args.store, &access, clock::wall())
+            .map_err(|failure| failure.to_string())
+    });
+    match pulled {
+        Ok(()) => Exit::Done,
         Err(reason) => {
             tell(&reason);
-            Ok(Exit::NoImage)
+            Exit::NoImage
         }
     }
 }

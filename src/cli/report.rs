@@ -71,8 +71,7 @@ impl Shown {
             label.span.start = floor(text, label.span.start);
             label.span.end = floor(text, label.span.end).max(label.span.start);
         }
-        let place = (mistake.line, mistake.column);
-        let excerpt = Excerpt::new(safe(file), text, &mut labels, place);
+        let excerpt = Excerpt::new(safe(file), text, &mut labels);
         Shown { title, help: mistake.help.as_deref().map(safe), labels, excerpt }
     }
 }
@@ -108,27 +107,38 @@ impl Diagnostic for Shown {
 }
 
 /// Longest line that is shown whole, in characters.
-const LINE_SHOWN: usize = 160;
-/// Of a longer one, what is shown before a label.
-const BEFORE_LABEL: usize = 40;
+const LINE_SHOWN: usize = 120;
+/// Of a longer one, what is shown, and how much of that before a label.
+const PART_SHOWN: usize = 80;
+const BEFORE_LABEL: usize = 30;
+/// Lines between two labels that are shown rather than left out.
+const GAP_SHOWN: usize = 5;
 
 /// The file's text without what a terminal would obey, its long lines cut down to what is underlined in them.
 #[derive(Debug)]
 struct Excerpt {
     file: String,
+    /// From the line before the first label to the one after the last.
     text: String,
-    /// Line and column of the mistake in the file, both from 1: cutting moves columns.
-    place: (usize, usize),
+    /// Lines of the file before that.
+    lines_before: usize,
+    /// Where each label begins: byte of the excerpt, and line and column of the file, both from 0. Cutting and
+    /// escaping move columns.
+    places: Vec<(usize, usize, usize)>,
 }
 
 impl Excerpt {
     /// Moves the labels to where their words are in the excerpt.
-    fn new(file: String, text: &str, labels: &mut [Label], place: (usize, usize)) -> Excerpt {
+    fn new(file: String, text: &str, labels: &mut [Label]) -> Excerpt {
         let last = labels.iter().map(|label| label.span.end).max().unwrap_or(0);
         let mut shown = String::new();
         let mut moved = vec![0..0; labels.len()];
-        let mut start = 0;
-        for line in text.split_inclusive('\n') {
+        let first = labels.iter().map(|label| label.span.start).min().unwrap_or(0);
+        let mut start =
+            text[..first].rfind('\n').and_then(|end| text[..end].rfind('\n')).map_or(0, |end| end + 1);
+        let lines_before = text[..start].matches('\n').count();
+        let mut lines_after = 0;
+        for line in text[start..].split_inclusive('\n') {
             let label = labels
                 .iter()
                 .map(|label| label.span.start)
@@ -144,16 +154,22 @@ impl Excerpt {
                 shown.push_str("...\n");
             }
             start += line.len();
-            // One line more than needed: the last label may end where its line does.
-            if start > last + LINE_SHOWN {
-                break;
+            if start > last {
+                // The line after the last label is shown too.
+                lines_after += 1;
+                if lines_after > 2 {
+                    break;
+                }
             }
         }
         note(labels, start, &shown, &mut moved);
+        let mut places = Vec::new();
         for (label, moved) in labels.iter_mut().zip(moved) {
+            let (line, column) = place(text, label.span.start);
+            places.push((moved.start, line, column));
             label.span = moved.start..moved.end.max(moved.start);
         }
-        Excerpt { file, text: shown, place }
+        Excerpt { file, text: shown, lines_before, places }
     }
 }
 
@@ -176,7 +192,7 @@ fn part_shown(line: &str, label: Option<usize>) -> Range<usize> {
         return 0..line.len();
     }
     let start = line[..label.unwrap_or(0)].char_indices().rev().nth(BEFORE_LABEL).map_or(0, |(at, _)| at);
-    let end = line[start..].char_indices().nth(LINE_SHOWN).map_or(line.len(), |(at, _)| start + at);
+    let end = line[start..].char_indices().nth(PART_SHOWN).map_or(line.len(), |(at, _)| start + at);
     start..end
 }
 
@@ -188,26 +204,29 @@ impl SourceCode for Excerpt {
         lines_after: usize,
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
         let read = self.text.read_span(span, lines_before, lines_after)?;
-        // Without surrounding lines the renderer asks for the place of the mistake itself.
-        let (line, column) = match lines_before {
-            0 => (self.place.0 - 1, self.place.1 - 1),
-            _ => (read.line(), read.column()),
-        };
-        let contents = MietteSpanContents::new_named(
-            self.file.clone(),
-            read.data(),
-            *read.span(),
-            line,
-            column,
-            read.line_count(),
-        );
+        // Without surrounding lines the renderer asks for the place of a label.
+        let place = self.places.iter().find(|(at, ..)| lines_before == 0 && *at == span.offset());
+        let (line, column) = place
+            .map_or((self.lines_before + read.line(), read.column()), |(_, line, column)| (*line, *column));
+        // Decides which excerpts are drawn as one: those with little between them.
+        let lines = read.data().iter().filter(|byte| **byte == b'\n').count() + GAP_SHOWN;
+        let contents =
+            MietteSpanContents::new_named(self.file.clone(), read.data(), *read.span(), line, column, lines);
         Ok(Box::new(contents))
     }
 }
 
-/// The start of the character that byte `at` belongs to.
+/// Line and column of a byte, both from 0, the column in characters.
+fn place(text: &str, at: usize) -> (usize, usize) {
+    let before = &text[..at];
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let column = before[line_start..].trim_start_matches('\u{feff}').chars().count();
+    (before.matches('\n').count(), column)
+}
+
+/// The start of the character that byte `at` belongs to; the end of a text that is shorter.
 fn floor(text: &str, at: usize) -> usize {
-    text.floor_char_boundary(at)
+    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 pub(crate) fn safe(text: &str) -> String {

@@ -9,7 +9,8 @@ use crate::daemon::{self, Afterwards, BatchEnd, BatchReport, Ended, Mode, Root, 
 use crate::manifest::Strictness;
 use crate::model::id::PodId;
 use crate::paths::Places;
-use crate::publish::{Durability, publish};
+use crate::publish::{Durability, publish, remove_tree};
+use crate::rundir::{lock, pods};
 use crate::sandbox::instance::{self, RunDirectory};
 use crate::sandbox::sys::identity;
 
@@ -176,10 +177,22 @@ impl Session {
     }
 
     fn remove(&self) -> Result<(), Failure> {
-        instance::retire(&self.places, RunDirectory::Remove).map_err(|error| {
+        let retired = self.remove_pods().and_then(|()| instance::retire(&self.places, RunDirectory::Remove));
+        retired.map_err(|error| {
             let what = format!("cannot remove what is left in {}", self.places.run.display());
             Failure::new(Exit::Failed, what).because(error)
         })
+    }
+
+    /// Directories of pods that have ended or never started.
+    fn remove_pods(&self) -> std::io::Result<()> {
+        for uid in pods::list(&self.places)? {
+            let pod = self.places.pod(&uid);
+            if !lock::is_held(&pod.lock())? {
+                remove_tree(&pod.0)?;
+            }
+        }
+        Ok(())
     }
 
     fn where_to_look(&self) -> String {

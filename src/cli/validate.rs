@@ -12,6 +12,9 @@ use crate::cli::report::{Drawing, render, safe};
 use crate::manifest::{FILE_LIMIT, Reading, Strictness, read};
 use crate::model::object::ObjectKey;
 
+#[cfg(test)]
+mod tests;
+
 /// What all files together came to, as an exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Verdict {

@@ -1,13 +1,13 @@
 //! Steps in a tree that somebody hostile may have made. Every path is resolved by the kernel as if the handle
 //! were the root of the file system, and the last component is never followed.
 
-use std::ffi::{CStr, OsStr};
+use std::ffi::{CStr, OsStr, OsString};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags};
 use rustix::io::Errno;
 
 /// Opens `path` below `root`: absolute symlinks and `..` stay inside, `/proc`'s magic links are refused.
@@ -66,12 +66,12 @@ pub(crate) fn make_directory(root: impl AsFd, path: &Path) -> io::Result<OwnedFd
 
 /// Sets permission bits through any handle, also one that can neither be read nor written.
 pub(crate) fn set_mode(file: impl AsFd, mode: u32) -> io::Result<()> {
-    Ok(rustix::fs::chmod(through_proc(&file), Mode::from_raw_mode(mode))?)
+    Ok(rustix::fs::chmod(through_proc(file.as_fd()), Mode::from_raw_mode(mode))?)
 }
 
 /// A path that means what the handle means, for calls that take no handle.
-pub(crate) fn through_proc(file: impl AsFd) -> String {
-    format!("/proc/self/fd/{}", file.as_fd().as_raw_fd())
+pub(crate) fn through_proc(file: BorrowedFd<'_>) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
 }
 
 /// What `name` is, a symlink as itself; `None` if there is nothing.
@@ -109,23 +109,41 @@ pub(crate) fn remove_tree(parent: impl AsFd, name: &OsStr) -> io::Result<()> {
     let mut waiting = vec![name.to_owned()];
     while let Some(next) = waiting.pop() {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let directory = rustix::fs::openat(parent, &next, flags, Mode::empty())?;
+        let directory = match rustix::fs::openat(parent, &next, flags, Mode::empty()) {
+            // Somebody else clears up here as well.
+            Err(Errno::NOENT) => continue,
+            opened => opened?,
+        };
         for child in names(&directory)? {
             if !remove_leaf(&directory, &child)? {
-                let beside = loop {
-                    moved += 1;
-                    let beside = format!(".{}.{moved}", name.to_string_lossy().get(..16).unwrap_or("gone"));
-                    if look(parent, beside.as_ref())?.is_none() {
-                        break beside;
-                    }
-                };
-                rustix::fs::renameat(&directory, &child, parent, &beside)?;
-                waiting.push(beside.into());
+                waiting.extend(move_up(&directory, &child, parent, name, &mut moved)?);
             }
         }
-        remove_leaf(parent, &next)?;
+        if !remove_leaf(parent, &next)? {
+            return Err(Errno::NOTEMPTY.into());
+        }
     }
     Ok(())
+}
+
+/// Moves `child` up to `parent`, under a name made of `name` and a number; `None` if it is gone by itself.
+fn move_up(
+    directory: &OwnedFd,
+    child: &OsStr,
+    parent: BorrowedFd<'_>,
+    name: &OsStr,
+    moved: &mut u64,
+) -> io::Result<Option<OsString>> {
+    loop {
+        *moved += 1;
+        let beside = OsString::from(format!(".{}.{moved}", name.display()));
+        match rustix::fs::renameat_with(directory, child, parent, &beside, RenameFlags::NOREPLACE) {
+            Ok(()) => return Ok(Some(beside)),
+            Err(Errno::EXIST) => {}
+            Err(Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// Removes a file or an empty directory; `false` if it is a directory with something in it.
@@ -144,7 +162,7 @@ fn remove_leaf(parent: impl AsFd, name: &OsStr) -> io::Result<bool> {
 }
 
 /// What a directory holds, without `.` and `..`.
-pub(crate) fn names(directory: impl AsFd) -> io::Result<Vec<std::ffi::OsString>> {
+pub(crate) fn names(directory: impl AsFd) -> io::Result<Vec<OsString>> {
     let mut found = Vec::new();
     for entry in Dir::read_from(directory)? {
         let entry = entry?;

@@ -148,7 +148,7 @@ impl LogWriter {
             }
             Err(error) => {
                 // A line cut by a full disc must not run into the next one: go back to the last whole line.
-                let _ = file.set_len(self.size);
+                drop(file.set_len(self.size));
                 Err(error)
             }
         }
@@ -165,7 +165,7 @@ impl LogWriter {
         };
         for number in (0..FILES_KEPT - 1).rev() {
             // Fewer files than the limit is the usual case; one that cannot be moved is written over in time.
-            let _ = std::fs::rename(numbered(number), numbered(number + 1));
+            drop(std::fs::rename(numbered(number), numbered(number + 1)));
         }
         self.file = open_new(&self.path).ok();
         self.size = 0;
@@ -204,7 +204,7 @@ mod tests {
 
     fn scratch(name: &str) -> PathBuf {
         let path = std::env::temp_dir().join(format!("droppod-log-{}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
+        drop(std::fs::remove_dir_all(&path));
         path
     }
 

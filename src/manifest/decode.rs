@@ -28,12 +28,12 @@ pub(crate) struct Findings {
     pub(crate) unknown: Vec<Unknown>,
 }
 
-/// Decodes all of `at`; the value is whole, with defaults where something was wrong. `text` is for hints.
-pub(crate) fn decode<T>(at: &At<'_>, text: Option<&Text<'_>>) -> (T, Findings)
+/// Decodes all of `at`, with empty values where something was wrong; nothing if too much was. `text` is for hints.
+pub(crate) fn decode<T>(at: &At<'_>, text: Option<&Text<'_>>) -> (Option<T>, Findings)
 where
     T: for<'de> Deserialize<'de> + Default,
 {
-    let Some(node) = at.node else { return (T::default(), Findings::default()) };
+    let Some(node) = at.node else { return (Some(T::default()), Findings::default()) };
     let mut holes = HashSet::new();
     let mut refused = Vec::new();
     for _ in 0..ATTEMPTS {
@@ -44,10 +44,13 @@ where
         match attempt {
             Ok(value) => {
                 found.wrong.append(&mut refused);
-                return (value, found);
+                return (Some(value), found);
             }
             Err(Refusal { place, message }) => {
-                let (hole, fault) = place.unwrap_or_else(|| (node, Fault::at(at, message, "here")));
+                let (hole, fault) = place.map_or_else(
+                    || (std::ptr::from_ref(node), Fault::at(at, message, "here")),
+                    |place| *place,
+                );
                 refused.push(fault);
                 if !holes.insert(hole) {
                     break;
@@ -55,14 +58,14 @@ where
             }
         }
     }
-    (T::default(), Findings { wrong: refused, unknown: Vec::new() })
+    (None, Findings { wrong: refused, unknown: Vec::new() })
 }
 
 /// Why a type did not take a value, and the innermost place it happened at.
 #[derive(Debug)]
 struct Refusal {
     message: String,
-    place: Option<(*const Node, Fault)>,
+    place: Option<Box<(*const Node, Fault)>>,
 }
 
 impl fmt::Display for Refusal {
@@ -122,14 +125,18 @@ impl<'de> Decoder<'de, '_> {
 
     /// Writes down that something else was expected; the caller goes on with an empty value.
     fn expected(&self, what: &str) {
-        if self.around.found.borrow().wrong.len() >= MOST {
-            return;
-        }
         let found = self.node.noun();
         let mut fault =
             Fault::at(self.at, format!("expected {what}, found {found}"), format!("this is {found}"));
         fault.help = self.remedy(what);
-        self.around.found.borrow_mut().wrong.push(fault);
+        self.wrong(fault);
+    }
+
+    fn wrong(&self, fault: Fault) {
+        let mut found = self.around.found.borrow_mut();
+        if found.wrong.len() < MOST {
+            found.wrong.push(fault);
+        }
     }
 
     fn remedy(&self, what: &str) -> Option<String> {
@@ -142,9 +149,7 @@ impl<'de> Decoder<'de, '_> {
             (Kind::Text(text), BOOLEAN) if matches!(text.as_str(), "true" | "false") => {
                 Some("remove the quotes".to_owned())
             }
-            (Kind::Text(text), _) if what.starts_with(WHOLE) && text.parse::<i64>().is_ok() => {
-                Some("remove the quotes".to_owned())
-            }
+            (Kind::Text(text), WHOLE) if text.parse::<i64>().is_ok() => Some("remove the quotes".to_owned()),
             (Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) | Kind::Map(_), LIST) => {
                 Some("begin each item with `- `".to_owned())
             }
@@ -160,23 +165,26 @@ impl<'de> Decoder<'de, '_> {
             None => {
                 let fault =
                     Fault::at(self.at, refusal.message.clone(), format!("this is {}", self.node.noun()));
-                Refusal { place: Some((std::ptr::from_ref(self.node), fault)), ..refusal }
+                Refusal { place: Some(Box::new((std::ptr::from_ref(self.node), fault))), ..refusal }
             }
         })
     }
 
     fn whole_number<T>(&self) -> T
     where
-        T: Copy + Default + TryFrom<i64> + Bounds,
+        T: Default + TryFrom<i64>,
     {
         match self.kind() {
-            Kind::Null => return T::default(),
-            Kind::Number(number) => {
-                if let Some(fits) = number.as_i64().and_then(|number| T::try_from(number).ok()) {
-                    return fits;
-                }
-                self.expected(T::WORDS);
-            }
+            Kind::Null => {}
+            Kind::Number(number) if number.is_f64() => self.expected(WHOLE),
+            Kind::Number(number) => match number.as_i64().and_then(|number| T::try_from(number).ok()) {
+                Some(fits) => return fits,
+                None => self.wrong(Fault::at(
+                    self.at,
+                    "the number is out of range",
+                    "more than the field can hold",
+                )),
+            },
             Kind::Bool(_) | Kind::Text(_) | Kind::List(_) | Kind::Map(_) => self.expected(WHOLE),
         }
         T::default()
@@ -199,18 +207,6 @@ const BOOLEAN: &str = "true or false";
 const WHOLE: &str = "a whole number";
 const LIST: &str = "a list";
 const MAPPING: &str = "a mapping";
-
-trait Bounds {
-    const WORDS: &'static str;
-}
-
-impl Bounds for i32 {
-    const WORDS: &'static str = "a whole number between -2147483648 and 2147483647";
-}
-
-impl Bounds for i64 {
-    const WORDS: &'static str = "a whole number below 9223372036854775808";
-}
 
 impl<'de, 'p> Deserializer<'de> for Decoder<'de, 'p> {
     type Error = Refusal;

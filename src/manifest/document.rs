@@ -46,15 +46,17 @@ pub(crate) struct Type {
     pub(crate) scope: Scope,
 }
 
-pub(crate) fn understand(mut root: Node, namespace: &str, text: &Text<'_>) -> Understood {
+/// `start` is the byte that the document begins at.
+pub(crate) fn understand(mut root: Node, start: usize, namespace: &str, text: &Text<'_>) -> Understood {
     let mut understood = Understood::default();
     match take_items(&mut root) {
         Some(items) => {
             for (index, item) in items.into_iter().enumerate() {
-                add(item, &format!("items[{index}]"), namespace, text, &mut understood);
+                let start = item.span.start;
+                add(item, &format!("items[{index}]"), start, namespace, text, &mut understood);
             }
         }
-        None => add(root, "", namespace, text, &mut understood),
+        None => add(root, "", start, namespace, text, &mut understood),
     }
     understood
 }
@@ -74,7 +76,7 @@ fn take_items(root: &mut Node) -> Option<Vec<Node>> {
     }
 }
 
-fn add(mut root: Node, prefix: &str, namespace: &str, text: &Text<'_>, into: &mut Understood) {
+fn add(mut root: Node, prefix: &str, start: usize, namespace: &str, text: &Text<'_>, into: &mut Understood) {
     let its = match type_of(&At::root(prefix, &root)) {
         Ok(its) => its,
         Err(mut faults) => return into.wrong.append(&mut faults),
@@ -86,13 +88,16 @@ fn add(mut root: Node, prefix: &str, namespace: &str, text: &Text<'_>, into: &mu
     unwrap_base64(&mut root, &its);
 
     let at = At::root(prefix, &root);
-    let (mut object, Findings { mut wrong, mut unknown }) = typed(&at, &its, Some(text));
+    let (object, Findings { mut wrong, mut unknown }) = typed(&at, &its, Some(text));
     rules.settle(&wrong, &unknown);
-    validate::object(&object, &its, &at, &mut rules);
-    ignored::collect(&object, &at, &mut into.ignored);
+    if let Some(object) = &object {
+        validate::object(object, &its, &at, &mut rules);
+        ignored::collect(object, &at, &mut into.ignored);
+    }
     into.unknown.append(&mut unknown);
     into.wrong.append(&mut wrong);
     into.wrong.append(&mut rules.faults);
+    let Some(mut object) = object else { return };
 
     if its.scope == Scope::Namespaced {
         let own = &mut object.metadata_mut().namespace;
@@ -109,13 +114,7 @@ fn add(mut root: Node, prefix: &str, namespace: &str, text: &Text<'_>, into: &mu
         namespace: object.metadata().namespace.clone().unwrap_or_default(),
         name: object.metadata().name.clone().unwrap_or_default(),
     };
-    into.objects.push(Found {
-        key,
-        authored,
-        object,
-        start: at.span().start,
-        name_span: name.key("name").span(),
-    });
+    into.objects.push(Found { key, authored, object, start, name_span: name.key("name").span() });
 }
 
 /// What a document says it is.
@@ -176,33 +175,33 @@ fn missing(at: &At<'_>, help: &str) -> Fault {
     }
 }
 
-/// The object, empty where something is wrong, without defaults.
-fn typed(at: &At<'_>, its: &Type, text: Option<&Text<'_>>) -> (Object, Findings) {
+/// The object, empty where something is wrong, without defaults; nothing if too much is wrong.
+fn typed(at: &At<'_>, its: &Type, text: Option<&Text<'_>>) -> (Option<Object>, Findings) {
     match (its.group.as_str(), its.kind.as_str()) {
         ("", "Pod") => {
             let (pod, findings) = decode(at, text);
-            (Object::Pod(Box::new(pod)), findings)
+            (pod.map(|pod| Object::Pod(Box::new(pod))), findings)
         }
         ("", "ConfigMap") => {
             let (map, findings) = decode(at, text);
-            (Object::ConfigMap(map), findings)
+            (map.map(Object::ConfigMap), findings)
         }
         ("", "Secret") => {
             let (secret, findings) = decode(at, text);
-            (Object::Secret(secret), findings)
+            (secret.map(Object::Secret), findings)
         }
         ("", "Namespace") => {
             let (namespace, findings) = decode(at, text);
-            (Object::Namespace(namespace), findings)
+            (namespace.map(Object::Namespace), findings)
         }
         _ => {
-            let (metadata, findings): (ObjectMeta, Findings) = decode(&at.key("metadata"), text);
-            let unserved = Object::Unserved {
+            let (metadata, findings) = decode::<ObjectMeta>(&at.key("metadata"), text);
+            let unserved = |metadata| Object::Unserved {
                 api_version: its.api_version.clone(),
                 kind: its.kind.clone(),
                 metadata: Box::new(metadata),
             };
-            (unserved, findings)
+            (metadata.map(unserved), findings)
         }
     }
 }
@@ -237,12 +236,13 @@ pub(crate) fn revive(authored: &Value) -> Result<Object, Fault> {
     let mut root = Node::from_value(authored);
     let its = type_of(&At::root("", &root)).map_err(first)?;
     unwrap_base64(&mut root, &its);
-    let (mut object, findings) = typed(&At::root("", &root), &its, None);
-    if !findings.wrong.is_empty() {
-        return Err(first(findings.wrong));
+    match typed(&At::root("", &root), &its, None) {
+        (Some(mut object), Findings { wrong, .. }) if wrong.is_empty() => {
+            defaults::apply(&mut object);
+            Ok(object)
+        }
+        (_, Findings { wrong, .. }) => Err(first(wrong)),
     }
-    defaults::apply(&mut object);
-    Ok(object)
 }
 
 fn first(faults: Vec<Fault>) -> Fault {

@@ -77,6 +77,7 @@ impl Node {
         match &self.kind {
             Kind::Null => "nothing",
             Kind::Bool(_) => "a boolean",
+            Kind::Number(number) if number.is_f64() => "a fraction",
             Kind::Number(_) => "a number",
             Kind::Text(_) => "a string",
             Kind::List(_) => "a list",

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
-use super::fault::Fault;
+use super::fault::{Fault, MOST};
 use super::node::{self, Entry, Kind, Node};
 use super::scalar;
 use super::syntax;
@@ -23,15 +23,15 @@ const DOCUMENT_LIMIT: usize = 100;
 
 #[derive(Debug, Default)]
 pub(crate) struct Documents {
-    /// Those that are not empty and were read to their end.
-    pub(crate) roots: Vec<Node>,
+    /// Those that are not empty and were read to their end, each with the byte it begins at.
+    pub(crate) roots: Vec<(usize, Node)>,
     pub(crate) faults: Vec<Fault>,
 }
 
 /// Reads every document up to the first one that is no YAML; the faults say whether there was one.
 pub(crate) fn documents(text: &Text<'_>) -> Documents {
     let mut builder = Builder::new(text);
-    let mut parser = Parser::new_from_str(text.body);
+    let mut parser = Parser::new_from_str(&text.parsed);
     while let Some(event) = parser.next_event() {
         let taken = match event {
             Ok((event, span)) => builder.take(event, span),
@@ -138,6 +138,7 @@ impl<'t> Builder<'t> {
 
     fn end(&mut self) -> Result<(), Fault> {
         let Some(Open { mut span, anchor, content }) = self.open.pop() else { return Ok(()) };
+        let begin = span.clone();
         let kind = match content {
             Content::List(items) => Kind::List(items),
             Content::Map { mut entries, merged, .. } => {
@@ -149,7 +150,7 @@ impl<'t> Builder<'t> {
                 Kind::Map(entries)
             }
         };
-        self.place(Node { span: span.clone(), kind }, anchor, span, false)
+        self.place(Node { span, kind }, anchor, begin, false)
     }
 
     /// Puts a finished value where it belongs: into the open collection, or as a document of its own.
@@ -170,14 +171,14 @@ impl<'t> Builder<'t> {
         match self.open.last_mut().map(|open| &mut open.content) {
             None => {
                 if node.kind != Kind::Null {
-                    self.done.roots.push(node);
+                    self.done.roots.push((at.start, node));
                 }
             }
             Some(Content::List(items)) => items.push(node),
             Some(Content::Map { key: pending @ None, .. }) => {
                 let text = scalar::key(node.kind).unwrap_or_else(|bad| {
                     self.done.faults.push(Fault::new(String::new(), at.clone(), bad.0, "this key"));
-                    String::new()
+                    "null".to_owned()
                 });
                 *pending = Some(Key { text, span: at, merge: bare_merge });
             }
@@ -226,6 +227,7 @@ impl<'t> Builder<'t> {
         for pair in sorted.windows(2) {
             if let [first, second] = pair
                 && first.key == second.key
+                && self.done.faults.len() < MOST
             {
                 let mut path = self.path();
                 node::push_key(&mut path, &second.key);

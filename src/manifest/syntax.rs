@@ -6,7 +6,7 @@ use super::fault::Fault;
 
 /// `bracket` is the start of the innermost `[` or `{` that is still open.
 pub(crate) fn fault(path: String, info: &str, span: Range<usize>, bracket: Option<usize>) -> Fault {
-    let words = words(info);
+    let words = words(if bracket.is_some() && info == "invalid indentation" { IN_BRACKETS } else { info });
     let mut fault = Fault::new(path, span, words.message, words.label);
     if let Some(bracket) = bracket {
         fault = fault.label(bracket..bracket + 1, "this bracket is still open");
@@ -28,6 +28,22 @@ const WORDS: &[(&str, Words)] = &[
     (
         "tab",
         Words { message: "a tab stands where YAML wants spaces", label: "a tab", help: "indent with spaces" },
+    ),
+    (
+        "indentation in quoted scalar",
+        Words {
+            message: "a quoted string is never closed, or goes on in a line that is not indented",
+            label: "opened here",
+            help: "close the quote at the end of the value",
+        },
+    ),
+    (
+        "indentation in flow construct",
+        Words {
+            message: "a bracket is not closed, or what it holds is not indented",
+            label: "not inside of the brackets",
+            help: "",
+        },
     ),
     (
         "quoted scalar, found unexpected end",
@@ -135,6 +151,9 @@ const WORDS: &[(&str, Words)] = &[
         },
     ),
 ];
+
+/// The parser's words for lines in brackets that are not indented; at times it leaves out the second half.
+const IN_BRACKETS: &str = "invalid indentation in flow construct";
 
 const OTHERWISE: Words =
     Words { message: "this is not YAML", label: "could not be read from here on", help: "" };

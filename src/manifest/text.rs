@@ -1,5 +1,6 @@
 //! A file's text, with its characters, bytes and lines told apart.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 const BYTE_ORDER_MARK: &str = "\u{feff}";
@@ -8,11 +9,15 @@ const STRIDE: usize = 64;
 
 pub(crate) struct Text<'a> {
     /// Without a byte order mark at its start.
-    pub(crate) body: &'a str,
+    body: &'a str,
+    /// What the parser is given: the body, or what stands for it.
+    pub(crate) parsed: Cow<'a, str>,
     /// Bytes before `body`.
     skipped: usize,
-    /// Byte of `body` at which every `STRIDE`th character starts; empty if all are single bytes.
+    /// Byte of `parsed` at which every `STRIDE`th character starts; empty if all are single bytes.
     strides: Vec<usize>,
+    /// Bytes of `parsed` after which that many bytes more of `body` have gone by.
+    shifts: Vec<(usize, usize)>,
     /// Byte of `body` at which each line starts.
     lines: Vec<usize>,
 }
@@ -20,26 +25,29 @@ pub(crate) struct Text<'a> {
 impl<'a> Text<'a> {
     pub(crate) fn new(whole: &'a str) -> Text<'a> {
         let body = whole.strip_prefix(BYTE_ORDER_MARK).unwrap_or(whole);
-        let strides = if body.is_ascii() {
+        let (parsed, shifts) = without_surrogates(body);
+        let strides = if parsed.is_ascii() {
             Vec::new()
         } else {
-            body.char_indices().step_by(STRIDE).map(|(byte, _)| byte).collect()
+            parsed.char_indices().step_by(STRIDE).map(|(byte, _)| byte).collect()
         };
         let starts = body.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
         let lines = std::iter::once(0).chain(starts).collect();
-        Text { body, skipped: whole.len() - body.len(), strides, lines }
+        Text { body, parsed, skipped: whole.len() - body.len(), strides, shifts, lines }
     }
 
-    /// The byte of the file at which character number `index` of the body starts.
+    /// The byte of the file at which character number `index` of what is parsed starts.
     pub(crate) fn byte_of_char(&self, index: usize) -> usize {
         let byte = if self.strides.is_empty() {
-            index.min(self.body.len())
+            index.min(self.parsed.len())
         } else {
-            let base = self.strides.get(index / STRIDE).copied().unwrap_or(self.body.len());
-            let rest = &self.body[base..];
-            rest.char_indices().nth(index % STRIDE).map_or(self.body.len(), |(offset, _)| base + offset)
+            let base = self.strides.get(index / STRIDE).copied().unwrap_or(self.parsed.len());
+            let rest = &self.parsed[base..];
+            rest.char_indices().nth(index % STRIDE).map_or(self.parsed.len(), |(offset, _)| base + offset)
         };
-        self.skipped + byte
+        let gone_by = self.shifts.partition_point(|(after, _)| *after <= byte);
+        let shift = gone_by.checked_sub(1).map_or(0, |last| self.shifts[last].1);
+        self.skipped + byte + shift
     }
 
     /// The byte after the character that starts at `byte`.
@@ -70,6 +78,51 @@ impl<'a> Text<'a> {
         let first = written.lines().next().unwrap_or_default();
         span.start..span.start + first.trim_end().len()
     }
+}
+
+/// JSON writes characters beyond U+FFFF as two escapes, which YAML does not know. In a file that is JSON by its
+/// first character each such pair is replaced by its character.
+fn without_surrogates(body: &str) -> (Cow<'_, str>, Vec<(usize, usize)>) {
+    let mut shifts = Vec::new();
+    if !body.trim_start().starts_with('{') {
+        return (Cow::Borrowed(body), shifts);
+    }
+    let mut replaced = String::new();
+    let (mut rest, mut shift) = (body, 0);
+    while let Some(backslash) = rest.find('\\') {
+        let (before, escape) = rest.split_at(backslash);
+        replaced.push_str(before);
+        let length = match surrogate_pair(escape) {
+            Some(c) => {
+                replaced.push(c);
+                shift += PAIR - c.len_utf8();
+                shifts.push((replaced.len(), shift));
+                PAIR
+            }
+            // A backslash and what it escapes, so that an escaped backslash begins no other escape.
+            None => {
+                let length = escape.chars().take(2).map(char::len_utf8).sum();
+                replaced.push_str(&escape[..length]);
+                length
+            }
+        };
+        rest = &escape[length..];
+    }
+    if shifts.is_empty() {
+        return (Cow::Borrowed(body), shifts);
+    }
+    replaced.push_str(rest);
+    (Cow::Owned(replaced), shifts)
+}
+
+/// Bytes of two escapes, `\ud83d\ude00`.
+const PAIR: usize = 12;
+
+fn surrogate_pair(text: &str) -> Option<char> {
+    let pair = text.get(..PAIR)?;
+    let unit = |escape: &str| u16::from_str_radix(escape.strip_prefix("\\u")?, 16).ok();
+    let units = [unit(pair.get(..6)?)?, unit(pair.get(6..)?)?];
+    char::decode_utf16(units).next()?.ok().filter(|c| c.len_utf16() == 2)
 }
 
 #[cfg(test)]

@@ -39,9 +39,14 @@ impl Rules {
                 .strip_prefix(settled.as_str())
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         });
-        if !is_settled && self.faults.len() < MOST {
+        if !is_settled && !self.is_full() {
             self.faults.push(fault);
         }
+    }
+
+    /// Enough is found: what takes time need not be looked for.
+    fn is_full(&self) -> bool {
+        self.faults.len() >= MOST
     }
 
     fn wrong(&mut self, at: &At<'_>, message: &str, help: &str) {

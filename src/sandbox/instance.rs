@@ -28,15 +28,6 @@ pub(crate) enum Boot {
     New,
 }
 
-/// What becomes of the run directory when an instance is retired.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RunDirectory {
-    /// A `watch` comes back to it.
-    Keep,
-    /// That of an `up`, which nobody comes back to.
-    Remove,
-}
-
 /// The hash that names an instance, of its run directory's canonical path.
 pub(crate) fn id_of(run: &Path) -> InstanceId {
     let hash = Sha256::digest(canonical(run).as_os_str().as_encoded_bytes());
@@ -57,14 +48,15 @@ fn canonical(path: &Path) -> PathBuf {
 /// it does not lie on one, voids what an earlier boot left in it, marks it with the boot id. Refuses directories
 /// that are another user's or writable by others.
 pub(crate) fn prepare(places: &Places) -> io::Result<Boot> {
-    for directory in [&places.state, &places.run, &places.log] {
-        make_own(directory)?;
-    }
+    // First, because those of an `up` lie in it.
+    make_own(&places.run)?;
     if !in_memory(&places.run)? {
         let flags = MountFlags::NOSUID | MountFlags::NODEV;
         rustix::mount::mount("tmpfs", &places.run, "tmpfs", flags, Some(c"mode=0700"))
             .map_err(|error| cannot(format!("mount a tmpfs on {}", places.run.display()), error.into()))?;
     }
+    make_own(&places.state)?;
+    make_own(&places.log)?;
     let boot = boot_id()?;
     let marked = std::fs::read_to_string(places.boot_mark()).is_ok_and(|mark| mark == boot);
     if !marked {
@@ -78,22 +70,19 @@ pub(crate) fn prepare(places: &Places) -> io::Result<Boot> {
 }
 
 /// Removes all that the instance has outside of its state directory if no pod of it is left: nft table, bridge,
-/// cgroups, and with `RunDirectory::Remove` its run directory and tmpfs. Works from any process, also from a pod
+/// cgroups, and the run directory with its tmpfs if it is that of an `up`. Works from any process, also from a pod
 /// process on its way out (which enters the host's namespaces by the descriptors it kept). Doing it twice is fine.
 ///
 /// # Errors
 /// `ResourceBusy` while another process is still in the instance's cgroup, or something mounted in the run
 /// directory; everything else is removed nevertheless.
-pub(crate) fn retire(places: &Places, run: RunDirectory) -> io::Result<()> {
+pub(crate) fn retire(places: &Places) -> io::Result<()> {
     if has_entries(&places.pods())? {
         return Ok(());
     }
     let network = network::remove(&places.id);
     let cgroup = remove_cgroup(places);
-    let directory = match run {
-        RunDirectory::Keep => Ok(()),
-        RunDirectory::Remove => remove_run(places),
-    };
+    let directory = if is_passing(places) { remove_run(places) } else { Ok(()) };
     network.and(cgroup).and(directory)
 }
 
@@ -120,8 +109,9 @@ fn make_own(path: &Path) -> io::Result<()> {
 }
 
 fn in_memory(path: &Path) -> io::Result<bool> {
-    let kind = rustix::fs::statfs(path)?.f_type;
-    Ok([TMPFS_MAGIC, RAMFS_MAGIC].iter().any(|magic| i64::from(*magic) == i64::from(kind)))
+    // As wide as the machine's word, and signed; a magic number has 32 bits.
+    let kind = rustix::fs::statfs(path)?.f_type as u32;
+    Ok([TMPFS_MAGIC, RAMFS_MAGIC].contains(&kind))
 }
 
 /// Directories of `up` stay: each is an instance with a mark of its own.
@@ -130,6 +120,12 @@ fn void(places: &Places) -> io::Result<()> {
         remove_tree(&directory)?;
     }
     remove(&places.network())
+}
+
+/// An `up` keeps its state in its run directory, since nobody comes back to it.
+fn is_passing(places: &Places) -> bool {
+    let below_ups = places.run.parent().is_some_and(|parent| parent.ends_with("up"));
+    below_ups && places.state.starts_with(&places.run)
 }
 
 fn remove_cgroup(places: &Places) -> io::Result<()> {

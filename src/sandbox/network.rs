@@ -62,7 +62,7 @@ pub(crate) fn remove(id: &InstanceId) -> io::Result<()> {
     table
 }
 
-/// Called in the pod's network namespace: makes the veth pair from within (host end `dpv<short uid>` in the host's
+/// Called in the pod's network namespace: makes the veth pair from within (host end `v<short uid>` in the host's
 /// namespace on the bridge, `eth0` born here), address, default route. The pair goes with this namespace.
 pub(crate) fn attach(host: &HostNamespaces, pod: &Uid, plan: &NetworkPlan) -> io::Result<()> {
     let (bridge, address, prefix, gateway) = match plan {
@@ -117,7 +117,7 @@ pub(super) fn table_name(id: &InstanceId) -> String {
 }
 
 pub(super) fn veth_name(pod: &Uid) -> String {
-    format!("dpv{}", pod.short())
+    format!("v{}", pod.short())
 }
 
 fn ensure_bridge(route: &Route, id: &InstanceId, name: &str) -> io::Result<Link> {

@@ -98,7 +98,7 @@ fn open(shim: &mut Shim, stream: UnixStream, request: Request, descriptors: Vec<
                     let started = line(&Answer::Started { pid: begun.pid });
                     let handed: Vec<BorrowedFd<'_>> = begun.master.iter().map(AsFd::as_fd).collect();
                     // A caller that is gone already is seen as such by the next poll.
-                    let _ = scm::send(&stream, &started, &handed);
+                    drop(scm::send(&stream, &started, &handed));
                     shim.sessions.push(Session::new(stream, begun));
                 }
                 Err(why) => answer(&stream, &Answer::Refused { why }),
@@ -120,7 +120,7 @@ pub(super) fn take_line(text: &mut Vec<u8>) -> Option<Vec<u8>> {
 
 pub(super) fn answer(stream: &UnixStream, answer: &Answer) {
     // One short line into an empty socket; a caller that does not read it is not waited for.
-    let _ = scm::send(stream, &line(answer), &[]);
+    drop(scm::send(stream, &line(answer), &[]));
 }
 
 fn line(answer: &Answer) -> Vec<u8> {

@@ -123,7 +123,7 @@ fn settle(shim: &mut Shim) {
 fn publish(shim: &Shim) {
     let pid = rustix::process::getpid().as_raw_nonzero().get();
     // tmpfs may be full; the state goes out with the next change.
-    let _ = pods::write_record(&shim.at.pod, &shim.state.record(pid));
+    drop(pods::write_record(&shim.at.pod, &shim.state.record(pid)));
 }
 
 fn wait(shim: &Shim) -> rustix::io::Result<Vec<Source>> {

@@ -56,19 +56,19 @@ pub(super) fn execute(shim: &mut Shim, effect: Effect) {
         Effect::Signal { container, signal } => {
             if let Some(running) = shim.running.get(&container) {
                 // Gone already is as good as signalled: its end is on the way.
-                let _ = pidfd::signal(&running.process, signal);
+                drop(pidfd::signal(&running.process, signal));
             }
         }
         Effect::Kill { container } => {
             if let Some(running) = shim.running.get(&container) {
                 // A process that cannot be killed keeps its pod Terminating; the next deadline kills again.
-                let _ = shim.at.cgroups.kill(&running.ground.cgroup);
+                drop(shim.at.cgroups.kill(&running.ground.cgroup));
             }
         }
         Effect::ApplyResources => apply_resources(shim),
         Effect::RefreshVolumes => {
             // What cannot be written keeps its last content; the next change tries again.
-            let _ = volume::refresh(shim.state.plan(), &shim.at.pod);
+            drop(volume::refresh(shim.state.plan(), &shim.at.pod));
         }
         Effect::RecordExit { container, restart, exit } => record_exit(shim, &container, restart, &exit),
         Effect::TearDown => tear_down(shim),
@@ -149,7 +149,7 @@ pub(super) fn hear_verdict(shim: &mut Shim, name: &str) {
     let Some(mut verdict) = running.verdict.take() else { return };
     let mut text = String::new();
     // A reason that cannot be read is a failure without a reason: the end of the process tells the rest.
-    let _ = verdict.read_to_string(&mut text);
+    drop(verdict.read_to_string(&mut text));
     if text.is_empty() {
         let pid = running.pid;
         shim.happened.push_back(Event::Started { container: name.to_owned(), pid });
@@ -163,7 +163,7 @@ pub(super) fn container_ended(shim: &mut Shim, name: &str, ended: &Reaped) {
     hear_verdict(shim, name);
     let Some(running) = shim.running.remove(name) else { return };
     // In a shared pid namespace its other processes live on until they are killed.
-    let _ = shim.at.cgroups.kill(&running.ground.cgroup);
+    drop(shim.at.cgroups.kill(&running.ground.cgroup));
     let log = running.output.finish(clock::wall());
     let oom_kills = shim.at.cgroups.oom_kills(&running.ground.cgroup).unwrap_or(0);
     clear_run(shim, name, &running.id, &running.ground.cgroup);
@@ -188,9 +188,9 @@ pub(super) fn container_ended(shim: &mut Shim, name: &str, ended: &Reaped) {
 /// Removes what a run leaves: cgroup, libcontainer's state, mounts.
 fn clear_run(shim: &Shim, name: &str, id: &str, cgroup: &Path) {
     // What cannot be removed now is removed with the pod.
-    let _ = shim.at.cgroups.remove(cgroup);
+    drop(shim.at.cgroups.remove(cgroup));
     let bundle = shim.at.pod.bundle(name);
-    let _ = launch::forget(Instance { runtime: &shim.at.pod.runtime(), bundle: &bundle, id });
+    drop(launch::forget(Instance { runtime: &shim.at.pod.runtime(), bundle: &bundle, id }));
     if let Some(container) = shim.state.plan().container(name) {
         ground::release(&shim.at, container);
     }
@@ -201,7 +201,7 @@ fn termination_message(file: &Path, policy: Option<MessagePolicy>, code: i32, lo
     let mut message = Vec::new();
     if let Ok(file) = File::open(file) {
         // No message is the usual case, and an unreadable one is no message.
-        let _ = file.take(MESSAGE_LIMIT).read_to_end(&mut message);
+        drop(file.take(MESSAGE_LIMIT).read_to_end(&mut message));
     }
     match policy {
         Some(MessagePolicy::FallbackToLogsOnError) if message.is_empty() && code != 0 => log.tail(),
@@ -215,17 +215,17 @@ fn apply_resources(shim: &Shim) {
     let plan = shim.state.plan();
     let pod = shim.at.places.pod_cgroup(&plan.id.uid);
     // A limit that the kernel refuses leaves the one before it in force.
-    let _ = shim.at.cgroups.limit(&pod, &plan.live.resources);
+    drop(shim.at.cgroups.limit(&pod, &plan.live.resources));
     for (name, running) in &shim.running {
         if let Some(container) = plan.container(name) {
-            let _ = shim.at.cgroups.limit(&running.ground.cgroup, &container.resources);
+            drop(shim.at.cgroups.limit(&running.ground.cgroup, &container.resources));
         }
     }
 }
 
 fn record_exit(shim: &Shim, container: &str, restart: u32, exit: &Exit) {
     // There is one already if this pod process took over from one that died: the first record stands.
-    let _ = exits::write(&shim.at.pod, container, restart, exit);
+    drop(exits::write(&shim.at.pod, container, restart, exit));
 }
 
 fn tear_down(shim: &mut Shim) {

@@ -113,7 +113,7 @@ fn forget_exec(at: Instance<'_>) {
     for entry in entries.flatten() {
         if entry.file_name().to_string_lossy().starts_with("tenant-") {
             // The directory goes as a whole with the container; a socket that stays until then harms nobody.
-            let _ = std::fs::remove_file(entry.path());
+            drop(std::fs::remove_file(entry.path()));
         }
     }
 }
@@ -167,7 +167,7 @@ impl Diagnosis {
     fn explain(&self, error: &dyn std::error::Error) -> LaunchError {
         let mut log = Vec::new();
         // The pipe does not block: what is there is what there is.
-        let _ = (&self.log).take(64 * 1024).read_to_end(&mut log);
+        drop((&self.log).take(64 * 1024).read_to_end(&mut log));
         let log = String::from_utf8_lossy(&log);
         let outer = super::with_causes(error);
         // The first complaint is the innermost: the call that failed.

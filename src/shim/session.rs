@@ -88,11 +88,11 @@ pub(super) fn exec(
     let launched = launch::exec(at, &process, &file, Wiring::Console(path.clone()));
     // The master is in the socket's queue by now, or will never be.
     let master = receive_master(&listener);
-    let _ = std::fs::remove_file(&path);
+    drop(std::fs::remove_file(&path));
     let launched = launched.map_err(|error| error.to_string())?;
     let master = master.map_err(|error| format!("cannot make a terminal: {error}"))?;
     // A terminal of the wrong size is better than none.
-    let _ = pty::set_size(master.as_fd(), size.rows, size.columns);
+    drop(pty::set_size(master.as_fd(), size.rows, size.columns));
     hear(launched, Some(master))
 }
 
@@ -146,7 +146,7 @@ pub(super) fn serve(shim: &mut Shim, at: usize) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => session.stream = Some(stream),
         Ok(_) | Err(_) => {
             // Ended already is as good as hung up on.
-            let _ = pidfd::signal(&session.process, libc::SIGHUP);
+            drop(pidfd::signal(&session.process, libc::SIGHUP));
         }
     }
 }
@@ -155,11 +155,11 @@ fn obey(session: &Session, line: &[u8]) {
     match serde_json::from_slice(line) {
         Ok(Request::Resize(size)) => {
             if let Some(master) = &session.master {
-                let _ = pty::set_size(master.as_fd(), size.rows, size.columns);
+                drop(pty::set_size(master.as_fd(), size.rows, size.columns));
             }
         }
         Ok(Request::Signal(number)) => {
-            let _ = pidfd::signal(&session.process, number);
+            drop(pidfd::signal(&session.process, number));
         }
         // A second exec needs a second connection.
         Ok(Request::Exec { .. }) | Err(_) => {}

@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn an_update_replaces_all_files_and_drops_the_ones_that_are_gone() {
         let root = std::env::temp_dir().join(format!("droppod-files-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&root);
+        drop(std::fs::remove_dir_all(&root));
         std::fs::create_dir(&root).unwrap();
         write(&root, &[file("a", "1"), file("dir/b", "2")], None).unwrap();
         assert_eq!(std::fs::read_to_string(root.join("dir/b")).unwrap(), "2");

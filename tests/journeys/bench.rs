@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 
 /// Longest wait for a fact on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A place to run droppod in, gone at the end of the test.
-pub struct Bench {
+pub(crate) struct Bench {
     root: PathBuf,
     /// Keeps the network namespace; dies with the bench.
     keeper: Child,
@@ -23,20 +23,20 @@ pub struct Bench {
 
 /// What a command printed and how it ended.
 #[derive(Debug)]
-pub struct Ran {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 /// A process of droppod that runs beside the test.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
 }
 
 impl Bench {
     /// `None`, and a line that says why, where journeys cannot be made.
-    pub fn new() -> Option<Bench> {
+    pub(crate) fn new() -> Option<Bench> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         if !rustix::process::geteuid().is_root() {
             eprintln!("skipped: containers need root");
@@ -56,28 +56,28 @@ impl Bench {
         Some(Bench { root, keeper })
     }
 
-    pub fn folder(&self) -> PathBuf {
+    pub(crate) fn folder(&self) -> PathBuf {
         self.root.join("m")
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 
     /// Drops a manifest into the folder, whole.
-    pub fn manifest(&self, name: &str, text: &str) -> &Bench {
+    pub(crate) fn manifest(&self, name: &str, text: &str) -> &Bench {
         let part = self.folder().join(format!(".{name}.part"));
         fs::write(&part, text).unwrap();
         fs::rename(part, self.folder().join(name)).unwrap();
         self
     }
 
-    pub fn remove(&self, name: &str) -> &Bench {
+    pub(crate) fn remove(&self, name: &str) -> &Bench {
         fs::remove_file(self.folder().join(name)).unwrap();
         self
     }
 
-    pub fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.folder().join(name)).unwrap_or_default()
     }
 
@@ -95,13 +95,13 @@ impl Bench {
     }
 
     /// Runs a command to its end.
-    pub fn run(&self, args: &[&str]) -> Ran {
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
         let child = self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         Ran::from(wait_with_deadline(child, args))
     }
 
     /// Runs a command with text on its standard input.
-    pub fn run_with_input(&self, args: &[&str], input: &str) -> Ran {
+    pub(crate) fn run_with_input(&self, args: &[&str], input: &str) -> Ran {
         let path = self.root.join("input");
         fs::write(&path, input).unwrap();
         let mut command = self.command(args);
@@ -110,7 +110,7 @@ impl Bench {
     }
 
     /// Starts a command that goes on; its output goes to files that a failed test can be read from.
-    pub fn start(&self, args: &[&str]) -> Running {
+    pub(crate) fn start(&self, args: &[&str]) -> Running {
         let file =
             |name: &str| fs::OpenOptions::new().create(true).append(true).open(self.root.join(name)).unwrap();
         let child = self.command(args).stdout(file("out")).stderr(file("err")).spawn().unwrap();
@@ -118,18 +118,18 @@ impl Bench {
     }
 
     /// Starts a watcher on the folder and waits until it has taken charge.
-    pub fn watch(&self) -> Running {
+    pub(crate) fn watch(&self) -> Running {
         let before = fs::read_to_string(self.root.join("err")).unwrap_or_default().len();
         let running = self.start(&["watch", self.folder().to_str().unwrap()]);
         self.until("the watcher is ready", || {
             let said = fs::read_to_string(self.root.join("err")).unwrap_or_default();
-            said[before..].contains("watching")
+            said[before..].contains(" watches ")
         });
         running
     }
 
     /// Waits for a fact; fails with what the watcher has said if it does not come about.
-    pub fn until(&self, fact: &str, mut holds: impl FnMut() -> bool) {
+    pub(crate) fn until(&self, fact: &str, mut holds: impl FnMut() -> bool) {
         let deadline = deadline();
         while !holds() {
             if past(deadline) {
@@ -142,12 +142,12 @@ impl Bench {
     }
 
     /// STATUS of a pod as `get pods` shows it; empty if there is none.
-    pub fn status(&self, pod: &str) -> String {
+    pub(crate) fn status(&self, pod: &str) -> String {
         self.column(pod, 2)
     }
 
     /// A column of `get pods -o wide`, counted from 0: NAME READY STATUS RESTARTS AGE IP.
-    pub fn column(&self, pod: &str, index: usize) -> String {
+    pub(crate) fn column(&self, pod: &str, index: usize) -> String {
         let table = self.run(&["get", "pods", "-o", "wide"]).stdout;
         let row = table.lines().find(|line| line.split_whitespace().next() == Some(pod)).unwrap_or_default();
         row.split("   ")
@@ -158,12 +158,12 @@ impl Bench {
             .to_owned()
     }
 
-    pub fn until_status(&self, pod: &str, status: &str) {
+    pub(crate) fn until_status(&self, pod: &str, status: &str) {
         self.until(&format!("{pod} is {status}"), || self.status(pod) == status);
     }
 
     /// Host pids of a running container's processes, by its cgroup.
-    pub fn pids(&self, pod: &str, container: &str) -> Vec<i32> {
+    pub(crate) fn pids(&self, pod: &str, container: &str) -> Vec<i32> {
         let json = self.run(&["get", "pod", pod, "-o", "json"]).stdout;
         let object: serde_json::Value = serde_json::from_str(&json).unwrap_or_default();
         let Some(uid) = object["metadata"]["uid"].as_str() else { return Vec::new() };
@@ -178,7 +178,7 @@ impl Bench {
     }
 
     /// Processes of droppod that are pods of this bench.
-    pub fn shims(&self) -> Vec<i32> {
+    pub(crate) fn shims(&self) -> Vec<i32> {
         let end = format!("/droppod/{}/shims", self.instance());
         processes().into_iter().filter(|(_, cgroup)| cgroup.ends_with(&end)).map(|(pid, _)| pid).collect()
     }
@@ -188,7 +188,7 @@ impl Bench {
     }
 
     /// Everything that pods have left; empty when none is there.
-    pub fn census(&self) -> Vec<String> {
+    pub(crate) fn census(&self) -> Vec<String> {
         let mut found = Vec::new();
         let run = self.root.join("r");
         let mut instances = vec![self.instance()];
@@ -234,7 +234,7 @@ impl Bench {
     }
 
     /// Waits until nothing of any pod is left.
-    pub fn until_clean(&self) {
+    pub(crate) fn until_clean(&self) {
         let deadline = deadline();
         loop {
             let left = self.census();
@@ -254,32 +254,32 @@ impl Drop for Bench {
         let end = format!("/droppod/{}/", self.instance());
         for (pid, cgroup) in processes() {
             if cgroup.contains(&end) && std::thread::panicking() {
-                let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
+                drop(Command::new("kill").args(["-9", &pid.to_string()]).status());
             }
         }
         drop(ran);
-        let _ = self.keeper.kill();
-        let _ = self.keeper.wait();
-        let _ = Command::new("umount").arg("-l").arg(self.root.join("r")).stderr(Stdio::null()).status();
+        drop(self.keeper.kill());
+        drop(self.keeper.wait());
+        drop(Command::new("umount").arg("-l").arg(self.root.join("r")).stderr(Stdio::null()).status());
         if !std::thread::panicking() {
-            let _ = fs::remove_dir_all(&self.root);
+            drop(fs::remove_dir_all(&self.root));
         }
     }
 }
 
 impl Running {
-    pub fn pid(&self) -> i32 {
+    pub(crate) fn pid(&self) -> i32 {
         self.child.id().try_into().unwrap()
     }
 
     /// `kill -9`.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// SIGTERM, and the exit code it leads to.
-    pub fn stop(mut self) -> i32 {
+    pub(crate) fn stop(mut self) -> i32 {
         Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
         let deadline = deadline();
         loop {
@@ -294,8 +294,8 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }
 
@@ -309,19 +309,19 @@ impl Ran {
     }
 
     #[track_caller]
-    pub fn exits(self, code: i32) -> Ran {
+    pub(crate) fn exits(self, code: i32) -> Ran {
         assert_eq!(self.code, code, "{self:#?}");
         self
     }
 
     #[track_caller]
-    pub fn prints(self, text: &str) -> Ran {
+    pub(crate) fn prints(self, text: &str) -> Ran {
         assert_eq!(self.stdout, text, "stderr: {}", self.stderr);
         self
     }
 
     #[track_caller]
-    pub fn says(self, part: &str) -> Ran {
+    pub(crate) fn says(self, part: &str) -> Ran {
         assert!(self.stdout.contains(part) || self.stderr.contains(part), "no {part:?} in {self:#?}");
         self
     }
@@ -368,7 +368,7 @@ fn wait_with_deadline(mut child: Child, args: &[&str]) -> Output {
             break status;
         }
         if past(deadline) {
-            let _ = child.kill();
+            drop(child.kill());
             panic!("`droppod {}` does not end", args.join(" "));
         }
         pause();

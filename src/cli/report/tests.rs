@@ -43,3 +43,30 @@ fn every_fixture_is_reported_as_expected() {
     }
     assert!(wrong.is_empty(), "not as expected:\n{}", wrong.join("\n"));
 }
+
+#[test]
+fn nothing_of_a_file_reaches_the_terminal_as_a_command() {
+    let text = "\u{1b}[31mred\u{1b}[0m\u{7}: \u{202e}x\r\n";
+    let mistake = Mistake {
+        field: "a\u{1b}b".to_owned(),
+        message: "wrong".to_owned(),
+        help: None,
+        labels: vec![Label { span: 5..8, text: "here".to_owned() }],
+        line: 1,
+        column: 6,
+    };
+    let report = render("f\u{9b}.yaml", text, std::slice::from_ref(&mistake), Drawing::Plain, PLAIN_WIDTH);
+    let obeyed = |c: char| c.is_control() && c != '\n' || c == '\u{202e}';
+    assert!(!report.contains(obeyed), "{report:?}");
+    assert!(report.contains(r"\u{1b}[31mred\u{1b}[0m"), "{report}");
+}
+
+#[test]
+fn a_report_is_underlined_at_the_end_of_an_empty_file() {
+    let mistakes = read(b"a: [", "default", Strictness::Strict).mistakes;
+    assert!(!render("a.yaml", "a: [", &mistakes, Drawing::Plain, PLAIN_WIDTH).is_empty());
+    let mistakes = read(&[0xff], "default", Strictness::Strict).mistakes;
+    assert!(render("a.yaml", "\u{fffd}", &mistakes, Drawing::Plain, PLAIN_WIDTH).contains("not UTF-8"));
+    let mistakes = read(&vec![b'a'; 2_000_000], "default", Strictness::Strict).mistakes;
+    assert!(render("a.yaml", "", &mistakes, Drawing::Plain, PLAIN_WIDTH).contains("larger than"));
+}

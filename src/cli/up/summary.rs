@@ -35,7 +35,8 @@ pub(super) fn line(course: &Course) -> String {
         }
         Some(Outcome::Deleted | Outcome::Interrupted) => format!("stopped{}", failures(course)),
         None if course.lost => "lost: its process has gone".to_owned(),
-        None => "not ended".to_owned(),
+        // It was told to stop, and its directory is gone with its last words.
+        None => "stopped".to_owned(),
     }
 }
 

@@ -164,6 +164,7 @@ fn decompressed(file: &File, session: &Session) -> io::Result<File> {
     if copied > limit {
         return Err(io::Error::new(io::ErrorKind::StorageFull, "it unpacks to more than there is room for"));
     }
+    plain.rewind()?;
     Ok(plain)
 }
 

@@ -86,9 +86,11 @@ impl Host {
 fn bind(root: &OwnedFd, source: &Path, path: &Path, kind: Kind, flags: MountFlags) -> io::Result<()> {
     let resolved = ensure_target(root.as_fd(), path, kind)?;
     let open = || inside::open(root, &resolved, rustix::fs::OFlags::PATH | rustix::fs::OFlags::NOFOLLOW);
-    mount_bind(source, inside::through_proc(open()?))?;
+    let below = open()?;
+    mount_bind(source, inside::through_proc(below.as_fd()))?;
     // Opened again: the first handle is to what the mount covers.
-    mount_remount(inside::through_proc(open()?), flags | MountFlags::BIND | MountFlags::RDONLY, "")?;
+    let mounted = open()?;
+    mount_remount(inside::through_proc(mounted.as_fd()), flags | MountFlags::BIND | MountFlags::RDONLY, "")?;
     Ok(())
 }
 

@@ -44,7 +44,7 @@ fn mounts(container: &Container, at: &At<'_>, volumes: &Declared<'_>, rules: &mu
         let (name_at, path_at) = (at.key("name"), at.key("mountPath"));
         rules.required(&name_at);
         rules.required(&path_at);
-        if !mount.name.is_empty() && !volumes.contains_key(mount.name.as_str()) {
+        if !rules.is_full() && !mount.name.is_empty() && !volumes.contains_key(mount.name.as_str()) {
             rules.push(unknown_volume(&mount.name, &name_at, volumes));
         }
         let path = mount.mount_path.as_str();

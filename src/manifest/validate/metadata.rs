@@ -39,7 +39,7 @@ pub(super) fn check(object: &Object, its: &Type, at: &At<'_>, rules: &mut Rules)
     }
     for label in at.key("labels").each_entry() {
         rules.key_name(&label, &QUALIFIED);
-        rules.name(&label, label.text().unwrap_or_default(), &LABEL_VALUE);
+        rules.value(&label, label.text().unwrap_or_default(), &LABEL_VALUE);
     }
     let annotations = at.key("annotations");
     let mut bytes = 0;

@@ -77,6 +77,12 @@ impl Rules {
         }
     }
 
+    pub(super) fn value(&mut self, at: &At<'_>, value: &str, syntax: &Syntax) {
+        if !(syntax.fits)(value) {
+            self.push(Fault::at(at, "the value is not valid", "not a valid value").help(syntax.words));
+        }
+    }
+
     /// Of a mapping's key.
     pub(super) fn key_name(&mut self, at: &At<'_>, syntax: &Syntax) {
         if !(syntax.fits)(at.last_key()) {

@@ -35,8 +35,10 @@ fn quantities<'r>(
     rules: &mut Rules,
 ) -> BTreeMap<&'r str, i128> {
     let mut valid = BTreeMap::new();
-    for (name, given) in given.into_iter().flatten() {
-        let place = at.key(name);
+    for place in at.each_entry() {
+        let Some((name, given)) = given.and_then(|given| given.get_key_value(place.last_key())) else {
+            continue;
+        };
         let known = NAMES.contains(&name.as_str()) || name.starts_with("hugepages-") || name.contains('/');
         if !known {
             let fault = Fault::at_key(&place, "there is no such resource", "unknown resource");

@@ -109,8 +109,9 @@ fn nothing_outruns_a_kill_and_the_directory_can_go() {
     let Some(ground) = Ground::new("kill") else { return };
     let limits = Resources { pids_limit: Some(200), ..Resources::default() };
     ground.cgroups.limit(&ground.path, &limits).unwrap();
-    // Each process leaves two behind and ends: no list of them is ever true.
-    let mut first = ground.run("bomb() { sleep 0.01; bomb & bomb & }; bomb & bomb & sleep 1000");
+    // Each process leaves two behind and ends: no list of them is ever true. The first one forks once, while it
+    // still can.
+    let mut first = ground.run("bomb() { sleep 0.01; bomb & bomb & }; (bomb & bomb &) 2>&1; exec sleep 1000");
     assert!(!ground.cgroups.processes(&ground.path).unwrap().is_empty());
     ground.cgroups.kill(&ground.path).unwrap();
 

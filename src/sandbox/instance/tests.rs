@@ -11,9 +11,15 @@ use crate::rundir::lease;
 use crate::sandbox::census::{Kind, census};
 use crate::sandbox::sys::{identity::random_uid, namespace::unshare};
 
+/// Where the state lies: beside the run directory, as that of a `watch`, or inside, as that of an `up`.
+enum Kept {
+    Beside,
+    Inside,
+}
+
 /// Directories of an instance that nobody else has, below one that does not lie in memory if there is such a one.
-fn alone(inside: impl FnOnce(&Places) + Send + 'static) {
-    let ran = std::thread::spawn(|| {
+fn alone(kind: Kept, inside: impl FnOnce(&Places) + Send + 'static) {
+    let ran = std::thread::spawn(move || {
         if let Err(error) = unshare(UnshareFlags::NEWNS | UnshareFlags::FS | UnshareFlags::NEWNET) {
             println!("skipped: cannot make namespaces: {error}");
             return;
@@ -22,10 +28,14 @@ fn alone(inside: impl FnOnce(&Places) + Send + 'static) {
         let name = format!("droppod-test-{}", random_uid().unwrap());
         let root = std::env::temp_dir().join(name);
         let run = root.join("run/up/one");
+        let durable = match kind {
+            Kept::Beside => &root,
+            Kept::Inside => &run,
+        };
         let places = Places {
             id: id_of(&run),
-            state: root.join("state"),
-            log: root.join("log"),
+            state: durable.join("state"),
+            log: durable.join("log"),
             images: root.join("images"),
             run,
         };
@@ -44,7 +54,7 @@ fn uid() -> Uid {
 
 #[test]
 fn a_run_directory_is_in_memory_private_and_void_after_a_boot() {
-    alone(|places| {
+    alone(Kept::Beside, |places| {
         assert_eq!(prepare(places).unwrap(), Boot::New);
         assert!(in_memory(&places.run).unwrap());
         assert_eq!(places.run.metadata().unwrap().permissions().mode() & 0o7777, 0o700);
@@ -68,7 +78,7 @@ fn a_run_directory_is_in_memory_private_and_void_after_a_boot() {
 
 #[test]
 fn directories_that_others_could_tamper_with_are_refused() {
-    alone(|places| {
+    alone(Kept::Beside, |places| {
         let refusal = |places: &Places| {
             let error = prepare(places).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
@@ -100,7 +110,7 @@ fn an_instance_is_the_same_however_its_directory_is_written() {
 
 #[test]
 fn a_retired_instance_leaves_nothing_and_one_with_a_pod_stays() {
-    alone(|places| {
+    alone(Kept::Inside, |places| {
         prepare(places).unwrap();
         if let Err(error) = network::ensure(&places.id, None) {
             return println!("skipped: {error}");
@@ -110,7 +120,7 @@ fn a_retired_instance_leaves_nothing_and_one_with_a_pod_stays() {
         std::fs::create_dir(places.pod(&pod).0).unwrap();
         cgroups.make(&places.pod_cgroup(&pod), &Default::default()).unwrap();
         cgroups.make(&places.shim_cgroup(), &Default::default()).unwrap();
-        retire(places, RunDirectory::Remove).unwrap();
+        retire(places).unwrap();
 
         let counted = census(places).unwrap();
         let kinds: std::collections::BTreeSet<Kind> = counted.0.iter().map(|found| found.kind).collect();
@@ -120,22 +130,33 @@ fn a_retired_instance_leaves_nothing_and_one_with_a_pod_stays() {
         assert_eq!(counted.ownerless(&[pod.clone()].into()).count(), 0);
 
         std::fs::remove_dir(places.pod(&pod).0).unwrap();
-        retire(places, RunDirectory::Remove).unwrap();
+        assert!(places.state.is_dir() && places.log.is_dir());
+        retire(places).unwrap();
         assert_eq!(census(places).unwrap().to_string(), "");
         assert!(!places.run.exists() && !places.run.parent().unwrap().exists());
-        retire(places, RunDirectory::Remove).unwrap();
+        retire(places).unwrap();
     });
 }
 
 #[test]
 fn a_run_directory_with_something_mounted_in_it_is_not_walked_into() {
-    alone(|places| {
+    alone(Kept::Inside, |places| {
         prepare(places).unwrap();
         let point = places.run.join("data");
         std::fs::create_dir(&point).unwrap();
         rustix::mount::mount("tmpfs", &point, "tmpfs", MountFlags::empty(), None).unwrap();
         std::fs::write(point.join("precious"), "").unwrap();
-        assert_eq!(retire(places, RunDirectory::Remove).unwrap_err().kind(), io::ErrorKind::ResourceBusy);
+        assert_eq!(retire(places).unwrap_err().kind(), io::ErrorKind::ResourceBusy);
         assert!(point.join("precious").exists());
+    });
+}
+
+#[test]
+fn a_retired_watch_keeps_its_directories() {
+    alone(Kept::Beside, |places| {
+        prepare(places).unwrap();
+        retire(places).unwrap();
+        assert!(places.boot_mark().exists() && places.objects().is_dir());
+        assert_eq!(prepare(places).unwrap(), Boot::Same);
     });
 }

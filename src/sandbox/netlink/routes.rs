@@ -151,7 +151,7 @@ fn next_hops(mut value: &[u8]) -> Vec<u32> {
 }
 
 fn four(value: &[u8]) -> Option<Ipv4Addr> {
-    value.first_chunk().map(|octets| Ipv4Addr::from_octets(*octets))
+    value.first_chunk().map(|octets| Ipv4Addr::from(*octets))
 }
 
 #[cfg(test)]

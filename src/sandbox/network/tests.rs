@@ -185,7 +185,7 @@ fn a_pod_is_attached_while_its_predecessor_is_still_going() {
         let mut names: Vec<String> =
             Route::open().unwrap().links().unwrap().into_iter().map(|link| link.name).collect();
         names.sort();
-        assert_eq!(names, ["dp0000beef", "dpv11111111111", "dpv11111111111a", "lo"]);
+        assert_eq!(names, ["dp0000beef", "lo", "v11111111111", "v11111111111a"]);
         assert_eq!(seen(&this_namespace(), &after, "10.77.0.2").unwrap(), network.gateway);
         assert!(seen(&this_namespace(), &before, "10.77.0.2").is_err(), "the old one still answers");
     });
