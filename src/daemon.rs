@@ -14,6 +14,7 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -41,7 +42,7 @@ use folder::{Folder, FolderError, chain, earlier};
 use inventory::file::Reader;
 use inventory::{Caution, Inventory};
 use pass::{Complaints, Passed, Wish, World};
-use report::Reporter;
+use report::{Reporter, Tense};
 use start::{Locked, Tie};
 use watch::ends::Ends;
 use watch::{Ears, Heard};
@@ -160,12 +161,10 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
     for failure in failures.iter().chain(&renewed) {
         tracing::warn!(reason = chain(failure), "object not taken up");
     }
-    let reporter = match &mode {
-        Mode::Watch | Mode::Once => Some(Reporter::new(status_dir, ready.machine.host_ip.to_string())),
-        Mode::Batch { .. } => None,
-    };
+    let reporter = Reporter::new(status_dir, ready.machine.host_ip.to_string());
     let world = World {
         folders,
+        read_folders: Vec::new(),
         inventory,
         machine: ready.machine,
         store: Store::at(&places.images),
@@ -249,7 +248,7 @@ impl Directing {
             self.retire()?;
             return Ok(Ended::Invalid(bad));
         }
-        self.world.folders.clear();
+        self.world.read_folders = std::mem::take(&mut self.world.folders);
         let mut batch = Batch::new(timeout, progress, clock::boot());
         let mut wake = Wake::Startup;
         let end = loop {
@@ -260,6 +259,9 @@ impl Directing {
                 break end;
             }
             if batch.wish() != stage {
+                if let Some(passed) = &passed {
+                    self.world.report(&BTreeMap::new(), &passed.seen, Tense::Past, clock::now());
+                }
                 wake = Wake::Asked;
                 continue;
             }
