@@ -149,12 +149,10 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
     for failure in failures.iter().chain(&renewed) {
         tracing::warn!(reason = chain(failure), "object not taken up");
     }
-    let reporter = match &mode {
-        Mode::Watch | Mode::Once => Some(Reporter::new(status_dir, ready.machine.host_ip.to_string())),
-        Mode::Batch { .. } => None,
-    };
+    let reporter = Reporter::new(status_dir, ready.machine.host_ip.to_string());
     let world = World {
         folders,
+        read_folders: Vec::new(),
         inventory,
         machine: ready.machine,
         store: Store::at(&places.images),

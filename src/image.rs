@@ -4,8 +4,6 @@ pub(crate) mod access;
 pub(crate) mod account;
 pub(crate) mod archive;
 pub(crate) mod document;
-#[cfg(test)]
-mod fixture;
 pub(crate) mod import;
 pub(crate) mod inside;
 pub(crate) mod pull;
@@ -13,3 +11,6 @@ pub(crate) mod registry;
 pub(crate) mod rootfs;
 pub(crate) mod store;
 pub(crate) mod unpack;
+
+#[cfg(test)]
+mod tests;

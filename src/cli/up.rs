@@ -1,6 +1,6 @@
 //! `up`: manifests in the foreground, in an instance of their own, of which nothing stays.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -11,13 +11,13 @@ use crate::model::id::PodId;
 use crate::paths::Places;
 use crate::publish::{Durability, publish, remove_tree};
 use crate::rundir::{lock, pods};
-use crate::sandbox::instance::{self, RunDirectory};
+use crate::sandbox::instance;
 use crate::sandbox::sys::identity;
 
 use super::exit::Exit;
 use super::failure::Failure;
 use super::input::{self, Depth, Input};
-use super::settings::Settings;
+use super::settings::{Settings, canonical};
 use super::target::{self, Target};
 use super::{duration, tell, trace, watch};
 
@@ -60,10 +60,7 @@ pub(crate) fn run(args: &UpArgs, settings: &Settings) -> Result<Exit, Failure> {
     }
     let session = Session::open(settings)?;
     let afterwards = if args.keep { Afterwards::Records } else { Afterwards::Nothing };
-    let mut roots = Vec::new();
-    for input in &inputs {
-        roots.push(session.root_of(input)?);
-    }
+    let roots = session.roots_of(&args.files, &inputs)?;
     session.direct(roots, args.timeout, afterwards, exit_from.as_ref(), settings)
 }
 
@@ -71,7 +68,7 @@ pub(crate) fn run(args: &UpArgs, settings: &Settings) -> Result<Exit, Failure> {
 pub(crate) fn run_one(input: &Input, name: &str, settings: &Settings) -> Result<Exit, Failure> {
     let session = Session::open(settings)?;
     let exit_from = ExitFrom { pod: name.to_owned(), container: Some(name.to_owned()) };
-    let root = session.root_of(input)?;
+    let root = session.root_of_copies(&[input])?;
     session.direct(vec![root], None, Afterwards::Nothing, Some(&exit_from), settings)
 }
 
@@ -123,23 +120,50 @@ impl Session {
         Ok(Session { places })
     }
 
-    /// Text that is not in a file is put into one.
-    fn root_of(&self, input: &Input) -> Result<Root, Failure> {
-        if let Some(path) = &input.path {
-            let parent = path.parent().unwrap_or(Path::new("/")).to_owned();
-            return Ok(Root {
-                path: parent,
-                select: Select::File(path.file_name().map(PathBuf::from).unwrap_or_default()),
-            });
+    /// Directories and files where they lie, so that relative paths in them mean what they say.
+    fn roots_of(&self, named: &[PathBuf], inputs: &[Input]) -> Result<Vec<Root>, Failure> {
+        let mut roots: Vec<Root> = Vec::new();
+        let mut copies = Vec::new();
+        for directory in named.iter().filter(|path| path.is_dir()) {
+            let path = canonical(directory).map_err(|error| {
+                Failure::new(Exit::Failed, format!("cannot read {}", directory.display())).because(error)
+            })?;
+            roots.push(Root { path, select: Select::All });
         }
-        let file = PathBuf::from("manifest.yaml");
-        let directory = self.places.state.join("input");
-        let written = std::fs::create_dir_all(&directory)
-            .and_then(|()| publish(&directory.join(&file), &input.text, 0o600, Durability::Volatile));
-        written.map_err(|error| {
-            Failure::new(Exit::Failed, format!("cannot keep {}", input.name)).because(error)
-        })?;
-        Ok(Root { path: directory, select: Select::File(file) })
+        for input in inputs {
+            let Some(path) = &input.path else {
+                copies.push(input);
+                continue;
+            };
+            if roots.iter().any(|root| root.select == Select::All && path.starts_with(&root.path)) {
+                continue;
+            }
+            // A folder is looked at for one file or for all: of several, the others are copied.
+            match path.file_name() {
+                Some(file) if roots.iter().all(|root| root.path != input.base) => {
+                    roots.push(Root { path: input.base.clone(), select: Select::File(file.into()) });
+                }
+                Some(_) | None => copies.push(input),
+            }
+        }
+        if !copies.is_empty() {
+            roots.push(self.root_of_copies(&copies)?);
+        }
+        Ok(roots)
+    }
+
+    /// A folder with what is not in a file.
+    fn root_of_copies(&self, inputs: &[&Input]) -> Result<Root, Failure> {
+        let path = self.places.state.join("input");
+        for (number, input) in inputs.iter().enumerate() {
+            let file = path.join(format!("{number}.yaml"));
+            let written = std::fs::create_dir_all(&path)
+                .and_then(|()| publish(&file, &input.text, 0o600, Durability::Volatile));
+            written.map_err(|error| {
+                Failure::new(Exit::Failed, format!("cannot keep {}", input.name)).because(error)
+            })?;
+        }
+        Ok(Root { path, select: Select::All })
     }
 
     fn direct(
@@ -177,7 +201,7 @@ impl Session {
     }
 
     fn remove(&self) -> Result<(), Failure> {
-        let retired = self.remove_pods().and_then(|()| instance::retire(&self.places, RunDirectory::Remove));
+        let retired = self.remove_pods().and_then(|()| instance::retire(&self.places));
         retired.map_err(|error| {
             let what = format!("cannot remove what is left in {}", self.places.run.display());
             Failure::new(Exit::Failed, what).because(error)

@@ -1,5 +1,6 @@
 //! The loop itself: a pass, a wait for a reason to look again, and the next.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use super::execute::children::Children;
 use super::folder::settle::{self, Heed, Hint, Sight};
 use super::folder::{chain, earlier};
 use super::pass::{Passed, Wish, World};
+use super::report::Tense;
 use super::watch::ends::Ends;
 use super::watch::{Ears, Heard};
 use super::{Afterwards, DaemonError, Ended};
@@ -89,7 +91,7 @@ impl Directing {
             self.retire()?;
             return Ok(Ended::Invalid(bad));
         }
-        self.world.folders.clear();
+        self.world.read_folders = std::mem::take(&mut self.world.folders);
         let mut batch = Batch::new(timeout, progress, clock::boot());
         let mut wake = Wake::Startup;
         let end = loop {
@@ -100,6 +102,9 @@ impl Directing {
                 break end;
             }
             if batch.wish() != stage {
+                if let Some(passed) = &passed {
+                    self.world.report(&BTreeMap::new(), &passed.seen, Tense::Past, clock::now());
+                }
                 wake = Wake::Asked;
                 continue;
             }

@@ -17,7 +17,7 @@ use super::execute::{Acted, Hands};
 use super::folder::{Folder, HasObjects, Look, Root, Select, chain, earlier};
 use super::inventory::{FolderState, Inventory};
 use super::observe::{ObserveError, Seen, observe};
-use super::report::Reporter;
+use super::report::{Reporter, Tense};
 use super::start;
 
 /// After actions that made a difference.
@@ -31,12 +31,13 @@ const TRY_AGAIN: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) folders: Vec<Folder>,
+    /// Folders that have been read for good and are only reported on: those of an `up`.
+    pub(super) read_folders: Vec<Folder>,
     pub(super) inventory: Inventory,
     pub(super) machine: Machine,
     pub(super) store: Store,
     pub(super) hands: Hands,
-    /// `up` writes no status files.
-    pub(super) reporter: Option<Reporter>,
+    pub(super) reporter: Reporter,
     pub(super) complaints: Complaints,
 }
 
@@ -82,9 +83,8 @@ impl World {
             wake_at = earlier(wake_at, Some(now.boot + TRY_AGAIN));
         }
         complaints.extend(failures);
-        if let Some(reporter) = &mut self.reporter {
-            let due = reporter.report(&self.folders, &statuses, &self.inventory, &seen, now.boot);
-            wake_at = earlier(wake_at, due);
+        if wish == Wish::AsDeclared {
+            wake_at = earlier(wake_at, self.report(&statuses, &seen, Tense::Present, now));
         }
 
         self.complaints.tell(complaints);
@@ -171,6 +171,18 @@ impl World {
         }
         tracing::debug!(actions = plan.actions.len(), pods = seen.observed.pods.len(), done, "acted");
         (done, failures)
+    }
+
+    /// Observed → status files. Tells when a write that waits is due.
+    pub(super) fn report(
+        &mut self,
+        statuses: &BTreeMap<PathBuf, BTreeSet<PathBuf>>,
+        seen: &Seen,
+        tense: Tense,
+        now: Now,
+    ) -> Option<Moment> {
+        let folders = if self.folders.is_empty() { &self.read_folders } else { &self.folders };
+        self.reporter.report(folders, statuses, &self.inventory, seen, tense, now.boot)
     }
 
     /// Files that keep a batch from being started: with mistakes, not read, or at odds with each other.

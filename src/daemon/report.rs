@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::api::Object;
+use crate::api::{KINDS, Object};
 use crate::model::id::Uid;
 use crate::model::object::{Known, Source};
 use crate::model::time::Moment;
@@ -41,6 +41,14 @@ struct Written {
     at: Moment,
 }
 
+/// Whether what is reported goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tense {
+    Present,
+    /// The command is about to stop what has not ended by itself: that leaves no item, only a line.
+    Past,
+}
+
 /// What a person waits for: a change of it is written at once.
 #[derive(Debug, PartialEq)]
 struct Phases {
@@ -60,6 +68,7 @@ impl Reporter {
         statuses: &BTreeMap<PathBuf, BTreeSet<PathBuf>>,
         inventory: &Inventory,
         seen: &Seen,
+        tense: Tense,
         now: Moment,
     ) -> Option<Moment> {
         let mut again_at = None;
@@ -75,7 +84,7 @@ impl Reporter {
                     continue;
                 }
                 let file = inventory.files().get(&source).unwrap_or(&empty);
-                let due = self.one(folder, &source, file, inventory, seen, now);
+                let due = self.one(folder, &source, file, inventory, seen, tense, now);
                 again_at = earlier(again_at, due);
             }
             if !lost && let Some(found) = statuses.get(root) {
@@ -93,15 +102,24 @@ impl Reporter {
         file: &ManifestFile,
         inventory: &Inventory,
         seen: &Seen,
+        tense: Tense,
         now: Moment,
     ) -> Option<Moment> {
-        let items: Vec<(&Known, Course)> = inventory
+        let mut items: Vec<(&Known, Course)> = inventory
             .objects()
             .values()
             .filter(|known| known.record.source == *source)
             .map(|known| (known, seen.course(&known.record.uid)))
             .collect();
-        let (state, note) = state_of(source, file, inventory, now);
+        // The file's order, as far as it is known: kinds in the order they are applied, then by name.
+        items.sort_by_key(|(known, _)| order(known));
+        let (state, mut note) = state_of(source, file, inventory, now);
+        if tense == Tense::Past {
+            let all = items.len();
+            items.retain(|(known, course)| !is_pod(known) || course.finished.is_some());
+            let stopped = all - items.len();
+            note = note.or_else(|| (stopped > 0).then(|| format!("{stopped} stopped with the command")));
+        }
         let phases =
             Phases { state, items: items.iter().map(|(known, course)| self.phase(known, course)).collect() };
         let report = FileReport {
@@ -208,6 +226,16 @@ fn sources(inventory: &Inventory, root: &Path) -> BTreeSet<Source> {
     let held = held.filter_map(|uid| inventory.objects().get(uid)).map(|known| known.record.source.clone());
     let present = inventory.files().keys().filter(|source| source.root == root).cloned();
     present.chain(held).collect()
+}
+
+fn is_pod(known: &Known) -> bool {
+    known.record.key.kind == "Pod"
+}
+
+fn order(known: &Known) -> (usize, &str, &str) {
+    let key = &known.record.key;
+    let kind = KINDS.iter().position(|kind| kind.kind == key.kind).unwrap_or(KINDS.len());
+    (kind, &key.namespace, &key.name)
 }
 
 fn status_path(source: &Source) -> PathBuf {

@@ -71,7 +71,7 @@ impl<'a> Repository<'a> {
         let reference =
             Reference::try_from(reference).map_err(|_| RegistryError::Reference(reference.to_owned()))?;
         // Without a provider the first TLS connection panics. That another one is installed already is fine.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        drop(rustls::crypto::ring::default_provider().install_default());
         let registry = reference.resolve_registry().to_owned();
         let protocol = match access.is_plain_http(&registry) {
             true => ClientProtocol::HttpsExcept(vec![registry]),

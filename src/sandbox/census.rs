@@ -12,7 +12,7 @@ use super::netlink::nft::Ruleset;
 use super::{mounts, network};
 use crate::model::id::Uid;
 use crate::paths::Places;
-use crate::rundir::{lease, lock, pods};
+use crate::rundir::{lease, pods};
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Census(pub(crate) Vec<Found>);
@@ -38,22 +38,9 @@ pub(crate) enum Kind {
 }
 
 impl Census {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// What belongs to a pod that is not among `living`. What belongs to the instance as a whole is not told.
     pub(crate) fn ownerless<'a>(&'a self, living: &'a BTreeSet<Uid>) -> impl Iterator<Item = &'a Found> {
         self.0.iter().filter(|found| found.pod.as_ref().is_some_and(|pod| !living.contains(pod)))
-    }
-}
-
-impl<'a> IntoIterator for &'a Census {
-    type Item = &'a Found;
-    type IntoIter = std::slice::Iter<'a, Found>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.iter()
     }
 }
 
@@ -83,17 +70,6 @@ impl fmt::Display for Kind {
             Kind::Scratch => "scratch directory",
         })
     }
-}
-
-/// Pods whose process lives.
-pub(crate) fn living(places: &Places) -> io::Result<BTreeSet<Uid>> {
-    let mut living = BTreeSet::new();
-    for pod in pods::list(places)? {
-        if lock::is_held(&places.pod(&pod).lock())? {
-            living.insert(pod);
-        }
-    }
-    Ok(living)
 }
 
 /// Counts, from the host's namespaces. The run directory's own tmpfs is not told: it is the instance.

@@ -28,6 +28,15 @@ pub(crate) enum Boot {
     New,
 }
 
+/// What becomes of the run directory when an instance is retired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RunDirectory {
+    /// A `watch` comes back to it.
+    Keep,
+    /// That of an `up`, which nobody comes back to.
+    Remove,
+}
+
 /// The hash that names an instance, of its run directory's canonical path.
 pub(crate) fn id_of(run: &Path) -> InstanceId {
     let hash = Sha256::digest(canonical(run).as_os_str().as_encoded_bytes());
@@ -70,19 +79,22 @@ pub(crate) fn prepare(places: &Places) -> io::Result<Boot> {
 }
 
 /// Removes all that the instance has outside of its state directory if no pod of it is left: nft table, bridge,
-/// cgroups, and the run directory with its tmpfs if it is that of an `up`. Works from any process, also from a pod
+/// cgroups, and with `RunDirectory::Remove` its run directory and tmpfs. Works from any process, also from a pod
 /// process on its way out (which enters the host's namespaces by the descriptors it kept). Doing it twice is fine.
 ///
 /// # Errors
 /// `ResourceBusy` while another process is still in the instance's cgroup, or something mounted in the run
 /// directory; everything else is removed nevertheless.
-pub(crate) fn retire(places: &Places) -> io::Result<()> {
+pub(crate) fn retire(places: &Places, run: RunDirectory) -> io::Result<()> {
     if has_entries(&places.pods())? {
         return Ok(());
     }
     let network = network::remove(&places.id);
     let cgroup = remove_cgroup(places);
-    let directory = if is_passing(places) { remove_run(places) } else { Ok(()) };
+    let directory = match run {
+        RunDirectory::Keep => Ok(()),
+        RunDirectory::Remove => remove_run(places),
+    };
     network.and(cgroup).and(directory)
 }
 
@@ -120,12 +132,6 @@ fn void(places: &Places) -> io::Result<()> {
         remove_tree(&directory)?;
     }
     remove(&places.network())
-}
-
-/// An `up` keeps its state in its run directory, since nobody comes back to it.
-fn is_passing(places: &Places) -> bool {
-    let below_ups = places.run.parent().is_some_and(|parent| parent.ends_with("up"));
-    below_ups && places.state.starts_with(&places.run)
 }
 
 fn remove_cgroup(places: &Places) -> io::Result<()> {

@@ -82,22 +82,29 @@ pub(crate) fn attach(host: &HostNamespaces, pod: &Uid, plan: &NetworkPlan) -> io
         far_mac: [0x0a, 0x58, a, b, c, d],
         namespace: here.as_fd(),
     };
-    make_pair(&host.route, pair)?;
+    let near = make_pair(&host.route, pair)?;
     let route = Route::open()?;
     let inside = route.link(INSIDE)?.ok_or(io::ErrorKind::NotFound)?;
     route.add_address(inside.index, Range { address, prefix })?;
     route.up(inside.index)?;
-    route.add_default(gateway)
+    route.add_default(gateway)?;
+    // The kernel hears that the pair is connected in work of its own, for a bridge without other ports up to a
+    // second later, and drops what is sent before. To be asked for an interface makes it see to that one at once
+    // (Linux 6.8), in the order in which each makes the next.
+    route.link(INSIDE)?;
+    host.route.link(&near)?;
+    host.route.link(bridge)?;
+    Ok(())
 }
 
 /// The host end of a pod that had this UID before may be there still: its namespace goes when the kernel has time
-/// for it. It is silenced, and a name beside it taken.
-fn make_pair(route: &Route, pair: Pair<'_>) -> io::Result<()> {
+/// for it. It is silenced, and a name beside it taken. Gives the name.
+fn make_pair(route: &Route, pair: Pair<'_>) -> io::Result<String> {
     let beside = ('a'..='z').map(|letter| format!("{}{letter}", pair.near));
     let mut last = io::ErrorKind::AlreadyExists.into();
     for near in std::iter::once(pair.near.to_owned()).chain(beside) {
         match route.make_pair(&Pair { near: &near, ..pair }) {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(near),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => last = error,
             Err(error) => return Err(error),
         }

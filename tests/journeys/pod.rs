@@ -47,7 +47,7 @@ fn ipc_shared_memory_and_volumes_are_shared() {
 #[test]
 fn hostnames_are_equal_and_processes_and_mounts_are_apart() {
     let Some(bench) = Bench::new() else { return };
-    let script = "echo host $(cat /proc/sys/kernel/hostname); echo pid $$; \
+    let script = "echo host $(cat /proc/sys/kernel/hostname); echo pid $BASHPID; \
                   echo others $(ls -d /proc/[0-9]* | wc -l); mkdir -p /tmp/m-$1; \
                   test -e /tmp/m-other && echo leak; mkdir -p /tmp/m-other; sleep 0.3; \
                   echo count $(ls -d /tmp/m-* | wc -l)";

@@ -1,7 +1,7 @@
 use std::os::unix::fs::symlink;
 
 use super::{Account, AccountError, look_up, read};
-use crate::image::fixture::{Place, open};
+use crate::image::tests::{Place, open};
 use crate::model::pod_plan::UserPlan;
 
 const PASSWD: &str =

@@ -3,10 +3,10 @@ use std::path::Path;
 use super::load;
 use crate::image::access::Access;
 use crate::image::document::is_digest;
-use crate::image::fixture::{Image, Place, Tar, gzip, image, layout};
 use crate::image::import::digest_of;
 use crate::image::pull::pull;
 use crate::image::store::Store;
+use crate::image::tests::{Image, Place, Tar, gzip, image, layout};
 use crate::model::image::{ImageRef, StoredImage};
 use crate::model::time::Timestamp;
 

@@ -6,9 +6,9 @@ use std::process::{Child, Command, Stdio};
 use super::pull;
 use crate::image::access::Access;
 use crate::image::document::Platform;
-use crate::image::fixture::{Image, Place, Tar, descriptor, gzip, image};
 use crate::image::import::digest_of;
 use crate::image::store::Store;
+use crate::image::tests::{Image, Place, Tar, descriptor, gzip, image};
 use crate::model::image::{ImageRef, StoredImage};
 use crate::model::time::Timestamp;
 

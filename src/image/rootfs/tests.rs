@@ -7,7 +7,7 @@ use rustix::thread::UnshareFlags;
 
 use super::overlay::Overlay;
 use super::{HostRootMask, Kind, RootfsError, ensure_target, mount, targets};
-use crate::image::fixture::{Place, Tar, gzip, image, is_root, layout, open};
+use crate::image::tests::{Place, Tar, gzip, image, is_root, layout, open};
 use crate::image::{archive, store::Store};
 use crate::model::id::InstanceId;
 use crate::model::image::{ImageRef, StoredImage};

@@ -81,7 +81,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         // What cannot be removed here is removed by the next session, which also reports why not.
-        let _ = self.clear();
+        drop(self.clear());
     }
 }
 

@@ -2,7 +2,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::{Collected, Store, StoredReference, file_name};
-use crate::image::fixture::Place;
+use crate::image::tests::Place;
 use crate::model::image::{ImageConfig, ImageRef, LocalKind, StoredImage};
 use crate::model::time::Timestamp;
 
@@ -41,7 +41,7 @@ fn a_reference_is_found_again_until_it_is_removed() {
     assert_eq!(store.all().unwrap(), []);
     store.commit(&wanted, b"{}").unwrap();
     assert_eq!(store.find(&wanted.reference).unwrap(), Some(wanted.clone()));
-    assert_eq!(store.all().unwrap(), [wanted.clone()]);
+    assert_eq!(store.all().unwrap(), std::slice::from_ref(&wanted));
     assert_eq!(place.0.join("images").metadata().unwrap().mode() & 0o777, 0o700);
     assert!(store.remove(&wanted.reference).unwrap());
     assert!(!store.remove(&wanted.reference).unwrap());

@@ -5,8 +5,8 @@ use std::path::Path;
 use tar::EntryType;
 
 use super::{Limits, UnpackError, Unpacked, unpack};
-use crate::image::fixture::{Place, Tar, is_root, open};
 use crate::image::inside;
+use crate::image::tests::{Place, Tar, is_root, open};
 
 const LIMITS: Limits = Limits { entries: 1000, header: 64 << 10, kept: 1 << 20, bytes: 8 << 20 };
 
@@ -75,13 +75,17 @@ fn golden(expected: &[(&str, &str)]) -> BTreeMap<String, String> {
     expected.iter().map(|(path, is)| ((*path).to_owned(), (*is).to_owned())).collect()
 }
 
+/// What an archive is about, the archive, the tree it makes.
+type Case<'a> = (&'a str, Tar, Vec<(&'a str, &'a str)>);
+
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn what_is_legal_comes_out_as_written() {
     if !is_root() {
         return;
     }
     let long = format!("{}/{}", "d".repeat(150), "f".repeat(150));
-    let cases: Vec<(&str, Tar, Vec<(&str, &str)>)> = vec![
+    let cases: Vec<Case<'_>> = vec![
         (
             "a plain tree",
             Tar::new().directory("./").directory("./a/").file("./a/b", "x"),
@@ -170,7 +174,7 @@ fn whiteouts_become_what_overlayfs_reads() {
     if !is_root() {
         return;
     }
-    let cases: Vec<(&str, Tar, Vec<(&str, &str)>)> = vec![
+    let cases: Vec<Case<'_>> = vec![
         ("a whiteout", Tar::new().file(".wh.gone", ""), vec![("gone", "whiteout")]),
         (
             "a whiteout deep down",
@@ -223,6 +227,7 @@ fn whiteouts_become_what_overlayfs_reads() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn nothing_hostile_gets_out_and_what_is_refused_says_why() {
     if !is_root() {
         return;

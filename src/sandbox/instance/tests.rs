@@ -120,7 +120,7 @@ fn a_retired_instance_leaves_nothing_and_one_with_a_pod_stays() {
         std::fs::create_dir(places.pod(&pod).0).unwrap();
         cgroups.make(&places.pod_cgroup(&pod), &Default::default()).unwrap();
         cgroups.make(&places.shim_cgroup(), &Default::default()).unwrap();
-        retire(places).unwrap();
+        retire(places, RunDirectory::Remove).unwrap();
 
         let counted = census(places).unwrap();
         let kinds: std::collections::BTreeSet<Kind> = counted.0.iter().map(|found| found.kind).collect();
@@ -131,10 +131,10 @@ fn a_retired_instance_leaves_nothing_and_one_with_a_pod_stays() {
 
         std::fs::remove_dir(places.pod(&pod).0).unwrap();
         assert!(places.state.is_dir() && places.log.is_dir());
-        retire(places).unwrap();
+        retire(places, RunDirectory::Remove).unwrap();
         assert_eq!(census(places).unwrap().to_string(), "");
         assert!(!places.run.exists() && !places.run.parent().unwrap().exists());
-        retire(places).unwrap();
+        retire(places, RunDirectory::Remove).unwrap();
     });
 }
 
@@ -146,7 +146,7 @@ fn a_run_directory_with_something_mounted_in_it_is_not_walked_into() {
         std::fs::create_dir(&point).unwrap();
         rustix::mount::mount("tmpfs", &point, "tmpfs", MountFlags::empty(), None).unwrap();
         std::fs::write(point.join("precious"), "").unwrap();
-        assert_eq!(retire(places).unwrap_err().kind(), io::ErrorKind::ResourceBusy);
+        assert_eq!(retire(places, RunDirectory::Remove).unwrap_err().kind(), io::ErrorKind::ResourceBusy);
         assert!(point.join("precious").exists());
     });
 }
@@ -155,7 +155,7 @@ fn a_run_directory_with_something_mounted_in_it_is_not_walked_into() {
 fn a_retired_watch_keeps_its_directories() {
     alone(Kept::Beside, |places| {
         prepare(places).unwrap();
-        retire(places).unwrap();
+        retire(places, RunDirectory::Keep).unwrap();
         assert!(places.boot_mark().exists() && places.objects().is_dir());
         assert_eq!(prepare(places).unwrap(), Boot::Same);
     });

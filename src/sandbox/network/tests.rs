@@ -63,7 +63,8 @@ fn seen(from: &OwnedFd, to: &OwnedFd, address: &str) -> io::Result<Ipv4Addr> {
     let port = listener.local_addr()?.port();
     enter(from);
     let target = SocketAddr::new(address.parse().unwrap(), port);
-    let connected = TcpStream::connect_timeout(&target, Duration::from_secs(3));
+    // Less than the second after which TCP sends again: no packet may be lost.
+    let connected = TcpStream::connect_timeout(&target, Duration::from_millis(900));
     enter(&here);
     let mut stream = connected?;
     let (accepted, peer) = listener.accept()?;

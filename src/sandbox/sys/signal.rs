@@ -7,6 +7,8 @@ use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// The kernel's highest signal number, SIGRTMAX.
 const HIGHEST: i32 = 64;
+/// Words of the kernel's `struct sigaction`: handler, flags, restorer, a mask of 64 signals.
+const KERNEL_SIGACTION: usize = 4;
 
 /// Signals that are blocked in this thread and read from a descriptor instead.
 #[derive(Debug)]
@@ -62,10 +64,21 @@ pub(crate) fn default_sigpipe() {
 
 /// Every signal at its default and none blocked, as a program expects to be executed. Async-signal-safe.
 pub(crate) fn reset_for_exec() {
+    let default = [0_u64; KERNEL_SIGACTION];
     for signal in 1..=HIGHEST {
-        // SAFETY: a default disposition runs no code of ours. SIGKILL, SIGSTOP and those that libc keeps for
-        // itself are refused, which changes nothing.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        // By the bare system call: libc refuses the two signals that it keeps for itself, and whoever started us
+        // may have left those ignored.
+        // SAFETY: an all-zero action is the default one, which runs no code of ours; the old one is not asked for.
+        // SIGKILL and SIGSTOP are refused, which changes nothing.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default.as_ptr(),
+                std::ptr::null_mut::<u8>(),
+                size_of::<u64>(),
+            )
+        };
     }
     let none = set_of(&[]);
     // SAFETY: `none` is an initialised set, the old mask is not asked for.
