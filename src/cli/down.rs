@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::model::record::StopReason;
 use crate::rundir::goal::{StopOrder, order_stop};
-use crate::sandbox::instance;
+use crate::sandbox::instance::{self, RunDirectory};
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -53,7 +53,9 @@ pub(crate) fn run(args: &DownArgs, settings: &Settings) -> Result<Exit, Failure>
     }
     let exit = gone::wait(&pods, gone::Until::Stopped, args.timeout, places)?;
     // Does nothing by itself while a pod of another folder lives.
-    instance::retire(places).map_err(|error| {
+    let directory =
+        if places.state.starts_with(&places.run) { RunDirectory::Remove } else { RunDirectory::Keep };
+    instance::retire(places, directory).map_err(|error| {
         Failure::new(Exit::Failed, format!("cannot remove what is left in {}", places.run.display()))
             .because(error)
             .help("`droppod doctor --census` lists it")

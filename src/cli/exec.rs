@@ -93,7 +93,7 @@ fn must_run(shown: &Shown, container: &str) -> Result<(), Failure> {
     };
     Err(Failure::new(Exit::Failed, format!("container {container} of pod {} does not run", shown.pod_id()))
         .because(state.to_owned())
-        .help("`droppod logs -p` shows what it wrote before it ended"))
+        .help("`droppod logs` shows what it wrote"))
 }
 
 /// The container's ends of three pipes are handed over; the other ends are ours.

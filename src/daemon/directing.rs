@@ -1,6 +1,5 @@
 //! The loop itself: a pass, a wait for a reason to look again, and the next.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
@@ -17,7 +16,6 @@ use super::execute::children::Children;
 use super::folder::settle::{self, Heed, Hint, Sight};
 use super::folder::{chain, earlier};
 use super::pass::{Passed, Wish, World};
-use super::report::Tense;
 use super::watch::ends::Ends;
 use super::watch::{Ears, Heard};
 use super::{Afterwards, DaemonError, Ended};
@@ -102,9 +100,7 @@ impl Directing {
                 break end;
             }
             if batch.wish() != stage {
-                if let Some(passed) = &passed {
-                    self.world.report(&BTreeMap::new(), &passed.seen, Tense::Past, clock::now());
-                }
+                self.world.report_end(clock::now());
                 wake = Wake::Asked;
                 continue;
             }
@@ -113,6 +109,9 @@ impl Directing {
                 Next::Look(next) => wake = next,
                 Next::Stop => {
                     batch.interrupt(&self.world);
+                    if stage == Wish::AsDeclared {
+                        self.world.report_end(clock::now());
+                    }
                     wake = Wake::Asked;
                 }
             }

@@ -174,7 +174,7 @@ impl World {
     }
 
     /// Observed → status files. Tells when a write that waits is due.
-    pub(super) fn report(
+    fn report(
         &mut self,
         statuses: &BTreeMap<PathBuf, BTreeSet<PathBuf>>,
         seen: &Seen,
@@ -183,6 +183,14 @@ impl World {
     ) -> Option<Moment> {
         let folders = if self.folders.is_empty() { &self.read_folders } else { &self.folders };
         self.reporter.report(folders, statuses, &self.inventory, seen, tense, now.boot)
+    }
+
+    /// The last word on the manifests of a batch, before what has not ended by itself is stopped.
+    pub(super) fn report_end(&mut self, now: Now) {
+        match self.look() {
+            Ok(seen) => drop(self.report(&BTreeMap::new(), &seen, Tense::Past, now)),
+            Err(error) => tracing::warn!(reason = chain(&error), "no last status written"),
+        }
     }
 
     /// Files that keep a batch from being started: with mistakes, not read, or at odds with each other.

@@ -250,7 +250,6 @@ impl Relay {
     }
 }
 
-#[expect(clippy::struct_excessive_bools, reason = "each tells of another descriptor")]
 struct Ready {
     signal: bool,
     talk: bool,

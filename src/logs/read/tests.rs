@@ -8,7 +8,7 @@ struct Bench {
 impl Bench {
     fn new(name: &str) -> Bench {
         let directory = std::env::temp_dir().join(format!("droppod-read-{}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&directory);
+        std::fs::remove_dir_all(&directory).ok();
         Bench { directory }
     }
 
@@ -23,7 +23,7 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.directory);
+        std::fs::remove_dir_all(&self.directory).ok();
     }
 }
 
