@@ -286,7 +286,7 @@ impl Directing {
     fn retire(&mut self) -> Result<(), DaemonError> {
         self.world.hands.children.end_pulls();
         let places = &self.world.hands.places;
-        instance::retire(places).map_err(|source| DaemonError::Io {
+        instance::retire(places, instance::RunDirectory::Remove).map_err(|source| DaemonError::Io {
             operation: "retire the instance in",
             path: places.run.clone(),
             source,

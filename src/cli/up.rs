@@ -11,7 +11,7 @@ use crate::model::id::PodId;
 use crate::paths::Places;
 use crate::publish::{Durability, publish, remove_tree};
 use crate::rundir::{lock, pods};
-use crate::sandbox::instance;
+use crate::sandbox::instance::{self, RunDirectory};
 use crate::sandbox::sys::identity;
 
 use super::exit::Exit;
@@ -201,7 +201,7 @@ impl Session {
     }
 
     fn remove(&self) -> Result<(), Failure> {
-        let retired = self.remove_pods().and_then(|()| instance::retire(&self.places));
+        let retired = self.remove_pods().and_then(|()| instance::retire(&self.places, RunDirectory::Remove));
         retired.map_err(|error| {
             let what = format!("cannot remove what is left in {}", self.places.run.display());
             Failure::new(Exit::Failed, what).because(error)

@@ -267,7 +267,7 @@ fn try_leave(shim: &Shim) -> Result<(), ShimError> {
     }
     crate::publish::remove_tree(&shim.at.pod.0).map_err(failed("remove the pod's directory"))?;
     if shim.orphaned {
-        instance::retire(places).map_err(failed("clear up after the command that is gone"))?;
+        instance::retire(places, instance::RunDirectory::Remove).map_err(failed("clear up after the command that is gone"))?;
     }
     Ok(())
 }
