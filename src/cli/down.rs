@@ -52,9 +52,10 @@ pub(crate) fn run(args: &DownArgs, settings: &Settings) -> Result<Exit, Failure>
         })?;
     }
     let exit = gone::wait(&pods, gone::Until::Stopped, args.timeout, places)?;
+    // The instance of an `up --keep` lies in its run directory whole, and nobody comes back to it.
+    let passing = places.state.starts_with(&places.run);
+    let directory = if passing { RunDirectory::Remove } else { RunDirectory::Keep };
     // Does nothing by itself while a pod of another folder lives.
-    let directory =
-        if places.state.starts_with(&places.run) { RunDirectory::Remove } else { RunDirectory::Keep };
     instance::retire(places, directory).map_err(|error| {
         Failure::new(Exit::Failed, format!("cannot remove what is left in {}", places.run.display()))
             .because(error)
