@@ -53,10 +53,6 @@ impl Places {
         self.state.join("scratch").join(uid.as_str())
     }
 
-    pub(crate) fn volumes(&self) -> PathBuf {
-        self.state.join("volumes")
-    }
-
     /// Held by the one `watch` or `up` that writes desired state here.
     pub(crate) fn lock(&self) -> PathBuf {
         self.state.join("lock")

@@ -193,11 +193,6 @@ impl PodState {
         }
     }
 
-    /// Number of the container's present run, of its last one while none is under way; 0 before the first.
-    pub(crate) fn restart_of(&self, container: &str) -> u32 {
-        self.containers.iter().find(|known| known.plan.name == container).map_or(0, |known| known.restart)
-    }
-
     /// The plan in force.
     pub(crate) fn plan(&self) -> &PodPlan {
         &self.plan

@@ -52,7 +52,7 @@ pub(crate) fn publish(
         .and_then(|()| Ok(rustix::fs::renameat(&directory, &temporary, &directory, name)?));
     if let Err(error) = written {
         // The first error is the one to tell; a temporary file that stays is taken over by the next try.
-        drop(rustix::fs::unlinkat(&directory, &temporary, AtFlags::empty()));
+        let _ = rustix::fs::unlinkat(&directory, &temporary, AtFlags::empty());
         return Err(error);
     }
     if durability == Durability::Durable {

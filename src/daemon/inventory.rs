@@ -206,7 +206,7 @@ impl Inventory {
             .files
             .iter()
             .filter_map(|(source, file)| match self.claim(source) {
-                Claim::Declares(_) => match &file.content {
+                Claim::Declares => match &file.content {
                     Content::Declares(declared) => Some((source, declared.as_slice())),
                     Content::Unknown | Content::Mistaken | Content::Refused(_) => None,
                 },
@@ -247,14 +247,14 @@ impl Inventory {
     }
 
     /// Objects of folders that nobody looks at, or that tell nothing, stay as they are.
-    fn claim(&self, source: &Source) -> Claim<'_> {
+    fn claim(&self, source: &Source) -> Claim {
         let seen = self.folders.get(&source.root).is_some_and(|folder| folder.state == FolderState::Seen);
         if !seen {
             return Claim::Keeps;
         }
         match self.files.get(source) {
             None => Claim::Gone,
-            Some(ManifestFile { content: Content::Declares(declared), .. }) => Claim::Declares(declared),
+            Some(ManifestFile { content: Content::Declares(_), .. }) => Claim::Declares,
             Some(_) => Claim::Keeps,
         }
     }

@@ -17,7 +17,7 @@ use super::execute::{Acted, Hands};
 use super::folder::{Folder, HasObjects, Look, Root, Select, chain, earlier};
 use super::inventory::{FolderState, Inventory};
 use super::observe::{ObserveError, Seen, observe};
-use super::report::{Reporter, Tense};
+use super::report::{Reporter, Scene, Tense};
 use super::start;
 
 /// After actions that made a difference.
@@ -182,7 +182,8 @@ impl World {
         now: Now,
     ) -> Option<Moment> {
         let folders = if self.folders.is_empty() { &self.read_folders } else { &self.folders };
-        self.reporter.report(folders, statuses, &self.inventory, seen, tense, now.boot)
+        let scene = Scene { inventory: &self.inventory, seen, tense, now: now.boot };
+        self.reporter.report(folders, statuses, scene)
     }
 
     /// The last word on the manifests of a batch, before what has not ended by itself is stopped.

@@ -49,6 +49,15 @@ pub(crate) enum Tense {
     Past,
 }
 
+/// What a report is made from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scene<'a> {
+    pub(crate) inventory: &'a Inventory,
+    pub(crate) seen: &'a Seen,
+    pub(crate) tense: Tense,
+    pub(crate) now: Moment,
+}
+
 /// What a person waits for: a change of it is written at once.
 #[derive(Debug, PartialEq)]
 struct Phases {
@@ -66,11 +75,9 @@ impl Reporter {
         &mut self,
         folders: &[Folder],
         statuses: &BTreeMap<PathBuf, BTreeSet<PathBuf>>,
-        inventory: &Inventory,
-        seen: &Seen,
-        tense: Tense,
-        now: Moment,
+        scene: Scene<'_>,
     ) -> Option<Moment> {
+        let inventory = scene.inventory;
         let mut again_at = None;
         let empty = ManifestFile::default();
         let mut reported = BTreeSet::new();
@@ -84,7 +91,7 @@ impl Reporter {
                     continue;
                 }
                 let file = inventory.files().get(&source).unwrap_or(&empty);
-                let due = self.one(folder, &source, file, inventory, seen, tense, now);
+                let due = self.one(folder, &source, file, scene);
                 again_at = earlier(again_at, due);
             }
             if !lost && let Some(found) = statuses.get(root) {
@@ -100,11 +107,9 @@ impl Reporter {
         folder: &Folder,
         source: &Source,
         file: &ManifestFile,
-        inventory: &Inventory,
-        seen: &Seen,
-        tense: Tense,
-        now: Moment,
+        scene: Scene<'_>,
     ) -> Option<Moment> {
+        let Scene { inventory, seen, tense, now } = scene;
         let mut items: Vec<(&Known, Course)> = inventory
             .objects()
             .values()

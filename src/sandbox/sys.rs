@@ -5,7 +5,6 @@ pub(crate) mod clock;
 pub(crate) mod descriptor;
 pub(crate) mod execve;
 pub(crate) mod identity;
-pub(crate) mod mount;
 pub(crate) mod namespace;
 pub(crate) mod pidfd;
 pub(crate) mod prctl;

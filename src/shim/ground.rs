@@ -134,7 +134,7 @@ pub(super) fn release(at: &Started, container: &ContainerPlan) {
     let sub_paths = at.pod.mounts().join("sub-path").join(&container.name);
     for index in 0..container.mounts.len() {
         // Not mounted is the usual case, and what is left goes with the mount namespace.
-        drop(rustix::mount::unmount(sub_paths.join(index.to_string()), UnmountFlags::DETACH));
+        let _ = rustix::mount::unmount(sub_paths.join(index.to_string()), UnmountFlags::DETACH);
     }
     let root = at.pod.rootfs(&container.name);
     while rustix::mount::unmount(&root, UnmountFlags::DETACH).is_ok() {}

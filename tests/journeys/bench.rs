@@ -39,7 +39,7 @@ impl Bench {
     pub(crate) fn new() -> Option<Bench> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         if !rustix::process::geteuid().is_root() {
-            eprintln!("skipped: containers need root");
+            say("skipped: containers need root");
             return None;
         }
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -97,7 +97,7 @@ impl Bench {
     /// Runs a command to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
         let child = self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        Ran::from(wait_with_deadline(child, args))
+        Ran::from(&wait_with_deadline(child, args))
     }
 
     /// Runs a command with text on its standard input.
@@ -106,7 +106,7 @@ impl Bench {
         fs::write(&path, input).unwrap();
         let mut command = self.command(args);
         command.stdin(fs::File::open(path).unwrap()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Ran::from(wait_with_deadline(command.spawn().unwrap(), args))
+        Ran::from(&wait_with_deadline(command.spawn().unwrap(), args))
     }
 
     /// Starts a command that goes on; its output goes to files that a failed test can be read from.
@@ -300,7 +300,7 @@ impl Drop for Running {
 }
 
 impl Ran {
-    fn from(output: Output) -> Ran {
+    fn from(output: &Output) -> Ran {
         Ran {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -374,6 +374,11 @@ fn wait_with_deadline(mut child: Child, args: &[&str]) -> Output {
         pause();
     };
     Output { status, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
+}
+
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+fn say(line: &str) {
+    eprintln!("{line}");
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test has no loop that could hand it the time")]

@@ -9,8 +9,8 @@ use crate::model::object::{Known, ObjectKey, Source};
 
 /// What a source says of the objects it declares.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Claim<'a> {
-    Declares(&'a [Declared]),
+pub(crate) enum Claim {
+    Declares,
     /// It cannot be read, so what came from it stays as it is.
     Keeps,
     Gone,
@@ -61,7 +61,7 @@ pub(crate) struct Changes<'a> {
 pub(crate) fn changes<'a>(
     objects: &'a BTreeMap<Uid, Known>,
     declaring: &BTreeMap<&'a Source, &'a [Declared]>,
-    claim: impl Fn(&Source) -> Claim<'a>,
+    claim: impl Fn(&Source) -> Claim,
     replaces: impl Fn(&Known, &Declared) -> bool,
 ) -> Changes<'a> {
     let mut found = Changes::default();
@@ -110,12 +110,12 @@ pub(crate) fn changes<'a>(
 fn owner<'a>(
     present: Option<&Known>,
     claimants: &[(&'a Source, &'a Declared)],
-    claim: impl Fn(&Source) -> Claim<'a>,
+    claim: impl Fn(&Source) -> Claim,
 ) -> Option<usize> {
     let Some(known) = present else { return Some(0) };
     match claim(&known.record.source) {
         Claim::Keeps => None,
-        Claim::Declares(_) | Claim::Gone => {
+        Claim::Declares | Claim::Gone => {
             let same = claimants.iter().position(|(source, _)| **source == known.record.source);
             Some(same.unwrap_or(0))
         }

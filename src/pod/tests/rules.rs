@@ -61,7 +61,11 @@ fn restart_policy_decides_what_runs_again() {
         };
         let mut pod = Script::ready(plan);
         pod.started("c").exits("c", left_with(code));
-        assert_eq!(pod.state.restart_of("c"), u32::from(again), "{role:?} {policy:?} {code}");
+        assert_eq!(
+            pod.state.record(1).containers[0].restart_count,
+            u32::from(again),
+            "{role:?} {policy:?} {code}"
+        );
     }
 }
 

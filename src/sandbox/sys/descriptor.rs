@@ -1,10 +1,6 @@
-//! Descriptors by number: those this process was started with, and which of them the next program gets.
-#![expect(
-    unsafe_code,
-    reason = "a descriptor's number becomes its owner here, and close_range is not in rustix"
-)]
+//! Descriptors by number: those this process was started with.
+#![expect(unsafe_code, reason = "a descriptor's number becomes its owner here")]
 
-use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::io::FdFlags;
@@ -25,33 +21,6 @@ pub(crate) fn inherited(number: i32) -> Option<OwnedFd> {
     rustix::io::fcntl_setfd(descriptor, FdFlags::CLOEXEC).ok()?;
     // SAFETY: open, not made by this process, and the flag set above keeps it from being taken a second time.
     Some(unsafe { OwnedFd::from_raw_fd(number) })
-}
-
-/// Lets the next program have no descriptor from `first` on but those in `keep`.
-pub(crate) fn close_on_exec_from(first: u32, keep: &[BorrowedFd<'_>]) -> io::Result<()> {
-    // SAFETY: sets a flag of descriptors, closes none.
-    let answer = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
-    if answer != 0 {
-        close_on_exec_each(first)?;
-    }
-    for descriptor in keep {
-        rustix::io::fcntl_setfd(descriptor, FdFlags::empty())?;
-    }
-    Ok(())
-}
-
-/// For a kernel older than 5.11.
-fn close_on_exec_each(first: u32) -> io::Result<()> {
-    let open: Vec<i32> = std::fs::read_dir("/proc/self/fd")?
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter(|number| u32::try_from(*number).is_ok_and(|number| number >= first))
-        .collect();
-    for number in open {
-        // SAFETY: borrowed for one call that does not close it; the directory's own descriptor is closed by now
-        // and answered with EBADF.
-        let _ = rustix::io::fcntl_setfd(unsafe { BorrowedFd::borrow_raw(number) }, FdFlags::CLOEXEC);
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! What a process tells the kernel about itself. Capabilities, no_new_privs and the dumpable flag are
 //! `rustix::thread` and `rustix::process`, safe as they are.
 
-use std::ffi::CStr;
 use std::io;
 
 use rustix::process::{Pid, Signal};
@@ -16,9 +15,4 @@ pub(crate) fn become_subreaper() -> io::Result<()> {
 /// credentials change; does nothing if the parent has ended already, so look at `getppid` afterwards.
 pub(crate) fn die_with_parent() -> io::Result<()> {
     Ok(rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?)
-}
-
-/// What `ps` and `/proc/<pid>/comm` show of the calling thread, 15 bytes of it.
-pub(crate) fn set_name(name: &CStr) -> io::Result<()> {
-    Ok(rustix::thread::set_name(name)?)
 }

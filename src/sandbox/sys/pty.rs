@@ -1,28 +1,9 @@
 //! Pseudo-terminals, and the caller's own terminal while a session has it.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{OptionalActions, Termios, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
-
-/// Both ends close-on-exec; opening makes neither anyone's controlling terminal.
-#[derive(Debug)]
-pub(crate) struct Pty {
-    pub(crate) master: OwnedFd,
-    pub(crate) terminal: OwnedFd,
-}
-
-/// A pair from the devpts instance that is mounted at `/dev/pts` here. The terminal's end is opened by its master,
-/// not by a name, which could lead elsewhere.
-pub(crate) fn open() -> io::Result<Pty> {
-    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-    let master = openpt(flags)?;
-    grantpt(&master)?;
-    unlockpt(&master)?;
-    let terminal = ioctl_tiocgptpeer(&master, flags)?;
-    Ok(Pty { master, terminal })
-}
 
 /// The foreground process group hears of it by SIGWINCH.
 pub(crate) fn set_size(terminal: impl AsFd, rows: u16, columns: u16) -> io::Result<()> {
@@ -56,20 +37,24 @@ impl Drop for RawMode<'_> {
 
 #[cfg(test)]
 mod tests {
+    use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
     use rustix::termios::{LocalModes, tcgetwinsize};
 
     use super::*;
 
     #[test]
     fn a_terminal_is_raw_for_as_long_as_asked_and_has_the_size_it_is_given() {
-        let pty = open().unwrap();
-        set_size(&pty.master, 40, 132).unwrap();
-        let size = tcgetwinsize(&pty.terminal).unwrap();
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let master = openpt(flags).unwrap();
+        unlockpt(&master).unwrap();
+        let terminal = ioctl_tiocgptpeer(&master, flags).unwrap();
+        set_size(&master, 40, 132).unwrap();
+        let size = tcgetwinsize(&terminal).unwrap();
         assert_eq!((size.ws_row, size.ws_col), (40, 132));
 
-        let echoes = || tcgetattr(&pty.terminal).unwrap().local_modes.contains(LocalModes::ECHO);
+        let echoes = || tcgetattr(&terminal).unwrap().local_modes.contains(LocalModes::ECHO);
         assert!(echoes());
-        let raw = RawMode::enter(pty.terminal.as_fd()).unwrap();
+        let raw = RawMode::enter(terminal.as_fd()).unwrap();
         assert!(!echoes());
         drop(raw);
         assert!(echoes());

@@ -50,7 +50,7 @@ impl Executor for Exec {
             Ok(never) => match never {},
         };
         // A reason that nobody reads any more is of no use to anybody.
-        drop(rustix::io::write(&*self.verdict, why.as_bytes()));
+        let _ = rustix::io::write(&*self.verdict, why.as_bytes());
         std::process::exit(NOT_STARTED)
     }
 
