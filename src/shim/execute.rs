@@ -18,7 +18,7 @@ use crate::model::record::{Exit, Outcome};
 use crate::paths::container_log;
 use crate::pod::{Effect, Event, RawEnd};
 use crate::rundir::{exits, objects};
-use crate::sandbox::instance;
+use crate::sandbox::instance::{self, RunDirectory};
 use crate::sandbox::sys::reap::Reaped;
 use crate::sandbox::sys::{clock, pidfd};
 use crate::volume;
@@ -267,7 +267,8 @@ fn try_leave(shim: &Shim) -> Result<(), ShimError> {
     }
     crate::publish::remove_tree(&shim.at.pod.0).map_err(failed("remove the pod's directory"))?;
     if shim.orphaned {
-        instance::retire(places, instance::RunDirectory::Remove).map_err(failed("clear up after the command that is gone"))?;
+        instance::retire(places, RunDirectory::Remove)
+            .map_err(failed("clear up after the command that is gone"))?;
     }
     Ok(())
 }
