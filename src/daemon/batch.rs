@@ -99,6 +99,11 @@ impl Batch {
         for (uid, known) in world.inventory.objects() {
             let Object::Pod(pod) = &known.object else { continue };
             let course = passed.seen.course(uid);
+            let untold = course.record.is_none() && course.finished.is_none();
+            if self.stopping.is_some() && untold {
+                // It has gone and left nothing; what was seen of it before is what there is to tell.
+                continue;
+            }
             let mut pod = pod.clone();
             let host_ip = world.machine.host_ip.to_string();
             pod.status = Some(status::pod_status(&pod, &course, &host_ip));
@@ -113,10 +118,7 @@ impl Batch {
                 // A caller that reads too slowly misses a word; the report at the end has all.
                 drop(self.progress.try_send(Progress { pod: id.clone(), word }));
             }
-            let untold = course.record.is_none() && course.finished.is_none();
-            if !(self.stopping.is_some() && untold) {
-                self.courses.insert(uid.clone(), (id, course));
-            }
+            self.courses.insert(uid.clone(), (id, course));
         }
         if self.stopping.is_none() {
             let timed_out = self.deadline.is_some_and(|deadline| now >= deadline);

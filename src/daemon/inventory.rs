@@ -3,6 +3,7 @@
 pub(crate) mod change;
 mod class;
 pub(crate) mod file;
+mod keep;
 pub(crate) mod prune;
 pub(crate) mod renew;
 
@@ -13,20 +14,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::api::Object;
 use crate::manifest::{self, Declared};
 use crate::model::id::Uid;
-use crate::model::object::{Deletion, Known, ObjectRecord, Source};
-use crate::model::record::FORMAT;
+use crate::model::object::{Known, Source};
 use crate::model::time::{Moment, Now};
 use crate::paths::Places;
 use crate::rundir::objects;
-use crate::sandbox::sys::identity;
 
 use super::folder::{Look, News, Root, earlier};
 use change::{Change, Claim, Conflict};
 use class::pod_class;
 use file::{Content, ManifestFile, Reader};
+use keep::Step;
 use prune::Held;
 
 #[derive(Debug)]
@@ -302,76 +301,6 @@ impl Inventory {
         self.folders.get(root).and_then(|folder| folder.restless_until).filter(|until| now < *until)
     }
 
-    fn step(&self, change: &Change<'_>, now: Now) -> Result<Step, InventoryError> {
-        let renewed = |uid: &Uid, change: &dyn Fn(&mut Known)| {
-            let mut known = self.objects[uid].clone();
-            change(&mut known);
-            Box::new(known)
-        };
-        Ok(match *change {
-            Change::Add { declared, source } => Step::Put(added(declared, source, now)?, "add"),
-            Change::Move { uid, source } => {
-                Step::Put(renewed(uid, &|known| known.record.source = source.clone()), "move")
-            }
-            Change::Update { uid, declared, source } => {
-                let update = |known: &mut Known| {
-                    known.record.source = source.clone();
-                    known.record.authored = declared.authored.clone();
-                    known.record.generation += 1;
-                    known.object = declared.object.clone();
-                };
-                Step::Put(renewed(uid, &update), "update")
-            }
-            Change::Replace { uid, declared, source } => {
-                Step::Replace(uid.clone(), added(declared, source, now)?)
-            }
-            Change::Remove { uid } => Step::Remove(uid.clone()),
-        })
-    }
-
-    fn take(&mut self, places: &Places, step: Step, now: Now) -> Result<(), InventoryError> {
-        match step {
-            Step::Put(known, operation) => self.put(places, *known, operation),
-            // The old one first: two objects of one name must never both be in force.
-            Step::Replace(uid, known) => {
-                self.remove(places, &uid, now)?;
-                self.put(places, *known, "replace")
-            }
-            Step::Remove(uid) => self.remove(places, &uid, now),
-        }
-    }
-
-    fn put(&mut self, places: &Places, known: Known, operation: &'static str) -> Result<(), InventoryError> {
-        let object = known.record.key.to_string();
-        objects::save(places, &known.record).map_err(|source| InventoryError::Write {
-            operation,
-            object,
-            source,
-        })?;
-        let ObjectRecord { uid, key, source, generation, .. } = &known.record;
-        tracing::info!(operation, object = %key, %uid, generation, file = %source.path.display(), "object changed");
-        self.objects.insert(uid.clone(), known);
-        Ok(())
-    }
-
-    /// A pod is told to go, and its record goes after it; nothing of the other kinds outlives its record.
-    fn remove(&mut self, places: &Places, uid: &Uid, now: Now) -> Result<(), InventoryError> {
-        let Some(known) = self.objects.get_mut(uid) else { return Ok(()) };
-        let key = known.record.key.clone();
-        let failed = |source| InventoryError::Write { operation: "remove", object: key.to_string(), source };
-        if matches!(known.object, Object::Pod(_)) {
-            let deletion = Some(Deletion { at: now.wall, grace: None });
-            let record = ObjectRecord { deletion, ..known.record.clone() };
-            objects::save(places, &record).map_err(failed)?;
-            known.record = record;
-        } else {
-            objects::forget(places, uid).map_err(failed)?;
-            self.objects.remove(uid);
-        }
-        tracing::info!(object = %key, %uid, "object removed");
-        Ok(())
-    }
-
     /// A file's content is in force when none of it waits: everything it declares and owns is as declared.
     fn note_applied(&mut self) {
         let objects = &self.objects;
@@ -391,13 +320,6 @@ impl Inventory {
     }
 }
 
-#[derive(Debug)]
-enum Step {
-    Put(Box<Known>, &'static str),
-    Replace(Uid, Box<Known>),
-    Remove(Uid),
-}
-
 impl FolderView {
     pub(crate) fn is_restless(&self, now: Moment) -> bool {
         self.restless_until.is_some_and(|until| now < until)
@@ -407,25 +329,6 @@ impl FolderView {
     pub(crate) fn held(&self) -> Option<&BTreeSet<Uid>> {
         self.held.as_ref().map(|held| &held.objects)
     }
-}
-
-fn added(declared: &Declared, source: &Source, now: Now) -> Result<Box<Known>, InventoryError> {
-    let uid = identity::random_uid().map_err(|source| InventoryError::Write {
-        operation: "name",
-        object: declared.key.to_string(),
-        source,
-    })?;
-    let record = ObjectRecord {
-        format: FORMAT,
-        uid,
-        key: declared.key.clone(),
-        source: source.clone(),
-        authored: declared.authored.clone(),
-        generation: 1,
-        created_at: now.wall,
-        deletion: None,
-    };
-    Ok(Box::new(Known { record, object: declared.object.clone() }))
 }
 
 /// A pod that has ended is run again by any change of its spec; a living one takes over what it can.

@@ -22,6 +22,8 @@ use super::start;
 
 /// After actions that made a difference.
 const FOLLOW_UP: Duration = Duration::from_millis(100);
+/// No event tells of the return of a folder that was lost.
+const FIND_AGAIN: Duration = Duration::from_secs(1);
 /// An action that failed is tried again after this.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
 
@@ -66,11 +68,12 @@ impl World {
         let mut complaints: Vec<String> = reaped.iter().map(|failure| chain(failure)).collect();
 
         let (edits, read_again_at, statuses) = self.read_manifests(&mut complaints, now);
+        let found_at = self.has_lost_folder().then_some(now.boot + FIND_AGAIN);
         let seen = self.look()?;
         complaints.extend(seen.failures.iter().map(|failure| chain(failure)));
         let desired = self.want(&seen, wish, now);
         let plan = plan::diff(&desired, &seen.observed, &self.machine.boot_id, now);
-        let mut wake_at = earlier(read_again_at, plan.wake_at);
+        let mut wake_at = earlier(earlier(read_again_at, found_at), plan.wake_at);
         let (acted, failures) = self.act(&plan, &seen, now);
         if acted > 0 {
             // What was done is seen by the next pass only; this one must not be the last to look.
@@ -126,6 +129,13 @@ impl World {
         (reconciled.changed, earlier(again_at, reconciled.again_at), statuses)
     }
 
+    fn has_lost_folder(&self) -> bool {
+        self.folders
+            .iter()
+            .filter_map(|folder| self.inventory.folder(&folder.root.path))
+            .any(|view| matches!(view.state, FolderState::Lost(_)))
+    }
+
     fn look(&self) -> Result<Seen, ObserveError> {
         let pulling = self.hands.children.pulling();
         observe(&self.hands.places, &self.store, self.inventory.objects(), &pulling)
@@ -164,7 +174,7 @@ impl World {
     }
 
     /// Observed → status files. Tells when a write that waits is due.
-    pub(super) fn report(
+    fn report(
         &mut self,
         statuses: &BTreeMap<PathBuf, BTreeSet<PathBuf>>,
         seen: &Seen,
@@ -173,6 +183,14 @@ impl World {
     ) -> Option<Moment> {
         let folders = if self.folders.is_empty() { &self.read_folders } else { &self.folders };
         self.reporter.report(folders, statuses, &self.inventory, seen, tense, now.boot)
+    }
+
+    /// The last word on the manifests of a batch, before what has not ended by itself is stopped.
+    pub(super) fn report_end(&mut self, now: Now) {
+        match self.look() {
+            Ok(seen) => drop(self.report(&BTreeMap::new(), &seen, Tense::Past, now)),
+            Err(error) => tracing::warn!(reason = chain(&error), "no last status written"),
+        }
     }
 
     /// Files that keep a batch from being started: with mistakes, not read, or at odds with each other.

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::mount::{MountFlags, UnmountFlags};
 use sha2::{Digest, Sha256};
 
@@ -15,6 +16,10 @@ use crate::model::id::InstanceId;
 use crate::paths::Places;
 use crate::publish::{Durability, publish, remove, remove_tree};
 use crate::sandbox::sys::identity::boot_id;
+use crate::sandbox::sys::pidfd;
+
+/// How long a retirement waits for one process that is on its way out.
+const PATIENCE: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 
 const TMPFS_MAGIC: u32 = 0x0102_1994;
 /// Where a kernel without tmpfs, or an initramfs, keeps files in memory.
@@ -142,9 +147,22 @@ fn remove_cgroup(places: &Places) -> io::Result<()> {
         // A pod process sits in what it is about to remove.
         cgroups.join(Path::new("/"))?;
     }
+    wait_until_left(&cgroups, &path)?;
     cgroups.remove(&path)?;
     if let Some(shared) = path.parent() {
         cgroups.remove_empty(shared);
+    }
+    Ok(())
+}
+
+/// A pod process removes its pod's directory and then ends: those that are about to are waited for, not for long.
+fn wait_until_left(cgroups: &Cgroups, path: &Path) -> io::Result<()> {
+    while let Some(pid) = cgroups.processes(path)?.first().copied() {
+        // One that has ended meanwhile cannot be opened; the next round finds it gone.
+        let Ok(process) = pidfd::open(pid) else { continue };
+        if poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&PATIENCE))? == 0 {
+            break;
+        }
     }
     Ok(())
 }

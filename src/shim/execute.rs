@@ -11,6 +11,7 @@ use super::launch::{self, Instance, Stdio};
 use super::output::Output;
 use super::{ShimError, ground};
 use crate::bundle::{self, Ground};
+use crate::image::rootfs::HeldLayers;
 use crate::logs::write::LogWriter;
 use crate::model::observed::Finished;
 use crate::model::pod_plan::MessagePolicy;
@@ -41,6 +42,8 @@ pub(super) struct Running {
     message: PathBuf,
     oom_kills_before: u64,
     not_started: Option<String>,
+    /// Keeps the image's layers from being removed below a mounted root.
+    _layers: HeldLayers,
 }
 
 pub(super) fn execute(shim: &mut Shim, effect: Effect) {
@@ -98,7 +101,7 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<Running, NotStarted> 
     let container = plan.container(name).ok_or_else(|| create(format!("there is no container {name}")))?;
     let id = format!("{name}.{restart}");
     let message = shim.at.pod.0.join("messages").join(&id);
-    let ground =
+    let (ground, layers) =
         ground::prepare(&shim.at, sandbox, plan, container, &message).map_err(|error| match error {
             ground::GroundError::Account(_) => config(error.to_string()),
             ground::GroundError::Io { .. }
@@ -106,7 +109,11 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<Running, NotStarted> 
             | ground::GroundError::Rootfs(_)
             | ground::GroundError::Target { .. } => create(error.to_string()),
         })?;
-    let spec = bundle::spec(plan, container, &ground).map_err(|error| config(super::with_causes(&error)))?;
+    let mut spec =
+        bundle::spec(plan, container, &ground).map_err(|error| config(super::with_causes(&error)))?;
+    if let Some(process) = spec.process_mut() {
+        launch::keep_within_bounds(process).map_err(|error| create(error.to_string()))?;
+    }
     let log = LogWriter::open(&container_log(&shim.at.places.pod_logs(&plan.id), name, restart));
     let (output, writers) = Output::new(log).map_err(|error| create(error.to_string()))?;
     let stdin = null().map_err(|error| create(error.to_string()))?;
@@ -131,6 +138,7 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<Running, NotStarted> 
             message,
             oom_kills_before,
             not_started: None,
+            _layers: layers,
         }),
         Err(error) => {
             clear_run(shim, name, &id, &ground.cgroup);
@@ -170,7 +178,7 @@ pub(super) fn container_ended(shim: &mut Shim, name: &str, ended: &Reaped) {
     if let Some(message) = running.not_started {
         shim.happened.push_back(Event::NotStarted {
             container: name.to_owned(),
-            reason: "StartError",
+            reason: "RunContainerError",
             message,
         });
         return;

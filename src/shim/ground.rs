@@ -11,7 +11,7 @@ use rustix::mount::{MountFlags, UnmountFlags};
 
 use super::start::Started;
 use crate::bundle::{Bind, Ground};
-use crate::image::rootfs::{self, HostRootMask, Kind};
+use crate::image::rootfs::{self, HeldLayers, HostRootMask, Kind};
 use crate::image::store::Store;
 use crate::model::image::ImageRef;
 use crate::model::pod_plan::{ContainerPlan, IpcMode, MountPlan, NetworkPlan, PodPlan, Propagation};
@@ -88,7 +88,7 @@ pub(super) fn prepare(
     plan: &PodPlan,
     container: &ContainerPlan,
     message: &Path,
-) -> Result<Ground, GroundError> {
+) -> Result<(Ground, HeldLayers), GroundError> {
     let root = at.pod.rootfs(&container.name);
     release(at, container);
     let scratch = scratch(at, plan, container);
@@ -99,7 +99,8 @@ pub(super) fn prepare(
         Some("full") => HostRootMask::Full,
         Some(_) | None => HostRootMask::Masked,
     };
-    rootfs::mount(&Store::at(&at.places.images), container, &at.places, mask, &scratch, &root)?;
+    let store = Store::at(&at.places.images);
+    let layers = rootfs::mount(&store, container, &at.places, mask, &scratch, &root)?;
     let account = rootfs::account(&root, container)?;
     write_message_file(message).map_err(failed("make the termination message file"))?;
     target(&root, &container.termination_message.path, Kind::File)?;
@@ -109,7 +110,7 @@ pub(super) fn prepare(
     let etc = at.pod.etc();
     let mut groups = account.groups;
     groups.extend(plan.fs_group);
-    Ok(Ground {
+    let ground = Ground {
         rootfs: root,
         cgroup: at.places.pod_cgroup(&plan.id.uid).join(&container.name),
         binds,
@@ -124,7 +125,8 @@ pub(super) fn prepare(
         home: account.home,
         pid_namespace: None,
         controllers: at.cgroups.controllers(),
-    })
+    };
+    Ok((ground, layers))
 }
 
 /// Unmounts what a run of a container stood on.

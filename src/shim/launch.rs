@@ -13,10 +13,11 @@ use std::path::{Path, PathBuf};
 
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::syscall::syscall::SyscallType;
-use oci_spec::runtime::{Process, Spec};
+use oci_spec::runtime::{Capabilities, Process, Spec};
 use rustix::pipe::PipeFlags;
 
 use self::executor::Exec;
+use crate::sandbox::capability;
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LaunchError {
@@ -32,6 +33,26 @@ pub(super) enum LaunchError {
 pub(super) struct Launched {
     pub(super) pid: i32,
     pub(super) verdict: File,
+}
+
+/// Takes out of a process's capabilities what this machine does not let us hand on, a privileged container's
+/// CAP_SYS_RESOURCE in another container for one: asking for more would fail without a word.
+pub(super) fn keep_within_bounds(process: &mut Process) -> io::Result<()> {
+    let permitted = capability::permitted()?;
+    let Some(mut capabilities) = process.capabilities().clone() else { return Ok(()) };
+    let within = |set: &Option<Capabilities>| {
+        set.as_ref().map(|set| {
+            set.iter()
+                .filter(|one| permitted.contains(&one.to_string().trim_start_matches("CAP_")))
+                .copied()
+                .collect()
+        })
+    };
+    let (bounding, allowed, effective) =
+        (within(capabilities.bounding()), within(capabilities.permitted()), within(capabilities.effective()));
+    capabilities.set_bounding(bounding).set_permitted(allowed).set_effective(effective);
+    process.set_capabilities(Some(capabilities));
+    Ok(())
 }
 
 /// What a process reads and writes.

@@ -71,8 +71,9 @@ pub(super) fn exec(
         .filter(|running| running.verdict.is_none())
         .ok_or_else(|| format!("container {container} is not running"))?;
     let kind = if terminal.is_some() { Terminal::Yes } else { Terminal::No };
-    let process = bundle::exec_process(plan, &running.ground, argv, kind)
+    let mut process = bundle::exec_process(plan, &running.ground, argv, kind)
         .map_err(|error| super::with_causes(&error))?;
+    launch::keep_within_bounds(&mut process).map_err(|error| error.to_string())?;
     let bundle_directory = shim.at.pod.bundle(container);
     let runtime = shim.at.pod.runtime();
     let at = Instance { runtime: &runtime, bundle: &bundle_directory, id: &running.id };

@@ -32,7 +32,7 @@ fn ipc_shared_memory_and_volumes_are_shared() {
     let Some(bench) = Bench::new() else { return };
     let a = "perl -e 'my $s = semget(4711, 1, 0666 | 512) // die; semctl($s, 0, 16, 42)'; \
              echo from-a > /dev/shm/note; echo from-a > /shared/note; \
-             perl -e 'exit(syscall(240, \"queue\", 66, 0600, 0) < 0)'; \
+             perl -e 'my $name = \"queue\"; exit(syscall(240, $name, 66, 0600, 0) < 0)'; \
              touch /shared/ready; until test -e /shared/done; do sleep 0.05; done";
     let b = "until test -e /shared/ready; do sleep 0.05; done; \
              perl -e 'my $s = semget(4711, 1, 0) // die; print \"semaphore \", semctl($s, 0, 12, 0), \"\\n\"'; \

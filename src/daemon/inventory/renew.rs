@@ -8,7 +8,8 @@ use crate::paths::Places;
 use crate::rundir::objects;
 use crate::sandbox::sys::identity;
 
-use super::{Inventory, InventoryError, Step};
+use super::keep::Step;
+use super::{Inventory, InventoryError};
 
 /// Lets a `Never` pod run again that a restart of the machine cut off.
 const RERUN: &str = "droppod.dev/rerun-interrupted";

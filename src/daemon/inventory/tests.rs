@@ -6,9 +6,10 @@ use crate::daemon::folder::trust::Trust;
 use crate::daemon::folder::{Folder, HasObjects, Root, Select};
 use crate::daemon::tests::ground::{Ground, write};
 use crate::manifest::Strictness;
+use crate::model::object::ObjectRecord;
 use crate::model::observed::Finished;
 use crate::model::pod_plan::Revision;
-use crate::model::record::{Outcome, PodRecord, SandboxState};
+use crate::model::record::{FORMAT, Outcome, PodRecord, SandboxState};
 use crate::model::time::Timestamp;
 
 /// A watched folder and the objects taken from it.

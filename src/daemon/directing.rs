@@ -1,0 +1,241 @@
+//! The loop itself: a pass, a wait for a reason to look again, and the next.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::model::action::Wake;
+use crate::model::time::Moment;
+use crate::sandbox::instance;
+use crate::sandbox::sys::clock;
+
+use super::batch::{Batch, Progress};
+use super::execute::children::Children;
+use super::folder::settle::{self, Heed, Hint, Sight};
+use super::folder::{chain, earlier};
+use super::pass::{Passed, Wish, World};
+use super::watch::ends::Ends;
+use super::watch::{Ears, Heard};
+use super::{Afterwards, DaemonError, Ended};
+
+/// Where pods cannot be watched, they are looked at this often.
+const BLIND: Duration = Duration::from_secs(1);
+/// After a pass that could not see what is there.
+const TRY_AGAIN: Duration = Duration::from_secs(2);
+/// How long the reader of an `up`'s logs is waited for before what it reads is removed.
+const READ_OUT: Duration = Duration::from_secs(10);
+
+/// The loop and all that wakes it.
+#[derive(Debug)]
+pub(super) struct Directing {
+    pub(super) world: World,
+    pub(super) ears: Ears,
+    pub(super) ends: Ends,
+    pub(super) signals: Signals,
+    pub(super) rescan: Duration,
+}
+
+/// What ended a wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Look(Wake),
+    Stop,
+}
+
+impl Directing {
+    pub(super) async fn watch(&mut self) -> Ended {
+        let mut wake = Wake::Startup;
+        loop {
+            let wake_at = self.pass(wake, Wish::AsDeclared).map_or_else(blind, |passed| passed.wake_at);
+            match self.next(wake_at).await {
+                Next::Look(next) => wake = next,
+                Next::Stop => {
+                    tracing::info!("stopped, pods run on");
+                    return Ended::Stopped;
+                }
+            }
+        }
+    }
+
+    pub(super) async fn once(&mut self) -> Ended {
+        let mut wake = Wake::Startup;
+        loop {
+            let passed = self.pass(wake, Wish::AsDeclared);
+            if passed.as_ref().is_some_and(|passed| passed.is_settled(&self.world.hands)) {
+                return Ended::Settled;
+            }
+            // What was just done shows in a look soon after it, whether or not an event tells of it.
+            let soon = Some(clock::boot() + settle::QUIET);
+            match self.next(earlier(soon, passed.and_then(|passed| passed.wake_at))).await {
+                Next::Look(next) => wake = next,
+                Next::Stop => return Ended::Stopped,
+            }
+        }
+    }
+
+    pub(super) async fn batch(
+        &mut self,
+        timeout: Option<Duration>,
+        afterwards: Afterwards,
+        progress: mpsc::Sender<Progress>,
+    ) -> Result<Ended, DaemonError> {
+        let mut complaints = Vec::new();
+        self.world.read_manifests(&mut complaints, clock::now());
+        let mut bad = self.world.bad_files();
+        bad.extend(self.world.lost_folders());
+        if !bad.is_empty() {
+            self.retire()?;
+            return Ok(Ended::Invalid(bad));
+        }
+        self.world.read_folders = std::mem::take(&mut self.world.folders);
+        let mut batch = Batch::new(timeout, progress, clock::boot());
+        let mut wake = Wake::Startup;
+        let end = loop {
+            let passed = self.pass(wake, batch.wish());
+            let stage = batch.wish();
+            let end = passed.as_ref().and_then(|passed| batch.follow(&self.world, passed, clock::boot()));
+            if let Some(end) = end {
+                break end;
+            }
+            if batch.wish() != stage {
+                self.world.report_end(clock::now());
+                wake = Wake::Asked;
+                continue;
+            }
+            let wake_at = earlier(passed.map_or_else(blind, |passed| passed.wake_at), batch.deadline());
+            match self.next(wake_at).await {
+                Next::Look(next) => wake = next,
+                Next::Stop => {
+                    batch.interrupt(&self.world);
+                    if stage == Wish::AsDeclared {
+                        self.world.report_end(clock::now());
+                    }
+                    wake = Wake::Asked;
+                }
+            }
+        };
+        let (report, progress) = batch.report();
+        if afterwards == Afterwards::Nothing {
+            // The receiver is dropped by whoever reads the logs when it has read them.
+            let _ = tokio::time::timeout(READ_OUT, progress.closed()).await;
+            self.retire()?;
+        }
+        Ok(Ended::Batch(end, report))
+    }
+
+    fn retire(&mut self) -> Result<(), DaemonError> {
+        self.world.hands.children.end_pulls();
+        let places = &self.world.hands.places;
+        instance::retire(places, instance::RunDirectory::Remove).map_err(|source| DaemonError::Io {
+            operation: "retire the instance in",
+            path: places.run.clone(),
+            source,
+        })
+    }
+
+    /// One pass, and ears for what it made. `None` if it could not be seen what is there.
+    fn pass(&mut self, wake: Wake, wish: Wish) -> Option<Passed> {
+        for folder in &mut self.world.folders {
+            let heard = self.ears.watch_folder(&folder.root.path);
+            folder.settling.see_by(if heard { Sight::Events } else { Sight::Polling });
+        }
+        let passed = match self.world.pass(wake, wish, clock::now()) {
+            Ok(passed) => passed,
+            Err(error) => {
+                tracing::warn!(reason = chain(&error), "pass given up");
+                return None;
+            }
+        };
+        Some(self.listen_to_pods(passed))
+    }
+
+    fn listen_to_pods(&mut self, mut passed: Passed) -> Passed {
+        let places = &self.world.hands.places;
+        let told = passed.seen.observed.pods.iter().filter(|(_, pod)| pod.told.is_some()).map(|(uid, _)| uid);
+        let children: &Children = &self.world.hands.children;
+        let launched = children.pod_uids();
+        let heard = self.ears.watch_pods(places, told.chain(launched));
+        let pods = passed.seen.observed.pods.values();
+        let adopted = pods.filter_map(|pod| pod.record.as_ref()).map(|record| record.shim_pid);
+        for pid in adopted.chain(children.all().map(|child| child.pid)) {
+            self.ends.watch(pid);
+        }
+        if !heard {
+            passed.wake_at = earlier(passed.wake_at, Some(clock::boot() + BLIND));
+        }
+        passed
+    }
+
+    /// Waits for a reason to look again.
+    async fn next(&mut self, wake_at: Option<Moment>) -> Next {
+        let rescan = clock::boot() + self.rescan;
+        loop {
+            let due = wake_at.map_or(rescan, |wake_at| wake_at.min(rescan));
+            let wait = due - clock::boot();
+            let heard = tokio::select! {
+                biased;
+                () = self.signals.next() => return Next::Stop,
+                () = self.ends.next() => return Next::Look(Wake::PodChanged),
+                heard = self.ears.next() => heard,
+                () = tokio::time::sleep(wait) => return Next::Look(Wake::TimerFired),
+            };
+            if let Some(wake) = self.heed(heard) {
+                return Next::Look(wake);
+            }
+        }
+    }
+
+    /// Takes over everything that was heard; tells whether it is worth a pass.
+    fn heed(&mut self, first: Heard) -> Option<Wake> {
+        let now = clock::boot();
+        let mut wake = None;
+        for heard in std::iter::once(first).chain(self.ears.rest()) {
+            match heard {
+                Heard::Pod => wake = wake.or(Some(Wake::PodChanged)),
+                Heard::Overflow => {
+                    wake = Some(Wake::ManifestsChanged);
+                    for folder in &mut self.world.folders {
+                        folder.settling.hear(Hint::Overflow, now);
+                    }
+                }
+                Heard::Folder { root, hint } => {
+                    let folder = self.world.folders.iter_mut().find(|folder| folder.root.path == root);
+                    match folder.map(|folder| folder.settling.hear(hint, now)) {
+                        Some(Heed::Look) => wake = Some(Wake::ManifestsChanged),
+                        Some(Heed::Wait) | None => {}
+                    }
+                }
+            }
+        }
+        wake
+    }
+}
+
+/// When to look again after a pass that saw nothing.
+fn blind() -> Option<Moment> {
+    Some(clock::boot() + TRY_AGAIN)
+}
+
+#[derive(Debug)]
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    pub(super) fn listen() -> io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
