@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::model::record::StopReason;
 use crate::rundir::goal::{StopOrder, order_stop};
-use crate::sandbox::instance::{self, RunDirectory};
+use crate::sandbox::instance::RunDirectory;
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &DownArgs, settings: &Settings) -> Result<Exit, Failure>
     let passing = places.state.starts_with(&places.run);
     let directory = if passing { RunDirectory::Remove } else { RunDirectory::Keep };
     // Does nothing by itself while a pod of another folder lives.
-    instance::retire(places, directory).map_err(|error| {
+    gone::retire(places, directory).map_err(|error| {
         Failure::new(Exit::Failed, format!("cannot remove what is left in {}", places.run.display()))
             .because(error)
             .help("`droppod doctor --census` lists it")

@@ -1,15 +1,17 @@
-//! Waiting until pods are gone.
+//! Waiting until pods are gone, and removing what their instance had.
 
 use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use rustix::event::PollFlags;
+use rustix::event::{PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 use crate::logs::follow::Bell;
 use crate::model::id::Uid;
 use crate::paths::Places;
 use crate::rundir::lock;
+use crate::sandbox::instance::{self, RunDirectory};
 use crate::sandbox::sys::clock;
 
 use super::exit::Exit;
@@ -63,6 +65,25 @@ pub(crate) fn wait(
             said = true;
         }
         bell.wait(io::stderr().as_fd(), PollFlags::empty()).map_err(Failure::of_output)?;
+    }
+}
+
+/// Removes what an instance has outside of its state directory. A pod process removes its directory before it
+/// leaves, so one may still be on its way out of the instance's cgroup.
+pub(crate) fn retire(places: &Places, directory: RunDirectory) -> io::Result<()> {
+    const AT_MOST: Duration = Duration::from_secs(5);
+    const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
+    let start = clock::boot();
+    loop {
+        match instance::retire(places, directory) {
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy && clock::boot() - start < AT_MOST => {
+                match poll(&mut [], Some(&LOOK_AGAIN)) {
+                    Ok(_) | Err(Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            retired => return retired,
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use super::failure::Failure;
 use super::input::{self, Depth, Input};
 use super::settings::{Settings, canonical};
 use super::target::{self, Target};
-use super::{duration, tell, trace, watch};
+use super::{duration, gone, tell, trace, watch};
 
 mod onlooker;
 mod summary;
@@ -201,7 +201,7 @@ impl Session {
     }
 
     fn remove(&self) -> Result<(), Failure> {
-        let retired = self.remove_pods().and_then(|()| instance::retire(&self.places, RunDirectory::Remove));
+        let retired = self.remove_pods().and_then(|()| gone::retire(&self.places, RunDirectory::Remove));
         retired.map_err(|error| {
             let what = format!("cannot remove what is left in {}", self.places.run.display());
             Failure::new(Exit::Failed, what).because(error)
