@@ -34,7 +34,7 @@ const READ_AGAIN: Duration = Duration::from_secs(600);
 /// A file that changed less than this before it was read may change again without its times showing it.
 const CLOCK_GRAIN: Duration = Duration::from_secs(1);
 
-/// A folder, or the one file in it that is meant.
+/// A folder, or the files in it that are meant; of one folder there is one root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Root {
     /// Canonical.
@@ -45,17 +45,8 @@ pub(crate) struct Root {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Select {
     All,
-    File(PathBuf),
-}
-
-impl Root {
-    /// Whether a look at this root tells of `path`: of one folder several files may be meant.
-    pub(crate) fn covers(&self, path: &Path) -> bool {
-        match &self.select {
-            Select::All => true,
-            Select::File(only) => only == path,
-        }
-    }
+    /// By their names in the folder.
+    Files(BTreeSet<PathBuf>),
 }
 
 /// What a look at a folder tells.
@@ -182,7 +173,7 @@ impl Folder {
         };
         let scan = match &self.root.select {
             Select::All => scan::scan(handle.directory.as_fd(), self.trust),
-            Select::File(path) => scan::single(handle.directory.as_fd(), path),
+            Select::Files(paths) => scan::named(handle.directory.as_fd(), paths),
         }
         .map_err(|error| told(&error))?;
         let another = remembered.as_ref().is_some_and(|remembered| *remembered != handle.identity);

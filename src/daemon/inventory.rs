@@ -21,7 +21,7 @@ use crate::model::time::{Moment, Now};
 use crate::paths::Places;
 use crate::rundir::objects;
 
-use super::folder::{Look, News, Root, earlier};
+use super::folder::{Look, News, earlier};
 use change::{Change, Claim, Conflict};
 use class::pod_class;
 use file::{Content, ManifestFile, Reader};
@@ -144,8 +144,8 @@ impl Inventory {
     }
 
     /// Takes over what a look at a folder told. Nothing comes into force by this alone.
-    pub(crate) fn absorb(&mut self, root: &Root, look: Look) {
-        let folder = self.folders.entry(root.path.clone()).or_default();
+    pub(crate) fn absorb(&mut self, root: &Path, look: Look) {
+        let folder = self.folders.entry(root.to_owned()).or_default();
         match look {
             Look::Lost(why) => folder.state = FolderState::Lost(why),
             Look::Refused(why) => folder.state = FolderState::Refused(why),
@@ -157,16 +157,13 @@ impl Inventory {
         }
     }
 
-    fn absorb_news(&mut self, root: &Root, mut news: News) {
-        self.files.retain(|source, _| {
-            let told_of = source.root == root.path && root.covers(&source.path);
-            !told_of || news.present.contains(&source.path)
-        });
+    fn absorb_news(&mut self, root: &Path, mut news: News) {
+        self.files.retain(|source, _| source.root != root || news.present.contains(&source.path));
         for path in news.present {
             let read = news.read.remove(&path);
             let odd = news.odd.remove(&path);
             let unfinished = news.settling.contains(&path);
-            let source = Source { root: root.path.clone(), path };
+            let source = Source { root: root.to_owned(), path };
             let file = self.files.entry(source).or_default();
             file.unfinished = unfinished;
             if let Some(why) = odd {

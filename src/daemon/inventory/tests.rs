@@ -68,8 +68,8 @@ impl Bench {
 
     fn look(&mut self) -> Reconciled {
         let (places, now) = (self.ground.places(), self.now());
-        let root = self.folder.root.clone();
-        let has = if self.inventory.has_objects(&root.path) { HasObjects::Yes } else { HasObjects::No };
+        let root = self.folder.root.path.clone();
+        let has = if self.inventory.has_objects(&root) { HasObjects::Yes } else { HasObjects::No };
         let look = self.folder.look(&places, has, now);
         self.inventory.absorb(&root, look);
         self.inventory.reconcile(&places, now)
@@ -296,10 +296,10 @@ fn of_one_folder_several_files_can_be_meant() {
     let places = bench.ground.places();
     let reader = Reader { namespace: "default".into(), strictness: Strictness::Strict };
     let (mut inventory, _) = Inventory::load(&places, reader, Caution::Trust).unwrap();
-    for name in ["a.yaml", "b.yaml"] {
-        let root = Root { path: bench.ground.path("manifests"), select: Select::File(name.into()) };
-        let mut folder = Folder::open(root, Trust::NamedByUser, Sight::Polling, &places).unwrap();
-        inventory.absorb(&folder.root.clone(), folder.look(&places, HasObjects::No, bench.now()));
-    }
+    let select = Select::Files(["a.yaml", "b.yaml"].map(PathBuf::from).into());
+    let root = Root { path: bench.ground.path("manifests"), select };
+    let mut folder = Folder::open(root, Trust::NamedByUser, Sight::Polling, &places).unwrap();
+    let look = folder.look(&places, HasObjects::No, bench.now());
+    inventory.absorb(&folder.root.path, look);
     assert_eq!(inventory.reconcile(&places, bench.now()).changed, 2);
 }
