@@ -99,9 +99,7 @@ impl Batch {
         for (uid, known) in world.inventory.objects() {
             let Object::Pod(pod) = &known.object else { continue };
             let course = passed.seen.course(uid);
-            let untold = course.record.is_none() && course.finished.is_none();
-            if self.stopping.is_some() && untold {
-                // It has gone and left nothing; what was seen of it before is what there is to tell.
+            if self.stopping.is_some() && !self.is_news(uid, &course) {
                 continue;
             }
             let mut pod = pod.clone();
@@ -138,6 +136,16 @@ impl Batch {
             .values()
             .any(|pod| pod.process == ProcessObservation::Alive || pod.told.is_some());
         self.stopping.filter(|_| !left)
+    }
+
+    /// Of a pod that stops: it goes and leaves nothing, and what was seen of it before is what there is to tell.
+    fn is_news(&self, uid: &Uid, course: &Course) -> bool {
+        if course.record.is_some() || course.finished.is_some() {
+            return true;
+        }
+        // The verdict is passed on a wait that is seen by the pass after it.
+        let has_run = self.courses.get(uid).is_some_and(|(_, before)| before.record.is_some());
+        course.waiting.is_some() && !has_run
     }
 
     pub(super) fn report(self) -> (BatchReport, mpsc::Sender<Progress>) {
