@@ -67,6 +67,8 @@ pub(crate) struct News {
     pub(crate) read: BTreeMap<PathBuf, Vec<u8>>,
     /// Those that are not read, and why.
     pub(crate) odd: BTreeMap<PathBuf, String>,
+    /// Those that were seen going from the folder, which is still the same.
+    pub(crate) went: BTreeSet<PathBuf>,
     /// Those that somebody is writing to.
     pub(crate) settling: BTreeSet<PathBuf>,
     pub(crate) statuses: BTreeSet<PathBuf>,
@@ -167,6 +169,7 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let accepted = self.handle.is_none() && remembered.is_none();
                 self.handle = None;
+                self.settling.take_went();
                 return if accepted { Ok(Scan::default()) } else { Err("the folder is gone".to_owned()) };
             }
             Err(error) => return Err(told(&error)),
@@ -196,6 +199,8 @@ impl Folder {
         if self.handle.as_ref().is_some_and(|held| held.identity == handle.identity) {
             return Ok(());
         }
+        // What went before went from another directory.
+        self.settling.take_went();
         if !handle.lock()? {
             return Err(io::Error::new(io::ErrorKind::ResourceBusy, "another droppod watches the folder"));
         }
@@ -212,7 +217,8 @@ impl Folder {
         if self.notice(&scan, now.boot) && !first_look {
             self.settling.stirred(now.boot);
         }
-        let mut news = News { statuses: scan.statuses, ..News::default() };
+        let went = self.settling.take_went();
+        let mut news = News { statuses: scan.statuses, went, ..News::default() };
         let Some(handle) = &self.handle else { return news };
         for (path, tracked) in &mut self.files {
             news.present.insert(path.clone());

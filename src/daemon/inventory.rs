@@ -51,6 +51,8 @@ pub(crate) enum Caution {
 pub(crate) struct FolderView {
     pub(crate) state: FolderState,
     restless_until: Option<Moment>,
+    /// Files of objects in force that were seen going: their removal is nobody's accident.
+    went: BTreeSet<PathBuf>,
     held: Option<Held>,
 }
 
@@ -147,10 +149,14 @@ impl Inventory {
     pub(crate) fn absorb(&mut self, root: &Path, look: Look) {
         let folder = self.folders.entry(root.to_owned()).or_default();
         match look {
-            Look::Lost(why) => folder.state = FolderState::Lost(why),
+            Look::Lost(why) => {
+                folder.state = FolderState::Lost(why);
+                folder.went.clear();
+            }
             Look::Refused(why) => folder.state = FolderState::Refused(why),
-            Look::Seen(news) => {
+            Look::Seen(mut news) => {
                 folder.state = FolderState::Seen;
+                folder.went.append(&mut news.went);
                 folder.restless_until = news.restless_until;
                 self.absorb_news(root, news);
             }
@@ -188,6 +194,7 @@ impl Inventory {
             }
         }
         self.note_applied();
+        self.forget_went();
         done
     }
 
@@ -272,7 +279,10 @@ impl Inventory {
                     | Change::Update { .. }
                     | Change::Replace { .. } => None,
                 })
-                .filter(|uid| self.objects[*uid].record.source.root == *root)
+                .filter(|uid| {
+                    let source = &self.objects[*uid].record.source;
+                    source.root == *root && !folder.went.contains(&source.path)
+                })
                 .cloned()
                 .collect();
             if let Err(more) = prune::decide(&removed, self.live(root).count(), folder.held.as_ref(), now) {
@@ -296,6 +306,18 @@ impl Inventory {
             return None;
         }
         self.folders.get(root).and_then(|folder| folder.restless_until).filter(|until| now < *until)
+    }
+
+    /// A file is remembered as gone for as long as it has objects and does not come back.
+    fn forget_went(&mut self) {
+        for (root, folder) in &mut self.folders {
+            folder.went.retain(|path| {
+                let source = Source { root: root.clone(), path: path.clone() };
+                let has_objects =
+                    |known: &Known| known.record.deletion.is_none() && known.record.source == source;
+                !self.files.contains_key(&source) && self.objects.values().any(has_objects)
+            });
+        }
     }
 
     /// A file's content is in force when none of it waits: everything it declares and owns is as declared.

@@ -128,6 +128,11 @@ impl Bench {
         running
     }
 
+    /// Whether a watcher has said this.
+    pub(crate) fn said(&self, part: &str) -> bool {
+        fs::read_to_string(self.root.join("err")).unwrap_or_default().contains(part)
+    }
+
     /// Waits for a fact; fails with what the watcher has said if it does not come about.
     pub(crate) fn until(&self, fact: &str, mut holds: impl FnMut() -> bool) {
         let deadline = deadline();

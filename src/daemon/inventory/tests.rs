@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::daemon::folder::settle::{QUIET, Sight};
+use crate::daemon::folder::settle::{Hint, QUIET, Sight};
 use crate::daemon::folder::trust::Trust;
 use crate::daemon::folder::{Folder, HasObjects, Root, Select};
 use crate::daemon::tests::ground::{Ground, write};
@@ -229,6 +229,22 @@ fn most_of_a_folder_goes_only_after_a_second_look() {
     assert!(bench.inventory.folder(&bench.folder.root.path).unwrap().held().is_some());
     let bench = bench.wait(Duration::from_secs(6));
     assert_eq!(bench.names(), ["configmap/m4"]);
+}
+
+#[test]
+fn files_that_were_seen_going_are_not_waited_for() {
+    let mut bench = Bench::new();
+    for number in 0..5 {
+        bench = bench.write(&format!("{number}.yaml"), &map(&format!("m{number}")));
+    }
+    bench = bench.settle();
+    for number in 0..4 {
+        let name = format!("{number}.yaml");
+        let now = bench.now().boot;
+        bench.folder.settling.hear(Hint::Went(name.clone().into()), now);
+        bench = bench.remove(&name);
+    }
+    assert_eq!(bench.settle().names(), ["configmap/m4"]);
 }
 
 #[test]
