@@ -49,6 +49,15 @@ pub(crate) enum Tense {
     Past,
 }
 
+/// What every file's report is made from.
+#[derive(Debug, Clone, Copy)]
+struct Scene<'a> {
+    inventory: &'a Inventory,
+    seen: &'a Seen,
+    tense: Tense,
+    now: Moment,
+}
+
 /// What a person waits for: a change of it is written at once.
 #[derive(Debug, PartialEq)]
 struct Phases {
@@ -74,6 +83,7 @@ impl Reporter {
         let mut again_at = None;
         let empty = ManifestFile::default();
         let mut reported = BTreeSet::new();
+        let scene = Scene { inventory, seen, tense, now };
         for folder in folders {
             let root = &folder.root.path;
             let lost = inventory.folder(root).is_some_and(|view| matches!(view.state, FolderState::Lost(_)));
@@ -84,7 +94,7 @@ impl Reporter {
                     continue;
                 }
                 let file = inventory.files().get(&source).unwrap_or(&empty);
-                let due = self.one(folder, &source, file, inventory, seen, tense, now);
+                let due = self.one(folder, &source, file, scene);
                 again_at = earlier(again_at, due);
             }
             if !lost && let Some(found) = statuses.get(root) {
@@ -100,11 +110,9 @@ impl Reporter {
         folder: &Folder,
         source: &Source,
         file: &ManifestFile,
-        inventory: &Inventory,
-        seen: &Seen,
-        tense: Tense,
-        now: Moment,
+        scene: Scene<'_>,
     ) -> Option<Moment> {
+        let Scene { inventory, seen, tense, now } = scene;
         let mut items: Vec<(&Known, Course)> = inventory
             .objects()
             .values()
