@@ -131,13 +131,15 @@ impl Batch {
             // Stopping is for the next pass, which may find nothing left to stop.
             return None;
         }
-        let left = passed
+        let there = passed
             .seen
             .observed
             .pods
             .values()
             .any(|pod| pod.process == ProcessObservation::Alive || pod.told.is_some());
-        self.stopping.filter(|_| !left)
+        // A pod process lets go of its lock before it ends, and keeps the instance's cgroup busy until then.
+        let ending = world.hands.children.pod_uids().next().is_some();
+        self.stopping.filter(|_| !there && !ending)
     }
 
     pub(super) fn report(self) -> (BatchReport, mpsc::Sender<Progress>) {
