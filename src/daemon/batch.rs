@@ -129,13 +129,15 @@ impl Batch {
             // Stopping is for the next pass, which may find nothing left to stop.
             return None;
         }
-        let left = passed
+        let there = passed
             .seen
             .observed
             .pods
             .values()
             .any(|pod| pod.process == ProcessObservation::Alive || pod.told.is_some());
-        self.stopping.filter(|_| !left)
+        // A pod process lets go of its lock before it ends, and keeps the instance's cgroup busy until then.
+        let ending = world.hands.children.pod_uids().next().is_some();
+        self.stopping.filter(|_| !there && !ending)
     }
 
     /// Of a pod that stops: it goes and leaves nothing, and what was seen of it before is what there is to tell.

@@ -544,7 +544,7 @@ fn the_next_look_is_when_a_failed_pull_is_due() {
             retry_at: at(retry).boot,
             stale: None,
         };
-        world.observed.images.insert(ImageRef::Registry(name.to_owned()), failed);
+        world.observed.images.insert(ImageRef::parse(name, std::path::Path::new("/")).unwrap(), failed);
     }
     assert_eq!(world.plan().wake_at, Some(at(110).boot));
     world.seconds = 300;

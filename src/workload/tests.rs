@@ -66,7 +66,7 @@ impl Scene {
     fn image(&mut self, name: &str, config: ImageConfig) {
         let image = StoredImage { digest: format!("sha256:{name}"), layers: Vec::new(), config };
         let present = ImageObservation::Present { image, resolved_at: at(50).wall };
-        self.observed.images.insert(ImageRef::Registry(name.to_owned()), present);
+        self.observed.images.insert(ImageRef::parse(name, std::path::Path::new("/")).unwrap(), present);
     }
 
     fn object(mut self, kind: &str, name: &str, authored: Value) -> Scene {

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use super::*;
 
 fn failed(tries: u32, retry_at: u64) -> ImageObservation {
@@ -9,7 +11,7 @@ fn failed(tries: u32, retry_at: u64) -> ImageObservation {
 }
 
 fn registry(name: &str) -> ImageRef {
-    ImageRef::Registry(name.to_owned())
+    ImageRef::parse(name, Path::new("/")).unwrap()
 }
 
 #[test]
