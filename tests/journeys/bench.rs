@@ -377,7 +377,7 @@ fn wait_with_deadline(mut child: Child, args: &[&str]) -> Output {
 }
 
 #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     eprintln!("{line}");
 }
 

@@ -4,6 +4,7 @@
 
 mod bench;
 mod edit;
+mod image;
 mod kill;
 mod pod;
 mod session;

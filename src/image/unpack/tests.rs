@@ -530,3 +530,18 @@ fn a_tree_deeper_than_there_are_descriptors_is_removed() {
     inside::remove_tree(open(&place.0), "deep".as_ref()).unwrap();
     assert_eq!(inside::names(open(&place.0)).unwrap().len(), 0);
 }
+
+#[test]
+fn an_owner_that_was_left_out_is_root() {
+    if !is_root() {
+        return;
+    }
+    let bench = Bench::new();
+    let blank = |header: &mut tar::Header| {
+        header.as_old_mut().uid = [0; 8];
+        header.as_old_mut().gid = [b' '; 8];
+    };
+    bench.unpack(&Tar::new().with(EntryType::Regular, "file", "", b"x", blank).end()).unwrap();
+    let is = bench.place.0.join("root/file").metadata().unwrap();
+    assert_eq!((is.uid(), is.gid()), (0, 0));
+}
