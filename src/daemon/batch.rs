@@ -123,6 +123,8 @@ impl Batch {
             let finished =
                 |uid: &Uid| passed.seen.observed.pods.get(uid).is_some_and(|pod| pod.finished.is_some());
             self.stopping = match verdict(&passed.desired.pods, finished) {
+                // Why a pod waits was written down by this pass, and is seen by the next.
+                Some(BatchEnd::NoImage | BatchEnd::Blocked) if passed.changed > 0 => None,
                 Some(end) => Some(end),
                 None => timed_out.then_some(BatchEnd::TimedOut),
             };

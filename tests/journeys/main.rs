@@ -5,6 +5,7 @@
 mod bench;
 mod edit;
 mod folder;
+mod image;
 mod kill;
 mod pod;
 mod session;
