@@ -377,7 +377,7 @@ fn wait_with_deadline(mut child: Child, args: &[&str]) -> Output {
 }
 
 #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     eprintln!("{line}");
 }
 
@@ -389,6 +389,12 @@ fn deadline() -> Instant {
 #[expect(clippy::disallowed_methods, reason = "a test has no loop that could hand it the time")]
 fn past(deadline: Instant) -> bool {
     Instant::now() > deadline
+}
+
+/// Lets a moment pass that nothing tells of: where in somebody's course a signal is to hit.
+#[expect(clippy::disallowed_methods, reason = "a random moment is no fact that could be waited for")]
+pub(crate) fn let_pass(moment: Duration) {
+    std::thread::sleep(moment);
 }
 
 /// Between two looks at a fact.
