@@ -73,6 +73,11 @@ impl Places {
         self.run.join("up")
     }
 
+    /// Marks the instance of an `up` that was told to leave its records.
+    pub(crate) fn kept(&self) -> PathBuf {
+        self.run.join("kept")
+    }
+
     /// Below every hierarchy's mount point.
     pub(crate) fn cgroup(&self) -> PathBuf {
         PathBuf::from(format!("/droppod/{}", self.id))

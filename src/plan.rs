@@ -16,8 +16,8 @@ use crate::model::desired::{Desired, DesiredPod, Want};
 use crate::model::id::{PodId, Uid};
 use crate::model::image::ImageRef;
 use crate::model::observed::{ImageObservation, Observed, PodObservation, ProcessObservation, Told};
-use crate::model::pod_plan::{PodPlan, RestartPolicy};
-use crate::model::record::{ContainerRecord, ContainerState, Outcome, StopReason};
+use crate::model::pod_plan::{PodPlan, RestartPolicy, Role};
+use crate::model::record::{ContainerRecord, ContainerState, Outcome, PodRecord, StopReason};
 use crate::model::time::{Moment, Now};
 
 #[cfg(test)]
@@ -157,17 +157,35 @@ fn after_sweep(seen: &PodObservation, policy: RestartPolicy) -> AfterSweep {
     if seen.finished.is_some() {
         return AfterSweep::Nothing;
     }
-    match seen.record.as_ref().and_then(|record| record.outcome.as_ref()) {
-        Some(Outcome::Succeeded | Outcome::Failed { .. }) => return AfterSweep::Nothing,
-        Some(Outcome::Interrupted | Outcome::Deleted) => return AfterSweep::StartAgain,
-        None => {}
+    let Some(record) = &seen.record else { return AfterSweep::StartAgain };
+    match (&record.outcome, record.stopping.as_ref().map(|stopping| stopping.why)) {
+        (Some(Outcome::Succeeded | Outcome::Failed { .. }), _) => AfterSweep::Nothing,
+        (Some(Outcome::Interrupted | Outcome::Deleted), _)
+        | (None, Some(StopReason::Interrupted | StopReason::Deleted)) => AfterSweep::StartAgain,
+        (None, Some(StopReason::DeadlineExceeded)) => AfterSweep::RecordLoss,
+        (None, None) => match policy {
+            // It was about to record its end.
+            RestartPolicy::Always | RestartPolicy::OnFailure if is_decided(record) => AfterSweep::RecordLoss,
+            RestartPolicy::Always | RestartPolicy::OnFailure => AfterSweep::StartAgain,
+            RestartPolicy::Never if record.containers.iter().any(has_started) => AfterSweep::RecordLoss,
+            RestartPolicy::Never => AfterSweep::StartAgain,
+        },
     }
-    let started = seen.record.iter().flat_map(|record| &record.containers).any(has_started);
-    match policy {
-        RestartPolicy::Always | RestartPolicy::OnFailure => AfterSweep::StartAgain,
-        RestartPolicy::Never if started => AfterSweep::RecordLoss,
-        RestartPolicy::Never => AfterSweep::StartAgain,
-    }
+}
+
+/// A container is terminated only when it will not run again, as long as nothing has told the pod to stop.
+fn is_decided(record: &PodRecord) -> bool {
+    let ended = |role| {
+        record.containers.iter().filter(move |container| container.role == role).map(|container| {
+            match &container.state {
+                ContainerState::Terminated(exit) => Some(exit.code),
+                ContainerState::Running { .. } | ContainerState::Waiting { .. } => None,
+            }
+        })
+    };
+    let init_failed = ended(Role::Init).flatten().any(|code| code != 0);
+    let mut apps = ended(Role::App).peekable();
+    init_failed || (apps.peek().is_some() && apps.all(|code| code.is_some()))
 }
 
 fn has_started(container: &ContainerRecord) -> bool {

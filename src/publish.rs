@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
@@ -63,6 +63,24 @@ pub(crate) fn publish(
         rustix::fs::fsync(&directory)?;
     }
     Ok(Published::Written)
+}
+
+/// Makes a file that nobody has made yet. Its name comes last: a reader finds it whole or not at all, and one who
+/// is killed half-way leaves nothing.
+///
+/// # Errors
+/// `AlreadyExists` if there is a file of that name; it is left as it is.
+pub(crate) fn publish_new(path: &Path, content: &[u8]) -> io::Result<()> {
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not the path of a file"));
+    };
+    let directory = open_directory(directory)?;
+    let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
+    let mut file = File::from(rustix::fs::openat(&directory, ".", flags, Mode::from_raw_mode(0o600))?);
+    file.write_all(content)?;
+    let nameless = format!("/proc/self/fd/{}", file.as_raw_fd());
+    rustix::fs::linkat(rustix::fs::CWD, nameless, &directory, name, AtFlags::SYMLINK_FOLLOW)?;
+    Ok(())
 }
 
 /// As [`publish`], for a value in JSON.

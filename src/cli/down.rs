@@ -11,7 +11,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::records::{Records, Shown};
 use super::settings::{Settings, canonical};
-use super::{duration, gone, tell, watcher};
+use super::{duration, gone, tell, up, watcher};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -61,6 +61,9 @@ pub(crate) fn run(args: &DownArgs, settings: &Settings) -> Result<Exit, Failure>
             .because(error)
             .help("`droppod doctor --census` lists it")
     })?;
+    if root.is_none() {
+        up::sweep_dead(places);
+    }
     tell(&format!("{} stopped", count(pods.len())));
     Ok(exit)
 }

@@ -12,8 +12,8 @@ use crate::model::id::PodId;
 use crate::paths::Places;
 use crate::publish::{Durability, publish, remove_tree};
 use crate::rundir::{lock, pods};
-use crate::sandbox::instance::{self, RunDirectory};
-use crate::sandbox::sys::identity;
+use crate::sandbox::instance::RunDirectory;
+use crate::sandbox::instance::up::{self, Up};
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -98,27 +98,26 @@ impl ExitFrom {
 }
 
 /// An instance below the machine's own, sharing only its images.
-struct Session {
-    places: Places,
+struct Session(Up);
+
+/// What commands that were killed have left. It is in nobody's way, so what cannot be removed is only told.
+pub(super) fn sweep_dead(machine: &Places) {
+    if let Err(error) = up::sweep_dead(machine) {
+        tell(&format!("warning: cannot remove what an `up` that was killed has left: {error}"));
+    }
 }
 
 impl Session {
     fn open(settings: &Settings) -> Result<Session, Failure> {
         let failed =
             |error| Failure::new(Exit::Failed, "cannot make an instance for this run").because(error);
-        let uid = identity::random_uid().map_err(failed)?;
-        let id: String = uid.as_str().chars().take(8).collect();
-        let run = settings.places.ups().join(id);
-        let (state, log) = (run.join("state"), run.join("log"));
-        let images = settings.places.images.clone();
-        let places = Places { id: instance::id_of(&run), state, run, log, images };
-        // Makes the run directory a tmpfs first: state and log lie in it.
-        instance::prepare(&places).map_err(|error| {
+        sweep_dead(&settings.places);
+        let up = up::make(&settings.places).map_err(|error| {
             let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
             let failure = failed(error);
             if denied { failure.help("pods need root") } else { failure }
         })?;
-        Ok(Session { places })
+        Ok(Session(up))
     }
 
     /// Directories and files where they lie, so that relative paths in them mean what they say.
@@ -157,7 +156,7 @@ impl Session {
 
     /// A folder with what is not in a file.
     fn root_of_copies(&self, inputs: &[&Input]) -> Result<Root, Failure> {
-        let path = self.places.state.join("input");
+        let path = self.0.places.state.join("input");
         for (number, input) in inputs.iter().enumerate() {
             let file = path.join(format!("{number}.yaml"));
             let written = std::fs::create_dir_all(&path)
@@ -179,9 +178,9 @@ impl Session {
     ) -> Result<Exit, Failure> {
         trace::start(tracing::Level::WARN, settings);
         let (progress, receiver) = mpsc::channel(ROOM);
-        let onlooker = onlooker::start(self.places.log.clone(), receiver, settings)?;
+        let onlooker = onlooker::start(self.0.places.log.clone(), receiver, settings)?;
         let ended = watch::direct(daemon::Settings {
-            places: self.places.clone(),
+            places: self.0.places.clone(),
             roots,
             // What stays is removed here, once the logs have been read to their end.
             mode: Mode::Batch { timeout, afterwards: Afterwards::Records, progress },
@@ -193,28 +192,32 @@ impl Session {
         onlooker.finish();
         let cleaned = match afterwards {
             Afterwards::Nothing => self.remove(),
-            Afterwards::Records => {
-                tell(&self.where_to_look());
-                Ok(())
-            }
+            Afterwards::Records => self.keep(),
         };
         let exit = conclude(ended?, exit_from, settings);
         cleaned?;
         exit
     }
 
+    fn keep(&self) -> Result<(), Failure> {
+        publish(&self.0.places.kept(), b"", 0o600, Durability::Volatile)
+            .map_err(|error| Failure::new(Exit::Failed, "cannot mark the records as kept").because(error))?;
+        tell(&self.where_to_look());
+        Ok(())
+    }
+
     fn remove(&self) -> Result<(), Failure> {
-        let retired = self.remove_pods().and_then(|()| gone::retire(&self.places, RunDirectory::Remove));
+        let retired = self.remove_pods().and_then(|()| gone::retire(&self.0.places, RunDirectory::Remove));
         retired.map_err(|error| {
-            let what = format!("cannot remove what is left in {}", self.places.run.display());
+            let what = format!("cannot remove what is left in {}", self.0.places.run.display());
             Failure::new(Exit::Failed, what).because(error)
         })
     }
 
     /// Directories of pods that have ended or never started.
     fn remove_pods(&self) -> std::io::Result<()> {
-        for uid in pods::list(&self.places)? {
-            let pod = self.places.pod(&uid);
+        for uid in pods::list(&self.0.places)? {
+            let pod = self.0.places.pod(&uid);
             if !lock::is_held(&pod.lock())? {
                 remove_tree(&pod.0)?;
             }
@@ -223,7 +226,7 @@ impl Session {
     }
 
     fn where_to_look(&self) -> String {
-        let Places { state, run, log, .. } = &self.places;
+        let Places { state, run, log, .. } = &self.0.places;
         let (state, run, log) = (state.display(), run.display(), log.display());
         let options = format!("--state-dir {state} --run-dir {run} --log-dir {log}");
         format!("kept; look with: droppod {options} get pods\nremove with:     droppod {options} down")

@@ -13,7 +13,7 @@ use crate::manifest::Strictness;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::settings::{Settings, canonical};
-use super::{StrictnessArg, duration, tell, trace};
+use super::{StrictnessArg, duration, tell, trace, up};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -57,6 +57,7 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
         roots.push(Root { path, select: Select::All });
     }
     trace::start(tracing::Level::INFO, settings);
+    up::sweep_dead(&settings.places);
     let directories: Vec<String> = roots.iter().map(|root| root.path.display().to_string()).collect();
     let (ready, is_ready) = oneshot::channel();
     let daemon = daemon::run(daemon::Settings {

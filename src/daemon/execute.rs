@@ -33,7 +33,6 @@ pub(crate) struct Hands {
     pub(crate) places: Places,
     pub(crate) cgroups: Cgroups,
     pub(crate) binary: SealedBinary,
-    pub(crate) boot_id: String,
     /// Read end of the pipe that ends the pods of an `up` with it.
     pub(crate) lifeline: Option<OwnedFd>,
     pub(crate) logs: Logs,

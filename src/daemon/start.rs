@@ -74,12 +74,11 @@ impl Locked {
                 (Some(read), Some(write))
             }
         };
-        let machine = machine(boot_id.clone(), make_network(places));
+        let machine = machine(boot_id, make_network(places));
         let hands = Hands {
             places: places.clone(),
             cgroups,
             binary,
-            boot_id,
             lifeline: read,
             logs,
             children: Children::default(),

@@ -74,12 +74,15 @@ pub(crate) struct PullError {
     pub(crate) tries: u32,
 }
 
+/// kubelet's word for an end that nobody saw.
+pub(crate) const LOST: &str = "ContainerStatusUnknown";
+
 /// An exit that nobody saw: the pod process had died.
 pub(crate) fn lost_exit(started_at: Option<Timestamp>, seen_at: Timestamp) -> Exit {
     Exit {
         code: 137,
         signal: None,
-        reason: "ContainerStatusUnknown".to_owned(),
+        reason: LOST.to_owned(),
         message: "the pod process died before the container's end was recorded".to_owned(),
         started_at,
         finished_at: seen_at,

@@ -2,20 +2,18 @@
 //! with the boot as the addresses do.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io;
 use std::net::Ipv4Addr;
-use std::os::unix::fs::OpenOptionsExt;
 
 use crate::model::id::Uid;
 use crate::paths::Places;
-use crate::publish::remove;
+use crate::publish::{publish_new, remove};
 
 /// Takes an address for a pod. Taking one's own again is fine; another's is `AlreadyExists`.
 pub(crate) fn take(places: &Places, address: Ipv4Addr, pod: &Uid) -> io::Result<()> {
     let path = places.leases().join(address.to_string());
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
-        Ok(mut file) => file.write_all(pod.as_str().as_bytes()),
+    match publish_new(&path, pod.as_str().as_bytes()) {
+        Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             if std::fs::read_to_string(&path)? == pod.as_str() { Ok(()) } else { Err(error) }
         }

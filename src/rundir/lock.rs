@@ -14,14 +14,35 @@ use rustix::io::Errno;
 pub(crate) struct Lock(File);
 
 impl Lock {
-    /// Takes the lock at once, or says that another holds it with `None`.
+    /// Takes the lock at once, or says that another holds it with `None`. The file is made if need be.
     pub(crate) fn try_take(path: &Path) -> io::Result<Option<Lock>> {
-        let file = open(path)?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Lock(file))),
+        loop {
+            let file = open(path)?;
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                // Whoever held it before may have removed the file as the last thing it did.
+                Ok(()) if leads_to(path, &file)? => return Ok(Some(Lock(file))),
+                Ok(()) => {}
+                Err(Errno::WOULDBLOCK) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Takes the lock of a directory at once, or says with `None` that another holds or shares it.
+    pub(crate) fn try_take_directory(path: &Path) -> io::Result<Option<Lock>> {
+        let directory = open_directory(path)?;
+        match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Lock(directory))),
             Err(Errno::WOULDBLOCK) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Shares the lock of a directory with others, once nobody has it alone.
+    pub(crate) fn share_directory(path: &Path) -> io::Result<Lock> {
+        let directory = open_directory(path)?;
+        rustix::fs::flock(&directory, FlockOperation::LockShared)?;
+        Ok(Lock(directory))
     }
 
     /// Takes over a descriptor on which the lock was taken before it was handed here.
@@ -55,6 +76,20 @@ pub(crate) fn is_held(path: &Path) -> io::Result<bool> {
         Err(Errno::WOULDBLOCK) => Ok(true),
         Err(error) => Err(error.into()),
     }
+}
+
+fn leads_to(path: &Path, file: &File) -> io::Result<bool> {
+    let (there, here) = match (rustix::fs::lstat(path), rustix::fs::fstat(file)?) {
+        (Ok(there), here) => (there, here),
+        (Err(Errno::NOENT), _) => return Ok(false),
+        (Err(error), _) => return Err(error.into()),
+    };
+    Ok((there.st_dev, there.st_ino) == (here.st_dev, here.st_ino))
+}
+
+fn open_directory(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
 }
 
 fn open(path: &Path) -> io::Result<File> {

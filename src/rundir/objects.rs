@@ -64,7 +64,7 @@ pub(crate) fn finished_of(places: &Places, uid: &Uid) -> io::Result<Option<Finis
     read_json(&places.object(uid).finished())
 }
 
-/// Marks that the pod is being started in this boot.
+/// Marks that containers of the pod are started in this boot, before the first one is.
 pub(crate) fn mark_launched(places: &Places, uid: &Uid, boot_id: &str) -> io::Result<()> {
     publish(&places.object(uid).launched(), boot_id.as_bytes(), 0o600, Durability::Durable)?;
     Ok(())

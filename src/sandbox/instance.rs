@@ -1,5 +1,7 @@
 //! Making and retiring an instance: its run directory on tmpfs, its marks, what of it lies outside of it.
 
+pub(crate) mod up;
+
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};

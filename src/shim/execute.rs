@@ -18,8 +18,8 @@ use crate::model::pod_plan::MessagePolicy;
 use crate::model::record::{Exit, Outcome};
 use crate::paths::container_log;
 use crate::pod::{Effect, Event, RawEnd};
-use crate::rundir::{exits, objects};
-use crate::sandbox::instance::{self, RunDirectory};
+use crate::rundir::{exits, objects, pods};
+use crate::sandbox::instance::up;
 use crate::sandbox::sys::reap::Reaped;
 use crate::sandbox::sys::{clock, pidfd};
 use crate::volume;
@@ -273,10 +273,9 @@ fn try_leave(shim: &Shim) -> Result<(), ShimError> {
         }
         Some(Outcome::Deleted | Outcome::Interrupted) | None => {}
     }
-    crate::publish::remove_tree(&shim.at.pod.0).map_err(failed("remove the pod's directory"))?;
+    pods::leave(&shim.at.pod).map_err(failed("remove the pod's directory"))?;
     if shim.orphaned {
-        instance::retire(places, RunDirectory::Remove)
-            .map_err(failed("clear up after the command that is gone"))?;
+        up::retire_orphaned(places).map_err(failed("clear up after the command that is gone"))?;
     }
     Ok(())
 }

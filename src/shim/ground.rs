@@ -15,6 +15,8 @@ use crate::image::rootfs::{self, HeldLayers, HostRootMask, Kind};
 use crate::image::store::Store;
 use crate::model::image::ImageRef;
 use crate::model::pod_plan::{ContainerPlan, IpcMode, MountPlan, NetworkPlan, PodPlan, Propagation};
+use crate::rundir::objects;
+use crate::sandbox::sys::identity;
 use crate::sandbox::{namespace, network};
 use crate::volume;
 
@@ -64,6 +66,10 @@ pub(super) fn make(at: &Started, plan: &PodPlan) -> Result<Sandbox, GroundError>
     };
     write_etc(&at.pod.etc(), plan).map_err(failed("write the pod's hosts file"))?;
     volume::make(plan, &at.pod, &at.places.scratch(&plan.id.uid))?;
+    // Last, and before any container: a machine that restarts until here has interrupted nothing.
+    identity::boot_id()
+        .and_then(|boot| objects::mark_launched(&at.places, &plan.id.uid, &boot))
+        .map_err(failed("mark the pod as started"))?;
     Ok(Sandbox { shm })
 }
 

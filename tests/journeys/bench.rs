@@ -415,6 +415,12 @@ fn past(deadline: Instant) -> bool {
     Instant::now() > deadline
 }
 
+/// Lets a moment pass that nothing tells of: where in somebody's course a signal is to hit.
+#[expect(clippy::disallowed_methods, reason = "a random moment is no fact that could be waited for")]
+pub(crate) fn let_pass(moment: Duration) {
+    std::thread::sleep(moment);
+}
+
 /// Between two looks at a fact.
 #[expect(clippy::disallowed_methods, reason = "the pause between two looks at a fact that has a deadline")]
 fn pause() {

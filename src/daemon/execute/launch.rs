@@ -13,7 +13,7 @@ use crate::model::time::Now;
 use crate::paths::{Places, PodDir};
 use crate::publish::remove;
 use crate::rundir::lock::Lock;
-use crate::rundir::{goal, lease, objects};
+use crate::rundir::{goal, lease};
 use crate::sandbox::spawn::{LIFELINE_FD, LOCK_FD};
 
 use super::{ActError, Acted, Hands, goal_of, wait};
@@ -24,7 +24,7 @@ const _: () = assert!(LOCK_FD == 3 && LIFELINE_FD == 4);
 impl Hands {
     /// One that fails leaves nothing but why it waits, which the pod's status then tells.
     pub(super) fn launch(&mut self, plan: &PodPlan, now: Now) -> Result<Acted, ActError> {
-        let started = write_down(&self.places, plan, &self.boot_id).and_then(|lock| match lock {
+        let started = write_down(&self.places, plan).and_then(|lock| match lock {
             Some(lock) => self.start(plan, &lock).map(|()| Acted::Done),
             None => Ok(Acted::AlreadySo),
         });
@@ -63,14 +63,13 @@ pub(super) fn output_file(pod: &PodDir) -> PathBuf {
 }
 
 /// The lock comes back to be handed on; `None` if a process holds it: the pod lives already.
-pub(super) fn write_down(places: &Places, plan: &PodPlan, boot_id: &str) -> io::Result<Option<Lock>> {
+pub(super) fn write_down(places: &Places, plan: &PodPlan) -> io::Result<Option<Lock>> {
     let directory = places.pod(&plan.id.uid);
     make_directories(&directory)?;
     let Some(lock) = Lock::try_take(&directory.lock())? else { return Ok(None) };
     if let NetworkPlan::Bridge { address, .. } = &plan.network {
         lease::take(places, *address, &plan.id.uid)?;
     }
-    objects::mark_launched(places, &plan.id.uid, boot_id)?;
     // A pod process that dies before it says anything must not be taken for the one before it.
     remove(&directory.record())?;
     remove(&directory.waiting())?;

@@ -7,9 +7,11 @@ use crate::api::{Object, PodSpec};
 use crate::model::action::AfterSweep;
 use crate::model::id::{PodId, Uid};
 use crate::model::object::Known;
-use crate::model::observed::{Finished, lost_exit};
+use crate::model::observed::{Finished, LOST, lost_exit};
 use crate::model::pod_plan::{Revision, Role};
-use crate::model::record::{ContainerRecord, ContainerState, Exit, FORMAT, Outcome, PodRecord, SandboxState};
+use crate::model::record::{
+    ContainerRecord, ContainerState, Exit, FORMAT, Outcome, PodRecord, SandboxState, StopReason,
+};
 use crate::model::time::{Now, Timestamp};
 use crate::paths::Places;
 use crate::publish::read_json;
@@ -76,31 +78,53 @@ pub(super) fn record_loss(
         }
     };
     for container in &mut record.containers {
-        let ContainerState::Running { since, .. } = container.state else { continue };
+        let since = match &container.state {
+            ContainerState::Running { since, .. } => Some(*since),
+            ContainerState::Waiting { .. } => None,
+            ContainerState::Terminated(_) => continue,
+        };
+        // An end is written down before the state that tells of it.
         let left: Option<Exit> =
             read_json(&directory.exit(&container.name, container.restart_count)).map_err(failed)?;
-        container.state =
-            ContainerState::Terminated(left.unwrap_or_else(|| lost_exit(Some(since), now.wall)));
-        container.ready = false;
+        let end = left.or_else(|| since.map(|since| lost_exit(Some(since), now.wall)));
+        if let Some(end) = end {
+            container.state = ContainerState::Terminated(end);
+            container.ready = false;
+        }
     }
     let outcome = outcome(&record);
     finish(places, pod, record, outcome)
 }
 
-/// Succeeded only where every container's own exit says so.
+/// Succeeded only where every container's own exit says so; where each of them is known, they say how it failed.
 fn outcome(record: &PodRecord) -> Outcome {
-    let succeeded = |container: &ContainerRecord| match &container.state {
-        ContainerState::Terminated(exit) => exit.code == 0,
-        ContainerState::Running { .. } | ContainerState::Waiting { .. } => false,
+    let failed = |reason: &str, message: &str| Outcome::Failed {
+        reason: reason.to_owned(),
+        message: message.to_owned(),
     };
-    let mut apps = record.containers.iter().filter(|container| container.role == Role::App).peekable();
-    if apps.peek().is_some() && apps.all(succeeded) {
-        return Outcome::Succeeded;
+    if record.stopping.as_ref().is_some_and(|stopping| stopping.why == StopReason::DeadlineExceeded) {
+        return failed("DeadlineExceeded", "the pod was active longer than its deadline");
     }
-    Outcome::Failed {
-        reason: "ContainerStatusUnknown".to_owned(),
-        message: "the pod process died".to_owned(),
+    let ends = |role| {
+        record.containers.iter().filter(move |container| container.role == role).map(|container| {
+            match &container.state {
+                ContainerState::Terminated(exit) => Some(exit),
+                ContainerState::Running { .. } | ContainerState::Waiting { .. } => None,
+            }
+        })
+    };
+    let own = |exit: &Exit| exit.reason != LOST;
+    if ends(Role::Init).flatten().any(|exit| exit.code != 0 && own(exit)) {
+        return failed("", "");
     }
+    let apps: Option<Vec<&Exit>> = ends(Role::App).collect();
+    match apps {
+        Some(apps) if apps.is_empty() || !apps.iter().all(|exit| own(exit)) => {}
+        Some(apps) if apps.iter().all(|exit| exit.code == 0) => return Outcome::Succeeded,
+        Some(_) => return failed("", ""),
+        None => {}
+    }
+    failed(LOST, "the pod process died")
 }
 
 /// Records that a restart of the machine ended a pod that is not to be run again.

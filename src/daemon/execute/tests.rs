@@ -133,14 +133,14 @@ fn running() -> ContainerState {
 fn what_a_pod_process_needs_is_written_before_it_starts() {
     let ground = Ground::new();
     let (places, plan) = (ground.places(), plan(&ground));
-    let lock = launch::write_down(&places, &plan, "boot-1").unwrap();
+    let lock = launch::write_down(&places, &plan).unwrap();
     let directory = places.pod(&plan.id.uid);
     assert!(lock::is_held(&directory.lock()).unwrap());
     assert_eq!(goal::read(&directory).unwrap().unwrap().plan, plan);
-    assert_eq!(objects::launched_in(&places, &plan.id.uid).unwrap().as_deref(), Some("boot-1"));
+    assert_eq!(objects::launched_in(&places, &plan.id.uid).unwrap(), None, "no container has been started");
     assert_eq!(lease::all(&places).unwrap(), BTreeMap::from([([10, 77, 0, 2].into(), id().uid)]));
     assert!(directory.exits().is_dir());
-    let again = launch::write_down(&places, &plan, "boot-1").unwrap();
+    let again = launch::write_down(&places, &plan).unwrap();
     assert!(again.is_none(), "a pod that lives is not started again");
     drop(lock);
 }
@@ -150,7 +150,7 @@ fn an_address_of_another_pod_is_not_taken() {
     let ground = Ground::new();
     let (places, plan) = (ground.places(), plan(&ground));
     lease::take(&places, [10, 77, 0, 2].into(), &Uid::from_random([9; 16])).unwrap();
-    let error = launch::write_down(&places, &plan, "boot-1").unwrap_err();
+    let error = launch::write_down(&places, &plan).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
 }
 
@@ -158,7 +158,7 @@ fn an_address_of_another_pod_is_not_taken() {
 fn a_pod_that_was_told_to_stop_is_not_told_to_go_on() {
     let ground = Ground::new();
     let (places, mut plan) = (ground.places(), plan(&ground));
-    let lock = launch::write_down(&places, &plan, "boot-1").unwrap();
+    let lock = launch::write_down(&places, &plan).unwrap();
     let directory = places.pod(&plan.id.uid);
     let order = StopOrder { why: StopReason::Interrupted, grace: None };
     goal::order_stop(&directory, order.clone()).unwrap();
