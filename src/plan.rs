@@ -3,7 +3,7 @@
 //! ```text
 //!            process alive                    dead, directory left         nothing left
 //! Run        Tell, or Stop to make it anew    Sweep, then by the end       Launch, or Lose after a reboot
-//! Wait       runs on as it was told           Sweep, then by the end       Wait
+//! Wait       Wait, and it runs on as told     Sweep, then by the end       Wait
 //! Gone       Stop                             Sweep                        Forget
 //! unwanted   Stop                             Sweep                        —
 //! ended      leaves by itself                 Sweep                        — (Forget if Gone)
@@ -64,7 +64,8 @@ fn for_wanted(uid: &Uid, pod: &DesiredPod, observed: &Observed, boot_id: &str) -
         // It has recorded its end and leaves.
         (Want::Run(_) | Want::Wait(_), Presence::Alive(_)) if ended => None,
         (Want::Run(plan), Presence::Alive(told)) => for_running(plan, told),
-        (Want::Wait(_), Presence::Alive(_)) => None,
+        // It runs on as it was told; why it does not change is for its events.
+        (Want::Wait(why), Presence::Alive(_)) => Some(Action::Wait { pod: pod.id.clone(), why: why.clone() }),
         (Want::Run(_) | Want::Wait(_), Presence::Remains(seen)) => {
             Some(sweep(&pod.id, after_sweep(seen, pod.restart_policy)))
         }

@@ -52,6 +52,9 @@ pub(crate) fn run(args: &DownArgs, settings: &Settings) -> Result<Exit, Failure>
         })?;
     }
     let exit = gone::wait(&pods, gone::Until::Stopped, args.timeout, places)?;
+    gone::forget_waiting(&pods, places).map_err(|error| {
+        Failure::new(Exit::Failed, "cannot remove the records of pods that waited").because(error)
+    })?;
     // The instance of an `up --keep` lies in its run directory whole, and nobody comes back to it.
     let passing = places.state.starts_with(&places.run);
     let directory = if passing { RunDirectory::Remove } else { RunDirectory::Keep };

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use crate::logs::follow::Bell;
 use crate::model::id::Uid;
 use crate::paths::Places;
+use crate::publish::remove_tree;
 use crate::rundir::lock;
 use crate::sandbox::instance::{self, RunDirectory};
 use crate::sandbox::sys::clock;
@@ -66,6 +67,17 @@ pub(crate) fn wait(
         }
         bell.wait(io::stderr().as_fd(), PollFlags::empty()).map_err(Failure::of_output)?;
     }
+}
+
+/// Removes the directories of pods that only waited: no process of theirs ever lived.
+pub(crate) fn forget_waiting(pods: &[&Shown], places: &Places) -> io::Result<()> {
+    for shown in pods {
+        let directory = places.pod(shown.uid());
+        if !directory.goal().exists() {
+            remove_tree(&directory.0)?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes what an instance has outside of its state directory. A pod process removes its directory before it

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::api::Object;
 use crate::daemon::{self, Afterwards, BatchEnd, BatchReport, Ended, Mode, Root, Select};
 use crate::manifest::Strictness;
 use crate::model::id::PodId;
@@ -58,6 +59,13 @@ pub(crate) fn run(args: &UpArgs, settings: &Settings) -> Result<Exit, Failure> {
     let declared = input::declared(&inputs, settings, Strictness::Strict)?;
     if declared.is_empty() {
         return Err(Failure::new(Exit::Invalid, "the manifests declare nothing"));
+    }
+    if !declared.iter().any(|(_, one)| matches!(one.object, Object::Pod(_))) {
+        let kinds: BTreeSet<&str> = declared.iter().map(|(_, one)| one.key.kind.as_str()).collect();
+        let kinds = kinds.into_iter().collect::<Vec<_>>().join(", ");
+        return Err(Failure::new(Exit::Invalid, "the manifests declare no pod")
+            .because(format!("they hold only {kinds}"))
+            .help("this version runs Pods"));
     }
     let session = Session::open(settings)?;
     let afterwards = if args.keep { Afterwards::Records } else { Afterwards::Nothing };

@@ -105,5 +105,7 @@ fn progress(shown: &Shown, records: &Records) -> Progress {
         .flatten()
         .any(|condition| condition.type_ == "Ready" && condition.status == "True");
     pod.status = Some(status);
-    if ready { Progress::Ready } else { Progress::NotYet(status_word(&pod)) }
+    // A pod that is to end has come far enough when it has ended.
+    let ends = pod.spec.as_ref().is_some_and(|spec| spec.restart_policy.as_deref() != Some("Always"));
+    if ready && !ends { Progress::Ready } else { Progress::NotYet(status_word(&pod)) }
 }

@@ -19,7 +19,7 @@ use crate::model::id::{PodId, Uid};
 use crate::model::object::Known;
 use crate::model::time::Now;
 use crate::paths::Places;
-use crate::publish::{Published, remove_tree};
+use crate::publish::{Published, remove, remove_tree};
 use crate::rundir::goal::{self, Goal, GoalPlaces, StopOrder};
 use crate::rundir::{lease, objects};
 use crate::sandbox::cgroup::Cgroups;
@@ -141,6 +141,7 @@ fn tell(places: &Places, plan: &crate::model::pod_plan::PodPlan) -> Result<Acted
     let failed = |source| ActError::pod("write the goal", &plan.id)(source);
     let stop = goal::read(&directory).map_err(failed)?.and_then(|goal| goal.stop);
     let goal = goal_of(places, plan, stop);
+    remove(&directory.waiting()).map_err(failed)?;
     Ok(goal::write(&directory, &goal).map_err(failed)?.into())
 }
 

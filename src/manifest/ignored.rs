@@ -46,6 +46,7 @@ const OF_POD: Table = &[
     ("schedulingGroup", SCHEDULER),
     ("serviceAccount", IDENTITY),
     ("serviceAccountName", IDENTITY),
+    ("shareProcessNamespace", "containers keep process namespaces of their own in this version"),
     ("setHostnameAsFQDN", "the host name is not made a full domain name by this version"),
     ("subdomain", "there is no cluster domain"),
     ("tolerations", SCHEDULER),

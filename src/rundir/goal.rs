@@ -1,7 +1,9 @@
 //! `goal.json`: what a pod process is told. Replaced whole by whoever directs the pod, `watch`, `up`, `down` or
-//! `delete`; the pod process hears of it by inotify and looks again.
+//! `delete`, who then knocks at the control socket: any connection makes the pod process look again. An inotify
+//! instance for each pod would be the other way, and there are 128 of them for a user.
 
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -60,7 +62,12 @@ impl GoalPlaces {
 }
 
 pub(crate) fn write(pod: &PodDir, goal: &Goal) -> io::Result<Published> {
-    publish_json(&pod.goal(), goal, Durability::Volatile)
+    let published = publish_json(&pod.goal(), goal, Durability::Volatile)?;
+    if published == Published::Written {
+        // Nobody at the door is a pod process that is still starting, and reads the goal once it listens.
+        drop(UnixStream::connect(pod.socket()));
+    }
+    Ok(published)
 }
 
 pub(crate) fn read(pod: &PodDir) -> io::Result<Option<Goal>> {

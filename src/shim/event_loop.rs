@@ -11,7 +11,7 @@ use super::control::Connection;
 use super::execute::{self, Running};
 use super::ground::Sandbox;
 use super::session::Session;
-use super::start::{Started, goal_was_replaced};
+use super::start::Started;
 use crate::logs::write::Stream;
 use crate::model::record::StopReason;
 use crate::model::time::Moment;
@@ -53,7 +53,6 @@ pub(super) struct Owed {
 #[derive(Debug, Clone)]
 enum Source {
     Signals,
-    Goal,
     Lifeline,
     Listener,
     Connection(usize),
@@ -127,11 +126,8 @@ fn publish(shim: &Shim) {
 }
 
 fn wait(shim: &Shim) -> rustix::io::Result<Vec<Source>> {
-    let mut sources: Vec<(Source, BorrowedFd<'_>)> = vec![
-        (Source::Signals, shim.at.signals.as_fd()),
-        (Source::Goal, shim.at.goal_watch.as_fd()),
-        (Source::Listener, shim.at.control.as_fd()),
-    ];
+    let mut sources: Vec<(Source, BorrowedFd<'_>)> =
+        vec![(Source::Signals, shim.at.signals.as_fd()), (Source::Listener, shim.at.control.as_fd())];
     sources.extend(shim.at.lifeline.iter().map(|pipe| (Source::Lifeline, pipe.as_fd())));
     for (at, connection) in shim.connections.iter().enumerate() {
         sources.push((Source::Connection(at), connection.as_fd()));
@@ -167,18 +163,16 @@ fn serve(shim: &mut Shim, source: Source) {
     let now = clock::wall();
     match source {
         Source::Signals => serve_signals(shim),
-        Source::Goal => {
-            if goal_was_replaced(&shim.at.goal_watch) {
-                look_at_goal(shim);
-            }
-        }
         Source::Lifeline => {
             // Nothing is ever written to it: readable means that its other end is gone.
             shim.at.lifeline = None;
             shim.orphaned = true;
             shim.happened.push_back(Event::StopAsked { why: StopReason::Interrupted, grace: None });
         }
-        Source::Listener => super::control::accept(shim),
+        Source::Listener => {
+            super::control::accept(shim);
+            look_at_goal(shim);
+        }
         Source::Connection(at) => super::control::serve(shim, at),
         Source::Session(at) => super::session::serve(shim, at),
         Source::Output(name, stream) => {

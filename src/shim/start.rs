@@ -1,12 +1,8 @@
 //! The start list: what a pod process does before it does anything for its pod.
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
-
-use rustix::fs::inotify;
 
 use super::ShimError;
 use crate::paths::{Places, PodDir};
@@ -26,8 +22,6 @@ pub(super) struct Started {
     pub(super) host: HostNamespaces,
     pub(super) signals: signal::SignalFd,
     pub(super) control: UnixListener,
-    /// Tells that `goal.json` was replaced.
-    pub(super) goal_watch: OwnedFd,
     /// Ends with the `up` that this pod belongs to.
     pub(super) lifeline: Option<File>,
     /// Says that this process lives, for as long as it does.
@@ -48,7 +42,6 @@ pub(super) fn start(pod: PodDir) -> Result<Started, ShimError> {
     let signals = signal::SignalFd::block(&[libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP])
         .map_err(failed("listen for signals"))?;
     let host = HostNamespaces::keep().map_err(failed("keep the host's namespaces"))?;
-    let goal_watch = watch(&pod).map_err(failed("watch for a changed goal"))?;
     let control = listen(&pod).map_err(failed("listen on the control socket"))?;
     Ok(Started {
         pod,
@@ -58,16 +51,9 @@ pub(super) fn start(pod: PodDir) -> Result<Started, ShimError> {
         host,
         signals,
         control,
-        goal_watch,
         lifeline,
         _lock: Lock::inherited(File::from(lock)),
     })
-}
-
-fn watch(pod: &PodDir) -> io::Result<OwnedFd> {
-    let watch = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
-    inotify::add_watch(&watch, &pod.0, inotify::WatchFlags::MOVED_TO)?;
-    Ok(watch)
 }
 
 fn listen(pod: &PodDir) -> io::Result<UnixListener> {
@@ -77,20 +63,4 @@ fn listen(pod: &PodDir) -> io::Result<UnixListener> {
     let listener = UnixListener::bind(&path)?;
     listener.set_nonblocking(true)?;
     Ok(listener)
-}
-
-/// Whether one of the directory's events is of `goal.json`; all pending events are taken.
-pub(super) fn goal_was_replaced(watch: &OwnedFd) -> bool {
-    let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
-    let mut reader = inotify::Reader::new(watch, &mut buffer);
-    let mut replaced = false;
-    // The descriptor does not block: the loop ends when nothing is pending.
-    while let Ok(event) = reader.next() {
-        let overflow = event.events().contains(inotify::ReadFlags::QUEUE_OVERFLOW);
-        replaced |= overflow
-            || event
-                .file_name()
-                .is_some_and(|name| OsStr::new(name.to_str().unwrap_or_default()) == OsStr::new("goal.json"));
-    }
-    replaced
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
 use crate::api::{KindName, Object, Pod};
 use crate::cli::records::{Records, Shown};
 use crate::model::time::Timestamp;
@@ -69,8 +71,11 @@ pub(super) fn row(layout: &Layout, records: &Records, shown: &Shown, now: Timest
     let mut wide = Vec::new();
     let own = match &shown.known.object {
         Object::Pod(authored) => {
-            let status = pod_status(authored, &shown.course, records.host_ip());
-            let pod = Pod { status: Some(status), ..Pod::clone(authored) };
+            let mut pod = Pod::clone(authored);
+            pod.status = Some(pod_status(authored, &shown.course, records.host_ip()));
+            // A pod with a time of deletion is Terminating, whatever its containers do.
+            pod.metadata.deletion_timestamp =
+                shown.known.record.deletion.as_ref().map(|deletion| Time(deletion.at));
             wide = wide_of(&pod);
             vec![name, ready_column(&pod), status_word(&pod), restarts_column(&pod, now), age]
         }
