@@ -186,7 +186,7 @@ impl Bench {
         self.until(&format!("{pod} is {status}"), || self.status(pod) == status);
     }
 
-    /// Host pids of a running container's processes, by its cgroup.
+    /// Host pids of a running container's processes, by its cgroup; the oldest first.
     pub(crate) fn pids(&self, pod: &str, container: &str) -> Vec<i32> {
         let json = self.run(&["get", "pod", pod, "-o", "json"]).stdout;
         let object: serde_json::Value = serde_json::from_str(&json).unwrap_or_default();
@@ -197,7 +197,8 @@ impl Bench {
             .filter(|(_, cgroup)| cgroup.ends_with(&end))
             .map(|(pid, _)| pid)
             .collect();
-        pids.sort_unstable();
+        // Pids are used again from the start, so the least of them need not be the oldest.
+        pids.sort_by_key(|pid| (started_at(*pid), *pid));
         pids
     }
 
@@ -360,6 +361,13 @@ fn instance_of(run: &Path) -> String {
 fn list(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).into_iter().flatten();
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// In clock ticks since the boot: the 22nd field of the process's `stat`, the 20th after its name.
+fn started_at(pid: i32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    after_name.split_whitespace().nth(19).and_then(|field| field.parse().ok()).unwrap_or(u64::MAX)
 }
 
 /// Every process and the cgroup it is in, of the pids hierarchy or the unified one.
