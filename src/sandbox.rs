@@ -5,6 +5,7 @@ pub(crate) mod census;
 pub(crate) mod cgroup;
 mod failure;
 pub(crate) mod instance;
+pub(crate) mod leftover;
 mod mounts;
 pub(crate) mod namespace;
 mod netlink;

@@ -40,6 +40,8 @@ pub(super) fn start(pod: PodDir) -> Result<Started, ShimError> {
     let lifeline = descriptor::inherited(LIFELINE_FD).map(File::from);
     let goal =
         goal::read(&pod).map_err(failed("read the goal"))?.ok_or_else(|| ShimError::NoGoal(pod.0.clone()))?;
+    // Before anything is cloned that could outlive this process with it.
+    let lock = Lock::take_over(File::from(lock)).map_err(failed("take over the lock"))?;
     let places = goal.places.places();
     let cgroups = Cgroups::probe().map_err(failed("find the control groups"))?;
     cgroups.join(&places.shim_cgroup()).map_err(failed("leave the caller's control group"))?;
@@ -50,18 +52,7 @@ pub(super) fn start(pod: PodDir) -> Result<Started, ShimError> {
     let host = HostNamespaces::keep().map_err(failed("keep the host's namespaces"))?;
     let goal_watch = watch(&pod).map_err(failed("watch for a changed goal"))?;
     let control = listen(&pod).map_err(failed("listen on the control socket"))?;
-    Ok(Started {
-        pod,
-        goal,
-        places,
-        cgroups,
-        host,
-        signals,
-        control,
-        goal_watch,
-        lifeline,
-        _lock: Lock::inherited(File::from(lock)),
-    })
+    Ok(Started { pod, goal, places, cgroups, host, signals, control, goal_watch, lifeline, _lock: lock })
 }
 
 fn watch(pod: &PodDir) -> io::Result<OwnedFd> {
