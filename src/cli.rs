@@ -1,5 +1,6 @@
 //! Arguments and verbs, one file for each verb.
 
+mod accept;
 mod apply;
 mod delete;
 mod doctor;
@@ -83,6 +84,8 @@ enum Verb {
     Up(up::UpArgs),
     /// Stop pods and keep their files
     Down(down::DownArgs),
+    /// Accept that what a lost folder declared is gone
+    Accept(accept::AcceptArgs),
     /// Put manifests into the folder
     Apply(apply::ApplyArgs),
     /// Make a pod of an image
@@ -176,6 +179,7 @@ fn verb(args: impl Iterator<Item = OsString>) -> Result<Exit, Failure> {
         Verb::Watch(args) => watch::run(args, &settings),
         Verb::Up(args) => up::run(&args, &settings),
         Verb::Down(args) => down::run(&args, &settings),
+        Verb::Accept(args) => accept::run(&args, &settings),
         Verb::Apply(args) => apply::run(&args, &settings),
         Verb::Run(args) => run::run(&args, &settings),
         Verb::Delete(args) => delete::run(&args, &settings),

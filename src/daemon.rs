@@ -19,7 +19,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::image::store::Store;
 use crate::manifest::Strictness;
@@ -59,7 +59,10 @@ pub(crate) struct Settings {
 #[derive(Debug)]
 pub(crate) enum Mode {
     /// Until a signal; pods stay.
-    Watch,
+    Watch {
+        /// Told once the first pass is done.
+        ready: oneshot::Sender<()>,
+    },
     /// Until nothing is left to be done; pods stay.
     Once,
     /// Until the pods have ended; nothing stays.
@@ -120,23 +123,23 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
     let Settings { places, roots, mode, rescan, status_dir, strictness, namespace } = settings;
     let signals = Signals::listen().map_err(DaemonError::Signals)?;
     let (word, tie, logs) = match &mode {
-        Mode::Watch | Mode::Once => ("watch", Tie::Free, Logs::Remove),
+        Mode::Watch { .. } | Mode::Once => ("watch", Tie::Free, Logs::Remove),
         Mode::Batch { .. } => ("up", Tie::Lifeline, Logs::Keep),
     };
     let locked = Locked::take(&places, word)?;
     let (trust, caution) = match &mode {
-        Mode::Watch | Mode::Once => (Trust::Checked, Caution::Wait),
+        Mode::Watch { .. } | Mode::Once => (Trust::Checked, Caution::Wait),
         Mode::Batch { .. } => (Trust::NamedByUser, Caution::Trust),
     };
     let paths: Vec<PathBuf> = match &mode {
-        Mode::Watch | Mode::Once => roots.iter().map(|root| root.path.clone()).collect(),
+        Mode::Watch { .. } | Mode::Once => roots.iter().map(|root| root.path.clone()).collect(),
         // The files are read once.
         Mode::Batch { .. } => Vec::new(),
     };
     let mut folders: Vec<Folder> = Vec::new();
     for root in roots {
         // Named twice is named once; a second lock of the same folder would be refused.
-        if folders.iter().all(|folder| folder.root != root) {
+        if folders.iter().all(|folder| folder.root.path != root.path) {
             folders.push(Folder::open(root, trust, Sight::Polling, &places)?);
         }
     }
@@ -162,7 +165,7 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
     };
     let mut directing = Directing { world, ears, ends: Ends::new(), signals, rescan };
     let ended = match mode {
-        Mode::Watch => directing.watch().await,
+        Mode::Watch { ready } => directing.watch(ready).await,
         Mode::Once => directing.once().await,
         Mode::Batch { timeout, afterwards, progress } => {
             directing.batch(timeout, afterwards, progress).await?

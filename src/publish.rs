@@ -8,6 +8,10 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 
+mod tree;
+
+pub(crate) use tree::{names, remove_tree, remove_tree_at};
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Published {
     Unchanged,
@@ -105,14 +109,6 @@ pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> io::Resu
 /// Removes a file; one that is not there is as good as removed.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
-    }
-}
-
-/// Removes a directory and all below it, never through a symlink; one that is not there is as good as removed.
-pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
-    match std::fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),
     }

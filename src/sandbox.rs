@@ -4,6 +4,7 @@ pub(crate) mod capability;
 pub(crate) mod census;
 pub(crate) mod cgroup;
 mod failure;
+pub(crate) mod host;
 pub(crate) mod instance;
 pub(crate) mod leftover;
 mod mounts;

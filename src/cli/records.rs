@@ -2,7 +2,6 @@
 //! runs or not.
 
 use std::collections::BTreeMap;
-use std::net::UdpSocket;
 
 use serde_json::Value;
 
@@ -13,6 +12,7 @@ use crate::model::object::{Known, ObjectRecord};
 use crate::model::record::{ContainerRecord, ContainerState, Outcome, PodRecord};
 use crate::paths::Places;
 use crate::rundir::{lock, objects, pods};
+use crate::sandbox::host::host_ip;
 use crate::status::{Course, full_object};
 
 use super::exit::Exit;
@@ -62,7 +62,7 @@ impl Records {
             }
         }
         shown.sort_by(|a, b| a.known.record.key.cmp(&b.known.record.key));
-        Ok(Records { shown, unreadable, host_ip: host_ip() })
+        Ok(Records { shown, unreadable, host_ip: host_ip().to_string() })
     }
 
     /// Objects of one kind, within `scope` if the kind lives in namespaces.
@@ -200,15 +200,4 @@ pub(crate) fn course(places: &Places, uid: &Uid) -> std::io::Result<Course> {
     let record = pods::read_record(&pod)?;
     let ended = finished.is_some() || record.as_ref().is_none_or(|record| record.outcome.is_some());
     Ok(Course { waiting: pods::read_waiting(&pod)?, lost: !alive && !ended, record, finished })
-}
-
-/// The address that this machine reaches others from. Nothing is sent to find it.
-fn host_ip() -> String {
-    // 192.0.2.1 is kept for documentation (RFC 5737): no route is chosen for its sake alone.
-    let route = || {
-        let socket = UdpSocket::bind("0.0.0.0:0")?;
-        socket.connect("192.0.2.1:9")?;
-        socket.local_addr()
-    };
-    route().map_or_else(|_| "127.0.0.1".to_owned(), |address| address.ip().to_string())
 }

@@ -1,6 +1,7 @@
 //! `up`: manifests in the foreground, in an instance of their own, of which nothing stays.
 
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -121,30 +122,32 @@ impl Session {
 
     /// Directories and files where they lie, so that relative paths in them mean what they say.
     fn roots_of(&self, named: &[PathBuf], inputs: &[Input]) -> Result<Vec<Root>, Failure> {
-        let mut roots: Vec<Root> = Vec::new();
-        let mut copies = Vec::new();
+        let mut directories = BTreeSet::new();
         for directory in named.iter().filter(|path| path.is_dir()) {
             let path = canonical(directory).map_err(|error| {
                 Failure::new(Exit::Failed, format!("cannot read {}", directory.display())).because(error)
             })?;
-            roots.push(Root { path, select: Select::All });
+            directories.insert(path);
         }
+        let mut files: BTreeMap<&Path, BTreeSet<PathBuf>> = BTreeMap::new();
+        let mut copies = Vec::new();
         for input in inputs {
-            let Some(path) = &input.path else {
-                copies.push(input);
-                continue;
-            };
-            if roots.iter().any(|root| root.select == Select::All && path.starts_with(&root.path)) {
-                continue;
-            }
-            // A folder is looked at for one file or for all: of several, the others are copied.
-            match path.file_name() {
-                Some(file) if roots.iter().all(|root| root.path != input.base) => {
-                    roots.push(Root { path: input.base.clone(), select: Select::File(file.into()) });
+            match input.path.as_deref().map(|path| (path, path.file_name())) {
+                Some((path, _)) if directories.iter().any(|directory| path.starts_with(directory)) => {}
+                Some((_, Some(name))) => {
+                    files.entry(&input.base).or_default().insert(name.into());
                 }
-                Some(_) | None => copies.push(input),
+                Some((_, None)) | None => copies.push(input),
             }
         }
+        let within_another =
+            |path: &PathBuf| path.ancestors().skip(1).any(|above| directories.contains(above));
+        let whole = directories.iter().filter(|path| !within_another(path));
+        let mut roots: Vec<Root> =
+            whole.map(|path| Root { path: path.clone(), select: Select::All }).collect();
+        let picked = files.into_iter();
+        roots
+            .extend(picked.map(|(base, files)| Root { path: base.to_owned(), select: Select::Files(files) }));
         if !copies.is_empty() {
             roots.push(self.root_of_copies(&copies)?);
         }

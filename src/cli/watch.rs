@@ -3,6 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+
+use crate::daemon::folder::identity;
 use crate::daemon::{self, DaemonError, Ended, Mode, Root, Select};
 use crate::manifest::Strictness;
 
@@ -43,7 +47,9 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
         let path = canonical(directory).map_err(|error| {
             Failure::new(Exit::Usage, format!("cannot watch {}", directory.display())).because(error)
         })?;
-        if !path.is_dir() {
+        // One that objects were taken from may have vanished with its disc; the loop waits for it.
+        let known = identity::remembered(&settings.places, &path).ok().flatten().is_some();
+        if !path.is_dir() && !known {
             return Err(Failure::new(Exit::Usage, format!("cannot watch {}", directory.display()))
                 .because("it is not a directory")
                 .help(format!("make it: mkdir -p {}", directory.display())));
@@ -53,17 +59,24 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
     trace::start(tracing::Level::INFO, settings);
     up::sweep_dead(&settings.places);
     let directories: Vec<String> = roots.iter().map(|root| root.path.display().to_string()).collect();
-    tell(&format!("droppod {} watches {}", env!("CARGO_PKG_VERSION"), directories.join(", ")));
-    let ended = direct(daemon::Settings {
+    let (ready, is_ready) = oneshot::channel();
+    let daemon = daemon::run(daemon::Settings {
         places: settings.places.clone(),
         roots,
-        mode: if args.once { Mode::Once } else { Mode::Watch },
+        mode: if args.once { Mode::Once } else { Mode::Watch { ready } },
         rescan: args.rescan,
         status_dir: args.status_dir,
         strictness: Strictness::from(args.validate),
         namespace: settings.namespace.clone(),
-    })?;
-    match ended {
+    });
+    let announcement = async {
+        // Dropped unsent by a watcher that could not start.
+        if is_ready.await.is_ok() {
+            tell(&format!("droppod {} watches {}", env!("CARGO_PKG_VERSION"), directories.join(", ")));
+        }
+    };
+    let (ended, ()) = runtime()?.block_on(async { tokio::join!(daemon, announcement) });
+    match ended.map_err(failure)? {
         Ended::Stopped | Ended::Settled => Ok(Exit::Done),
         Ended::Invalid(_) => Ok(Exit::Invalid),
         Ended::Batch(..) => Ok(Exit::Done),
@@ -72,11 +85,14 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
 
 /// Runs the loop in this thread until its end.
 pub(super) fn direct(settings: daemon::Settings) -> Result<Ended, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    runtime()?.block_on(daemon::run(settings)).map_err(failure)
+}
+
+fn runtime() -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::new(Exit::Failed, "cannot start the event loop").because(error))?;
-    runtime.block_on(daemon::run(settings)).map_err(failure)
+        .map_err(|error| Failure::new(Exit::Failed, "cannot start the event loop").because(error))
 }
 
 fn failure(error: DaemonError) -> Failure {

@@ -99,9 +99,7 @@ impl Batch {
         for (uid, known) in world.inventory.objects() {
             let Object::Pod(pod) = &known.object else { continue };
             let course = passed.seen.course(uid);
-            let untold = course.record.is_none() && course.finished.is_none();
-            if self.stopping.is_some() && untold {
-                // It has gone and left nothing; what was seen of it before is what there is to tell.
+            if self.stopping.is_some() && !self.is_news(uid, &course) {
                 continue;
             }
             let mut pod = pod.clone();
@@ -125,6 +123,8 @@ impl Batch {
             let finished =
                 |uid: &Uid| passed.seen.observed.pods.get(uid).is_some_and(|pod| pod.finished.is_some());
             self.stopping = match verdict(&passed.desired.pods, finished) {
+                // Why a pod waits was written down by this pass, and is seen by the next.
+                Some(BatchEnd::NoImage | BatchEnd::Blocked) if passed.changed > 0 => None,
                 Some(end) => Some(end),
                 None => timed_out.then_some(BatchEnd::TimedOut),
             };
@@ -140,6 +140,16 @@ impl Batch {
         // A pod process lets go of its lock before it ends, and keeps the instance's cgroup busy until then.
         let ending = world.hands.children.pod_uids().next().is_some();
         self.stopping.filter(|_| !there && !ending)
+    }
+
+    /// Of a pod that stops: it goes and leaves nothing, and what was seen of it before is what there is to tell.
+    fn is_news(&self, uid: &Uid, course: &Course) -> bool {
+        if course.record.is_some() || course.finished.is_some() {
+            return true;
+        }
+        // The verdict is passed on a wait that is seen by the pass after it.
+        let has_run = self.courses.get(uid).is_some_and(|(_, before)| before.record.is_some());
+        course.waiting.is_some() && !has_run
     }
 
     pub(super) fn report(self) -> (BatchReport, mpsc::Sender<Progress>) {

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::model::action::Wake;
 use crate::model::time::Moment;
@@ -45,10 +45,18 @@ enum Next {
 }
 
 impl Directing {
-    pub(super) async fn watch(&mut self) -> Ended {
+    pub(super) async fn watch(&mut self, ready: oneshot::Sender<()>) -> Ended {
         let mut wake = Wake::Startup;
+        let mut ready = Some(ready);
         loop {
-            let wake_at = self.pass(wake, Wish::AsDeclared).map_or_else(blind, |passed| passed.wake_at);
+            let passed = self.pass(wake, Wish::AsDeclared);
+            if passed.is_some()
+                && let Some(ready) = ready.take()
+            {
+                // Nobody may be waiting for it.
+                let _ = ready.send(());
+            }
+            let wake_at = passed.map_or_else(blind, |passed| passed.wake_at);
             match self.next(wake_at).await {
                 Next::Look(next) => wake = next,
                 Next::Stop => {

@@ -34,7 +34,7 @@ const READ_AGAIN: Duration = Duration::from_secs(600);
 /// A file that changed less than this before it was read may change again without its times showing it.
 const CLOCK_GRAIN: Duration = Duration::from_secs(1);
 
-/// A folder, or the one file in it that is meant.
+/// A folder, or the files in it that are meant; of one folder there is one root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Root {
     /// Canonical.
@@ -45,17 +45,8 @@ pub(crate) struct Root {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Select {
     All,
-    File(PathBuf),
-}
-
-impl Root {
-    /// Whether a look at this root tells of `path`: of one folder several files may be meant.
-    pub(crate) fn covers(&self, path: &Path) -> bool {
-        match &self.select {
-            Select::All => true,
-            Select::File(only) => only == path,
-        }
-    }
+    /// By their names in the folder.
+    Files(BTreeSet<PathBuf>),
 }
 
 /// What a look at a folder tells.
@@ -76,6 +67,8 @@ pub(crate) struct News {
     pub(crate) read: BTreeMap<PathBuf, Vec<u8>>,
     /// Those that are not read, and why.
     pub(crate) odd: BTreeMap<PathBuf, String>,
+    /// Those that were seen going from the folder, which is still the same.
+    pub(crate) went: BTreeSet<PathBuf>,
     /// Those that somebody is writing to.
     pub(crate) settling: BTreeSet<PathBuf>,
     pub(crate) statuses: BTreeSet<PathBuf>,
@@ -176,13 +169,14 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let accepted = self.handle.is_none() && remembered.is_none();
                 self.handle = None;
+                self.settling.take_went();
                 return if accepted { Ok(Scan::default()) } else { Err("the folder is gone".to_owned()) };
             }
             Err(error) => return Err(told(&error)),
         };
         let scan = match &self.root.select {
             Select::All => scan::scan(handle.directory.as_fd(), self.trust),
-            Select::File(path) => scan::single(handle.directory.as_fd(), path),
+            Select::Files(paths) => scan::named(handle.directory.as_fd(), paths),
         }
         .map_err(|error| told(&error))?;
         let another = remembered.as_ref().is_some_and(|remembered| *remembered != handle.identity);
@@ -205,6 +199,8 @@ impl Folder {
         if self.handle.as_ref().is_some_and(|held| held.identity == handle.identity) {
             return Ok(());
         }
+        // What went before went from another directory.
+        self.settling.take_went();
         if !handle.lock()? {
             return Err(io::Error::new(io::ErrorKind::ResourceBusy, "another droppod watches the folder"));
         }
@@ -221,7 +217,8 @@ impl Folder {
         if self.notice(&scan, now.boot) && !first_look {
             self.settling.stirred(now.boot);
         }
-        let mut news = News { statuses: scan.statuses, ..News::default() };
+        let went = self.settling.take_went();
+        let mut news = News { statuses: scan.statuses, went, ..News::default() };
         let Some(handle) = &self.handle else { return news };
         for (path, tracked) in &mut self.files {
             news.present.insert(path.clone());

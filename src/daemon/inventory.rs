@@ -21,7 +21,7 @@ use crate::model::time::{Moment, Now};
 use crate::paths::Places;
 use crate::rundir::objects;
 
-use super::folder::{Look, News, Root, earlier};
+use super::folder::{Look, News, earlier};
 use change::{Change, Claim, Conflict};
 use class::pod_class;
 use file::{Content, ManifestFile, Reader};
@@ -51,6 +51,8 @@ pub(crate) enum Caution {
 pub(crate) struct FolderView {
     pub(crate) state: FolderState,
     restless_until: Option<Moment>,
+    /// Files of objects in force that were seen going: their removal is nobody's accident.
+    went: BTreeSet<PathBuf>,
     held: Option<Held>,
 }
 
@@ -144,29 +146,30 @@ impl Inventory {
     }
 
     /// Takes over what a look at a folder told. Nothing comes into force by this alone.
-    pub(crate) fn absorb(&mut self, root: &Root, look: Look) {
-        let folder = self.folders.entry(root.path.clone()).or_default();
+    pub(crate) fn absorb(&mut self, root: &Path, look: Look) {
+        let folder = self.folders.entry(root.to_owned()).or_default();
         match look {
-            Look::Lost(why) => folder.state = FolderState::Lost(why),
+            Look::Lost(why) => {
+                folder.state = FolderState::Lost(why);
+                folder.went.clear();
+            }
             Look::Refused(why) => folder.state = FolderState::Refused(why),
-            Look::Seen(news) => {
+            Look::Seen(mut news) => {
                 folder.state = FolderState::Seen;
+                folder.went.append(&mut news.went);
                 folder.restless_until = news.restless_until;
                 self.absorb_news(root, news);
             }
         }
     }
 
-    fn absorb_news(&mut self, root: &Root, mut news: News) {
-        self.files.retain(|source, _| {
-            let told_of = source.root == root.path && root.covers(&source.path);
-            !told_of || news.present.contains(&source.path)
-        });
+    fn absorb_news(&mut self, root: &Path, mut news: News) {
+        self.files.retain(|source, _| source.root != root || news.present.contains(&source.path));
         for path in news.present {
             let read = news.read.remove(&path);
             let odd = news.odd.remove(&path);
             let unfinished = news.settling.contains(&path);
-            let source = Source { root: root.path.clone(), path };
+            let source = Source { root: root.to_owned(), path };
             let file = self.files.entry(source).or_default();
             file.unfinished = unfinished;
             if let Some(why) = odd {
@@ -191,6 +194,7 @@ impl Inventory {
             }
         }
         self.note_applied();
+        self.forget_went();
         done
     }
 
@@ -275,7 +279,10 @@ impl Inventory {
                     | Change::Update { .. }
                     | Change::Replace { .. } => None,
                 })
-                .filter(|uid| self.objects[*uid].record.source.root == *root)
+                .filter(|uid| {
+                    let source = &self.objects[*uid].record.source;
+                    source.root == *root && !folder.went.contains(&source.path)
+                })
                 .cloned()
                 .collect();
             if let Err(more) = prune::decide(&removed, self.live(root).count(), folder.held.as_ref(), now) {
@@ -299,6 +306,18 @@ impl Inventory {
             return None;
         }
         self.folders.get(root).and_then(|folder| folder.restless_until).filter(|until| now < *until)
+    }
+
+    /// A file is remembered as gone for as long as it has objects and does not come back.
+    fn forget_went(&mut self) {
+        for (root, folder) in &mut self.folders {
+            folder.went.retain(|path| {
+                let source = Source { root: root.clone(), path: path.clone() };
+                let has_objects =
+                    |known: &Known| known.record.deletion.is_none() && known.record.source == source;
+                !self.files.contains_key(&source) && self.objects.values().any(has_objects)
+            });
+        }
     }
 
     /// A file's content is in force when none of it waits: everything it declares and owns is as declared.

@@ -122,7 +122,7 @@ impl World {
                     ));
                 }
             }
-            self.inventory.absorb(&folder.root, look);
+            self.inventory.absorb(&root, look);
         }
         let reconciled = self.inventory.reconcile(&self.hands.places, now);
         complaints.extend(reconciled.failures.iter().map(|failure| chain(failure)));
@@ -218,10 +218,10 @@ impl World {
     fn has_what_was_named(&self, root: &Root) -> bool {
         match &root.select {
             Select::All => true,
-            Select::File(path) => {
+            Select::Files(paths) => paths.iter().all(|path| {
                 let source = Source { root: root.path.clone(), path: path.clone() };
                 self.inventory.files().contains_key(&source)
-            }
+            }),
         }
     }
 }

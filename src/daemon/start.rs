@@ -2,7 +2,6 @@
 
 use std::fs::DirBuilder;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -14,6 +13,7 @@ use crate::paths::Places;
 use crate::rundir::lock::Lock;
 use crate::rundir::network as network_file;
 use crate::sandbox::cgroup::Cgroups;
+use crate::sandbox::host::host_ip;
 use crate::sandbox::spawn::SealedBinary;
 use crate::sandbox::sys::identity;
 use crate::sandbox::{instance, network};
@@ -112,17 +112,6 @@ fn machine(boot_id: String, network: Option<InstanceNetwork>) -> Machine {
         memory: u64::from(info.mem_unit).saturating_mul(info.totalram),
         network,
         boot_id,
-    }
-}
-
-/// The address by which this machine reaches others. Connecting a datagram socket sends nothing.
-fn host_ip() -> Ipv4Addr {
-    const ELSEWHERE: (Ipv4Addr, u16) = (Ipv4Addr::new(192, 0, 2, 1), 9);
-    let own = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))
-        .and_then(|socket| socket.connect(ELSEWHERE).and_then(|()| socket.local_addr()));
-    match own {
-        Ok(SocketAddr::V4(address)) => *address.ip(),
-        Ok(SocketAddr::V6(_)) | Err(_) => Ipv4Addr::LOCALHOST,
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RenameMode};
+use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RemoveKind, RenameMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
@@ -202,6 +202,11 @@ fn folder_hint(inside: &Path, kind: EventKind) -> Option<Hint> {
         EventKind::Modify(ModifyKind::Name(RenameMode::To)) => Some(Hint::Arrived(path)),
         // Told by the two halves of the rename already.
         EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => None,
+        EventKind::Remove(RemoveKind::File) | EventKind::Modify(ModifyKind::Name(RenameMode::From))
+            if manifest =>
+        {
+            Some(Hint::Went(path))
+        }
         EventKind::Create(_)
         | EventKind::Modify(_)
         | EventKind::Remove(_)
@@ -224,7 +229,7 @@ fn folder_itself(kind: EventKind) -> Option<Hint> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use notify::event::{DataChange, RemoveKind};
+    use notify::event::DataChange;
 
     fn hint(name: &str, kind: EventKind) -> Option<Hint> {
         folder_hint(Path::new(name), kind)
@@ -248,6 +253,9 @@ mod tests {
         assert_eq!(hint("sub/web.yaml", written), Some(Hint::Writing(web.clone())));
         assert_eq!(hint("sub/web.yaml", closed), Some(Hint::Closed(web.clone())));
         assert_eq!(hint("sub/web.yaml", renamed), Some(Hint::Arrived(web)));
+        let went = EventKind::Modify(ModifyKind::Name(RenameMode::From));
+        assert_eq!(hint("sub/web.yaml", went), Some(Hint::Went("sub/web.yaml".into())));
+        assert_eq!(hint("sub", went), Some(Hint::Other), "what was in it was not seen going");
         assert_eq!(hint("sub", EventKind::Create(CreateKind::Folder)), Some(Hint::Other));
         assert_eq!(hint("web.yaml.skip", EventKind::Remove(RemoveKind::File)), Some(Hint::Other));
     }

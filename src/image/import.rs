@@ -12,6 +12,7 @@ use super::document::{self, Configuration, DOCUMENT_BYTES, Descriptor, Document,
 use super::store::{Session, Store, hex};
 use super::unpack::{self, Limits, UnpackError};
 use crate::model::image::StoredImage;
+use crate::publish::remove_tree_at;
 
 /// An index in an index in an index is as deep as anybody goes.
 const INDEX_DEPTH: usize = 3;
@@ -155,7 +156,7 @@ fn layer(
     rustix::fs::syncfs(&sync).map_err(|error| failed("sync the image store")(error.into()))?;
     commit(&unpacked, &store.layer(diff_id)).map_err(failed("put a layer into the image store"))?;
     let session = open_directory(session.path()).map_err(failed("open the image store"))?;
-    inside_remove(&session).map_err(failed("clean up in the image store"))
+    remove_tree_at(session, "layer".as_ref()).map_err(failed("clean up in the image store"))
 }
 
 /// Gives a whole layer its name. Another process may have brought the same one in: then its is as good.
@@ -180,10 +181,6 @@ fn make_place(place: &Path) -> io::Result<OwnedFd> {
     let root = open_directory(&place.join("fs"))?;
     rustix::fs::fchmod(&root, Mode::from_raw_mode(0o755))?;
     Ok(root)
-}
-
-fn inside_remove(session: &OwnedFd) -> io::Result<()> {
-    super::inside::remove_tree(session, "layer".as_ref())
 }
 
 fn open_directory(path: &Path) -> io::Result<OwnedFd> {

@@ -1,13 +1,12 @@
 //! Steps in a tree that somebody hostile may have made. Every path is resolved by the kernel as if the handle
 //! were the root of the file system, and the last component is never followed.
 
-use std::ffi::{CStr, OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 /// Opens `path` below `root`: absolute symlinks and `..` stay inside, `/proc`'s magic links are refused.
@@ -96,80 +95,4 @@ pub(crate) fn make_whiteout(directory: impl AsFd, name: &OsStr) -> io::Result<()
 /// Hides whatever the layers below have in this directory. The handle must be readable, not `O_PATH`.
 pub(crate) fn make_opaque(directory: impl AsFd) -> io::Result<()> {
     Ok(rustix::fs::fsetxattr(directory, c"trusted.overlay.opaque", b"y", rustix::fs::XattrFlags::empty())?)
-}
-
-/// Removes `name` and all below it, however deep, with two handles: a directory inside another is first moved
-/// up beside it. A name that is not there is as good as removed.
-pub(crate) fn remove_tree(parent: impl AsFd, name: &OsStr) -> io::Result<()> {
-    let parent = parent.as_fd();
-    if remove_leaf(parent, name)? {
-        return Ok(());
-    }
-    let mut moved = 0_u64;
-    let mut waiting = vec![name.to_owned()];
-    while let Some(next) = waiting.pop() {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let directory = match rustix::fs::openat(parent, &next, flags, Mode::empty()) {
-            // Somebody else clears up here as well.
-            Err(Errno::NOENT) => continue,
-            opened => opened?,
-        };
-        for child in names(&directory)? {
-            if !remove_leaf(&directory, &child)? {
-                waiting.extend(move_up(&directory, &child, parent, name, &mut moved)?);
-            }
-        }
-        if !remove_leaf(parent, &next)? {
-            return Err(Errno::NOTEMPTY.into());
-        }
-    }
-    Ok(())
-}
-
-/// Moves `child` up to `parent`, under a name made of `name` and a number; `None` if it is gone by itself.
-fn move_up(
-    directory: &OwnedFd,
-    child: &OsStr,
-    parent: BorrowedFd<'_>,
-    name: &OsStr,
-    moved: &mut u64,
-) -> io::Result<Option<OsString>> {
-    loop {
-        *moved += 1;
-        let beside = OsString::from(format!(".{}.{moved}", name.display()));
-        match rustix::fs::renameat_with(directory, child, parent, &beside, RenameFlags::NOREPLACE) {
-            Ok(()) => return Ok(Some(beside)),
-            Err(Errno::EXIST) => {}
-            Err(Errno::NOENT) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-/// Removes a file or an empty directory; `false` if it is a directory with something in it.
-fn remove_leaf(parent: impl AsFd, name: &OsStr) -> io::Result<bool> {
-    let parent = parent.as_fd();
-    match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => return Ok(true),
-        Err(Errno::ISDIR) => {}
-        Err(error) => return Err(error.into()),
-    }
-    match rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR) {
-        Ok(()) | Err(Errno::NOENT) => Ok(true),
-        Err(Errno::NOTEMPTY) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// What a directory holds, without `.` and `..`.
-pub(crate) fn names(directory: impl AsFd) -> io::Result<Vec<OsString>> {
-    let mut found = Vec::new();
-    for entry in Dir::read_from(directory)? {
-        let entry = entry?;
-        let name: &CStr = entry.file_name();
-        if !matches!(name.to_bytes(), b"." | b"..") {
-            found.push(OsStr::from_bytes(name.to_bytes()).to_owned());
-        }
-    }
-    Ok(found)
 }

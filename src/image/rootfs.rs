@@ -17,6 +17,7 @@ use super::{inside, rootfs::overlay::Overlay};
 use crate::model::image::ImageRef;
 use crate::model::pod_plan::ContainerPlan;
 use crate::paths::Places;
+use crate::publish::remove_tree_at;
 pub(crate) use targets::{Kind, ensure_target};
 
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +93,7 @@ fn prepare(own: &Path, mut lower: Vec<PathBuf>) -> io::Result<Overlay> {
     let private = Mode::from_raw_mode(0o700);
     if let (Some(above), Some(name)) = (own.parent(), own.file_name()) {
         std::fs::create_dir_all(above)?;
-        inside::remove_tree(open_directory(above)?, name)?;
+        remove_tree_at(open_directory(above)?, name)?;
     }
     rustix::fs::mkdir(own, private)?;
     for name in ["upper", "work", "empty"] {

@@ -241,7 +241,7 @@ fn names(directory: &Path) -> io::Result<Vec<std::ffi::OsString>> {
     match rustix::fs::open(directory, flags, Mode::empty()) {
         Ok(directory) => {
             let hidden = |name: &OsStr| name.as_encoded_bytes().starts_with(b".");
-            Ok(inside::names(directory)?.into_iter().filter(|name| !hidden(name)).collect())
+            Ok(publish::names(directory)?.into_iter().filter(|name| !hidden(name)).collect())
         }
         Err(Errno::NOENT) => Ok(Vec::new()),
         Err(error) => Err(error.into()),

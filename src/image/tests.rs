@@ -38,7 +38,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let above = File::open(self.0.parent().unwrap()).unwrap();
-        let removed = super::inside::remove_tree(above, self.0.file_name().unwrap());
+        let removed = crate::publish::remove_tree_at(above, self.0.file_name().unwrap());
         // A test that has failed is told as such; what it left mounted goes with its namespace.
         assert!(removed.is_ok() || std::thread::panicking(), "{removed:?}");
     }

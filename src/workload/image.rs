@@ -60,7 +60,7 @@ pub(super) fn standing(
             (PullPolicy::Never, None) => never_present(authored),
             (PullPolicy::Always, Some(_) | None) | (PullPolicy::IfNotPresent, None) => {
                 let due = now.boot >= *retry_at;
-                let why = if due && error.tries == 1 {
+                let why = if error.tries == 1 {
                     waiting("ErrImagePull", error.message.clone())
                 } else {
                     let message = format!("Back-off pulling image \"{authored}\": {}", error.message);

@@ -81,10 +81,21 @@ impl Bench {
         fs::read_to_string(self.folder().join(name)).unwrap_or_default()
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    /// Its network namespace.
+    pub(crate) fn network(&self) -> fs::File {
+        fs::File::open(format!("/proc/{}/ns/net", self.keeper.id())).unwrap()
+    }
+
+    /// A program in the bench's network namespace.
+    fn program(&self, name: &str) -> Command {
         let mut command = Command::new("nsenter");
-        command.arg(format!("--net=/proc/{}/ns/net", self.keeper.id()));
-        command.arg("--").arg(env!("CARGO_BIN_EXE_droppod")).args(args);
+        command.arg(format!("--net=/proc/{}/ns/net", self.keeper.id())).arg("--").arg(name);
+        command
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.program(env!("CARGO_BIN_EXE_droppod"));
+        command.args(args);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         for (name, place) in [("STATE", "s"), ("RUN", "r"), ("LOG", "l")] {
             command.env(format!("DROPPOD_{name}_DIR"), self.root.join(place));
@@ -117,6 +128,14 @@ impl Bench {
         Running { child }
     }
 
+    /// Starts a program that droppod deals with.
+    pub(crate) fn start_program(&self, name: &str, args: &[&str]) -> Running {
+        let said = fs::File::create(self.root.join("program")).unwrap();
+        let mut command = self.program(name);
+        command.args(args).stdin(Stdio::null()).stdout(said.try_clone().unwrap()).stderr(said);
+        Running { child: command.spawn().unwrap() }
+    }
+
     /// Starts a watcher on the folder and waits until it has taken charge.
     pub(crate) fn watch(&self) -> Running {
         let before = fs::read_to_string(self.root.join("err")).unwrap_or_default().len();
@@ -126,6 +145,11 @@ impl Bench {
             said[before..].contains(" watches ")
         });
         running
+    }
+
+    /// Whether a watcher has said this.
+    pub(crate) fn said(&self, part: &str) -> bool {
+        fs::read_to_string(self.root.join("err")).unwrap_or_default().contains(part)
     }
 
     /// Waits for a fact; fails with what the watcher has said if it does not come about.

@@ -4,6 +4,8 @@
 
 mod bench;
 mod edit;
+mod folder;
+mod image;
 mod kill;
 mod pod;
 mod session;

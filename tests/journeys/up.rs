@@ -87,3 +87,32 @@ fn no_line_of_a_short_life_is_lost() {
     }
     bench.until_clean();
 }
+
+#[test]
+fn several_files_are_run_where_they_lie_and_each_is_reported_beside_itself() {
+    let Some(bench) = Bench::new() else { return };
+    for name in ["one", "two", "three"] {
+        bench.manifest(&format!("{name}.yaml"), &pod(name, &format!("echo I am {name}")));
+    }
+    let file = |name: &str| bench.folder().join(name).to_str().unwrap().to_owned();
+    let ran = bench.run(&["up", "-f", &file("one.yaml"), "-f", &file("two.yaml")]).exits(0);
+    assert!(ran.stdout.contains("I am one") && ran.stdout.contains("I am two"), "{ran:#?}");
+    assert!(!ran.stdout.contains("I am three"), "{ran:#?}");
+    for name in ["one.status.yaml", "two.status.yaml"] {
+        assert!(bench.read(name).contains("phase: Succeeded"), "{name}: {}", bench.read(name));
+    }
+    assert!(!bench.folder().join("three.status.yaml").exists());
+    bench.until_clean();
+}
+
+#[test]
+fn an_image_that_is_not_there_is_named_with_its_reason() {
+    let Some(bench) = Bench::new() else { return };
+    let absent = pod("absent", "true").replace("droppod.local/host", "oci-archive:absent.tar");
+    bench.manifest("absent.yaml", &absent);
+    let ran = bench.run(&["up", "-f", bench.folder().to_str().unwrap()]).exits(13);
+    let last = ran.stderr.lines().last().unwrap_or_default();
+    assert!(last.starts_with("absent: not started, ImagePullBackOff: "), "{ran:#?}");
+    assert!(last.contains("absent.tar"), "{ran:#?}");
+    bench.until_clean();
+}

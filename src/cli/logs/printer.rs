@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unfinished_line_is_not_taken_for_anothers() {
+    fn an_unfinished_line_is_not_taken_for_that_of_another() {
         let style = Style { color: Color::Plain, timestamps: false, prefix: Some(Prefix::Aligned) };
         let lines = [
             ("a", line("one ", Extent::Partial)),

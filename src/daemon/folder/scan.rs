@@ -42,11 +42,13 @@ pub(crate) fn scan(root: BorrowedFd<'_>, trust: Trust) -> Result<Scan, ScanError
     Ok(scanner.found)
 }
 
-/// Looks at one file of a folder, whatever rules of names say: the user named it.
-pub(crate) fn single(root: BorrowedFd<'_>, path: &Path) -> Result<Scan, ScanError> {
+/// Looks at some files of a folder, whatever rules of names say: the user named them.
+pub(crate) fn named(root: BorrowedFd<'_>, paths: &BTreeSet<PathBuf>) -> Result<Scan, ScanError> {
     let mut found = Scan::default();
-    if let Some(sighting) = look(root, path)? {
-        found.manifests.insert(path.to_owned(), sighting);
+    for path in paths {
+        if let Some(sighting) = look(root, path)? {
+            found.manifests.insert(path.clone(), sighting);
+        }
     }
     Ok(found)
 }

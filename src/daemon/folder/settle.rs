@@ -7,7 +7,7 @@
 //!
 //! Where no events come, a file may be read when a later look finds it unchanged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -28,7 +28,9 @@ pub(crate) enum Hint {
     Closed(PathBuf),
     /// Renamed to this name, so whole.
     Arrived(PathBuf),
-    /// Gone, a directory, or something that only a look can tell.
+    /// A manifest was deleted or renamed away, by itself: not with the directory it was in.
+    Went(PathBuf),
+    /// A directory, or something that only a look can tell.
     Other,
     /// Events were lost.
     Overflow,
@@ -53,6 +55,7 @@ pub(crate) enum Sight {
 pub(crate) struct Settling {
     sight: Sight,
     writing: BTreeMap<PathBuf, Moment>,
+    went: BTreeSet<PathBuf>,
     restless: Option<Restless>,
 }
 
@@ -64,7 +67,7 @@ struct Restless {
 
 impl Settling {
     pub(crate) fn new(sight: Sight) -> Settling {
-        Settling { sight, writing: BTreeMap::new(), restless: None }
+        Settling { sight, writing: BTreeMap::new(), went: BTreeSet::new(), restless: None }
     }
 
     /// Events begin or cease to come.
@@ -82,6 +85,11 @@ impl Settling {
             }
             Hint::Closed(path) | Hint::Arrived(path) => {
                 self.writing.remove(&path);
+                Heed::Look
+            }
+            Hint::Went(path) => {
+                self.writing.remove(&path);
+                self.went.insert(path);
                 Heed::Look
             }
             Hint::Other => Heed::Look,
@@ -134,6 +142,11 @@ impl Settling {
             }
             None => Ok(()),
         }
+    }
+
+    /// Files that were seen going since this was asked last.
+    pub(crate) fn take_went(&mut self) -> BTreeSet<PathBuf> {
+        std::mem::take(&mut self.went)
     }
 
     /// Forgets writers of files that are not there.

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::daemon::folder::settle::{QUIET, Sight};
+use crate::daemon::folder::settle::{Hint, QUIET, Sight};
 use crate::daemon::folder::trust::Trust;
 use crate::daemon::folder::{Folder, HasObjects, Root, Select};
 use crate::daemon::tests::ground::{Ground, write};
@@ -68,8 +68,8 @@ impl Bench {
 
     fn look(&mut self) -> Reconciled {
         let (places, now) = (self.ground.places(), self.now());
-        let root = self.folder.root.clone();
-        let has = if self.inventory.has_objects(&root.path) { HasObjects::Yes } else { HasObjects::No };
+        let root = self.folder.root.path.clone();
+        let has = if self.inventory.has_objects(&root) { HasObjects::Yes } else { HasObjects::No };
         let look = self.folder.look(&places, has, now);
         self.inventory.absorb(&root, look);
         self.inventory.reconcile(&places, now)
@@ -232,6 +232,22 @@ fn most_of_a_folder_goes_only_after_a_second_look() {
 }
 
 #[test]
+fn files_that_were_seen_going_are_not_waited_for() {
+    let mut bench = Bench::new();
+    for number in 0..5 {
+        bench = bench.write(&format!("{number}.yaml"), &map(&format!("m{number}")));
+    }
+    bench = bench.settle();
+    for number in 0..4 {
+        let name = format!("{number}.yaml");
+        let now = bench.now().boot;
+        bench.folder.settling.hear(Hint::Went(name.clone().into()), now);
+        bench = bench.remove(&name);
+    }
+    assert_eq!(bench.settle().names(), ["configmap/m4"]);
+}
+
+#[test]
 fn a_lost_folder_stops_nothing() {
     let bench = Bench::new().write("web.yaml", &pod("web", "nginx", "run")).settle();
     std::fs::rename(bench.ground.path("manifests"), bench.ground.path("away")).unwrap();
@@ -296,10 +312,10 @@ fn of_one_folder_several_files_can_be_meant() {
     let places = bench.ground.places();
     let reader = Reader { namespace: "default".into(), strictness: Strictness::Strict };
     let (mut inventory, _) = Inventory::load(&places, reader, Caution::Trust).unwrap();
-    for name in ["a.yaml", "b.yaml"] {
-        let root = Root { path: bench.ground.path("manifests"), select: Select::File(name.into()) };
-        let mut folder = Folder::open(root, Trust::NamedByUser, Sight::Polling, &places).unwrap();
-        inventory.absorb(&folder.root.clone(), folder.look(&places, HasObjects::No, bench.now()));
-    }
+    let select = Select::Files(["a.yaml", "b.yaml"].map(PathBuf::from).into());
+    let root = Root { path: bench.ground.path("manifests"), select };
+    let mut folder = Folder::open(root, Trust::NamedByUser, Sight::Polling, &places).unwrap();
+    let look = folder.look(&places, HasObjects::No, bench.now());
+    inventory.absorb(&folder.root.path, look);
     assert_eq!(inventory.reconcile(&places, bench.now()).changed, 2);
 }

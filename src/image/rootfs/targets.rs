@@ -10,6 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 
 use crate::image::inside;
+use crate::publish::remove_tree_at;
 
 /// What a mount target has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +111,7 @@ fn real(directory: impl AsFd, name: &OsStr, kind: Kind, mode: u32) -> io::Result
         return Ok(());
     }
     if present == Some(FileType::Directory) {
-        inside::remove_tree(&directory, name)?;
+        remove_tree_at(&directory, name)?;
     } else if present.is_some() {
         rustix::fs::unlinkat(&directory, name, AtFlags::empty())?;
     }

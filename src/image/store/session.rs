@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::image::inside;
+use crate::publish::{names, remove_tree_at};
 
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -61,7 +61,7 @@ impl Session {
         }
         let Some(name) = layer.file_name() else { return Ok(false) };
         rustix::fs::renameat(rustix::fs::CWD, layer, &self.directory, name)?;
-        inside::remove_tree(&self.directory, name)?;
+        remove_tree_at(&self.directory, name)?;
         Ok(true)
     }
 
@@ -72,7 +72,7 @@ impl Session {
 
     fn clear(&self) -> io::Result<()> {
         match self.path.file_name() {
-            Some(name) => inside::remove_tree(&self.above, name),
+            Some(name) => remove_tree_at(&self.above, name),
             None => Ok(()),
         }
     }
@@ -87,7 +87,7 @@ impl Drop for Session {
 
 /// Removes every session whose process is gone.
 fn remove_abandoned(above: &OwnedFd) -> io::Result<()> {
-    for name in inside::names(above)? {
+    for name in names(above)? {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let alive = match rustix::fs::openat(above, &name, flags, Mode::empty()) {
             Ok(session) => match rustix::fs::flock(&session, FlockOperation::NonBlockingLockExclusive) {
@@ -100,7 +100,7 @@ fn remove_abandoned(above: &OwnedFd) -> io::Result<()> {
             Err(error) => return Err(error.into()),
         };
         if !alive {
-            inside::remove_tree(above, &name)?;
+            remove_tree_at(above, &name)?;
         }
     }
     Ok(())

@@ -122,11 +122,14 @@ impl<R: Read> Entries<R> {
     fn entry(&mut self, header: &Header, kind: EntryType, extended: Extended) -> Result<Entry, UnpackError> {
         let name = extended.name.unwrap_or_else(|| header.path_bytes().into_owned());
         let refused = |why| UnpackError::Refused { name: shown(&name), why };
-        let number = |read: std::io::Result<u64>, pax: Option<u64>| match pax {
+        let number = |field: &[u8], read: std::io::Result<u64>, pax: Option<u64>| match pax {
             Some(number) => Ok(number),
+            // Nothing at all stands for zero: many programs leave out the owner.
+            None if field.iter().all(|byte| matches!(byte, 0 | b' ')) => Ok(0),
             None => read.map_err(|_| refused("has a number that cannot be read")),
         };
-        let size = number(header.entry_size(), extended.size)?;
+        let raw = header.as_old();
+        let size = number(&raw.size, header.entry_size(), extended.size)?;
         let kind = match kind {
             // Before POSIX a directory was a file with a slash at its end.
             EntryType::Regular if name.ends_with(b"/") => Kind::Directory,
@@ -154,10 +157,10 @@ impl<R: Read> Entries<R> {
                 Some(target) => target,
                 None => header.link_name_bytes().map(std::borrow::Cow::into_owned).unwrap_or_default(),
             },
-            mode: u32::try_from(number(header.mode().map(u64::from), None)? & 0o7777)
+            mode: u32::try_from(number(&raw.mode, header.mode().map(u64::from), None)? & 0o7777)
                 .expect("twelve bits fit in 32"),
-            uid: owner(number(header.uid(), extended.uid)?)?,
-            gid: owner(number(header.gid(), extended.gid)?)?,
+            uid: owner(number(&raw.uid, header.uid(), extended.uid)?)?,
+            gid: owner(number(&raw.gid, header.gid(), extended.gid)?)?,
             mtime: match extended.mtime {
                 Some(time) => time,
                 None => (i64::try_from(header.mtime().unwrap_or(0)).unwrap_or(0), 0),

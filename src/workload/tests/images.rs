@@ -36,7 +36,8 @@ fn a_failed_pull_backs_off_and_is_tried_again_when_due() {
     let mut scene = Scene::new().web(json!({"image": "absent:1"}));
     let cases = [
         (1, 90, "ErrImagePull", "no route to host", true),
-        (1, 110, "ImagePullBackOff", "Back-off pulling image \"absent:1\": no route to host", false),
+        (1, 110, "ErrImagePull", "no route to host", false),
+        (2, 110, "ImagePullBackOff", "Back-off pulling image \"absent:1\": no route to host", false),
         (4, 100, "ImagePullBackOff", "Back-off pulling image \"absent:1\": no route to host", true),
     ];
     for (tries, retry_at, reason, message, pulled) in cases {
