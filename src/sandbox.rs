@@ -6,6 +6,7 @@ pub(crate) mod cgroup;
 mod failure;
 pub(crate) mod host;
 pub(crate) mod instance;
+pub(crate) mod leftover;
 mod mounts;
 pub(crate) mod namespace;
 mod netlink;

@@ -1,5 +1,9 @@
-//! Locks that say who is there. An flock belongs to an open file, so it is handed on with the descriptor and
-//! ends with the last process that holds it, however that ends.
+//! Locks that say who is there, and end with whoever that is, however it ends.
+//!
+//! An flock belongs to an open file: it is handed on with the descriptor, and is what starts a pod process locked.
+//! But its children inherit it too, and what libcontainer has cloned may outlive it, waiting for an answer that
+//! nobody will give. So the pod process takes a lock of its own beside it (fcntl), which no child inherits, and goes
+//! over to sharing the flock, which then tells whether anybody is left that has the descriptor.
 
 use std::fs::File;
 use std::io;
@@ -8,6 +12,7 @@ use std::path::Path;
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
+use rustix::process::{Flock, FlockType};
 
 /// A lock held by this process, and by every process it gives the descriptor to.
 #[derive(Debug)]
@@ -19,6 +24,7 @@ impl Lock {
         loop {
             let file = open(path)?;
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) if is_owned(&file)? => return Ok(None),
                 // Whoever held it before may have removed the file as the last thing it did.
                 Ok(()) if leads_to(path, &file)? => return Ok(Some(Lock(file))),
                 Ok(()) => {}
@@ -45,9 +51,12 @@ impl Lock {
         Ok(Lock(directory))
     }
 
-    /// Takes over a descriptor on which the lock was taken before it was handed here.
-    pub(crate) fn inherited(file: File) -> Lock {
-        Lock(file)
+    /// Takes over a descriptor on which the lock was taken before it was handed here, so that it ends with this
+    /// process alone. From then on the file must not be opened a second time here: closing it would end the lock.
+    pub(crate) fn take_over(file: File) -> io::Result<Lock> {
+        rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        rustix::fs::flock(&file, FlockOperation::LockShared)?;
+        Ok(Lock(file))
     }
 
     /// Writes who holds the lock into its file, for the error message of the next one to come.
@@ -72,10 +81,30 @@ pub(crate) fn is_held(path: &Path) -> io::Result<bool> {
         Err(error) => return Err(error),
     };
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
-        Ok(()) => Ok(false),
+        // In this order: who takes over the lock has it as its own before it shares the flock.
+        Ok(()) => is_owned(&file),
         Err(Errno::WOULDBLOCK) => Ok(true),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The file of a lock that nobody holds and that is still open in processes which the last holder left behind.
+pub(crate) fn left_open(path: &Path) -> io::Result<Option<File>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(None),
+        Err(Errno::WOULDBLOCK) => Ok(Some(file)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether a process has taken the lock over.
+fn is_owned(file: &File) -> io::Result<bool> {
+    Ok(rustix::process::fcntl_getlk(file, &Flock::from(FlockType::WriteLock))?.is_some())
 }
 
 fn leads_to(path: &Path, file: &File) -> io::Result<bool> {

@@ -34,6 +34,8 @@ pub(super) fn start(pod: PodDir) -> Result<Started, ShimError> {
     let lifeline = descriptor::inherited(LIFELINE_FD).map(File::from);
     let goal =
         goal::read(&pod).map_err(failed("read the goal"))?.ok_or_else(|| ShimError::NoGoal(pod.0.clone()))?;
+    // Before anything is cloned that could outlive this process with it.
+    let lock = Lock::take_over(File::from(lock)).map_err(failed("take over the lock"))?;
     let places = goal.places.places();
     let cgroups = Cgroups::probe().map_err(failed("find the control groups"))?;
     cgroups.join(&places.shim_cgroup()).map_err(failed("leave the caller's control group"))?;
@@ -43,17 +45,7 @@ pub(super) fn start(pod: PodDir) -> Result<Started, ShimError> {
         .map_err(failed("listen for signals"))?;
     let host = HostNamespaces::keep().map_err(failed("keep the host's namespaces"))?;
     let control = listen(&pod).map_err(failed("listen on the control socket"))?;
-    Ok(Started {
-        pod,
-        goal,
-        places,
-        cgroups,
-        host,
-        signals,
-        control,
-        lifeline,
-        _lock: Lock::inherited(File::from(lock)),
-    })
+    Ok(Started { pod, goal, places, cgroups, host, signals, control, lifeline, _lock: lock })
 }
 
 fn listen(pod: &PodDir) -> io::Result<UnixListener> {

@@ -78,7 +78,7 @@ fn an_empty_directory_in_place_of_the_folder_stops_nothing_until_it_is_accepted(
         .exits(0)
         .says("1 object came from it; what its files no longer declare is removed");
     bench.until_clean();
-    assert_eq!(bench.run(&["get", "pods"]).stdout, "");
+    bench.until("it is forgotten", || bench.run(&["get", "pods"]).stdout.is_empty());
     assert_eq!(watch.stop(), 0);
 }
 

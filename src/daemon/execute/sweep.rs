@@ -16,6 +16,7 @@ use crate::model::time::{Now, Timestamp};
 use crate::paths::Places;
 use crate::publish::read_json;
 use crate::rundir::{goal, objects, pods};
+use crate::sandbox::leftover;
 
 use super::launch::output_file;
 use super::{ActError, Hands, children};
@@ -31,7 +32,7 @@ impl Hands {
     ) -> Result<(), ActError> {
         let places = &self.places;
         tell_last_words(places, pod);
-        self.cgroups.kill(&places.pod_cgroup(&pod.uid)).map_err(ActError::pod("kill the processes", pod))?;
+        leftover::kill(&self.cgroups, places, &pod.uid).map_err(ActError::pod("kill the processes", pod))?;
         match then {
             AfterSweep::RecordLoss => record_loss(places, pod, known, now)?,
             AfterSweep::Nothing => keep_end(places, pod)?,
