@@ -147,6 +147,11 @@ impl Bench {
         running
     }
 
+    /// What watchers have logged.
+    pub(crate) fn said(&self) -> String {
+        fs::read_to_string(self.root.join("err")).unwrap_or_default()
+    }
+
     /// Waits for a fact; fails with what the watcher has said if it does not come about.
     pub(crate) fn until(&self, fact: &str, mut holds: impl FnMut() -> bool) {
         let deadline = deadline();
