@@ -158,6 +158,7 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
         read_folders: Vec::new(),
         inventory,
         machine: ready.machine,
+        trust,
         store: Store::at(&places.images),
         hands: ready.hands,
         reporter,

@@ -44,8 +44,9 @@ impl Places {
         self.run.join("pulls")
     }
 
+    /// Archives to be loaded lie beside the store that they are loaded into, which an `up` shares.
     pub(crate) fn preload(&self) -> PathBuf {
-        self.state.join("preload")
+        self.images.with_file_name("preload")
     }
 
     /// Writable layers and `emptyDir` volumes that lie on disc, one directory for each pod.

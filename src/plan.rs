@@ -14,8 +14,8 @@ use std::collections::BTreeSet;
 use crate::model::action::{Action, AfterSweep, Plan};
 use crate::model::desired::{Desired, DesiredPod, Want};
 use crate::model::id::{PodId, Uid};
-use crate::model::image::ImageRef;
-use crate::model::observed::{ImageObservation, Observed, PodObservation, ProcessObservation, Told};
+use crate::model::image::{ImageRef, PullRequest};
+use crate::model::observed::{ImageObservation, Observed, PodObservation, Preload, ProcessObservation, Told};
 use crate::model::pod_plan::{PodPlan, RestartPolicy, Role};
 use crate::model::record::{ContainerRecord, ContainerState, Outcome, PodRecord, StopReason};
 use crate::model::time::{Moment, Now};
@@ -196,23 +196,24 @@ fn has_started(container: &ContainerRecord) -> bool {
     }
 }
 
+/// Archives come first: an image that is in one need not be pulled.
 fn pulls(desired: &Desired, observed: &Observed) -> Vec<Action> {
-    let under_way: BTreeSet<&ImageRef> = observed
-        .images
-        .iter()
-        .filter(|(_, image)| matches!(image, ImageObservation::Pulling))
-        .map(|(reference, _)| reference)
-        .collect();
-    let room = PULLS.saturating_sub(under_way.len());
-    let due = desired.pulls.iter().filter(|image| !under_way.contains(image));
-    due.take(room).map(|image| Action::Pull(image.clone())).collect()
+    let pulling = observed.images.iter().filter(|(_, image)| **image == ImageObservation::Pulling);
+    let pulling: BTreeSet<&ImageRef> = pulling.map(|(reference, _)| reference).collect();
+    let loading = observed.preloads.values().filter(|preload| **preload == Preload::UnderWay).count();
+    let room = PULLS.saturating_sub(pulling.len() + loading);
+    let archives = observed.preloads.iter().filter(|(_, preload)| **preload == Preload::Due);
+    let archives = archives.map(|(archive, _)| PullRequest::Archive(archive.clone()));
+    let images = desired.pulls.iter().filter(|image| !pulling.contains(image));
+    let images = images.map(|image| PullRequest::Image(image.clone()));
+    archives.chain(images).take(room).map(Action::Pull).collect()
 }
 
 /// The next try of a pull is the one thing that only time brings about.
 fn wake_at(observed: &Observed, now: Now) -> Option<Moment> {
     let retries = observed.images.values().filter_map(|image| match image {
         ImageObservation::Failed { retry_at, .. } => Some(*retry_at),
-        ImageObservation::Present { .. } | ImageObservation::Pulling => None,
+        ImageObservation::Present { .. } | ImageObservation::Pulling | ImageObservation::Preloading => None,
     });
     retries.filter(|retry_at| *retry_at > now.boot).min()
 }

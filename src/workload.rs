@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 
 use crate::api::{Object, Pod};
 use crate::model::desired::{Desired, DesiredPod, Want};
@@ -90,19 +91,22 @@ pub(crate) fn expand(
     desired
 }
 
-/// Every image that a pod names and that lies in the store or would; a name that is none is passed over.
-pub(crate) fn images_named(objects: &BTreeMap<Uid, Known>) -> Vec<ImageRef> {
-    let mut named = BTreeSet::new();
+/// Every image that a pod names and that lies in the store or would, with the directories of the manifests that
+/// name it; a name that is none is passed over.
+pub(crate) fn images_named(objects: &BTreeMap<Uid, Known>) -> BTreeMap<ImageRef, BTreeSet<PathBuf>> {
+    let mut named: BTreeMap<ImageRef, BTreeSet<PathBuf>> = BTreeMap::new();
     for (known, pod) in pods_by_age(objects) {
         let base = image::base(known);
         let Some(spec) = &pod.spec else { continue };
         for container in spec.init_containers.iter().flatten().chain(&spec.containers) {
             let image = container.image.as_deref().unwrap_or_default();
-            named.extend(ImageRef::parse(image, base.as_path()).ok());
+            if let Ok(image) = ImageRef::parse(image, &base) {
+                named.entry(image).or_default().insert(base.clone());
+            }
         }
     }
     named.remove(&ImageRef::HostRoot);
-    named.into_iter().collect()
+    named
 }
 
 /// The older pod is served first where addresses run out.

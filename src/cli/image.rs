@@ -7,7 +7,7 @@ use crate::image::access::Access;
 use crate::image::archive;
 use crate::image::pull::{self, PullFailure};
 use crate::image::store::{Collected, Store};
-use crate::model::image::{BadImageRef, ImageRef};
+use crate::model::image::{BadImageRef, ImageRef, PullRequest};
 use crate::model::time::Timestamp;
 
 #[derive(Debug, thiserror::Error)]
@@ -101,17 +101,27 @@ pub(crate) fn prune(store: &Store, out: &mut dyn Write) -> Result<(), ImageError
     }
 }
 
-/// The hidden process `droppod pull REFERENCE IMAGES`: the reference in JSON, the store's directory. Whoever started
+/// The hidden process `droppod pull REQUEST IMAGES`: the request in JSON, the store's directory. Whoever started
 /// it reads the failure from its output and decides when to try again.
 pub(crate) fn process(
-    reference: &str,
+    request: &str,
     images: &Path,
     access: &Access,
     now: Timestamp,
 ) -> Result<(), PullFailure> {
-    let image: ImageRef = serde_json::from_str(reference)
-        .map_err(|error| PullFailure { message: format!("cannot read the reference to pull: {error}") })?;
-    pull::pull(&Store::at(images), &image, access, now).map(|_| ())
+    let request: PullRequest = serde_json::from_str(request)
+        .map_err(|error| PullFailure { message: format!("cannot read what to pull: {error}") })?;
+    let store = Store::at(images);
+    match request {
+        PullRequest::Image(image) => pull::pull(&store, &image, access, now).map(|_| ()),
+        PullRequest::Archive(archive) => {
+            archive::load(&store, &archive.path, now)?;
+            // With the version that was seen before: an archive that changes meanwhile is loaded again.
+            store.note_preloaded(&archive).map_err(|error| PullFailure {
+                message: format!("cannot note that {} is loaded: {error}", archive.path.display()),
+            })
+        }
+    }
 }
 
 fn failed(operation: &'static str) -> impl Fn(io::Error) -> ImageError {

@@ -1,4 +1,4 @@
-//! `pull REFERENCE STORE`: what the loop starts for each image, three at most. Its output is the reason why it
+//! `pull REQUEST STORE`: what the loop starts for each image, three at most. Its output is the reason why it
 //! failed, and nothing else.
 
 use std::path::{Path, PathBuf};
@@ -14,15 +14,15 @@ const REGISTRIES: &str = "/etc/droppod/registries.yaml";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct PullArgs {
-    /// An image reference as JSON
-    image: String,
+    /// What to bring in, as JSON
+    request: String,
     /// Directory of the image store
     store: PathBuf,
 }
 
 pub(crate) fn run(args: &PullArgs) -> Exit {
     let pulled = access().and_then(|access| {
-        image::process(&args.image, &args.store, &access, clock::wall())
+        image::process(&args.request, &args.store, &access, clock::wall())
             .map_err(|failure| failure.to_string())
     });
     match pulled {

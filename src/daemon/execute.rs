@@ -84,7 +84,7 @@ impl Hands {
         now: Now,
     ) -> Result<Acted, ActError> {
         let acted = match action {
-            Action::Pull(image) => self.pull(image)?,
+            Action::Pull(request) => self.pull(request)?,
             Action::Launch(plan) => self.launch(plan, now)?,
             Action::Tell(plan) => tell(&self.places, plan)?,
             Action::Stop { pod, why, grace } => {
@@ -152,7 +152,7 @@ fn goal_of(places: &Places, plan: &crate::model::pod_plan::PodPlan, stop: Option
 /// One line for each transition that this process makes.
 fn tell_log(action: &Action) {
     match action {
-        Action::Pull(image) => tracing::info!(?image, "image pull started"),
+        Action::Pull(request) => tracing::info!(what = %request, "pull started"),
         Action::Launch(plan) => tracing::info!(pod = %plan.id, uid = %plan.id.uid, "pod started"),
         Action::Tell(plan) => tracing::info!(pod = %plan.id, uid = %plan.id.uid, "pod told its new plan"),
         Action::Stop { pod, why, .. } => tracing::info!(%pod, uid = %pod.uid, ?why, "pod told to stop"),

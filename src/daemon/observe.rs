@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::path::PathBuf;
 
 use crate::image::store::{Store, file_name};
 use crate::model::id::{PodId, Uid};
-use crate::model::image::ImageRef;
+use crate::model::image::{ImageRef, PullRequest};
 use crate::model::object::Known;
 use crate::model::observed::{
     Finished, ImageObservation, Observed, PodObservation, ProcessObservation, Told,
@@ -16,6 +17,11 @@ use crate::rundir::goal::{self, Goal};
 use crate::rundir::{lease, lock, objects, pods, pulls};
 use crate::status::Course;
 use crate::workload;
+
+use super::execute::children::Children;
+use super::folder::trust::Trust;
+
+mod preload;
 
 /// All that a pass sees; thinking is given `observed` alone.
 #[derive(Debug, Default)]
@@ -38,6 +44,10 @@ pub(crate) enum ObserveError {
     Pod { what: &'static str, pod: Uid, source: io::Error },
     #[error("cannot look up image {image} in the store")]
     Image { image: String, source: io::Error },
+    #[error("cannot look for archives of images in {directory}")]
+    Archives { directory: PathBuf, source: io::Error },
+    #[error("no image is loaded from {path}: {why}")]
+    Untrusted { path: PathBuf, why: String },
 }
 
 /// # Errors
@@ -46,7 +56,8 @@ pub(crate) fn observe(
     places: &Places,
     store: &Store,
     known: &BTreeMap<Uid, Known>,
-    pulling: &BTreeSet<ImageRef>,
+    children: &Children,
+    trust: Trust,
 ) -> Result<Seen, ObserveError> {
     let mut seen = Seen::default();
     let directories = pods::list(places).map_err(|source| ObserveError::Pods { source })?;
@@ -60,20 +71,8 @@ pub(crate) fn observe(
         let pod = observe_absent(places, known, uid);
         seen.take(uid, pod);
     }
-    for image in workload::images_named(known) {
-        if image == ImageRef::HostRoot {
-            continue;
-        }
-        match observe_image(places, store, &image, pulling) {
-            Ok(Some(found)) => {
-                seen.observed.images.insert(image, found);
-            }
-            Ok(None) => {}
-            Err(source) => {
-                seen.failures.push(ObserveError::Image { image: format!("{image:?}"), source });
-            }
-        }
-    }
+    let sought = observe_images(places, store, known, children, &mut seen);
+    preload::observe(places, store, &sought, children, trust, &mut seen);
     Ok(seen)
 }
 
@@ -167,16 +166,45 @@ fn name_of(known: &BTreeMap<Uid, Known>, uid: &Uid) -> PodId {
     }
 }
 
+/// Tells which images are absent and in nobody's making, with the directories of the manifests that name them.
+fn observe_images(
+    places: &Places,
+    store: &Store,
+    known: &BTreeMap<Uid, Known>,
+    children: &Children,
+    seen: &mut Seen,
+) -> BTreeMap<ImageRef, BTreeSet<PathBuf>> {
+    let mut sought = BTreeMap::new();
+    for (image, beside) in workload::images_named(known) {
+        match observe_image(places, store, &image, children) {
+            Ok(found) => {
+                if let None | Some(ImageObservation::Failed { stale: None, .. }) = found {
+                    sought.insert(image.clone(), beside);
+                }
+                seen.observed.images.extend(found.map(|found| (image, found)));
+            }
+            Err(source) => {
+                seen.failures.push(ObserveError::Image { image: image.to_string(), source });
+            }
+        }
+    }
+    sought
+}
+
 fn observe_image(
     places: &Places,
     store: &Store,
     image: &ImageRef,
-    pulling: &BTreeSet<ImageRef>,
+    children: &Children,
 ) -> io::Result<Option<ImageObservation>> {
-    if pulling.contains(image) {
+    if children.is_pulling(&PullRequest::Image(image.clone())) {
         return Ok(Some(ImageObservation::Pulling));
     }
-    let stored = store.find(image)?;
+    let stored = match store.find(image)? {
+        // The archive holds something else by now; pods that run keep what they were made from.
+        Some(stored) if Store::is_stale(&stored)? => None,
+        found => found,
+    };
     let failed = pulls::read(places, &file_name(image))?;
     Ok(match (failed, stored) {
         (Some(failed), stored) => Some(ImageObservation::Failed {

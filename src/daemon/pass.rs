@@ -14,6 +14,7 @@ use crate::plan;
 use crate::workload::{self, Machine};
 
 use super::execute::{Acted, Hands};
+use super::folder::trust::Trust;
 use super::folder::{Folder, HasObjects, Look, Root, Select, chain, earlier};
 use super::inventory::{FolderState, Inventory};
 use super::observe::{ObserveError, Seen, observe};
@@ -35,6 +36,8 @@ pub(super) struct World {
     pub(super) read_folders: Vec<Folder>,
     pub(super) inventory: Inventory,
     pub(super) machine: Machine,
+    /// Of folders, and of what lies in them.
+    pub(super) trust: Trust,
     pub(super) store: Store,
     pub(super) hands: Hands,
     pub(super) reporter: Reporter,
@@ -137,8 +140,8 @@ impl World {
     }
 
     fn look(&self) -> Result<Seen, ObserveError> {
-        let pulling = self.hands.children.pulling();
-        observe(&self.hands.places, &self.store, self.inventory.objects(), &pulling)
+        let Hands { places, children, .. } = &self.hands;
+        observe(places, &self.store, self.inventory.objects(), children, self.trust)
     }
 
     fn want(&mut self, seen: &Seen, wish: Wish, now: Now) -> Desired {

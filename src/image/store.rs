@@ -1,11 +1,12 @@
 //! The image store: `<images>/refs/<file name of a reference>` holds a [`StoredReference`], `layers/<diff id>/`
 //! an unpacked layer, complete and committed by rename, `manifests/<digest>` an image's manifest as it was
-//! found. A layer is stored once, whoever uses it. Everything unfinished lies below `tmp/`.
+//! found, `preloaded/` which archives have been loaded. A layer is stored once, whoever uses it. Everything unfinished lies below `tmp/`.
 //!
 //! Locks, all by flock, so that they end with their process: `lock` is held shared by whoever brings images in
 //! and alone by whoever removes layers; a session's directory by its process; a layer, shared, by each pod whose
 //! root it is part of.
 
+mod preloaded;
 mod session;
 
 use std::collections::BTreeSet;
@@ -65,7 +66,11 @@ impl Store {
     pub(crate) fn is_stale(stored: &StoredReference) -> io::Result<bool> {
         match &stored.reference {
             ImageRef::HostRoot | ImageRef::Registry(_) => Ok(false),
-            ImageRef::Local { kind, path, .. } => Ok(stored.fingerprint != fingerprint(*kind, path)?),
+            // One that is gone is no other: what was loaded from it is there.
+            ImageRef::Local { kind, path, .. } => {
+                let present = fingerprint(*kind, path)?;
+                Ok(present.is_some() && present != stored.fingerprint)
+            }
         }
     }
 
@@ -154,6 +159,7 @@ impl Store {
                 publish::remove(&path)?;
             }
         }
+        self.forget_preloads()?;
         for name in names(&self.root.join("locks"))? {
             publish::remove(&self.root.join("locks").join(name))?;
         }
@@ -189,7 +195,7 @@ impl Store {
     }
 
     fn prepare(&self) -> io::Result<()> {
-        for place in ["refs", "layers", "manifests", "locks", "tmp"] {
+        for place in ["refs", "layers", "manifests", "preloaded", "locks", "tmp"] {
             // An image's setuid programs must be out of reach of the machine's users.
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(self.root.join(place))?;
         }
@@ -199,7 +205,10 @@ impl Store {
 
 /// A file name that stands for a reference, here and in `rundir::pulls`.
 pub(crate) fn file_name(image: &ImageRef) -> String {
-    let name = image.to_string();
+    file_name_of(&image.to_string())
+}
+
+fn file_name_of(name: &str) -> String {
     let readable: String = name
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-') { c } else { '_' })
@@ -217,13 +226,15 @@ pub(crate) fn fingerprint(kind: LocalKind, path: &Path) -> io::Result<Option<(u6
         LocalKind::OciArchive | LocalKind::DockerArchive => std::fs::metadata(path),
     };
     match is {
-        Ok(is) => {
-            let nanos = i128::from(is.mtime()) * 1_000_000_000 + i128::from(is.mtime_nsec());
-            Ok(Some((is.len(), nanos)))
-        }
+        Ok(is) => Ok(Some(version_of(&is))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Size and mtime in nanoseconds.
+pub(crate) fn version_of(is: &std::fs::Metadata) -> (u64, i128) {
+    (is.len(), i128::from(is.mtime()) * 1_000_000_000 + i128::from(is.mtime_nsec()))
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

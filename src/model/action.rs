@@ -2,7 +2,7 @@
 
 use super::desired::Blocked;
 use super::id::PodId;
-use super::image::ImageRef;
+use super::image::PullRequest;
 use super::pod_plan::PodPlan;
 use super::record::StopReason;
 use super::time::Moment;
@@ -17,7 +17,7 @@ pub(crate) struct Plan {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Action {
-    Pull(ImageRef),
+    Pull(PullRequest),
     /// Start a pod process.
     Launch(Box<PodPlan>),
     /// Tell a living pod process its new plan.

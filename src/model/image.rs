@@ -53,6 +53,22 @@ pub(crate) struct StoredImage {
     pub(crate) config: ImageConfig,
 }
 
+/// An archive of images as it lay on disc when it was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Archive {
+    pub(crate) path: PathBuf,
+    /// Size and mtime in nanoseconds.
+    pub(crate) version: (u64, i128),
+}
+
+/// What a pull process is to bring into the store.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum PullRequest {
+    Image(ImageRef),
+    /// Every image in it, under the names that it gives them.
+    Archive(Archive),
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{image}` is not an image reference: {why}")]
 pub(crate) struct BadImageRef {
@@ -129,6 +145,15 @@ impl fmt::Display for ImageRef {
                 write!(f, "{}{}", kind.prefix(), path.display())?;
                 tag.as_ref().map_or(Ok(()), |tag| write!(f, ":{tag}"))
             }
+        }
+    }
+}
+
+impl fmt::Display for PullRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PullRequest::Image(image) => image.fmt(f),
+            PullRequest::Archive(archive) => archive.path.display().fmt(f),
         }
     }
 }

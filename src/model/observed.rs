@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use super::id::Uid;
-use super::image::{ImageRef, StoredImage};
+use super::image::{Archive, ImageRef, StoredImage};
 use super::pod_plan::Revision;
 use super::record::{Exit, Outcome, PodRecord, StopReason};
 use super::time::{Moment, Timestamp};
@@ -13,6 +13,8 @@ use super::time::{Moment, Timestamp};
 pub(crate) struct Observed {
     pub(crate) pods: BTreeMap<Uid, PodObservation>,
     pub(crate) images: BTreeMap<ImageRef, ImageObservation>,
+    /// Archives to be loaded because some image that is absent may be in one.
+    pub(crate) preloads: BTreeMap<Archive, Preload>,
     pub(crate) leases: BTreeMap<Ipv4Addr, Uid>,
 }
 
@@ -59,12 +61,20 @@ pub(crate) enum ImageObservation {
         resolved_at: Timestamp,
     },
     Pulling,
+    /// Absent, but it may be in an archive that is not loaded yet.
+    Preloading,
     /// `retry_at` is when the next try is due.
     Failed {
         error: PullError,
         retry_at: Moment,
         stale: Option<StoredImage>,
     },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Preload {
+    Due,
+    UnderWay,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -155,8 +155,11 @@ impl World {
     fn act(&mut self, plan: &Plan) {
         for action in &plan.actions {
             match action {
-                Action::Pull(image) => {
+                Action::Pull(PullRequest::Image(image)) => {
                     self.observed.images.insert(image.clone(), ImageObservation::Pulling);
+                }
+                Action::Pull(PullRequest::Archive(archive)) => {
+                    self.observed.preloads.insert(archive.clone(), Preload::UnderWay);
                 }
                 Action::Launch(plan) => self.launch(plan),
                 Action::Tell(plan) => {

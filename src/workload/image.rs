@@ -52,7 +52,9 @@ pub(super) fn standing(
             PullPolicy::Always if *resolved_at < created_at => pull(),
             PullPolicy::Always | PullPolicy::IfNotPresent | PullPolicy::Never => ready(Some(image.clone())),
         },
-        Some(ImageObservation::Pulling) => Standing::Awaited { pull: None, why: None },
+        Some(ImageObservation::Pulling | ImageObservation::Preloading) => {
+            Standing::Awaited { pull: None, why: None }
+        }
         Some(ImageObservation::Failed { error, retry_at, stale }) => match (policy, stale) {
             (PullPolicy::IfNotPresent | PullPolicy::Never, Some(stale)) => {
                 ready(Some(StoredImage::clone(stale)))

@@ -149,7 +149,12 @@ impl Bench {
 
     /// Whether a watcher has said this.
     pub(crate) fn said(&self, part: &str) -> bool {
-        fs::read_to_string(self.root.join("err")).unwrap_or_default().contains(part)
+        self.log().contains(part)
+    }
+
+    /// What watchers have logged.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.root.join("err")).unwrap_or_default()
     }
 
     /// Waits for a fact; fails with what the watcher has said if it does not come about.

@@ -4,6 +4,7 @@ mod made;
 mod registry;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::bench::Bench;
@@ -117,5 +118,92 @@ fn up_exits_with_13_and_says_which_image_is_not_to_be_had() {
         .run(&["up", "-f", bench.folder().to_str().unwrap()])
         .exits(13)
         .says(&format!("app: not started, ErrImagePull: cannot reach registry {HOST}: "));
+    bench.until_clean();
+}
+
+#[test]
+fn an_archive_that_lies_ready_serves_a_pod_that_never_pulls() {
+    let Some(bench) = Bench::new() else { return };
+    let (Some(first), Some(second)) = (Made::new("preloaded"), Made::new("beside")) else { return };
+    fs::create_dir_all(bench.path("s/preload")).unwrap();
+    fs::write(bench.path("s/preload/broken.tar"), "no archive").unwrap();
+    first.write_oci_archive(&bench.path("s/preload/one.tar"), "example.test/one:1");
+    second.write_docker_archive(&bench.folder().join("images/two.tar"), "example.test/two:1");
+    let never = |name: &str, image: &str| pod(name, image) + "    imagePullPolicy: Never\n";
+    let watch = bench.watch();
+    bench.manifest("one.yaml", &never("one", "example.test/one:1"));
+    bench.manifest("two.yaml", &never("two", "example.test/two:1"));
+    bench.manifest("none.yaml", &never("none", "example.test/none:1"));
+    bench.until_status("one", "Completed");
+    bench.until_status("two", "Completed");
+    bench.until_status("none", "ErrImageNeverPull");
+    bench.run(&["logs", "one"]).exits(0).prints("1234:5678 in /srv/app says preloaded by default\n");
+    bench.run(&["logs", "two"]).exits(0).prints("1234:5678 in /srv/app says beside by default\n");
+    second.write_oci_archive(&bench.path("s/preload/late.tar"), "example.test/none:1");
+    bench.manifest("wake.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: wake}\n");
+    bench.until_status("none", "Completed");
+    for name in ["one.yaml", "two.yaml", "none.yaml"] {
+        bench.remove(name);
+    }
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+    let said = bench.log();
+    assert_eq!(said.matches("images not loaded").count(), 1, "told once and not tried again:\n{said}");
+    assert_eq!(said.matches("images loaded").count(), 3, "each is loaded once:\n{said}");
+    // An `up` has what the machine has.
+    bench.manifest("one.yaml", &never("one", "example.test/one:1"));
+    bench
+        .run(&["up", "-f", bench.folder().join("one.yaml").to_str().unwrap()])
+        .exits(0)
+        .says("says preloaded");
+}
+
+#[test]
+fn an_archive_that_others_can_write_is_not_loaded() {
+    let Some(bench) = Bench::new() else { return };
+    let Some(made) = Made::new("planted") else { return };
+    let archive = bench.folder().join("images/app.tar");
+    made.write_oci_archive(&archive, "example.test/app:1");
+    fs::set_permissions(&archive, fs::Permissions::from_mode(0o666)).unwrap();
+    let watch = bench.watch();
+    bench.manifest("app.yaml", &(pod("app", "example.test/app:1") + "    imagePullPolicy: Never\n"));
+    bench.until_status("app", "ErrImageNeverPull");
+    assert!(bench.said("others can write to it"), "{}", bench.log());
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn a_changed_archive_is_for_the_next_pod_and_leaves_the_running_one_alone() {
+    let Some(bench) = Bench::new() else { return };
+    let (Some(old), Some(new)) = (Made::new("old"), Made::new("new")) else { return };
+    let archive = bench.folder().join("app.tar");
+    old.write_oci_archive(&archive, "app");
+    let first = pod("first", "oci-archive:app.tar") + "    command: [sleep, '1000']\n";
+    bench.manifest("first.yaml", &first);
+    let watch = bench.watch();
+    bench.until_status("first", "Running");
+    let pids = bench.pids("first", "main");
+    new.write_oci_archive(&archive, "app");
+    bench.manifest("second.yaml", &pod("second", "oci-archive:app.tar"));
+    bench.until_status("second", "Completed");
+    bench.run(&["logs", "second"]).exits(0).prints("1234:5678 in /srv/app says new by default\n");
+    assert_eq!(bench.pids("first", "main"), pids);
+    assert_eq!(bench.column("first", 3), "0", "restarts");
+    let greeting = bench.run(&["exec", "first", "--", "/bin/sh", "-c", "echo $GREETING"]).exits(0).stdout;
+    assert_eq!(greeting, "old\n");
+    bench.remove("first.yaml").remove("second.yaml");
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn a_volume_thousands_of_directories_deep_is_cleared_away() {
+    let Some(bench) = Bench::new() else { return };
+    let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: deep}\nspec:\n  restartPolicy: Never\n  containers:\n  \
+                - name: main\n    image: droppod.local/host\n    \
+                command: [perl, -e, 'chdir \"/deep\"; for (1..3000) { mkdir \"d\"; chdir \"d\" or die }']\n    \
+                volumeMounts: [{name: deep, mountPath: /deep}]\n  volumes: [{name: deep, emptyDir: {}}]\n";
+    bench.manifest("deep.yaml", text);
+    bench.run(&["up", "-f", bench.folder().to_str().unwrap()]).exits(0);
     bench.until_clean();
 }

@@ -113,7 +113,9 @@ fn an_image_that_is_not_there_is_named_with_its_reason() {
     let ran = bench.run(&["up", "-f", bench.folder().to_str().unwrap()]).exits(13);
     let last = ran.stderr.lines().last().unwrap_or_default();
     // Which of the two words it is depends on whether the next try was due when it gave up.
-    let named = ["ErrImagePull", "ImagePullBackOff"].iter().any(|word| last.starts_with(&format!("absent: not started, {word}: ")));
+    let named = ["ErrImagePull", "ImagePullBackOff"]
+        .iter()
+        .any(|word| last.starts_with(&format!("absent: not started, {word}: ")));
     assert!(named, "{ran:#?}");
     assert!(last.contains("absent.tar"), "{ran:#?}");
     bench.until_clean();

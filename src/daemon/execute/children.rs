@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
 use crate::model::id::Uid;
-use crate::model::image::ImageRef;
+use crate::model::image::{Archive, PullRequest};
 use crate::sandbox::spawn::Child;
 
 /// Of what a child wrote, what is kept: its end.
@@ -17,7 +17,9 @@ const MESSAGE_LIMIT: u64 = 4096;
 #[derive(Debug, Default)]
 pub(crate) struct Children {
     pods: BTreeMap<Uid, Child>,
-    pulls: BTreeMap<ImageRef, PullChild>,
+    pulls: BTreeMap<PullRequest, PullChild>,
+    /// Archives that could not be loaded: not tried again unless they change.
+    pub(super) bad_archives: BTreeSet<Archive>,
 }
 
 #[derive(Debug)]
@@ -30,7 +32,7 @@ struct PullChild {
 /// A pull that has ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct EndedPull {
-    pub(crate) image: ImageRef,
+    pub(crate) request: PullRequest,
     /// The message of one that failed.
     pub(crate) failure: Option<String>,
 }
@@ -40,12 +42,24 @@ impl Children {
         self.pods.insert(uid.clone(), child);
     }
 
-    pub(crate) fn add_pull(&mut self, image: &ImageRef, child: Child, output: File) {
-        self.pulls.insert(image.clone(), PullChild { child, output });
+    pub(crate) fn add_pull(&mut self, request: &PullRequest, child: Child, output: File) {
+        self.pulls.insert(request.clone(), PullChild { child, output });
     }
 
-    pub(crate) fn pulling(&self) -> BTreeSet<ImageRef> {
-        self.pulls.keys().cloned().collect()
+    pub(crate) fn is_pulling(&self, request: &PullRequest) -> bool {
+        self.pulls.contains_key(request)
+    }
+
+    /// Archives that are being loaded.
+    pub(crate) fn loading(&self) -> impl Iterator<Item = &Archive> {
+        self.pulls.keys().filter_map(|request| match request {
+            PullRequest::Archive(archive) => Some(archive),
+            PullRequest::Image(_) => None,
+        })
+    }
+
+    pub(crate) fn could_not_load(&self, archive: &Archive) -> bool {
+        self.bad_archives.contains(archive)
     }
 
     pub(crate) fn pulls(&self) -> usize {
@@ -65,13 +79,13 @@ impl Children {
     pub(crate) fn reap(&mut self) -> Vec<EndedPull> {
         self.pods.retain(|_, child| ended(child).is_none());
         let mut done = Vec::new();
-        self.pulls.retain(|image, pull| {
+        self.pulls.retain(|request, pull| {
             let Some(end) = ended(&pull.child) else { return true };
             let failure = match end {
                 End::Exited(0) => None,
                 End::Exited(_) | End::Unknown => Some(message(&mut pull.output, end)),
             };
-            done.push(EndedPull { image: image.clone(), failure });
+            done.push(EndedPull { request: request.clone(), failure });
             false
         });
         done

@@ -111,7 +111,9 @@ fn every_image_is_named_once_and_archives_lie_beside_the_manifest() {
         }),
     );
     let archive = ImageRef::parse("oci-archive:init.tar", std::path::Path::new("/pods/team")).unwrap();
-    assert_eq!(images_named(&scene.objects), [registry("web:1"), archive]);
+    let beside = || BTreeSet::from([std::path::PathBuf::from("/pods/team")]);
+    let named = BTreeMap::from([(registry("web:1"), beside()), (archive, beside())]);
+    assert_eq!(images_named(&scene.objects), named);
 }
 
 #[test]
