@@ -298,10 +298,6 @@ impl Drop for Bench {
 }
 
 impl Running {
-    pub(crate) fn pid(&self) -> i32 {
-        self.child.id().try_into().unwrap()
-    }
-
     /// `kill -9`.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
