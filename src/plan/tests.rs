@@ -10,7 +10,7 @@ use crate::model::desired::{Blocked, Waiting};
 use crate::model::image::StoredImage;
 use crate::model::observed::{Finished, PullError};
 use crate::model::pod_plan::{IpcMode, Live, NetworkPlan, PidMode, QosClass, Resources, Revision, Role};
-use crate::model::record::{Exit, FORMAT, PodRecord, SandboxState};
+use crate::model::record::{Exit, FORMAT, PodRecord, SandboxState, Stopping};
 use crate::model::time::Timestamp;
 
 const THIS_BOOT: &str = "this-boot";
@@ -496,6 +496,7 @@ fn a_dead_pod_process_is_followed_by_what_the_restart_policy_says() {
     let cases = [
         (RestartPolicy::Always, running(), None, AfterSweep::StartAgain),
         (RestartPolicy::OnFailure, running(), None, AfterSweep::StartAgain),
+        (RestartPolicy::OnFailure, ContainerState::Terminated(exit(0)), None, AfterSweep::RecordLoss),
         (RestartPolicy::Never, running(), None, AfterSweep::RecordLoss),
         (RestartPolicy::Never, creating(), None, AfterSweep::StartAgain),
         (RestartPolicy::Never, running(), Some(Outcome::Interrupted), AfterSweep::StartAgain),
@@ -508,6 +509,23 @@ fn a_dead_pod_process_is_followed_by_what_the_restart_policy_says() {
             seen.record = Some(record(job.clone(), state.clone(), outcome.clone()));
         });
         assert_eq!(only_action(&world), sweep(&job, then), "{policy:?} {state:?} {outcome:?}");
+    }
+}
+
+#[test]
+fn a_pod_process_that_dies_while_it_stops_leaves_the_pod_as_the_stop_would_have() {
+    let job = id("job", 1);
+    let cases = [
+        (RestartPolicy::Never, StopReason::Interrupted, AfterSweep::StartAgain),
+        (RestartPolicy::Always, StopReason::DeadlineExceeded, AfterSweep::RecordLoss),
+    ];
+    for (policy, why, then) in cases {
+        let world = World::empty().run(job.clone(), policy).see(&job, |seen| {
+            seen.process = ProcessObservation::Dead;
+            let stopping = Some(Stopping { since: at(0).wall, why });
+            seen.record = Some(PodRecord { stopping, ..record(job.clone(), running(), None) });
+        });
+        assert_eq!(only_action(&world), sweep(&job, then), "{policy:?} {why:?}");
     }
 }
 

@@ -231,6 +231,23 @@ fn a_pod_whose_containers_all_ended_well_has_succeeded_though_its_process_died()
 }
 
 #[test]
+fn an_end_that_every_container_told_itself_is_not_called_unknown() {
+    let ground = Ground::new();
+    let places = ground.places();
+    declare(&places);
+    let directory = places.pod(&id().uid);
+    std::fs::create_dir_all(directory.exits()).unwrap();
+    pods::write_record(&directory, &record(vec![container("a", running())])).unwrap();
+    exits::write(&directory, "a", 0, &exit(7)).unwrap();
+    let again = exits::write(&directory, "a", 0, &exit(0)).unwrap_err();
+    assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+    assert_eq!(std::fs::read_dir(directory.exits()).unwrap().count(), 1);
+    sweep::record_loss(&places, &id(), &BTreeMap::new(), now()).unwrap();
+    let finished = objects::finished_of(&places, &id().uid).unwrap().unwrap();
+    assert_eq!(finished.outcome, Outcome::Failed { reason: String::new(), message: String::new() });
+}
+
+#[test]
 fn a_pod_lost_to_a_restart_of_the_machine_says_so() {
     let ground = Ground::new();
     let places = ground.places();
