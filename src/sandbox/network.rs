@@ -50,7 +50,7 @@ pub(crate) fn ensure(id: &InstanceId, network: Option<&InstanceNetwork>) -> io::
 
 /// Removes bridge and table. Those that are not there are as good as removed.
 pub(crate) fn remove(id: &InstanceId) -> io::Result<()> {
-    let table = match Ruleset::open()?.remove(&table_name(id)) {
+    let table = match Ruleset::open().and_then(|rules| rules.remove(&table_name(id))) {
         // A kernel without nf_tables has no table.
         Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
         answer => answer,

@@ -3,6 +3,8 @@
 
 use std::io;
 
+use rustix::io::Errno;
+
 use super::links::{NLM_F_CREATE, NLM_F_DUMP};
 use super::message::{Attributes, Message, text_of};
 use super::{Range, Socket};
@@ -61,6 +63,13 @@ impl Ruleset {
     pub(in crate::sandbox) fn open() -> io::Result<Ruleset> {
         Socket::open(Some(rustix::net::netlink::NETFILTER))
             .map(Ruleset)
+            .map_err(|error| match error.raw_os_error() {
+                // Built without nf_tables, or its module is not there to be loaded.
+                Some(code) if code == Errno::PROTONOSUPPORT.raw_os_error() => {
+                    io::ErrorKind::Unsupported.into()
+                }
+                Some(_) | None => error,
+            })
             .map_err(|error| cannot("open a netfilter netlink socket", error))
     }
 
