@@ -197,6 +197,37 @@ fn a_changed_archive_is_for_the_next_pod_and_leaves_the_running_one_alone() {
 }
 
 #[test]
+fn a_changed_image_restarts_that_container_and_the_pod_stays_who_it_is() {
+    let Some(bench) = Bench::new() else { return };
+    let (Some(old), Some(new)) = (Made::new("old"), Made::new("new")) else { return };
+    old.write_oci_archive(&bench.folder().join("old.tar"), "app");
+    new.write_oci_archive(&bench.folder().join("new.tar"), "app");
+    let manifest = pod("web", "oci-archive:old.tar")
+        + "    command: [sleep, '1000']\n  - name: other\n    \
+        image: droppod.local/host\n    command: [sleep, '1000']\n";
+    let manifest = manifest.replace("restartPolicy: Never", "restartPolicy: Always");
+    bench.manifest("web.yaml", &manifest);
+    let watch = bench.watch();
+    bench.until_status("web", "Running");
+    let uid = |bench: &Bench| {
+        let object: serde_json::Value =
+            serde_json::from_str(&bench.run(&["get", "pod", "web", "-o", "json"]).stdout).unwrap();
+        object["metadata"]["uid"].clone()
+    };
+    let (before, address, other) = (uid(&bench), bench.column("web", 5), bench.pids("web", "other"));
+    bench.manifest("web.yaml", &manifest.replace("old.tar", "new.tar"));
+    bench.until("the container runs the other image", || {
+        bench.run(&["exec", "web", "-c", "main", "--", "/bin/sh", "-c", "echo $GREETING"]).stdout == "new\n"
+    });
+    assert_eq!(uid(&bench), before);
+    assert_eq!(bench.column("web", 5), address);
+    assert_eq!(bench.pids("web", "other"), other, "the other container was restarted");
+    bench.remove("web.yaml");
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
 fn a_volume_thousands_of_directories_deep_is_cleared_away() {
     let Some(bench) = Bench::new() else { return };
     let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: deep}\nspec:\n  restartPolicy: Never\n  containers:\n  \
