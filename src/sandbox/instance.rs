@@ -183,8 +183,9 @@ fn remove_run(places: &Places) -> io::Result<()> {
     }
     remove_tree(run).map_err(|error| cannot(format!("remove {}", run.display()), error))?;
     if let Some(ups) = run.parent().filter(|parent| parent.ends_with("up")) {
-        // Other instances of `up` may be in it.
-        drop(std::fs::remove_dir(ups));
+        // Other instances of `up` may be in it, and a `watch` may have the directory above.
+        let above = ups.parent().filter(|_| std::fs::remove_dir(ups).is_ok());
+        drop(above.map(std::fs::remove_dir));
     }
     Ok(())
 }

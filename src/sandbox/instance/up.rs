@@ -33,7 +33,11 @@ pub(crate) fn make(machine: &Places) -> io::Result<Up> {
     let id: String = random_uid()?.as_str().chars().take(8).collect();
     let ups = machine.ups();
     let _not_swept = loop {
-        make_own(&ups)?;
+        match make_own(&ups) {
+            // The last instance has just taken it along.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            made => made?,
+        }
         let shared = match Lock::share_directory(&ups) {
             // Removed with the last instance in it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
