@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::manifest::{Declared, Strictness};
 use crate::model::object::ObjectKey;
 
+use super::attendance::{self, Watched};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::folder::{Change, Folder, anchor_images};
@@ -14,7 +15,6 @@ use super::input::{self, Depth, Input};
 use super::records::Records;
 use super::settings::Settings;
 use super::wait;
-use super::watcher::{self, Watched};
 use super::{StrictnessArg, duration};
 
 #[derive(Debug, clap::Args)]
@@ -89,7 +89,7 @@ pub(crate) fn put(wishes: Vec<Wish<'_>>, wait: WaitArgs, settings: &Settings) ->
         writeln!(out, "{} {}", wish.key, change.word()).map_err(Failure::of_output)?;
     }
     drop(out);
-    match (watcher::look(&settings.places, &folder.path), wait.wait) {
+    match (attendance::look(&settings.places, &folder.path), wait.wait) {
         (Watched::No, true) => Ok(Exit::Failed),
         (Watched::Yes | Watched::No, false) => Ok(Exit::Done),
         (Watched::Yes, true) => {

@@ -10,15 +10,15 @@ use crate::model::record::StopReason;
 use crate::publish::remove;
 use crate::rundir::goal::{StopOrder, order_stop};
 
+use super::attendance::{self, Watched};
+use super::departure;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::folder::{Folder, Place};
-use super::gone;
 use super::input::{self, Depth};
 use super::records::{Records, Shown, not_found};
 use super::settings::{Scope, Settings};
 use super::target;
-use super::watcher::{self, Watched};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -83,16 +83,16 @@ pub(crate) fn run(args: &DeleteArgs, settings: &Settings) -> Result<Exit, Failur
         return Ok(Exit::Done);
     }
     let grace = if args.now { Some(1) } else { args.grace_period };
-    let watched = watcher::holder(&settings.places).map_or(Watched::No, |_| Watched::Yes);
+    let watched = attendance::holder(&settings.places).map_or(Watched::No, |_| Watched::Yes);
     stop(&shown, grace, watched, settings)?;
     if !args.wait {
         return Ok(Exit::Done);
     }
     let until = match watched {
-        Watched::Yes => gone::Until::Forgotten,
-        Watched::No => gone::Until::Stopped,
+        Watched::Yes => departure::Until::Forgotten,
+        Watched::No => departure::Until::Stopped,
     };
-    gone::wait(&shown, until, None, &settings.places)
+    departure::wait(&shown, until, None, &settings.places)
 }
 
 struct Wanted {

@@ -11,7 +11,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::records::{Records, Shown};
 use super::settings::{Settings, canonical};
-use super::{duration, gone, tell, up, watcher};
+use super::{attendance, departure, duration, tell, up};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -32,7 +32,7 @@ pub(crate) struct DownArgs {
 
 pub(crate) fn run(args: &DownArgs, settings: &Settings) -> Result<Exit, Failure> {
     let places = &settings.places;
-    if let Some(holder) = watcher::holder(places) {
+    if let Some(holder) = attendance::holder(places) {
         return Err(Failure::new(Exit::Locked, "a watcher would start the pods again").because(holder).help(
             "stop it first, for example with `systemctl stop droppod`; its pods stay, then `droppod down`",
         ));
@@ -51,15 +51,15 @@ pub(crate) fn run(args: &DownArgs, settings: &Settings) -> Result<Exit, Failure>
             Failure::new(Exit::Failed, format!("cannot tell pod {} to stop", shown.pod_id())).because(error)
         })?;
     }
-    let exit = gone::wait(&pods, gone::Until::Stopped, args.timeout, places)?;
-    gone::forget_waiting(&pods, places).map_err(|error| {
+    let exit = departure::wait(&pods, departure::Until::Stopped, args.timeout, places)?;
+    departure::forget_waiting(&pods, places).map_err(|error| {
         Failure::new(Exit::Failed, "cannot remove the records of pods that waited").because(error)
     })?;
     // The instance of an `up --keep` lies in its run directory whole, and nobody comes back to it.
     let passing = places.state.starts_with(&places.run);
     let directory = if passing { RunDirectory::Remove } else { RunDirectory::Keep };
     // Does nothing by itself while a pod of another folder lives.
-    gone::retire(places, directory).map_err(|error| {
+    departure::retire(places, directory).map_err(|error| {
         Failure::new(Exit::Failed, format!("cannot remove what is left in {}", places.run.display()))
             .because(error)
             .help("`droppod doctor --census` lists it")
