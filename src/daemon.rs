@@ -1,6 +1,7 @@
 //! The loop of `watch` and `up`: look, think, act, report. Anything that happens only wakes it; each pass looks at
 //! everything again.
 
+pub(crate) mod aftermath;
 mod batch;
 mod directing;
 mod execute;
@@ -24,6 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::image::store::Store;
 use crate::manifest::Strictness;
 use crate::paths::Places;
+use crate::rundir::watcher::{self, Watcher};
 use crate::sandbox::sys::clock;
 
 pub(crate) use batch::{BatchEnd, BatchReport, Progress};
@@ -127,6 +129,20 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
         Mode::Batch { .. } => ("up", Tie::Lifeline, Logs::Keep),
     };
     let locked = Locked::take(&places, word)?;
+    if let Mode::Watch { .. } | Mode::Once = &mode {
+        let watcher = Watcher {
+            folders: roots.iter().map(|root| root.path.clone()).collect(),
+            status_dir: status_dir.clone(),
+            namespace: namespace.clone(),
+            strictness,
+        };
+        let path = places.watcher();
+        watcher::write(&places, &watcher).map_err(|source| DaemonError::Io {
+            operation: "write",
+            path,
+            source,
+        })?;
+    }
     let (trust, caution) = match &mode {
         Mode::Watch { .. } | Mode::Once => (Trust::Checked, Caution::Wait),
         Mode::Batch { .. } => (Trust::NamedByUser, Caution::Trust),

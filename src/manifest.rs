@@ -76,7 +76,7 @@ pub(crate) struct IgnoredField {
 }
 
 /// How unknown fields are taken (`--validate`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) enum Strictness {
     Strict,
     Warn,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::daemon::folder::identity;
 use crate::rundir::objects;
 
-use super::attendance;
+use super::attendance::{self, Meanwhile};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::settings::{Settings, canonical};
@@ -50,6 +50,6 @@ pub(crate) fn run(args: &AcceptArgs, settings: &Settings) -> Result<Exit, Failur
         folder.display()
     )
     .map_err(Failure::of_output)?;
-    attendance::look(places, &folder);
+    attendance::look(places, &folder, Meanwhile::Nothing);
     Ok(Exit::Done)
 }

@@ -56,6 +56,11 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
         }
         roots.push(Root { path, select: Select::All });
     }
+    let status_dir = args
+        .status_dir
+        .map(std::path::absolute)
+        .transpose()
+        .map_err(|error| Failure::new(Exit::Usage, "cannot tell where --status-dir is").because(error))?;
     trace::start(tracing::Level::INFO, settings);
     up::sweep_dead(&settings.places);
     let directories: Vec<String> = roots.iter().map(|root| root.path.display().to_string()).collect();
@@ -65,7 +70,7 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
         roots,
         mode: if args.once { Mode::Once } else { Mode::Watch { ready } },
         rescan: args.rescan,
-        status_dir: args.status_dir,
+        status_dir,
         strictness: Strictness::from(args.validate),
         namespace: settings.namespace.clone(),
     });
