@@ -197,6 +197,7 @@ fn validate(args: &ValidateArgs, settings: &Settings) -> Result<Exit, Failure> {
     let manner = validate::Manner {
         namespace: &settings.namespace,
         strictness: args.validate.into(),
+        policy: &settings.policy(),
         drawing: settings.color.drawing(),
         width: report::PLAIN_WIDTH,
     };
