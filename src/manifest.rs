@@ -3,6 +3,7 @@
 mod decode;
 mod defaults;
 mod document;
+mod elsewhere;
 mod fault;
 mod ignored;
 mod node;

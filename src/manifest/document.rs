@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use serde_json::Value;
 
 use crate::api::kinds::{self, Meaning, Scope};
@@ -219,7 +220,12 @@ fn typed(at: &At<'_>, its: &Type, text: Option<&Text<'_>>) -> (Option<Object>, F
             (namespace.map(Object::Namespace), findings)
         }
         _ => {
-            let (metadata, findings) = decode::<ObjectMeta>(&at.key("metadata"), text);
+            let (metadata, findings) = if validate::is_claim(its) {
+                let (claim, findings) = decode::<PersistentVolumeClaim>(at, text);
+                (claim.map(|claim| claim.metadata), findings)
+            } else {
+                decode::<ObjectMeta>(&at.key("metadata"), text)
+            };
             let unserved = |metadata| Object::Unserved {
                 api_version: its.api_version.clone(),
                 kind: its.kind.clone(),
