@@ -141,6 +141,8 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
             status_dir: status_dir.clone(),
             namespace: namespace.clone(),
             strictness,
+            pod_security,
+            untrusted: untrusted.clone(),
         };
         let path = places.watcher();
         watcher::write(&places, &watcher).map_err(|source| DaemonError::Io {
