@@ -6,9 +6,7 @@ use crate::daemon::tests::ground::Ground;
 use crate::model::desired::{Blocked, Waiting};
 use crate::model::network::InstanceNetwork;
 use crate::model::object::{ObjectKey, ObjectRecord, Source};
-use crate::model::pod_plan::{
-    IpcMode, Live, NetworkPlan, PidMode, PodPlan, QosClass, Resources, RestartPolicy, Revision, Role,
-};
+use crate::model::pod_plan::{NetworkPlan, PodPlan, RestartPolicy, Revision, Role, sample};
 use crate::model::record::{
     ContainerRecord, ContainerState, Exit, FORMAT, Outcome, PodRecord, SandboxState, StopReason,
 };
@@ -35,32 +33,14 @@ fn plan(ground: &Ground) -> PodPlan {
     };
     PodPlan {
         id: id(),
-        revision: Revision { pod: "p1".into(), live: "l1".into() },
-        live: Live {
-            labels: BTreeMap::new(),
-            annotations: BTreeMap::new(),
-            grace: 30,
-            active_deadline: None,
-            resources: Resources::default(),
-        },
         restart_policy: RestartPolicy::Never,
-        hostname: "web".into(),
         network: NetworkPlan::Bridge {
             bridge: network.bridge,
             address: [10, 77, 0, 2].into(),
             prefix: network.prefix,
             gateway: network.gateway,
         },
-        pid: PidMode::Container,
-        ipc: IpcMode::Pod,
-        host_aliases: Vec::new(),
-        resolv_conf: String::new(),
-        sysctls: BTreeMap::new(),
-        volumes: BTreeMap::new(),
-        init_containers: Vec::new(),
-        containers: Vec::new(),
-        fs_group: None,
-        qos: QosClass::BestEffort,
+        ..sample::pod()
     }
 }
 
