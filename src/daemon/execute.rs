@@ -2,7 +2,6 @@
 
 pub(crate) mod children;
 mod launch;
-mod mounts;
 mod pull;
 mod sweep;
 mod wait;
@@ -23,6 +22,7 @@ use crate::publish::{Published, remove, remove_tree};
 use crate::rundir::goal::{self, Goal, GoalPlaces, StopOrder};
 use crate::rundir::{lease, objects};
 use crate::sandbox::cgroup::Cgroups;
+use crate::sandbox::mounts;
 use crate::sandbox::spawn::SealedBinary;
 
 use children::Children;
@@ -128,7 +128,7 @@ impl Hands {
         self.cgroups.remove(&places.pod_cgroup(&pod.uid)).map_err(ActError::pod("remove the cgroup", pod))?;
         lease::release(places, &pod.uid).map_err(ActError::pod("release the address", pod))?;
         for directory in [places.scratch(&pod.uid), places.pod(&pod.uid).0] {
-            mounts::detach_below(&directory).map_err(ActError::pod("unmount the volumes", pod))?;
+            mounts::detach_within(&directory).map_err(ActError::pod("unmount the volumes", pod))?;
             remove_tree(&directory).map_err(ActError::pod("remove the directories", pod))?;
         }
         Ok(())
