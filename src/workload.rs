@@ -38,6 +38,7 @@ mod tests;
 
 pub(crate) use pod::creating;
 pub(crate) use resources::qos_class;
+pub(crate) use revision::is_same_pod;
 
 /// What the machine and the instance have to offer.
 #[derive(Debug, Clone, PartialEq)]
