@@ -36,6 +36,14 @@ impl Inventory {
         done
     }
 
+    /// For a look at files that brings nothing into force: what is not so yet waits for a watcher.
+    pub(crate) fn compare(&mut self) {
+        self.note_applied();
+        for file in self.files.values_mut() {
+            file.unfinished |= file.is_good() && file.applied_hash != file.observed_hash;
+        }
+    }
+
     /// An object whose record is gone from disc is gone: its pod was, and the record was removed.
     fn drop_forgotten(&mut self, places: &Places) {
         self.objects
