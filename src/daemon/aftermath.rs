@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::image::store::Store;
+use crate::manifest::podsecurity::Level;
 use crate::model::id::PodId;
 use crate::model::object::Source;
 use crate::paths::Places;
@@ -38,7 +39,9 @@ pub(crate) fn forget(places: &Places, pod: &PodId) -> Result<(), ActError> {
 pub(crate) fn report(places: &Places) -> Result<(), DaemonError> {
     let failed = |source| DaemonError::Io { operation: "read", path: places.watcher(), source };
     let Some(last) = watcher::read(places).map_err(failed)? else { return Ok(()) };
-    let reader = Reader { namespace: last.namespace, strictness: last.strictness };
+    // Policy has had its say when the objects came into force.
+    let (pod_security, untrusted) = (Level::Privileged, BTreeSet::new());
+    let reader = Reader { namespace: last.namespace, strictness: last.strictness, pod_security, untrusted };
     let (mut inventory, _) = Inventory::load(places, reader, Caution::Trust)
         .map_err(|error| DaemonError::Objects(chain(&error)))?;
     let roots: BTreeSet<PathBuf> = inventory

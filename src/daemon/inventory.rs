@@ -35,6 +35,8 @@ pub(crate) struct Inventory {
     folders: BTreeMap<PathBuf, FolderView>,
     files: BTreeMap<Source, ManifestFile>,
     conflicts: BTreeMap<Source, Vec<Conflict>>,
+    /// What of a file's content could not be brought into force at the last try.
+    undone: BTreeMap<Source, Vec<Undone>>,
     /// Objects that were kept and that policy does not let start any more, with its words.
     forbidden: BTreeMap<Uid, String>,
 }
@@ -55,6 +57,14 @@ pub(crate) struct Reconciled {
     pub(crate) again_at: Option<Moment>,
 }
 
+/// An object that is not as its file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Undone {
+    /// Where the file declares it; the first line for one that it declares no more.
+    pub(crate) line: usize,
+    pub(crate) why: String,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InventoryError {
     #[error("cannot load the objects in force")]
@@ -63,6 +73,8 @@ pub(crate) enum InventoryError {
     Record { object: String, source: io::Error },
     #[error("cannot revive object {object}, which is left alone")]
     Revive { object: String, source: manifest::ReviveError },
+    #[error("cannot add object {object}: it cannot be written down which directory the folder is: {why}")]
+    Unremembered { object: String, why: String },
     #[error("cannot {operation} object {object}")]
     Write { operation: &'static str, object: String, source: io::Error },
 }
@@ -102,6 +114,7 @@ impl Inventory {
             folders: BTreeMap::new(),
             files: BTreeMap::new(),
             conflicts: BTreeMap::new(),
+            undone: BTreeMap::new(),
             forbidden,
         };
         Ok((inventory, failures))
@@ -128,6 +141,10 @@ impl Inventory {
         self.conflicts.get(source).map_or(&[], Vec::as_slice)
     }
 
+    pub(crate) fn undone(&self, source: &Source) -> &[Undone] {
+        self.undone.get(source).map_or(&[], Vec::as_slice)
+    }
+
     pub(crate) fn has_objects(&self, root: &Path) -> bool {
         self.live(root).next().is_some()
     }
@@ -150,6 +167,7 @@ impl Inventory {
                 folder.state = FolderState::Seen;
                 folder.went.append(&mut news.went);
                 folder.restless_until = news.restless_until;
+                folder.unremembered.clone_from(&news.unremembered);
                 self.absorb_news(root, news);
             }
         }

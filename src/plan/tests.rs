@@ -134,11 +134,11 @@ fn a_successor_waits_until_nothing_is_left_of_its_predecessor() {
 fn a_dead_pod_process_is_followed_by_what_the_restart_policy_says() {
     let job = id("job", 1);
     let cases = [
-        (RestartPolicy::Always, running(), None, AfterSweep::StartAgain),
-        (RestartPolicy::OnFailure, running(), None, AfterSweep::StartAgain),
+        (RestartPolicy::Always, running(), None, AfterSweep::StartLater),
+        (RestartPolicy::OnFailure, running(), None, AfterSweep::StartLater),
         (RestartPolicy::OnFailure, ContainerState::Terminated(exit(0)), None, AfterSweep::RecordLoss),
         (RestartPolicy::Never, running(), None, AfterSweep::RecordLoss),
-        (RestartPolicy::Never, creating(), None, AfterSweep::StartAgain),
+        (RestartPolicy::Never, creating(), None, AfterSweep::StartLater),
         (RestartPolicy::Never, running(), Some(Outcome::Interrupted), AfterSweep::StartAgain),
         (RestartPolicy::Always, running(), Some(failed("DeadlineExceeded")), AfterSweep::Nothing),
         (RestartPolicy::Never, running(), Some(Outcome::Succeeded), AfterSweep::Nothing),
@@ -224,4 +224,26 @@ fn a_second_delete_is_quiet_and_overrules_an_interruption() {
     let stop = Action::Stop { pod: web.clone(), why: StopReason::Deleted, grace: None };
     assert_eq!(only_action(&told(StopReason::Interrupted)), stop);
     assert_eq!(only_action(&gone()), Action::Forget { pod: web.clone() });
+}
+
+#[test]
+fn a_pod_whose_process_dies_at_every_start_is_started_ever_more_seldom() {
+    let web = id("web", 1);
+    let mut world = World::empty().run(web.clone(), RestartPolicy::Always);
+    let mut starts = Vec::new();
+    while starts.len() < 9 {
+        let plan = world.plan();
+        world.act(&plan);
+        if plan.actions.iter().any(|action| matches!(action, Action::Launch(_))) {
+            starts.push(world.seconds);
+            let seen = world.observed.pods.get_mut(&web.uid).unwrap();
+            (seen.process, seen.record) = (ProcessObservation::Dead, None);
+        } else if let Some(wake_at) = plan.wake_at {
+            let waits = matches!(&plan.actions[..], [Action::Wait { why, .. }] if why.pod.is_some());
+            assert!(waits, "{plan:?}");
+            world.seconds = wake_at.0.as_secs();
+        }
+    }
+    let rests: Vec<u64> = starts.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert_eq!(rests, [0, 10, 20, 40, 80, 160, 300, 300]);
 }

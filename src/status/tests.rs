@@ -123,7 +123,7 @@ fn finished(outcome: Outcome, containers: Vec<ContainerRecord>) -> Course {
 
 fn held(why: Blocked) -> Course {
     let id = record(Vec::new()).id;
-    Course { waiting: Some(WaitingRecord { id, why, since: at(0), events: Vec::new() }), ..Course::default() }
+    Course { waiting: Some(WaitingRecord { id, why, since: at(0) }), ..Course::default() }
 }
 
 fn blocked(container: &str, reason: &str, message: &str) -> Course {
@@ -165,13 +165,7 @@ fn the_columns_are_those_of_kubectl() {
     let cases = [
         ("Pending", "ContainerCreating", "0/1", "0", Course::default()),
         ("Pending", "ImagePullBackOff", "0/1", "0", blocked("c", "ImagePullBackOff", "")),
-        (
-            "Pending",
-            "ContainerCreating",
-            "0/1",
-            "0",
-            held(Blocked { containers: BTreeMap::new(), pod: Some(full) }),
-        ),
+        ("Pending", "OutOfpods", "0/1", "0", held(Blocked { containers: BTreeMap::new(), pod: Some(full) })),
         ("Running", "Running", "1/1", "0", app(running())),
         ("Running", "CrashLoopBackOff", "0/1", "3 (10s ago)", crash()),
         ("Running", "Error", "0/1", "0", app(ended(1, "Error"))),

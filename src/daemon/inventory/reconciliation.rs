@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use crate::daemon::folder::earlier;
+use crate::daemon::folder::{chain, earlier};
 use crate::manifest::Declared;
 use crate::model::id::Uid;
 use crate::model::object::{Known, Source};
@@ -17,7 +18,17 @@ use super::file::{Content, ManifestFile};
 use super::keep::Step;
 use super::prune::{self, Held};
 use super::view::FolderState;
-use super::{Caution, Inventory, Reconciled};
+use super::{Caution, Inventory, InventoryError, Reconciled, Undone};
+
+/// What could not be written down is tried again after this.
+const TRY_AGAIN: Duration = Duration::from_secs(2);
+
+/// A change that is to be made, or why it cannot be.
+struct Due {
+    source: Source,
+    line: usize,
+    step: Result<Step, InventoryError>,
+}
 
 impl Inventory {
     /// Brings the objects in force to what the files declare, as far as caution lets it.
@@ -25,11 +36,19 @@ impl Inventory {
         let mut done = Reconciled::default();
         self.drop_forgotten(places);
         let steps = self.decide(places, now, &mut done);
-        for step in steps {
-            match self.take(places, step, now) {
+        self.undone.clear();
+        for Due { source, line, step } in steps {
+            match step.and_then(|step| self.take(places, step, now)) {
                 Ok(()) => done.changed += 1,
-                Err(failure) => done.failures.push(failure),
+                Err(failure) => {
+                    let undone = Undone { line, why: chain(&failure) };
+                    self.undone.entry(source).or_default().push(undone);
+                    done.failures.push(failure);
+                }
             }
+        }
+        if !done.failures.is_empty() {
+            done.again_at = earlier(done.again_at, Some(now.boot + TRY_AGAIN));
         }
         self.note_applied();
         self.forget_went();
@@ -51,7 +70,7 @@ impl Inventory {
     }
 
     /// What is to be written, in order. Borrows end here, so that writing can follow.
-    fn decide(&mut self, places: &Places, now: Now, done: &mut Reconciled) -> Vec<Step> {
+    fn decide(&mut self, places: &Places, now: Now, done: &mut Reconciled) -> Vec<Due> {
         let declaring: BTreeMap<&Source, &[Declared]> = self
             .files
             .iter()
@@ -79,10 +98,9 @@ impl Inventory {
             {
                 continue;
             }
-            match self.step(change, now) {
-                Ok(step) => steps.push(step),
-                Err(failure) => done.failures.push(failure),
-            }
+            let (source, line) = self.place(change);
+            let step = self.may_add(change).and_then(|()| self.step(change, now));
+            steps.push(Due { source: source.clone(), line, step });
         }
         let conflicts = found.conflicts.into_iter().map(|(source, found)| (source.clone(), found)).collect();
         for held in held.values() {
@@ -138,6 +156,24 @@ impl Inventory {
         held
     }
 
+    /// The file that a change comes from, and the line that says so.
+    fn place<'a>(&'a self, change: &Change<'a>) -> (&'a Source, usize) {
+        match *change {
+            Change::Move { source, .. } => (source, 1),
+            Change::Add { declared, source }
+            | Change::Update { declared, source, .. }
+            | Change::Replace { declared, source, .. } => (source, declared.line),
+            Change::Remove { uid } => (&self.objects[uid].record.source, 1),
+        }
+    }
+
+    fn may_add(&self, change: &Change<'_>) -> Result<(), InventoryError> {
+        let Change::Add { declared, source } = change else { return Ok(()) };
+        let why = self.folders.get(&source.root).and_then(|folder| folder.unremembered.clone());
+        let object = declared.key.to_string();
+        why.map_or(Ok(()), |why| Err(InventoryError::Unremembered { object, why }))
+    }
+
     /// The folder whose edit would end or change something that runs.
     fn disturbed<'a>(&'a self, change: &Change<'a>) -> Option<&'a Path> {
         match change {
@@ -166,19 +202,24 @@ impl Inventory {
         }
     }
 
-    /// A file's content is in force when none of it waits: everything it declares and owns is as declared.
+    /// A file's content is in force when none of it waits: what it declares is as declared and its own, and nothing
+    /// else is.
     fn note_applied(&mut self) {
-        let objects = &self.objects;
+        let mut own: BTreeMap<&Source, Vec<&Known>> = BTreeMap::new();
+        for known in self.objects.values().filter(|known| known.record.deletion.is_none()) {
+            own.entry(&known.record.source).or_default().push(known);
+        }
         for (source, file) in &mut self.files {
             let Content::Declares(declared) = &file.content else { continue };
+            let own = own.get(source).map_or(&[][..], Vec::as_slice);
             let in_force = |declared: &Declared| {
-                objects.values().any(|known| {
-                    known.record.key == declared.key
-                        && known.record.deletion.is_none()
-                        && (known.record.source != *source || known.record.authored == declared.authored)
+                own.iter().any(|known| {
+                    known.record.key == declared.key && known.record.authored == declared.authored
                 })
             };
-            if file.applied_hash != file.observed_hash && declared.iter().all(in_force) {
+            // As many as are declared, each of them once: nothing that is to go is still there.
+            let stale = file.applied_hash != file.observed_hash;
+            if stale && own.len() == declared.len() && declared.iter().all(in_force) {
                 file.applied_hash.clone_from(&file.observed_hash);
             }
         }

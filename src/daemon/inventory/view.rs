@@ -15,6 +15,7 @@ pub(crate) struct FolderView {
     pub(super) restless_until: Option<Moment>,
     /// Files of objects in force that were seen going: their removal is nobody's accident.
     pub(super) went: BTreeSet<PathBuf>,
+    pub(super) unremembered: Option<String>,
     pub(super) held: Option<Held>,
 }
 

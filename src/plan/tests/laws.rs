@@ -57,8 +57,14 @@ fn sights(id: PodId) -> impl Strategy<Value = Option<PodObservation>> {
     let states = prop_oneof![Just(creating()), Just(running()), Just(ContainerState::Terminated(exit(1)))];
     let recorded = prop_oneof![Just(None), (states, outcomes()).prop_map(Some)];
     let boots = prop_oneof![Just(None), Just(Some(THIS_BOOT)), Just(Some(LAST_BOOT))];
-    let seen = (any::<bool>(), told, recorded, any::<bool>(), boots);
-    proptest::option::of(seen.prop_map(move |(alive, told, recorded, ended, boot)| PodObservation {
+    let deaths = (1u32..4, 0u64..100).prop_map(|(count, seconds)| Deaths {
+        count,
+        last: at(seconds).boot,
+        launched: None,
+        words: "no room".to_owned(),
+    });
+    let seen = (any::<bool>(), told, recorded, any::<bool>(), boots, proptest::option::of(deaths));
+    proptest::option::of(seen.prop_map(move |(alive, told, recorded, ended, boot, deaths)| PodObservation {
         namespace: id.namespace.clone(),
         name: id.name.clone(),
         told: told.map(|stop| Told { revision: revision("a", "a"), stop }),
@@ -69,6 +75,7 @@ fn sights(id: PodId) -> impl Strategy<Value = Option<PodObservation>> {
             record: record(id.clone(), ContainerState::Terminated(exit(0)), Some(Outcome::Succeeded)),
         }),
         launched_in: boot.map(str::to_owned),
+        deaths,
     }))
 }
 

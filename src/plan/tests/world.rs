@@ -36,6 +36,7 @@ impl World {
             record: Some(record(id.clone(), running(), None)),
             finished: None,
             launched_in: Some(THIS_BOOT.to_owned()),
+            deaths: None,
         });
         change(seen);
         self
@@ -88,6 +89,8 @@ impl World {
             .values()
             .any(|seen| seen.name == plan.id.name && seen.process == ProcessObservation::Alive);
         assert!(!name_taken, "two pods of one name at once");
+        let before = self.observed.pods.get(&plan.id.uid).and_then(|seen| seen.deaths.clone());
+        let launched = Some(at(self.seconds).boot);
         let seen = PodObservation {
             namespace: plan.id.namespace.clone(),
             name: plan.id.name.clone(),
@@ -96,6 +99,7 @@ impl World {
             record: Some(record(plan.id.clone(), running(), None)),
             finished: None,
             launched_in: Some(THIS_BOOT.to_owned()),
+            deaths: before.map(|deaths| Deaths { launched, ..deaths }),
         };
         self.observed.pods.insert(plan.id.uid.clone(), seen);
     }
@@ -109,8 +113,13 @@ impl World {
             (AfterSweep::Nothing, Some(Outcome::Succeeded)) => Some(Outcome::Succeeded),
             (AfterSweep::Nothing, Some(outcome @ Outcome::Failed { .. })) => Some(outcome),
             (AfterSweep::RecordLoss, _) => Some(failed("")),
-            (AfterSweep::Nothing | AfterSweep::StartAgain, _) => None,
+            (AfterSweep::Nothing | AfterSweep::StartAgain | AfterSweep::StartLater, _) => None,
         };
+        if then == AfterSweep::StartLater {
+            let count = seen.deaths.as_ref().map_or(0, |deaths| deaths.count) + 1;
+            let last = at(self.seconds).boot;
+            seen.deaths = Some(Deaths { count, last, launched: None, words: String::new() });
+        }
         if let (None, Some(outcome), Some(record)) = (&seen.finished, outcome, record) {
             seen.finished = Some(Finished { outcome, record });
         }
@@ -147,7 +156,7 @@ impl World {
             self.act(&plan);
             let before = self.observed.clone();
             self.pass();
-            if moves(&plan) == 0 && self.observed == before {
+            if moves(&plan) == 0 && self.observed == before && plan.wake_at.is_none() {
                 return Ok(());
             }
         }
