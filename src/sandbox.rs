@@ -7,7 +7,7 @@ mod failure;
 pub(crate) mod host;
 pub(crate) mod instance;
 pub(crate) mod leftover;
-mod mounts;
+pub(crate) mod mounts;
 pub(crate) mod namespace;
 mod netlink;
 pub(crate) mod network;

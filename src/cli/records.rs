@@ -11,7 +11,7 @@ use crate::model::id::{PodId, Uid};
 use crate::model::object::{Known, ObjectRecord};
 use crate::model::record::{ContainerRecord, ContainerState, Outcome, PodRecord};
 use crate::paths::Places;
-use crate::rundir::{lock, objects, pods};
+use crate::rundir::{lock, objects, pods, starts};
 use crate::sandbox::host::host_ip;
 use crate::status::{Course, full_object};
 
@@ -203,6 +203,7 @@ pub(crate) fn course(places: &Places, uid: &Uid) -> std::io::Result<Course> {
     let ended = finished.is_some() || record.as_ref().is_none_or(|record| record.outcome.is_some());
     Ok(Course {
         waiting: pods::read_waiting(&pod)?,
+        events: starts::read(places, uid)?.map(|start| start.events).unwrap_or_default(),
         lost: !alive && !ended,
         record,
         finished,

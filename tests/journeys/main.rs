@@ -5,6 +5,7 @@
 mod bench;
 mod edit;
 mod folder;
+mod full;
 mod image;
 mod kill;
 mod pod;
