@@ -7,6 +7,7 @@
 mod limits;
 mod mounts;
 mod process;
+pub(crate) mod seccomp;
 #[cfg(test)]
 mod tests;
 

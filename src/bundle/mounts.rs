@@ -33,12 +33,18 @@ fn kernel_mounts(container: &ContainerPlan) -> Result<Vec<Mount>, OciSpecError> 
         Privilege::Privileged => &["nosuid", "noexec", "nodev"],
         Privilege::NoEscalation | Privilege::Ordinary => &["nosuid", "noexec", "nodev", "ro"],
     };
+    // Of its own namespace: a container sees itself as the root.
+    let cgroup: &[&str] = match container.security.privilege {
+        Privilege::Privileged => &["nosuid", "noexec", "nodev", "relatime"],
+        Privilege::NoEscalation | Privilege::Ordinary => &["nosuid", "noexec", "nodev", "relatime", "ro"],
+    };
     let pts = ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"];
     Ok(vec![
         mount("proc", "/proc", &["nosuid", "noexec", "nodev"])?,
         // Without it libcontainer makes device nodes in the root file system, where the next run finds them.
         mount("tmpfs", "/dev", &["nosuid", "strictatime", "mode=755", "size=65536k"])?,
         mount("sysfs", "/sys", sysfs)?,
+        mount("cgroup", "/sys/fs/cgroup", cgroup)?,
         mount("devpts", "/dev/pts", &pts)?,
         mount("mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"])?,
     ])

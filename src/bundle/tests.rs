@@ -104,6 +104,7 @@ fn container() -> ContainerPlan {
             privilege: Privilege::Ordinary,
             capabilities: DEFAULT_CAPABILITIES.iter().map(|name| (*name).to_owned()).collect(),
             root: RootAccess::Writable,
+            seccomp: SeccompProfile::RuntimeDefault,
         },
         stop_signal: 15,
         termination_message: TerminationMessage {
@@ -167,6 +168,7 @@ fn a_restricted_container_has_no_new_privileges_and_a_read_only_root() {
             privilege: Privilege::NoEscalation,
             capabilities: vec!["NET_BIND_SERVICE".to_owned()],
             root: RootAccess::ReadOnly,
+            seccomp: SeccompProfile::RuntimeDefault,
         };
         case.ground.uid = 1000;
         case.ground.gid = 1000;

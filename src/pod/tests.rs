@@ -101,6 +101,7 @@ fn container(name: &str, role: Role, policy: RestartPolicy) -> ContainerPlan {
             privilege: Privilege::Ordinary,
             capabilities: Vec::new(),
             root: RootAccess::Writable,
+            seccomp: SeccompProfile::RuntimeDefault,
         },
         stop_signal: TERM,
         termination_message: TerminationMessage {

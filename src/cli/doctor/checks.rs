@@ -7,6 +7,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 
 use crate::paths::Places;
 use crate::sandbox::cgroup::Cgroups;
+use crate::sandbox::sys::seccomp;
 
 use super::{Check, Verdict};
 
@@ -125,10 +126,8 @@ fn overlay() -> Check {
 }
 
 fn seccomp() -> Check {
-    let actions = read_to_string("/proc/sys/kernel/seccomp/actions_avail").unwrap_or_default();
-    let available = actions.split_whitespace().any(|action| action == "errno");
-    let detail = if available { "the kernel has it" } else { "" };
-    check("seccomp", false, Verdict::Lacks("containers run without a filter in this version"), detail)
+    let otherwise = Verdict::Lacks("only containers with `seccompProfile: {type: Unconfined}` run");
+    check("seccomp", seccomp::is_available(), otherwise, "")
 }
 
 fn openat2() -> Check {

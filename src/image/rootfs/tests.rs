@@ -13,7 +13,7 @@ use crate::model::id::InstanceId;
 use crate::model::image::{ImageRef, StoredImage};
 use crate::model::pod_plan::{
     ContainerPlan, ImagePlan, MessagePolicy, Privilege, Resources, RestartPolicy, Role, RootAccess,
-    SecurityPlan, Stdin, TerminationMessage, UserPlan,
+    SeccompProfile, SecurityPlan, Stdin, TerminationMessage, UserPlan,
 };
 use crate::model::time::Timestamp;
 use crate::paths::Places;
@@ -61,6 +61,7 @@ fn container(reference: ImageRef, stored: Option<StoredImage>) -> ContainerPlan 
             privilege: Privilege::Ordinary,
             capabilities: Vec::new(),
             root: RootAccess::Writable,
+            seccomp: SeccompProfile::RuntimeDefault,
         },
         stop_signal: 15,
         termination_message: TerminationMessage {

@@ -1,6 +1,6 @@
 //! Security contexts, of the pod and of a container.
 
-use k8s_openapi::api::core::v1::{PodSecurityContext, SecurityContext};
+use k8s_openapi::api::core::v1::{PodSecurityContext, SeccompProfile, SecurityContext};
 
 use crate::manifest::fault::Fault;
 use crate::manifest::node::At;
@@ -20,7 +20,7 @@ pub(super) fn of_pod(context: &PodSecurityContext, at: &At<'_>, rules: &mut Rule
         rules.within(&groups_at.index(index), Some(*group), IDS);
     }
     root_twice(context.run_as_user, context.run_as_non_root, at, rules);
-    seccomp(&at.key("seccompProfile"), rules);
+    seccomp(context.seccomp_profile.as_ref(), &at.key("seccompProfile"), rules);
     let sysctls_at = at.key("sysctls");
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/');
     for (index, sysctl) in context.sysctls.iter().flatten().enumerate() {
@@ -41,7 +41,7 @@ pub(super) fn of_container(context: &SecurityContext, at: &At<'_>, rules: &mut R
     rules.within(&at.key("runAsGroup"), context.run_as_group, IDS);
     rules.one_of(&at.key("procMount"), &["Default", "Unmasked"]);
     root_twice(context.run_as_user, context.run_as_non_root, at, rules);
-    seccomp(&at.key("seccompProfile"), rules);
+    seccomp(context.seccomp_profile.as_ref(), &at.key("seccompProfile"), rules);
     let (escalation, privileged) = (at.key("allowPrivilegeEscalation"), at.key("privileged"));
     if context.allow_privilege_escalation == Some(false) && context.privileged == Some(true) {
         let message = "a privileged container cannot be kept from gaining privileges";
@@ -60,9 +60,25 @@ fn root_twice(user: Option<i64>, must_not_be_root: Option<bool>, at: &At<'_>, ru
     }
 }
 
-fn seccomp(at: &At<'_>, rules: &mut Rules) {
-    if at.is_set() {
-        rules.required(&at.key("type"));
-        rules.one_of(&at.key("type"), &["RuntimeDefault", "Localhost", "Unconfined"]);
+fn seccomp(profile: Option<&SeccompProfile>, at: &At<'_>, rules: &mut Rules) {
+    let Some(profile) = profile else { return };
+    rules.required(&at.key("type"));
+    rules.one_of(&at.key("type"), &["RuntimeDefault", "Localhost", "Unconfined"]);
+    let path_at = at.key("localhostProfile");
+    match &profile.localhost_profile {
+        Some(path) if profile.type_ == "Localhost" => {
+            if path.is_empty() || path.starts_with('/') || path.split('/').any(|part| part == "..") {
+                let help = "name a file below the `seccomp` folder of the state directory";
+                rules.wrong(&path_at, "the profile must be a relative path without `..`", help);
+            }
+        }
+        Some(_) => {
+            let fault =
+                Fault::at_key(&path_at, "a profile of one's own needs type Localhost", "without effect")
+                    .label(at.key("type").span(), "not Localhost");
+            rules.push(fault);
+        }
+        None if profile.type_ == "Localhost" => rules.required(&path_at),
+        None => {}
     }
 }
