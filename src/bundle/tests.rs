@@ -131,6 +131,8 @@ fn ground() -> Ground {
         groups: Vec::new(),
         home: "/root".to_owned(),
         pid_namespace: None,
+        cgroup_view: CgroupView::Unified,
+        host_devices: Vec::new(),
         controllers: Controllers { memory: true, cpu: true, pids: true, devices: false },
     }
 }

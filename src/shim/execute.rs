@@ -16,7 +16,7 @@ use crate::bundle::{self, Ground};
 use crate::image::rootfs::HeldLayers;
 use crate::logs::write::LogWriter;
 use crate::model::observed::Finished;
-use crate::model::pod_plan::MessagePolicy;
+use crate::model::pod_plan::{MessagePolicy, Privilege};
 use crate::model::record::{Exit, Outcome};
 use crate::paths::container_log;
 use crate::pod::{Effect, Event, RawEnd};
@@ -122,6 +122,10 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<Running, NotStarted> 
     let stdio = Stdio { stdin, stdout: writers.stdout, stderr: writers.stderr };
     let bundle_directory = shim.at.pod.bundle(name);
     let instance = Instance { runtime: &shim.at.pod.runtime(), bundle: &bundle_directory, id: &id };
+    // A device list is a default, not asked for by anybody: what a kernel lacks for it, `doctor` tells.
+    if container.security.privilege != Privilege::Privileged && !ground.controllers.devices {
+        drop(shim.at.cgroups.restrict_devices(&ground.cgroup));
+    }
     let oom_kills_before = shim.at.cgroups.oom_kills(&ground.cgroup).unwrap_or(0);
     let started = launch::start(instance, spec, stdio, filter.clone()).map_err(|error| error.to_string());
     // Its end is not reaped before this returns, so the number still stands for the process.

@@ -98,10 +98,10 @@ fn cgroups() -> Vec<Check> {
         check("cpu controller", have.cpu, lacks("cpu limits and requests have no effect"), ""),
         check("pids controller", have.pids, lacks("a fork bomb in a pod is one of the machine"), ""),
         check(
-            "devices controller",
-            have.devices,
+            "device control",
+            have.devices || Cgroups::can_restrict_devices(),
             lacks("device access is limited by capabilities alone"),
-            "",
+            if have.devices { "devices controller" } else { "eBPF" },
         ),
     ]
 }
