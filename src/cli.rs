@@ -2,7 +2,9 @@
 
 mod accept;
 mod apply;
+mod attendance;
 mod delete;
+mod departure;
 mod doctor;
 mod down;
 mod duration;
@@ -11,9 +13,7 @@ mod exit;
 mod failure;
 mod folder;
 mod get;
-mod gone;
 mod image;
-mod images;
 mod input;
 mod logs;
 mod pull;
@@ -30,7 +30,6 @@ mod up;
 mod validate;
 mod wait;
 mod watch;
-mod watcher;
 
 use std::ffi::OsString;
 use std::io::{Write, stderr, stdin, stdout};
@@ -101,7 +100,7 @@ enum Verb {
     /// Check manifests; needs no root
     Validate(ValidateArgs),
     /// The image store
-    Image(images::ImageArgs),
+    Image(image::ImageArgs),
     /// Tell what this kernel and machine offer
     Doctor(doctor::DoctorArgs),
     /// Print the version
@@ -187,7 +186,7 @@ fn verb(args: impl Iterator<Item = OsString>) -> Result<Exit, Failure> {
         Verb::Logs(args) => logs::run(&args, &settings),
         Verb::Exec(args) => exec::run(args, &settings),
         Verb::Validate(args) => validate(&args, &settings),
-        Verb::Image(args) => images::run(&args, &settings),
+        Verb::Image(args) => image::run(&args, &settings),
         Verb::Doctor(args) => doctor::run(&args, &settings),
         Verb::Version => version(),
         Verb::Pull(args) => Ok(pull::run(&args)),
@@ -198,6 +197,7 @@ fn validate(args: &ValidateArgs, settings: &Settings) -> Result<Exit, Failure> {
     let manner = validate::Manner {
         namespace: &settings.namespace,
         strictness: args.validate.into(),
+        policy: &settings.policy(),
         drawing: settings.color.drawing(),
         width: report::PLAIN_WIDTH,
     };

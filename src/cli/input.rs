@@ -66,7 +66,7 @@ pub(crate) fn declared(
     let mut objects = Vec::new();
     let mut invalid = false;
     for (at, input) in inputs.iter().enumerate() {
-        let reading = read(&input.text, &settings.namespace, strictness);
+        let reading = read(&input.text, &settings.namespace, strictness, &settings.policy());
         let text = String::from_utf8_lossy(&input.text);
         let drawing = settings.color.drawing();
         let report = report::render(&input.name, &text, &reading.mistakes, drawing, PLAIN_WIDTH);

@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus};
 use crate::api::{Container, Pod};
 use crate::model::time::Timestamp;
 
+use super::STOPPED;
 use super::conditions::is_sidecar;
 
 struct Columns {
@@ -102,6 +103,10 @@ fn columns(pod: &Pod) -> Columns {
         through_app(pod, app, &mut columns);
     }
     let terminal = matches!(phase, "Succeeded" | "Failed");
+    if own_reason == Some(STOPPED) {
+        // Not `Init:Stopped`: it is the pod that was stopped, wherever it was.
+        STOPPED.clone_into(&mut columns.status);
+    }
     if pod.metadata.deletion_timestamp.is_some() && !terminal {
         columns.status = "Terminating".to_owned();
     }
