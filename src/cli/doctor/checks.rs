@@ -7,6 +7,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 
 use crate::paths::Places;
 use crate::sandbox::cgroup::Cgroups;
+use crate::sandbox::sys::seccomp;
 
 use super::{Check, Verdict};
 
@@ -97,10 +98,10 @@ fn cgroups() -> Vec<Check> {
         check("cpu controller", have.cpu, lacks("cpu limits and requests have no effect"), ""),
         check("pids controller", have.pids, lacks("a fork bomb in a pod is one of the machine"), ""),
         check(
-            "devices controller",
-            have.devices,
+            "device control",
+            have.devices || Cgroups::can_restrict_devices(),
             lacks("device access is limited by capabilities alone"),
-            "",
+            if have.devices { "devices controller" } else { "eBPF" },
         ),
     ]
 }
@@ -125,10 +126,8 @@ fn overlay() -> Check {
 }
 
 fn seccomp() -> Check {
-    let actions = read_to_string("/proc/sys/kernel/seccomp/actions_avail").unwrap_or_default();
-    let available = actions.split_whitespace().any(|action| action == "errno");
-    let detail = if available { "the kernel has it" } else { "" };
-    check("seccomp", false, Verdict::Lacks("containers run without a filter in this version"), detail)
+    let otherwise = Verdict::Lacks("only containers with `seccompProfile: {type: Unconfined}` run");
+    check("seccomp", seccomp::is_available(), otherwise, "")
 }
 
 fn openat2() -> Check {
