@@ -11,4 +11,5 @@ mod image;
 mod kill;
 mod pod;
 mod session;
+mod stopped;
 mod up;
