@@ -11,9 +11,9 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::folder::{Change, Folder, anchor_images};
 use super::input::{self, Depth, Input};
+use super::ready;
 use super::records::Records;
 use super::settings::Settings;
-use super::wait;
 use super::watcher::{self, Watched};
 use super::{StrictnessArg, duration};
 
@@ -94,7 +94,7 @@ pub(crate) fn put(wishes: Vec<Wish<'_>>, wait: WaitArgs, settings: &Settings) ->
         (Watched::Yes | Watched::No, false) => Ok(Exit::Done),
         (Watched::Yes, true) => {
             let wanted = wishes.into_iter().map(|wish| (wish.key, wish.authored)).collect();
-            wait::until_ready(wanted, wait.timeout, settings)
+            ready::until_ready(wanted, wait.timeout, settings)
         }
     }
 }

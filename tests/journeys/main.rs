@@ -7,6 +7,7 @@ mod edit;
 mod folder;
 mod image;
 mod kill;
+mod look;
 mod pod;
 mod session;
 mod up;
