@@ -6,7 +6,7 @@ mod batch;
 mod directing;
 mod execute;
 pub(crate) mod folder;
-mod inventory;
+pub(crate) mod inventory;
 mod observe;
 mod pass;
 mod report;

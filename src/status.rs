@@ -12,6 +12,7 @@ use crate::model::time::Timestamp;
 mod columns;
 mod conditions;
 mod containers;
+mod events;
 mod file;
 mod pod;
 
@@ -19,6 +20,7 @@ mod pod;
 mod tests;
 
 pub(crate) use columns::{age, ready_column, restarts_column, status_word};
+pub(crate) use events::event_objects;
 pub(crate) use file::{FileReport, FileState, render};
 pub(crate) use pod::pod_status;
 

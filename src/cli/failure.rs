@@ -43,6 +43,14 @@ impl Failure {
         self
     }
 
+    /// The same, for a verb whose exit codes mean something else.
+    pub(crate) fn ending(self, exit: Exit) -> Failure {
+        match self {
+            Failure::Quiet(_) => Failure::Quiet(exit),
+            Failure::Told(told) => Failure::Told(Box::new(Told { exit, ..*told })),
+        }
+    }
+
     /// Of writing data to stdout. A reader that has gone away (`| head`) has what it wanted.
     pub(crate) fn of_output(error: io::Error) -> Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {

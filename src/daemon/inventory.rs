@@ -4,7 +4,7 @@ pub(crate) mod change;
 pub(crate) mod file;
 mod keep;
 pub(crate) mod prune;
-mod reconciliation;
+pub(crate) mod reconciliation;
 pub(crate) mod renew;
 mod view;
 

@@ -9,6 +9,7 @@ mod folder;
 mod full;
 mod image;
 mod kill;
+mod look;
 mod pod;
 mod session;
 mod stopped;

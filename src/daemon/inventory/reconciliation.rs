@@ -227,7 +227,7 @@ impl Inventory {
 }
 
 /// A pod that has ended is run again by any change of its spec; a living one takes over what it can.
-fn replaces(places: &Places, known: &Known, declared: &Declared) -> bool {
+pub(crate) fn replaces(places: &Places, known: &Known, declared: &Declared) -> bool {
     // An end that cannot be read counts as one: a pod must not run twice.
     let ended = !matches!(objects::finished_of(places, &known.record.uid), Ok(None));
     if ended {
