@@ -142,6 +142,8 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
             status_dir: status_dir.clone(),
             namespace: namespace.clone(),
             strictness,
+            pod_security,
+            untrusted: untrusted.clone(),
         };
         // It is for `down` alone, and a full disc must not keep pods from being looked after.
         if let Err(error) = watcher::write(&places, &watcher) {

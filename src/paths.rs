@@ -58,6 +58,11 @@ impl Places {
         self.images.with_file_name("preload")
     }
 
+    /// Seccomp profiles of the machine's owner, beside the image store as [`Places::preload`].
+    pub(crate) fn seccomp(&self) -> PathBuf {
+        self.images.with_file_name("seccomp")
+    }
+
     /// Writable layers and `emptyDir` volumes that lie on disc, one directory for each pod.
     pub(crate) fn scratch(&self, uid: &Uid) -> PathBuf {
         self.state.join("scratch").join(uid.as_str())

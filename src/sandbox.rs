@@ -5,6 +5,7 @@ pub(crate) mod census;
 pub(crate) mod cgroup;
 mod failure;
 pub(crate) mod host;
+pub(crate) mod host_devices;
 pub(crate) mod instance;
 pub(crate) mod leftover;
 pub(crate) mod mounts;

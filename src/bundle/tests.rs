@@ -73,6 +73,8 @@ fn ground() -> Ground {
         groups: Vec::new(),
         home: "/root".to_owned(),
         pid_namespace: None,
+        cgroup_view: CgroupView::Unified,
+        host_devices: Vec::new(),
         controllers: Controllers { memory: true, cpu: true, pids: true, devices: false },
     }
 }
@@ -110,6 +112,7 @@ fn a_restricted_container_has_no_new_privileges_and_a_read_only_root() {
             privilege: Privilege::NoEscalation,
             capabilities: vec!["NET_BIND_SERVICE".to_owned()],
             root: RootAccess::ReadOnly,
+            seccomp: SeccompProfile::RuntimeDefault,
         };
         case.ground.uid = 1000;
         case.ground.gid = 1000;

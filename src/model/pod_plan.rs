@@ -242,6 +242,15 @@ pub(crate) struct SecurityPlan {
     /// Names without the `CAP_` prefix, sorted.
     pub(crate) capabilities: Vec<String>,
     pub(crate) root: RootAccess,
+    pub(crate) seccomp: SeccompProfile,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum SeccompProfile {
+    RuntimeDefault,
+    Unconfined,
+    /// A file below `<state-dir>/seccomp`, relative, of plain components.
+    Localhost(PathBuf),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by it, and says where")]
 
 mod bench;
+mod confinement;
 mod edit;
 mod folder;
 mod full;
@@ -10,4 +11,5 @@ mod image;
 mod kill;
 mod pod;
 mod session;
+mod stopped;
 mod up;

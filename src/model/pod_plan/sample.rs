@@ -57,6 +57,7 @@ pub(crate) fn container(name: &str) -> ContainerPlan {
             privilege: Privilege::Ordinary,
             capabilities: Vec::new(),
             root: RootAccess::Writable,
+            seccomp: SeccompProfile::RuntimeDefault,
         },
         stop_signal: 15,
         termination_message: TerminationMessage {

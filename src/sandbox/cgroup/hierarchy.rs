@@ -64,6 +64,11 @@ impl Hierarchy {
         self.controllers.iter().any(|known| known == controller)
     }
 
+    /// The last part of where it is mounted, such as `memory`.
+    pub(super) fn name(&self) -> Option<String> {
+        Some(self.mount.file_name()?.to_str()?.to_owned())
+    }
+
     /// `path` is the same in every hierarchy and starts with `/`.
     pub(in crate::sandbox) fn directory(&self, path: &Path) -> PathBuf {
         self.mount.join(path.strip_prefix("/").unwrap_or(path))
