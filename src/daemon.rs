@@ -16,6 +16,7 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::image::store::Store;
 use crate::manifest::Strictness;
+use crate::manifest::podsecurity::Level;
 use crate::paths::Places;
 use crate::rundir::watcher::{self, Watcher};
 use crate::sandbox::sys::clock;
@@ -56,6 +58,9 @@ pub(crate) struct Settings {
     pub(crate) strictness: Strictness,
     /// Given to objects that name none.
     pub(crate) namespace: String,
+    pub(crate) pod_security: Level,
+    /// Those of the roots that others can write to, and that are watched all the same.
+    pub(crate) untrusted: BTreeSet<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -122,7 +127,8 @@ impl From<FolderError> for DaemonError {
 
 /// Directs an instance until the mode's end. To be run on a current-thread runtime: a pass blocks it.
 pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
-    let Settings { places, roots, mode, rescan, status_dir, strictness, namespace } = settings;
+    let Settings { places, roots, mode, rescan, status_dir, strictness, .. } = settings;
+    let Settings { namespace, pod_security, untrusted, .. } = settings;
     let signals = Signals::listen().map_err(DaemonError::Signals)?;
     let (word, tie, logs) = match &mode {
         Mode::Watch { .. } | Mode::Once => ("watch", Tie::Free, Logs::Remove),
@@ -135,6 +141,8 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
             status_dir: status_dir.clone(),
             namespace: namespace.clone(),
             strictness,
+            pod_security,
+            untrusted: untrusted.clone(),
         };
         let path = places.watcher();
         watcher::write(&places, &watcher).map_err(|source| DaemonError::Io {
@@ -156,14 +164,16 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
     for root in roots {
         // Named twice is named once; a second lock of the same folder would be refused.
         if folders.iter().all(|folder| folder.root.path != root.path) {
+            let trust = if untrusted.contains(&root.path) { Trust::Admitted } else { trust };
             folders.push(Folder::open(root, trust, Sight::Polling, &places)?);
         }
     }
     let ready = locked.prepare(&places, tie, logs)?;
     // Events are heard before the first look, so that no change falls between the two.
     let ears = Ears::open(&paths, &places);
-    let (mut inventory, failures) = Inventory::load(&places, Reader { namespace, strictness }, caution)
-        .map_err(|error| DaemonError::Objects(chain(&error)))?;
+    let reader = Reader { namespace, strictness, pod_security, untrusted };
+    let (mut inventory, failures) =
+        Inventory::load(&places, reader, caution).map_err(|error| DaemonError::Objects(chain(&error)))?;
     let renewed = inventory.renew(&places, &ready.machine.boot_id, clock::now());
     for failure in failures.iter().chain(&renewed) {
         tracing::warn!(reason = chain(failure), "object not taken up");

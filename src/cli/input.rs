@@ -66,7 +66,7 @@ pub(crate) fn declared(
     let mut objects = Vec::new();
     let mut invalid = false;
     for (at, input) in inputs.iter().enumerate() {
-        let reading = read(&input.text, &settings.namespace, strictness);
+        let reading = read(&input.text, &settings.namespace, strictness, &settings.policy());
         let text = String::from_utf8_lossy(&input.text);
         let drawing = settings.color.drawing();
         let report = report::render(&input.name, &text, &reading.mistakes, drawing, PLAIN_WIDTH);
@@ -154,6 +154,7 @@ fn unread(path: &Path, error: io::Error) -> Failure {
             let present = present.strip_prefix("./").unwrap_or(present);
             failure.help(format!("did you mean {}?", present.display()))
         }
+        _ if !beside.is_dir() => failure.help(format!("there is no directory {}", beside.display())),
         _ if present.is_empty() => failure.help(format!("no manifest is in {}", beside.display())),
         _ => failure.help(format!("ls {} shows what there is", beside.display())),
     }

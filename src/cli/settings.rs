@@ -6,6 +6,8 @@ use std::path::{Component, Path, PathBuf};
 use clap::ValueEnum;
 use serde::Deserialize;
 
+use crate::manifest::Policy;
+use crate::manifest::podsecurity::Level;
 use crate::paths::Places;
 use crate::sandbox::instance::id_of;
 
@@ -39,12 +41,33 @@ pub(crate) struct GlobalArgs {
     /// Look in all namespaces
     #[arg(short = 'A', long, global = true)]
     pub(crate) all_namespaces: bool,
+    /// What pods may ask for, by the Pod Security Standards: privileged, baseline or restricted [default: privileged]
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub(crate) pod_security: Option<LevelArg>,
     /// Colour on a terminal, always or never [default: auto]
     #[arg(long, global = true, value_name = "WHEN")]
     pub(crate) color: Option<ColorChoice>,
     /// Log more; twice for everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LevelArg {
+    Privileged,
+    Baseline,
+    Restricted,
+}
+
+impl From<LevelArg> for Level {
+    fn from(arg: LevelArg) -> Level {
+        match arg {
+            LevelArg::Privileged => Level::Privileged,
+            LevelArg::Baseline => Level::Baseline,
+            LevelArg::Restricted => Level::Restricted,
+        }
+    }
 }
 
 /// The same, as the configuration file names them.
@@ -56,6 +79,7 @@ struct ConfigFile {
     log_dir: Option<PathBuf>,
     manifests: Option<PathBuf>,
     namespace: Option<String>,
+    pod_security: Option<LevelArg>,
     color: Option<ColorChoice>,
 }
 
@@ -83,6 +107,7 @@ pub(crate) struct Settings {
     /// For objects that name none.
     pub(crate) namespace: String,
     pub(crate) scope: Scope,
+    pub(crate) pod_security: Level,
     pub(crate) color: ColorChoice,
     pub(crate) verbosity: u8,
 }
@@ -109,20 +134,23 @@ impl Settings {
             .or_else(|| from_environment("DROPPOD_NAMESPACE"))
             .or(file.namespace)
             .unwrap_or_else(|| "default".to_owned());
-        let color = match (args.color, from_environment("DROPPOD_COLOR")) {
-            (Some(color), _) => Some(color),
-            (None, Some(word)) => Some(color_of(&word)?),
-            (None, None) => file.color,
-        };
+        let color = chosen(args.color, "DROPPOD_COLOR", file.color)?;
+        let pod_security = chosen(args.pod_security, "DROPPOD_POD_SECURITY", file.pod_security)?;
         let scope = if args.all_namespaces { Scope::All } else { Scope::Namespace(namespace.clone()) };
         Ok(Settings {
             places: places(state, run, log),
             manifests,
             namespace,
             scope,
+            pod_security: pod_security.map_or(Level::Privileged, Level::from),
             color: color.unwrap_or(ColorChoice::Auto),
             verbosity: args.verbose,
         })
+    }
+
+    /// What manifests that the user names may ask for.
+    pub(crate) fn policy(&self) -> Policy {
+        Policy { level: self.pod_security, scope: None }
     }
 }
 
@@ -131,11 +159,18 @@ fn from_environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn color_of(word: &str) -> Result<ColorChoice, Failure> {
-    ColorChoice::from_str(word, false).map_err(|_| {
-        Failure::new(Exit::Usage, format!("DROPPOD_COLOR is `{word}`"))
-            .help("it may be auto, always or never")
-    })
+/// Of a few words: flag over environment over file.
+fn chosen<T: ValueEnum>(flag: Option<T>, variable: &str, file: Option<T>) -> Result<Option<T>, Failure> {
+    let (None, Some(word)) = (&flag, from_environment(variable)) else { return Ok(flag.or(file)) };
+    let known = T::from_str(&word, false).map_err(|_| {
+        let words: Vec<String> = T::value_variants()
+            .iter()
+            .filter_map(|value| Some(value.to_possible_value()?.get_name().to_owned()))
+            .collect();
+        Failure::new(Exit::Usage, format!("{variable} is `{word}`"))
+            .help(format!("it may be {}", words.join(", ")))
+    })?;
+    Ok(Some(known))
 }
 
 fn places(state: PathBuf, run: PathBuf, log: PathBuf) -> Places {

@@ -228,6 +228,8 @@ impl Session {
             status_dir: None,
             strictness: Strictness::Strict,
             namespace: settings.namespace.clone(),
+            pod_security: settings.pod_security,
+            untrusted: BTreeSet::new(),
         });
         onlooker.finish();
         let cleaned = match afterwards {

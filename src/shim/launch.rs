@@ -72,18 +72,12 @@ pub(super) struct Instance<'a> {
 }
 
 /// Creates and starts a container.
-pub(super) fn start(at: Instance<'_>, spec: &Spec, stdio: Stdio) -> Result<Launched, LaunchError> {
+pub(super) fn start(at: Instance<'_>, spec: &Spec, wiring: Wiring) -> Result<Launched, LaunchError> {
     write_json(&at.bundle.join("config.json"), spec)?;
     let (verdict, executor) = verdict_pipe()?;
     let attempt = Diagnosis::listen()?;
     let created = builder(at, executor)
-        .map(|builder| {
-            builder
-                .with_stdin(stdio.stdin)
-                .with_stdout(stdio.stdout)
-                .with_stderr(stdio.stderr)
-                .as_init(at.bundle)
-        })
+        .map(|builder| wiring.connect(builder).as_init(at.bundle))
         // systemd is asked for unless told otherwise, also where there is none.
         .and_then(|builder| builder.with_systemd(false).with_detach(true).build());
     let mut container = created.map_err(|error| attempt.explain(&error))?;
@@ -103,24 +97,30 @@ pub(super) fn exec(
     let (verdict, executor) = verdict_pipe()?;
     let attempt = Diagnosis::listen()?;
     let started = builder(at, executor)
-        .map(|builder| match wiring {
-            Wiring::Pipes(stdio) => {
-                builder.with_stdin(stdio.stdin).with_stdout(stdio.stdout).with_stderr(stdio.stderr)
-            }
-            Wiring::Console(socket) => builder.with_console_socket(Some(socket)),
-        })
+        .map(|builder| wiring.connect(builder))
         .and_then(|builder| builder.as_tenant().with_detach(true).with_process(Some(process_file)).build());
     let pid = started.map_err(|error| attempt.explain(&error))?.as_raw();
     forget_exec(at);
     Ok(Launched { pid, verdict })
 }
 
-/// How an exec'd process is wired.
+/// How a process is wired.
 #[derive(Debug)]
 pub(super) enum Wiring {
     Pipes(Stdio),
     /// A listening socket that is sent the terminal's master.
     Console(PathBuf),
+}
+
+impl Wiring {
+    fn connect(self, builder: ContainerBuilder) -> ContainerBuilder {
+        match self {
+            Wiring::Pipes(stdio) => {
+                builder.with_stdin(stdio.stdin).with_stdout(stdio.stdout).with_stderr(stdio.stderr)
+            }
+            Wiring::Console(socket) => builder.with_console_socket(Some(socket)),
+        }
+    }
 }
 
 /// Forgets a container that has ended. Its cgroup is ours to remove.
