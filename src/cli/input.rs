@@ -154,6 +154,7 @@ fn unread(path: &Path, error: io::Error) -> Failure {
             let present = present.strip_prefix("./").unwrap_or(present);
             failure.help(format!("did you mean {}?", present.display()))
         }
+        _ if !beside.is_dir() => failure.help(format!("there is no directory {}", beside.display())),
         _ if present.is_empty() => failure.help(format!("no manifest is in {}", beside.display())),
         _ => failure.help(format!("ls {} shows what there is", beside.display())),
     }
