@@ -39,6 +39,15 @@ impl Places {
         self.run.join("leases")
     }
 
+    /// What is remembered of pods while their processes come and go, one file for each.
+    pub(crate) fn starts(&self) -> PathBuf {
+        self.run.join("starts")
+    }
+
+    pub(crate) fn start(&self, uid: &Uid) -> PathBuf {
+        self.starts().join(format!("{uid}.json"))
+    }
+
     /// Failures of image pulls, one file for each reference.
     pub(crate) fn pulls(&self) -> PathBuf {
         self.run.join("pulls")

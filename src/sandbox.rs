@@ -8,7 +8,7 @@ pub(crate) mod host;
 pub(crate) mod host_devices;
 pub(crate) mod instance;
 pub(crate) mod leftover;
-mod mounts;
+pub(crate) mod mounts;
 pub(crate) mod namespace;
 mod netlink;
 pub(crate) mod network;

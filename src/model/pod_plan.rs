@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 use super::id::PodId;
 use super::image::{ImageRef, StoredImage};
 
+#[cfg(test)]
+pub(crate) mod sample;
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PodPlan {
     pub(crate) id: PodId,

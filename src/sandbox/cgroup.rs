@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use hierarchy::{Hierarchy, Version, below};
 
 use super::failure::cannot;
+use super::mounts;
 use super::sys::bpf;
 use crate::bundle::{CgroupView, Controllers, devices};
 use crate::model::pod_plan::Resources;
@@ -28,9 +29,7 @@ pub(crate) struct Cgroups {
 
 impl Cgroups {
     pub(crate) fn probe() -> io::Result<Cgroups> {
-        let mounts = std::fs::read_to_string("/proc/thread-self/mountinfo")
-            .map_err(|error| cannot("read /proc/thread-self/mountinfo", error))?;
-        Ok(Cgroups { hierarchies: hierarchy::parse(&mounts)? })
+        Ok(Cgroups { hierarchies: hierarchy::among(mounts::table()?)? })
     }
 
     pub(crate) fn controllers(&self) -> Controllers {

@@ -20,7 +20,7 @@ const SYS_RESOURCE: u32 = 24;
 pub(super) fn all(places: &Places) -> Vec<Check> {
     let mut checks = vec![
         kernel(),
-        capability("CAP_SYS_ADMIN", SYS_ADMIN, Verdict::Stops("namespaces and mounts need it: run as root")),
+        sys_admin(),
         capability("CAP_NET_ADMIN", NET_ADMIN, Verdict::Lacks("pods have no network but their own lo")),
         capability(
             "CAP_SYS_RESOURCE",
@@ -28,7 +28,7 @@ pub(super) fn all(places: &Places) -> Vec<Check> {
             Verdict::Lacks("pod processes cannot be kept from the OOM killer, limits cannot be raised"),
         ),
     ];
-    checks.extend(["mnt", "pid", "net", "ipc", "uts"].map(namespace));
+    checks.extend(NAMESPACES.map(namespace));
     checks.extend(cgroups());
     checks.extend([
         overlay(),
@@ -42,6 +42,23 @@ pub(super) fn all(places: &Places) -> Vec<Check> {
         directory("log directory", &places.log),
     ]);
     checks
+}
+
+/// What can be told for sure and at once: overlayfs, for one, may be a module that loads when it is asked for.
+pub(super) fn indispensable() -> Vec<Check> {
+    let mut checks = vec![sys_admin()];
+    checks.extend(NAMESPACES.map(namespace));
+    checks.extend(cgroups());
+    checks.extend([openat2(), pidfd()]);
+    checks
+}
+
+pub(super) const SYS_ADMIN_NAME: &str = "CAP_SYS_ADMIN";
+const NAMESPACES: [&str; 5] = ["mnt", "pid", "net", "ipc", "uts"];
+
+fn sys_admin() -> Check {
+    let otherwise = Verdict::Stops("namespaces and mounts need it: run as root");
+    capability(SYS_ADMIN_NAME, SYS_ADMIN, otherwise)
 }
 
 fn check(subject: &'static str, found: bool, otherwise: Verdict, detail: impl Into<String>) -> Check {

@@ -228,7 +228,8 @@ impl Ports {
                 && port.container_port != 0
             {
                 let message = "the container declares this port and protocol twice";
-                let fault = Fault::at(&number_at, message, "the same again").label(first, "first declared here");
+                let fault =
+                    Fault::at(&number_at, message, "the same again").label(first, "first declared here");
                 rules.push(fault.help("remove one of the two"));
             }
             self.host_port(port, protocol, &at, network, rules);
@@ -254,9 +255,8 @@ impl Ports {
             rules.push(fault);
         }
         if let Some(first) = self.host.insert((host_port, protocol.to_owned(), address), port_at.span()) {
-            let fault =
-                Fault::at(&port_at, "two ports ask for the same port of the host", "the same again")
-                    .label(first, "first used here");
+            let fault = Fault::at(&port_at, "two ports ask for the same port of the host", "the same again")
+                .label(first, "first used here");
             rules.push(fault);
         }
     }
