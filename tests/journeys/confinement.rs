@@ -117,12 +117,12 @@ fn a_profile_of_ones_own_is_kept_and_one_that_is_missing_stops_the_container() {
     let _watcher = bench.watch();
     let missing = "{seccompProfile: {type: Localhost, localhostProfile: team/none.json}}";
     bench.manifest("probe.yaml", &pod(&bench, "missing", missing, "[/probe]"));
-    bench.until_status("missing", "CreateContainerError");
+    bench.until_status("missing", "ContainerCannotRun");
     bench.run(&["get", "pod", "missing", "-o", "yaml"]).says("cannot read seccomp profile");
     std::os::unix::fs::symlink("/etc/passwd", folder.join("out.json")).unwrap();
     let escaping = "{seccompProfile: {type: Localhost, localhostProfile: team/out.json}}";
     bench.manifest("probe.yaml", &pod(&bench, "escaping", escaping, "[/probe]"));
-    bench.until_status("escaping", "CreateContainerError");
+    bench.until_status("escaping", "ContainerCannotRun");
     bench.remove("probe.yaml").until_clean();
 }
 
@@ -185,7 +185,7 @@ fn the_readme_tells_the_default_posture_as_the_probe_saw_it() {
     assert_eq!(posture("inheritable, ambient capabilities"), or(handed_on == 0, "none"));
     let masked = all(&["/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware"], "absent or masked");
     assert_eq!(posture("masked kernel paths"), or(masked, "yes, verified"));
-    let read_only = all(&["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/sys"], "read-only");
+    let read_only = all(&["/proc/sys", "/proc/bus", "/proc/irq", "/sys"], "read-only");
     assert_eq!(posture("read-only kernel paths"), or(read_only, "yes, verified"));
     let usual =
         in_table(&capable, "device null") == "allowed" && in_table(&capable, "device mem") == "refused";
