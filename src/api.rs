@@ -1,6 +1,7 @@
 //! The Kubernetes kinds droppod serves. The types are those of `k8s-openapi`; what is ours is which of them count.
 
 pub(crate) mod kinds;
+pub(crate) mod sysctls;
 
 pub(crate) use k8s_openapi::api::core::v1::{
     ConfigMap, Container, Namespace, Pod, PodSpec, PodStatus, Secret,

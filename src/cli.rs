@@ -2,7 +2,9 @@
 
 mod accept;
 mod apply;
+mod attendance;
 mod delete;
+mod departure;
 mod describe;
 mod diff;
 mod doctor;
@@ -16,9 +18,7 @@ mod fields;
 mod folder;
 mod get;
 mod go;
-mod gone;
 mod image;
-mod images;
 mod input;
 mod jsonpath;
 mod logs;
@@ -40,7 +40,6 @@ mod up;
 mod validate;
 mod wait;
 mod watch;
-mod watcher;
 
 use std::ffi::OsString;
 use std::io::{Write, stderr, stdin, stdout};
@@ -119,7 +118,7 @@ enum Verb {
     /// Check manifests; needs no root
     Validate(ValidateArgs),
     /// The image store
-    Image(images::ImageArgs),
+    Image(image::ImageArgs),
     /// Tell what this kernel and machine offer
     Doctor(doctor::DoctorArgs),
     /// Print the version
@@ -209,7 +208,7 @@ fn verb(args: impl Iterator<Item = OsString>) -> Result<Exit, Failure> {
         Verb::Exec(args) => exec::run(args, &settings),
         Verb::Diff(args) => diff::run(&args, &settings),
         Verb::Validate(args) => validate(&args, &settings),
-        Verb::Image(args) => images::run(&args, &settings),
+        Verb::Image(args) => image::run(&args, &settings),
         Verb::Doctor(args) => doctor::run(&args, &settings),
         Verb::Version => version(),
         Verb::Pull(args) => Ok(pull::run(&args)),
@@ -220,8 +219,9 @@ fn validate(args: &ValidateArgs, settings: &Settings) -> Result<Exit, Failure> {
     let manner = validate::Manner {
         namespace: &settings.namespace,
         strictness: args.validate.into(),
+        policy: &settings.policy(),
         drawing: settings.color.drawing(),
-        width: report::PLAIN_WIDTH,
+        width: terminal::width(),
     };
     let verdict = validate::validate(
         &args.files,

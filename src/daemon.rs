@@ -1,6 +1,7 @@
 //! The loop of `watch` and `up`: look, think, act, report. Anything that happens only wakes it; each pass looks at
 //! everything again.
 
+pub(crate) mod aftermath;
 mod batch;
 mod directing;
 mod execute;
@@ -15,6 +16,7 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,7 +25,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::image::store::Store;
 use crate::manifest::Strictness;
+use crate::manifest::podsecurity::Level;
 use crate::paths::Places;
+use crate::rundir::watcher::{self, Watcher};
 use crate::sandbox::sys::clock;
 
 pub(crate) use batch::{BatchEnd, BatchReport, Progress};
@@ -54,6 +58,9 @@ pub(crate) struct Settings {
     pub(crate) strictness: Strictness,
     /// Given to objects that name none.
     pub(crate) namespace: String,
+    pub(crate) pod_security: Level,
+    /// Those of the roots that others can write to, and that are watched all the same.
+    pub(crate) untrusted: BTreeSet<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -120,13 +127,28 @@ impl From<FolderError> for DaemonError {
 
 /// Directs an instance until the mode's end. To be run on a current-thread runtime: a pass blocks it.
 pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
-    let Settings { places, roots, mode, rescan, status_dir, strictness, namespace } = settings;
+    let Settings { places, roots, mode, rescan, status_dir, strictness, .. } = settings;
+    let Settings { namespace, pod_security, untrusted, .. } = settings;
     let signals = Signals::listen().map_err(DaemonError::Signals)?;
     let (word, tie, logs) = match &mode {
         Mode::Watch { .. } | Mode::Once => ("watch", Tie::Free, Logs::Remove),
         Mode::Batch { .. } => ("up", Tie::Lifeline, Logs::Keep),
     };
     let locked = Locked::take(&places, word)?;
+    if let Mode::Watch { .. } | Mode::Once = &mode {
+        let watcher = Watcher {
+            folders: roots.iter().map(|root| root.path.clone()).collect(),
+            status_dir: status_dir.clone(),
+            namespace: namespace.clone(),
+            strictness,
+        };
+        let path = places.watcher();
+        watcher::write(&places, &watcher).map_err(|source| DaemonError::Io {
+            operation: "write",
+            path,
+            source,
+        })?;
+    }
     let (trust, caution) = match &mode {
         Mode::Watch { .. } | Mode::Once => (Trust::Checked, Caution::Wait),
         Mode::Batch { .. } => (Trust::NamedByUser, Caution::Trust),
@@ -140,14 +162,16 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
     for root in roots {
         // Named twice is named once; a second lock of the same folder would be refused.
         if folders.iter().all(|folder| folder.root.path != root.path) {
+            let trust = if untrusted.contains(&root.path) { Trust::Admitted } else { trust };
             folders.push(Folder::open(root, trust, Sight::Polling, &places)?);
         }
     }
     let ready = locked.prepare(&places, tie, logs)?;
     // Events are heard before the first look, so that no change falls between the two.
     let ears = Ears::open(&paths, &places);
-    let (mut inventory, failures) = Inventory::load(&places, Reader { namespace, strictness }, caution)
-        .map_err(|error| DaemonError::Objects(chain(&error)))?;
+    let reader = Reader { namespace, strictness, pod_security, untrusted };
+    let (mut inventory, failures) =
+        Inventory::load(&places, reader, caution).map_err(|error| DaemonError::Objects(chain(&error)))?;
     let renewed = inventory.renew(&places, &ready.machine.boot_id, clock::now());
     for failure in failures.iter().chain(&renewed) {
         tracing::warn!(reason = chain(failure), "object not taken up");

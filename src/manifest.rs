@@ -3,9 +3,11 @@
 mod decode;
 mod defaults;
 mod document;
+mod elsewhere;
 mod fault;
 mod ignored;
 mod node;
+pub(crate) mod podsecurity;
 mod reader;
 mod scalar;
 mod syntax;
@@ -76,11 +78,20 @@ pub(crate) struct IgnoredField {
 }
 
 /// How unknown fields are taken (`--validate`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) enum Strictness {
     Strict,
     Warn,
     Ignore,
+}
+
+/// What a file may ask for, and whose its objects are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Policy {
+    pub(crate) level: podsecurity::Level,
+    /// Of a folder that others can write to: ends every namespace that is named in it, so that its objects meet
+    /// none but their own.
+    pub(crate) scope: Option<String>,
 }
 
 /// Largest file that is read.
@@ -90,9 +101,9 @@ pub(crate) const FILE_LIMIT: usize = reader::FILE_LIMIT;
 const TOLD: usize = 100;
 
 /// Reads a whole file: YAML documents, JSON, KYAML, `kind: List`. `namespace` is given to objects that name none.
-pub(crate) fn read(text: &[u8], namespace: &str, strictness: Strictness) -> Reading {
+pub(crate) fn read(text: &[u8], namespace: &str, strictness: Strictness, policy: &Policy) -> Reading {
     match readable(text) {
-        Ok(text) => read_text(&Text::new(text), namespace, strictness),
+        Ok(text) => read_text(&Text::new(text), namespace, strictness, policy),
         Err((fault, head)) => {
             Reading { mistakes: vec![fault.placed(&Text::new(head))], ..Reading::default() }
         }
@@ -122,14 +133,14 @@ fn readable(bytes: &[u8]) -> Result<&str, (Fault, &str)> {
     Err((fault.help("save it as UTF-8; bytes go into a ConfigMap's `binaryData` in base64"), text))
 }
 
-fn read_text(text: &Text<'_>, namespace: &str, strictness: Strictness) -> Reading {
+fn read_text(text: &Text<'_>, namespace: &str, strictness: Strictness, policy: &Policy) -> Reading {
     let documents = reader::documents(text);
     let mut faults = documents.faults;
     let mut warnings = Vec::new();
     let mut found = Vec::new();
     let mut ignored = Vec::new();
     for (start, root) in documents.roots {
-        let mut understood = document::understand(root, start, namespace, text);
+        let mut understood = document::understand(root, start, namespace, policy, text);
         faults.append(&mut understood.wrong);
         found.append(&mut understood.objects);
         ignored.append(&mut understood.ignored);

@@ -64,6 +64,11 @@ impl Places {
         self.run.join("network.json")
     }
 
+    /// What the watcher that took the lock last was given.
+    pub(crate) fn watcher(&self) -> PathBuf {
+        self.state.join("watcher.json")
+    }
+
     /// Marks the run directory as ours, in this boot.
     pub(crate) fn boot_mark(&self) -> PathBuf {
         self.run.join("boot-id")
@@ -115,6 +120,11 @@ impl ObjectDir {
 
     pub(crate) fn finished(&self) -> PathBuf {
         self.0.join("finished.json")
+    }
+
+    /// That the pod was stopped, and is to run again.
+    pub(crate) fn interrupted(&self) -> PathBuf {
+        self.0.join("interrupted.json")
     }
 
     /// Holds the boot id under which the pod was last started.

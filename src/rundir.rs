@@ -10,3 +10,4 @@ pub(crate) mod network;
 pub(crate) mod objects;
 pub(crate) mod pods;
 pub(crate) mod pulls;
+pub(crate) mod watcher;

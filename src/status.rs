@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::api::{Object, ObjectMeta, Pod};
 use crate::model::object::Known;
-use crate::model::observed::Finished;
+use crate::model::observed::{Finished, Interrupted};
 use crate::model::record::{EventRecord, Outcome, PodRecord, WaitingRecord};
 use crate::model::time::Timestamp;
 
@@ -27,12 +27,17 @@ pub(crate) use pod::pod_status;
 /// Seconds, where a pod does not say.
 const GRACE: i64 = 30;
 
+/// kubectl has no word for a pod that is stopped and will run again.
+const STOPPED: &str = "Stopped";
+
 /// All that is known of one pod's course; the most telling of them counts: the end, then the record, then why it waits.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Course {
     pub(crate) record: Option<PodRecord>,
     pub(crate) waiting: Option<WaitingRecord>,
     pub(crate) finished: Option<Finished>,
+    /// It was stopped and is to run again.
+    pub(crate) interrupted: Option<Interrupted>,
     /// The pod process is gone though no end is recorded.
     pub(crate) lost: bool,
 }
@@ -40,6 +45,14 @@ pub(crate) struct Course {
 impl Course {
     fn record(&self) -> Option<&PodRecord> {
         self.finished.as_ref().map(|finished| &finished.record).or(self.record.as_ref())
+    }
+
+    /// A pod that was stopped, as long as nobody has begun to start it again. Its phase is Pending: it is accepted,
+    /// nothing of it runs, and it will; the reason `Stopped`, also in the STATUS column, tells it from one that is
+    /// about to run. How its containers ended is their last state, not their state.
+    fn stopped(&self) -> Option<&Interrupted> {
+        let begun = self.record().is_some() || self.waiting.is_some();
+        self.interrupted.as_ref().filter(|_| !begun)
     }
 
     fn outcome(&self) -> Option<&Outcome> {
@@ -113,7 +126,8 @@ fn later(at: Timestamp, seconds: i64) -> Timestamp {
 /// Events of a pod, the oldest first.
 pub(crate) fn events(course: &Course) -> Vec<EventRecord> {
     let before = course.waiting.iter().flat_map(|waiting| &waiting.events);
-    let since = course.record().into_iter().flat_map(|record| &record.events);
+    let record = course.record().or_else(|| course.stopped()?.record.as_ref());
+    let since = record.into_iter().flat_map(|record| &record.events);
     let mut events: Vec<EventRecord> = before.chain(since).cloned().collect();
     events.sort_by_key(|event| event.last);
     events

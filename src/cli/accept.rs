@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use crate::daemon::folder::identity;
 use crate::rundir::objects;
 
+use super::attendance::{self, Meanwhile};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::settings::{Settings, canonical};
-use super::watcher;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -50,6 +50,6 @@ pub(crate) fn run(args: &AcceptArgs, settings: &Settings) -> Result<Exit, Failur
         folder.display()
     )
     .map_err(Failure::of_output)?;
-    watcher::look(places, &folder);
+    attendance::look(places, &folder, Meanwhile::Nothing);
     Ok(Exit::Done)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::manifest::{Declared, Strictness};
 use crate::model::object::ObjectKey;
 
+use super::attendance::{self, Meanwhile, Watched};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::folder::{Change, Folder, anchor_images};
@@ -14,7 +15,6 @@ use super::input::{self, Depth, Input};
 use super::ready;
 use super::records::Records;
 use super::settings::Settings;
-use super::watcher::{self, Watched};
 use super::{StrictnessArg, duration};
 
 #[derive(Debug, clap::Args)]
@@ -89,9 +89,9 @@ pub(crate) fn put(wishes: Vec<Wish<'_>>, wait: WaitArgs, settings: &Settings) ->
         writeln!(out, "{} {}", wish.key, change.word()).map_err(Failure::of_output)?;
     }
     drop(out);
-    match (watcher::look(&settings.places, &folder.path), wait.wait) {
-        (Watched::No, true) => Ok(Exit::Failed),
-        (Watched::Yes | Watched::No, false) => Ok(Exit::Done),
+    match (attendance::look(&settings.places, &folder.path, Meanwhile::Nothing), wait.wait) {
+        (Watched::No | Watched::Elsewhere(_), true) => Ok(Exit::Failed),
+        (Watched::Yes | Watched::No | Watched::Elsewhere(_), false) => Ok(Exit::Done),
         (Watched::Yes, true) => {
             let wanted = wishes.into_iter().map(|wish| (wish.key, wish.authored)).collect();
             ready::until_ready(wanted, wait.timeout, settings)

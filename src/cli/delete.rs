@@ -4,21 +4,25 @@ use std::io::{Write, stdout};
 use std::path::PathBuf;
 
 use crate::api::KindName;
+use crate::daemon::aftermath;
 use crate::manifest::Strictness;
-use crate::model::object::ObjectKey;
+use crate::model::object::{Deletion, ObjectKey, ObjectRecord};
 use crate::model::record::StopReason;
+use crate::paths::Places;
 use crate::publish::remove;
 use crate::rundir::goal::{StopOrder, order_stop};
+use crate::rundir::objects;
+use crate::sandbox::sys::clock;
 
+use super::attendance::{self, Meanwhile, Watched};
+use super::departure;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::folder::{Folder, Place};
-use super::gone;
 use super::input::{self, Depth};
 use super::records::{Records, Shown, not_found};
 use super::settings::{Scope, Settings};
 use super::target;
-use super::watcher::{self, Watched};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -55,21 +59,22 @@ pub(crate) struct DeleteArgs {
 pub(crate) fn run(args: &DeleteArgs, settings: &Settings) -> Result<Exit, Failure> {
     let folder = Folder::look(&settings.manifests)?;
     let records = Records::load(&settings.places)?;
-    let mut deletions = Vec::new();
+    let mut victims = Vec::new();
     for wanted in keys(args, settings)? {
-        let deletion = Deletion {
+        let victim = Victim {
             shown: records.shown.iter().find(|shown| shown.known.record.key == wanted.key),
             place: folder.place_of(&wanted.key, &records),
             wanted,
         };
-        if deletion.shown.is_some() || deletion.place.is_some() {
-            deletion.must_be_ours(&folder)?;
-            deletions.push(deletion);
+        if victim.shown.is_some() || victim.place.is_some() {
+            victim.must_be_ours(&folder)?;
+            victim.must_stay_gone(&settings.places)?;
+            victims.push(victim);
         } else if !args.ignore_not_found {
-            return Err(not_found(deletion.wanted.plural, &deletion.wanted.key.name));
+            return Err(not_found(victim.wanted.plural, &victim.wanted.key.name));
         }
     }
-    for Deletion { wanted, place, .. } in &deletions {
+    for Victim { wanted, place, .. } in &victims {
         if let Some(place) = place {
             remove(&place.path).map_err(|error| {
                 Failure::new(Exit::Failed, format!("cannot remove {}", place.path.display())).because(error)
@@ -78,21 +83,52 @@ pub(crate) fn run(args: &DeleteArgs, settings: &Settings) -> Result<Exit, Failur
         let ObjectKey { kind, name, .. } = &wanted.key;
         writeln!(stdout(), "{} \"{name}\" deleted", kind.to_lowercase()).map_err(Failure::of_output)?;
     }
-    let shown: Vec<&Shown> = deletions.iter().filter_map(|deletion| deletion.shown).collect();
-    if shown.is_empty() {
-        return Ok(Exit::Done);
-    }
+    let shown: Vec<&Shown> = victims.iter().filter_map(|victim| victim.shown).collect();
     let grace = if args.now { Some(1) } else { args.grace_period };
-    let watched = watcher::holder(&settings.places).map_or(Watched::No, |_| Watched::Yes);
-    stop(&shown, grace, watched, settings)?;
-    if !args.wait {
+    match attendance::look(&settings.places, &folder.path, Meanwhile::Stopped) {
+        Watched::Yes => by_watcher(&shown, grace, args.wait, settings),
+        Watched::No | Watched::Elsewhere(_) => alone(&shown, grace, args.wait, settings),
+    }
+}
+
+/// The watcher sees that the files have gone; told a grace period, the pods hear of it here.
+fn by_watcher(
+    shown: &[&Shown],
+    grace: Option<u32>,
+    wait: bool,
+    settings: &Settings,
+) -> Result<Exit, Failure> {
+    if grace.is_some() {
+        stop(shown, grace, settings)?;
+    }
+    if !wait || shown.is_empty() {
         return Ok(Exit::Done);
     }
-    let until = match watched {
-        Watched::Yes => gone::Until::Forgotten,
-        Watched::No => gone::Until::Stopped,
-    };
-    gone::wait(&shown, until, None, &settings.places)
+    departure::wait(shown, departure::Until::Forgotten, None, &settings.places)
+}
+
+/// Without a watcher all of it is done here. That they are to go is written down first: whatever cuts this short,
+/// and without waiting, the next watcher does the rest.
+fn alone(shown: &[&Shown], grace: Option<u32>, wait: bool, settings: &Settings) -> Result<Exit, Failure> {
+    let places = &settings.places;
+    let failed = |shown: &Shown| format!("cannot delete {}", shown.known.record.key);
+    for shown in shown {
+        let record = &shown.known.record;
+        let deletion = Some(Deletion { at: clock::wall(), grace });
+        objects::save(places, &ObjectRecord { deletion, ..record.clone() })
+            .map_err(|error| Failure::new(Exit::Failed, failed(shown)).because(error))?;
+    }
+    stop(shown, grace, settings)?;
+    if !wait {
+        return Ok(Exit::Done);
+    }
+    let exit = departure::wait(shown, departure::Until::Stopped, None, places)?;
+    for shown in shown {
+        aftermath::forget(places, &shown.pod_id())
+            .map_err(|error| Failure::new(Exit::Failed, failed(shown)).because(error))?;
+    }
+    departure::report(places);
+    Ok(exit)
 }
 
 struct Wanted {
@@ -100,13 +136,13 @@ struct Wanted {
     plural: &'static str,
 }
 
-struct Deletion<'a> {
+struct Victim<'a> {
     wanted: Wanted,
     shown: Option<&'a Shown>,
     place: Option<Place>,
 }
 
-impl Deletion<'_> {
+impl Victim<'_> {
     /// What somebody wrote by hand is theirs to edit.
     fn must_be_ours(&self, folder: &Folder) -> Result<(), Failure> {
         let Some(Place { path, line }) = &self.place else { return Ok(()) };
@@ -117,6 +153,19 @@ impl Deletion<'_> {
         let what =
             format!("{} is declared by {}{line}; nothing was deleted", self.wanted.key, path.display());
         Err(Failure::new(Exit::Failed, what).help("remove it from that file; a watcher then stops it"))
+    }
+
+    /// A watcher that does not look into the object's folder knows the object all the same.
+    fn must_stay_gone(&self, places: &Places) -> Result<(), Failure> {
+        let Some(shown) = self.shown else { return Ok(()) };
+        let ObjectRecord { key, source, .. } = &shown.known.record;
+        let watched = attendance::of(places, &source.root);
+        let Watched::Elsewhere(folders) = &watched else { return Ok(()) };
+        let folders: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
+        let what = format!("{key} comes from {}; nothing was deleted", source.root.display());
+        Err(Failure::new(Exit::Failed, what)
+            .because(format!("the watcher that runs has {} and would start it again", folders.join(", ")))
+            .help(format!("give it that folder too: {}", attendance::command(&watched, &source.root))))
     }
 }
 
@@ -152,11 +201,7 @@ fn plural(key: &ObjectKey) -> &'static str {
     crate::api::kind_named(&key.kind).map_or("objects", |kind| kind.plural)
 }
 
-/// A watcher stops pods whose file has gone by itself; told a grace period, or without one, it is done here.
-fn stop(shown: &[&Shown], grace: Option<u32>, watched: Watched, settings: &Settings) -> Result<(), Failure> {
-    if watched == Watched::Yes && grace.is_none() {
-        return Ok(());
-    }
+fn stop(shown: &[&Shown], grace: Option<u32>, settings: &Settings) -> Result<(), Failure> {
     for shown in shown {
         let order = StopOrder { why: StopReason::Deleted, grace };
         order_stop(&settings.places.pod(shown.uid()), order).map_err(|error| {

@@ -3,15 +3,19 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::model::observed::Interrupted;
 use crate::model::record::StopReason;
+use crate::paths::Places;
 use crate::rundir::goal::{StopOrder, order_stop};
+use crate::rundir::objects;
 use crate::sandbox::instance::RunDirectory;
+use crate::sandbox::sys::clock;
 
 use super::exit::Exit;
 use super::failure::Failure;
 use super::records::{Records, Shown};
 use super::settings::{Settings, canonical};
-use super::{duration, gone, tell, up, watcher};
+use super::{attendance, departure, duration, tell, up};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -32,7 +36,7 @@ pub(crate) struct DownArgs {
 
 pub(crate) fn run(args: &DownArgs, settings: &Settings) -> Result<Exit, Failure> {
     let places = &settings.places;
-    if let Some(holder) = watcher::holder(places) {
+    if let Some(holder) = attendance::holder(places) {
         return Err(Failure::new(Exit::Locked, "a watcher would start the pods again").because(holder).help(
             "stop it first, for example with `systemctl stop droppod`; its pods stay, then `droppod down`",
         ));
@@ -43,23 +47,32 @@ pub(crate) fn run(args: &DownArgs, settings: &Settings) -> Result<Exit, Failure>
         let source = &shown.known.record.source;
         root.as_deref().is_none_or(|root| source.absolute().starts_with(root))
     };
+    let to_run: Vec<&Shown> = records
+        .shown
+        .iter()
+        .filter(|shown| shown.known.record.key.kind == "Pod" && shown.course.finished.is_none())
+        .filter(of_root)
+        .collect();
     let pods: Vec<&Shown> =
-        records.shown.iter().filter(|shown| shown.known.record.key.kind == "Pod").filter(of_root).collect();
+        to_run.iter().copied().filter(|shown| places.pod(shown.uid()).0.exists()).collect();
     for shown in &pods {
         let order = StopOrder { why: StopReason::Interrupted, grace: None };
         order_stop(&places.pod(shown.uid()), order).map_err(|error| {
             Failure::new(Exit::Failed, format!("cannot tell pod {} to stop", shown.pod_id())).because(error)
         })?;
     }
-    let exit = gone::wait(&pods, gone::Until::Stopped, args.timeout, places)?;
-    gone::forget_waiting(&pods, places).map_err(|error| {
+    let exit = departure::wait(&pods, departure::Until::Stopped, args.timeout, places)?;
+    departure::forget_waiting(&pods, places).map_err(|error| {
         Failure::new(Exit::Failed, "cannot remove the records of pods that waited").because(error)
     })?;
+    for shown in &to_run {
+        mark_stopped(shown, places)?;
+    }
     // The instance of an `up --keep` lies in its run directory whole, and nobody comes back to it.
     let passing = places.state.starts_with(&places.run);
     let directory = if passing { RunDirectory::Remove } else { RunDirectory::Keep };
     // Does nothing by itself while a pod of another folder lives.
-    gone::retire(places, directory).map_err(|error| {
+    departure::retire(places, directory).map_err(|error| {
         Failure::new(Exit::Failed, format!("cannot remove what is left in {}", places.run.display()))
             .because(error)
             .help("`droppod doctor --census` lists it")
@@ -67,8 +80,25 @@ pub(crate) fn run(args: &DownArgs, settings: &Settings) -> Result<Exit, Failure>
     if root.is_none() {
         up::sweep_dead(places);
     }
-    tell(&format!("{} stopped", count(pods.len())));
+    departure::report(places);
+    match (pods.len(), &root) {
+        (0, None) => tell("nothing runs"),
+        (0, Some(root)) => tell(&format!("nothing from {} runs", root.display())),
+        (count, _) => tell(&format!("{} stopped", counted(count))),
+    }
     Ok(exit)
+}
+
+/// A pod process that stops leaves the mark itself; this is for pods that only waited, or whose process died.
+fn mark_stopped(shown: &Shown, places: &Places) -> Result<(), Failure> {
+    if objects::interrupted_of(places, shown.uid()).is_ok_and(|mark| mark.is_some()) {
+        return Ok(());
+    }
+    let interrupted = Interrupted { at: clock::wall(), record: shown.course.record.clone() };
+    objects::interrupt(places, shown.uid(), &interrupted).map_err(|error| {
+        Failure::new(Exit::Failed, format!("cannot note that pod {} is stopped", shown.pod_id()))
+            .because(error)
+    })
 }
 
 fn root(directory: &Path) -> Result<PathBuf, Failure> {
@@ -77,6 +107,6 @@ fn root(directory: &Path) -> Result<PathBuf, Failure> {
     })
 }
 
-fn count(pods: usize) -> String {
+fn counted(pods: usize) -> String {
     if pods == 1 { "1 pod".to_owned() } else { format!("{pods} pods") }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::manifest::{Declared, Strictness, read};
+use crate::manifest::{Declared, Policy, Strictness, read};
 use crate::model::object::ObjectKey;
 use crate::publish::{Durability, Published, publish};
 use crate::status::to_yaml;
@@ -66,7 +66,9 @@ impl Folder {
         let mut declared = Vec::new();
         for file in files {
             let text = std::fs::read(&file).map_err(unread)?;
-            for Declared { key, line, .. } in read(&text, NAMESPACE, Strictness::Ignore).objects {
+            for Declared { key, line, .. } in
+                read(&text, NAMESPACE, Strictness::Ignore, &Policy::default()).objects
+            {
                 declared.push((key, Place { path: file.clone(), line: Some(line) }));
             }
         }

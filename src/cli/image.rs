@@ -1,162 +1,86 @@
-//! `image ls`, `load`, `pull`, `rm`, `prune`, and the hidden `pull REF` that the watcher starts.
+//! `image`: the verbs of the image store.
 
-use std::io::{self, Write};
-use std::path::Path;
+use std::io::{self, stdout};
+use std::path::PathBuf;
 
-use crate::image::access::Access;
-use crate::image::archive;
-use crate::image::pull::{self, PullFailure};
-use crate::image::store::{Collected, Store};
-use crate::model::image::{BadImageRef, ImageRef, PullRequest};
-use crate::model::time::Timestamp;
+use crate::image::store::Store;
+use crate::sandbox::sys::clock;
 
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ImageError {
-    #[error(transparent)]
-    Reference(#[from] BadImageRef),
-    #[error("cannot pull {image}: {failure}")]
-    Pull { image: ImageRef, failure: PullFailure },
-    #[error("cannot load an image: {0}")]
-    Load(PullFailure),
-    #[error("there is no image {0} in the store")]
-    Unknown(ImageRef),
-    #[error("images are being pulled; what no reference names is kept until later")]
-    Busy,
-    #[error("cannot {operation}")]
-    Store { operation: &'static str, source: io::Error },
-    #[error("cannot write output")]
-    Output(#[from] io::Error),
+use super::exit::Exit;
+use super::failure::Failure;
+use super::pull::access;
+use super::settings::Settings;
+use store::ImageError;
+
+mod store;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  droppod image pull nginx:1.29
+  droppod image load app.tar
+  droppod image ls
+  droppod image rm nginx:1.29 && droppod image prune")]
+pub(crate) struct ImageArgs {
+    #[command(subcommand)]
+    verb: ImageVerb,
 }
 
-/// Prints the images of the store, one reference a line.
-pub(crate) fn list(store: &Store, out: &mut dyn Write) -> Result<(), ImageError> {
-    let stored = store.all().map_err(failed("read the image store"))?;
-    let mut rows = vec![["REPOSITORY", "TAG", "IMAGE ID", "SIZE"].map(str::to_owned)];
-    for stored in stored {
-        let (repository, tag) = stored.reference.repository_and_tag();
-        let id = stored.image.digest.trim_start_matches("sha256:").chars().take(12).collect();
-        let size = store.size(&stored.image).map_or("<unknown>".to_owned(), readable);
-        rows.push([repository, tag, id, size]);
-    }
-    let widths: [usize; 3] =
-        std::array::from_fn(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0));
-    for [repository, tag, id, size] in rows {
-        let [first, second, third] = widths;
-        writeln!(out, "{repository:first$}   {tag:second$}   {id:third$}   {size}")?;
-    }
-    Ok(())
+#[derive(Debug, clap::Subcommand)]
+enum ImageVerb {
+    /// List the images of the store
+    Ls,
+    /// Bring images into the store
+    Pull {
+        #[arg(required = true, value_name = "REFERENCE")]
+        references: Vec<String>,
+    },
+    /// Bring the images of an archive into the store
+    Load {
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Forget images
+    Rm {
+        #[arg(required = true, value_name = "REFERENCE")]
+        references: Vec<String>,
+    },
+    /// Remove layers that no image uses
+    Prune,
 }
 
-/// Loads the named images of an archive.
-pub(crate) fn load(
-    store: &Store,
-    file: &Path,
-    now: Timestamp,
-    out: &mut dyn Write,
-) -> Result<(), ImageError> {
-    let loaded = archive::load(store, file, now).map_err(|error| ImageError::Load(error.into()))?;
-    for reference in loaded {
-        writeln!(out, "image/{reference} loaded")?;
-    }
-    Ok(())
-}
-
-pub(crate) fn pull(
-    store: &Store,
-    image: &str,
-    base: &Path,
-    access: &Access,
-    now: Timestamp,
-    out: &mut dyn Write,
-) -> Result<(), ImageError> {
-    let image = ImageRef::parse(image, base)?;
-    match pull::pull(store, &image, access, now) {
-        Ok(stored) => Ok(writeln!(out, "image/{image} pulled, {}", stored.digest)?),
-        Err(failure) => Err(ImageError::Pull { image, failure }),
-    }
-}
-
-/// Forgets references, then removes layers that nothing uses.
-pub(crate) fn remove(
-    store: &Store,
-    images: &[String],
-    base: &Path,
-    out: &mut dyn Write,
-) -> Result<(), ImageError> {
-    for image in images {
-        let image = ImageRef::parse(image, base)?;
-        if !store.remove(&image).map_err(failed("remove an image reference"))? {
-            return Err(ImageError::Unknown(image));
+pub(crate) fn run(args: &ImageArgs, settings: &Settings) -> Result<Exit, Failure> {
+    let images = Store::at(&settings.places.images);
+    let base = std::env::current_dir()
+        .map_err(|error| Failure::new(Exit::Failed, "cannot tell the current directory").because(error))?;
+    let out = &mut stdout().lock();
+    let done = match &args.verb {
+        ImageVerb::Ls => store::list(&images, out),
+        ImageVerb::Pull { references } => {
+            let access = access().map_err(|reason| {
+                Failure::new(Exit::Failed, "cannot read how registries are reached").because(reason)
+            })?;
+            let pull = |name: &String| store::pull(&images, name, &base, &access, clock::wall(), out);
+            references.iter().try_for_each(pull)
         }
-        writeln!(out, "image/{image} removed")?;
-    }
-    store.collect().map(|_| ()).map_err(failed("remove layers"))
-}
-
-/// Removes layers that nothing uses.
-pub(crate) fn prune(store: &Store, out: &mut dyn Write) -> Result<(), ImageError> {
-    match store.collect().map_err(failed("remove layers"))? {
-        Collected::Layers(count) => Ok(writeln!(out, "{count} layers removed")?),
-        Collected::Busy => Err(ImageError::Busy),
-    }
-}
-
-/// The hidden process `droppod pull REQUEST IMAGES`: the request in JSON, the store's directory. Whoever started
-/// it reads the failure from its output and decides when to try again.
-pub(crate) fn process(
-    request: &str,
-    images: &Path,
-    access: &Access,
-    now: Timestamp,
-) -> Result<(), PullFailure> {
-    let request: PullRequest = serde_json::from_str(request)
-        .map_err(|error| PullFailure { message: format!("cannot read what to pull: {error}") })?;
-    let store = Store::at(images);
-    match request {
-        PullRequest::Image(image) => pull::pull(&store, &image, access, now).map(|_| ()),
-        PullRequest::Archive(archive) => {
-            archive::load(&store, &archive.path, now)?;
-            // With the version that was seen before: an archive that changes meanwhile is loaded again.
-            store.note_preloaded(&archive).map_err(|error| PullFailure {
-                message: format!("cannot note that {} is loaded: {error}", archive.path.display()),
-            })
+        ImageVerb::Load { files } => {
+            files.iter().try_for_each(|file| store::load(&images, file, clock::wall(), out))
         }
-    }
+        ImageVerb::Rm { references } => store::remove(&images, references, &base, out),
+        ImageVerb::Prune => store::prune(&images, out),
+    };
+    done.map(|()| Exit::Done).map_err(failure)
 }
 
-fn failed(operation: &'static str) -> impl Fn(io::Error) -> ImageError {
-    move |source| ImageError::Store { operation, source }
-}
-
-/// As crictl prints sizes: decimal units, three figures.
-fn readable(bytes: u64) -> String {
-    let mut size = bytes as f64;
-    for unit in ["B", "kB", "MB", "GB"] {
-        if size < 1000.0 {
-            let decimals = if unit == "B" || size >= 100.0 {
-                0
-            } else if size >= 10.0 {
-                1
-            } else {
-                2
-            };
-            return format!("{size:.decimals$}{unit}");
+fn failure(error: ImageError) -> Failure {
+    match error {
+        ImageError::Output(error) => Failure::of_output(error),
+        ImageError::Pull { .. } | ImageError::Load(_) => Failure::new(Exit::NoImage, error.to_string()),
+        ImageError::Reference(_) => Failure::new(Exit::Usage, error.to_string()),
+        ImageError::Store { operation, source } => {
+            let denied = source.kind() == io::ErrorKind::PermissionDenied;
+            let failure = Failure::new(Exit::Failed, format!("cannot {operation}")).because(source);
+            if denied { failure.help("the image store belongs to root") } else { failure }
         }
-        size /= 1000.0;
-    }
-    format!("{size:.2}TB")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::readable;
-
-    #[test]
-    fn sizes_are_printed_with_three_figures() {
-        for (bytes, shown) in
-            [(0, "0B"), (999, "999B"), (1_000, "1.00kB"), (4_261_550, "4.26MB"), (187_000_000, "187MB")]
-        {
-            assert_eq!(readable(bytes), shown);
-        }
+        ImageError::Unknown(_) | ImageError::Busy => Failure::new(Exit::Failed, error.to_string()),
     }
 }

@@ -4,10 +4,14 @@
 use std::path::{Path, PathBuf};
 
 use crate::image::access::Access;
+use crate::image::archive;
+use crate::image::pull::{self, PullFailure};
+use crate::image::store::Store;
+use crate::model::image::PullRequest;
+use crate::model::time::Timestamp;
 use crate::sandbox::sys::clock;
 
 use super::exit::Exit;
-use super::image;
 use super::tell;
 
 const REGISTRIES: &str = "/etc/droppod/registries.yaml";
@@ -21,15 +25,29 @@ pub(crate) struct PullArgs {
 }
 
 pub(crate) fn run(args: &PullArgs) -> Exit {
-    let pulled = access().and_then(|access| {
-        image::process(&args.request, &args.store, &access, clock::wall())
-            .map_err(|failure| failure.to_string())
-    });
+    let pulled = access()
+        .and_then(|access| bring_in(args, &access, clock::wall()).map_err(|failure| failure.to_string()));
     match pulled {
         Ok(()) => Exit::Done,
         Err(reason) => {
             tell(&reason);
             Exit::NoImage
+        }
+    }
+}
+
+fn bring_in(args: &PullArgs, access: &Access, now: Timestamp) -> Result<(), PullFailure> {
+    let request: PullRequest = serde_json::from_str(&args.request)
+        .map_err(|error| PullFailure { message: format!("cannot read what to pull: {error}") })?;
+    let store = Store::at(&args.store);
+    match request {
+        PullRequest::Image(image) => pull::pull(&store, &image, access, now).map(|_| ()),
+        PullRequest::Archive(archive) => {
+            archive::load(&store, &archive.path, now)?;
+            // With the version that was seen before: an archive that changes meanwhile is loaded again.
+            store.note_preloaded(&archive).map_err(|error| PullFailure {
+                message: format!("cannot note that {} is loaded: {error}", archive.path.display()),
+            })
         }
     }
 }

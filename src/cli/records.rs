@@ -149,8 +149,10 @@ impl Shown {
 
     /// The newest record of the pod, the end included.
     pub(crate) fn pod_record(&self) -> Option<&PodRecord> {
-        let Course { record, finished, .. } = &self.course;
-        finished.as_ref().map(|finished| &finished.record).or(record.as_ref())
+        let Course { record, finished, interrupted, .. } = &self.course;
+        let finished = finished.as_ref().map(|finished| &finished.record);
+        let stopped = interrupted.as_ref().and_then(|interrupted| interrupted.record.as_ref());
+        finished.or(record.as_ref()).or(stopped)
     }
 
     /// How the pod ended, if it has.
@@ -231,5 +233,11 @@ pub(crate) fn course(places: &Places, uid: &Uid) -> std::io::Result<Course> {
     // Read after the look at the lock: a process that ended in between has left its last words by now.
     let record = pods::read_record(&pod)?;
     let ended = finished.is_some() || record.as_ref().is_none_or(|record| record.outcome.is_some());
-    Ok(Course { waiting: pods::read_waiting(&pod)?, lost: !alive && !ended, record, finished })
+    Ok(Course {
+        waiting: pods::read_waiting(&pod)?,
+        lost: !alive && !ended,
+        record,
+        finished,
+        interrupted: objects::interrupted_of(places, uid)?,
+    })
 }

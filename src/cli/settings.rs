@@ -5,6 +5,8 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::manifest::Policy;
+use crate::manifest::podsecurity::Level;
 use crate::paths::Places;
 use crate::sandbox::instance::id_of;
 
@@ -38,12 +40,33 @@ pub(crate) struct GlobalArgs {
     /// Look in all namespaces
     #[arg(short = 'A', long, global = true)]
     pub(crate) all_namespaces: bool,
+    /// What pods may ask for, by the Pod Security Standards: privileged, baseline or restricted [default: privileged]
+    #[arg(long, global = true, value_name = "LEVEL", env = "DROPPOD_POD_SECURITY", hide_env = true)]
+    pub(crate) pod_security: Option<LevelArg>,
     /// Colour on a terminal, always or never [default: auto]
     #[arg(long, global = true, value_name = "WHEN", env = "DROPPOD_COLOR", hide_env = true)]
     pub(crate) color: Option<ColorChoice>,
     /// Log more; twice for everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LevelArg {
+    Privileged,
+    Baseline,
+    Restricted,
+}
+
+impl From<LevelArg> for Level {
+    fn from(arg: LevelArg) -> Level {
+        match arg {
+            LevelArg::Privileged => Level::Privileged,
+            LevelArg::Baseline => Level::Baseline,
+            LevelArg::Restricted => Level::Restricted,
+        }
+    }
 }
 
 /// The same, as the configuration file names them.
@@ -55,6 +78,7 @@ struct ConfigFile {
     log_dir: Option<PathBuf>,
     manifests: Option<PathBuf>,
     namespace: Option<String>,
+    pod_security: Option<LevelArg>,
     color: Option<ColorChoice>,
 }
 
@@ -82,6 +106,7 @@ pub(crate) struct Settings {
     /// For objects that name none.
     pub(crate) namespace: String,
     pub(crate) scope: Scope,
+    pub(crate) pod_security: Level,
     pub(crate) color: ColorChoice,
     pub(crate) verbosity: u8,
 }
@@ -106,9 +131,15 @@ impl Settings {
             manifests,
             namespace,
             scope,
+            pod_security: args.pod_security.or(file.pod_security).map_or(Level::Privileged, Level::from),
             color: args.color.or(file.color).unwrap_or(ColorChoice::Auto),
             verbosity: args.verbose,
         })
+    }
+
+    /// What manifests that the user names may ask for.
+    pub(crate) fn policy(&self) -> Policy {
+        Policy { level: self.pod_security, scope: None }
     }
 }
 

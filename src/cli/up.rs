@@ -21,7 +21,7 @@ use super::failure::Failure;
 use super::input::{self, Depth, Input};
 use super::settings::{Settings, canonical};
 use super::target::{self, Target};
-use super::{duration, gone, tell, trace, watch};
+use super::{departure, duration, tell, trace, watch};
 
 mod onlooker;
 mod summary;
@@ -196,6 +196,8 @@ impl Session {
             status_dir: None,
             strictness: Strictness::Strict,
             namespace: settings.namespace.clone(),
+            pod_security: settings.pod_security,
+            untrusted: BTreeSet::new(),
         });
         onlooker.finish();
         let cleaned = match afterwards {
@@ -215,7 +217,8 @@ impl Session {
     }
 
     fn remove(&self) -> Result<(), Failure> {
-        let retired = self.remove_pods().and_then(|()| gone::retire(&self.0.places, RunDirectory::Remove));
+        let retired =
+            self.remove_pods().and_then(|()| departure::retire(&self.0.places, RunDirectory::Remove));
         retired.map_err(|error| {
             let what = format!("cannot remove what is left in {}", self.0.places.run.display());
             Failure::new(Exit::Failed, what).because(error)

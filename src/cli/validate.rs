@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use ignore::WalkBuilder;
 
 use crate::cli::report::{Drawing, render, safe};
-use crate::manifest::{FILE_LIMIT, Reading, Strictness, read};
+use crate::manifest::{FILE_LIMIT, Policy, Reading, Strictness, read};
 use crate::model::object::ObjectKey;
 
 #[cfg(test)]
@@ -29,6 +29,7 @@ pub(crate) enum Verdict {
 pub(crate) struct Manner<'a> {
     pub(crate) namespace: &'a str,
     pub(crate) strictness: Strictness,
+    pub(crate) policy: &'a Policy,
     pub(crate) drawing: Drawing,
     pub(crate) width: usize,
 }
@@ -56,7 +57,7 @@ pub(crate) fn validate(
                     continue;
                 }
             };
-            let reading = read(&bytes, manner.namespace, manner.strictness);
+            let reading = read(&bytes, manner.namespace, manner.strictness, manner.policy);
             verdict = verdict.max(tell(&name, &bytes, &reading, manner, out, err)?);
             for declared in &reading.objects {
                 if let Some(first) = seen.get(&declared.key) {

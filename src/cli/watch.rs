@@ -1,12 +1,13 @@
 //! `watch`: the service.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
-use crate::daemon::folder::identity;
+use crate::daemon::folder::{FolderError, identity};
 use crate::daemon::{self, DaemonError, Ended, Mode, Root, Select};
 use crate::manifest::Strictness;
 
@@ -35,27 +36,39 @@ pub(crate) struct WatchArgs {
     /// Write status files below DIR instead of beside the manifests
     #[arg(long, value_name = "DIR")]
     status_dir: Option<PathBuf>,
+    /// Watch DIR, too, though others can write to it: its pods are restricted and apart from all others
+    #[arg(long, value_name = "DIR")]
+    allow_untrusted_dir: Vec<PathBuf>,
     /// What to do about fields that are not known
     #[arg(long, value_enum, default_value = "strict", value_name = "HOW")]
     validate: StrictnessArg,
 }
 
 pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure> {
-    let named = if args.directories.is_empty() { vec![settings.manifests.clone()] } else { args.directories };
+    let untrusted: BTreeSet<PathBuf> = args
+        .allow_untrusted_dir
+        .iter()
+        .map(|directory| canonical(directory).map_err(|error| cannot_watch(directory).because(error)))
+        .collect::<Result<_, _>>()?;
+    let nothing_named = args.directories.is_empty() && untrusted.is_empty();
+    let named = if nothing_named { vec![settings.manifests.clone()] } else { args.directories };
     let mut roots = Vec::new();
-    for directory in &named {
-        let path = canonical(directory).map_err(|error| {
-            Failure::new(Exit::Usage, format!("cannot watch {}", directory.display())).because(error)
-        })?;
+    for directory in named.iter().chain(&args.allow_untrusted_dir) {
+        let path = canonical(directory).map_err(|error| cannot_watch(directory).because(error))?;
         // One that objects were taken from may have vanished with its disc; the loop waits for it.
         let known = identity::remembered(&settings.places, &path).ok().flatten().is_some();
         if !path.is_dir() && !known {
-            return Err(Failure::new(Exit::Usage, format!("cannot watch {}", directory.display()))
+            return Err(cannot_watch(directory)
                 .because("it is not a directory")
                 .help(format!("make it: mkdir -p {}", directory.display())));
         }
         roots.push(Root { path, select: Select::All });
     }
+    let status_dir = args
+        .status_dir
+        .map(std::path::absolute)
+        .transpose()
+        .map_err(|error| Failure::new(Exit::Usage, "cannot tell where --status-dir is").because(error))?;
     trace::start(tracing::Level::INFO, settings);
     up::sweep_dead(&settings.places);
     let directories: Vec<String> = roots.iter().map(|root| root.path.display().to_string()).collect();
@@ -65,9 +78,11 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
         roots,
         mode: if args.once { Mode::Once } else { Mode::Watch { ready } },
         rescan: args.rescan,
-        status_dir: args.status_dir,
+        status_dir,
         strictness: Strictness::from(args.validate),
         namespace: settings.namespace.clone(),
+        pod_security: settings.pod_security,
+        untrusted,
     });
     let announcement = async {
         // Dropped unsent by a watcher that could not start.
@@ -88,6 +103,10 @@ pub(super) fn direct(settings: daemon::Settings) -> Result<Ended, Failure> {
     runtime()?.block_on(daemon::run(settings)).map_err(failure)
 }
 
+fn cannot_watch(directory: &Path) -> Failure {
+    Failure::new(Exit::Usage, format!("cannot watch {}", directory.display()))
+}
+
 fn runtime() -> Result<Runtime, Failure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -100,8 +119,16 @@ fn failure(error: DaemonError) -> Failure {
         DaemonError::Held { .. } => Failure::new(Exit::Locked, error.to_string()).help(
             "one watcher directs an instance; another one needs its own --state-dir, --run-dir and --log-dir",
         ),
+        DaemonError::Folder(FolderError::Untrusted { ref folder, .. }) => {
+            let help = format!(
+                "let only root write there, or watch it with restricted rights and apart from other folders: \
+                 --allow-untrusted-dir {}",
+                folder.display()
+            );
+            Failure::new(Exit::Failed, "cannot direct the pods").because(error).help(help)
+        }
         DaemonError::Io { .. }
-        | DaemonError::Folder(_)
+        | DaemonError::Folder(FolderError::Open { .. } | FolderError::Held(_))
         | DaemonError::Objects(_)
         | DaemonError::Signals(_) => Failure::new(Exit::Failed, "cannot direct the pods").because(error),
     }

@@ -55,7 +55,7 @@ pub(crate) enum ActError {
 }
 
 impl ActError {
-    fn pod(operation: &'static str, pod: &PodId) -> impl FnOnce(io::Error) -> ActError {
+    pub(crate) fn pod(operation: &'static str, pod: &PodId) -> impl FnOnce(io::Error) -> ActError {
         move |source| ActError::Pod { operation, pod: pod.clone(), source }
     }
 }
@@ -113,26 +113,33 @@ impl Hands {
         Ok(acted)
     }
 
-    /// Removes all that is left of a pod whose process is gone, its object last: with that gone, nobody would look.
     fn forget(&self, pod: &PodId) -> Result<(), ActError> {
-        self.clear(pod)?;
-        if self.logs == Logs::Remove {
-            remove_tree(&self.places.pod_logs(pod)).map_err(ActError::pod("remove the logs", pod))?;
-        }
-        objects::forget(&self.places, &pod.uid).map_err(ActError::pod("forget the object", pod))
+        forget(&self.cgroups, &self.places, pod, self.logs)
     }
 
-    /// What a pod has on this machine, apart from its object and its logs.
     fn clear(&self, pod: &PodId) -> Result<(), ActError> {
-        let places = &self.places;
-        self.cgroups.remove(&places.pod_cgroup(&pod.uid)).map_err(ActError::pod("remove the cgroup", pod))?;
-        lease::release(places, &pod.uid).map_err(ActError::pod("release the address", pod))?;
-        for directory in [places.scratch(&pod.uid), places.pod(&pod.uid).0] {
-            mounts::detach_below(&directory).map_err(ActError::pod("unmount the volumes", pod))?;
-            remove_tree(&directory).map_err(ActError::pod("remove the directories", pod))?;
-        }
-        Ok(())
+        clear(&self.cgroups, &self.places, pod)
     }
+}
+
+/// Removes all that is left of a pod whose process is gone, its object last: with that gone, nobody would look.
+pub(crate) fn forget(cgroups: &Cgroups, places: &Places, pod: &PodId, logs: Logs) -> Result<(), ActError> {
+    clear(cgroups, places, pod)?;
+    if logs == Logs::Remove {
+        remove_tree(&places.pod_logs(pod)).map_err(ActError::pod("remove the logs", pod))?;
+    }
+    objects::forget(places, &pod.uid).map_err(ActError::pod("forget the object", pod))
+}
+
+/// What a pod has on this machine, apart from its object and its logs.
+fn clear(cgroups: &Cgroups, places: &Places, pod: &PodId) -> Result<(), ActError> {
+    cgroups.remove(&places.pod_cgroup(&pod.uid)).map_err(ActError::pod("remove the cgroup", pod))?;
+    lease::release(places, &pod.uid).map_err(ActError::pod("release the address", pod))?;
+    for directory in [places.scratch(&pod.uid), places.pod(&pod.uid).0] {
+        mounts::detach_below(&directory).map_err(ActError::pod("unmount the volumes", pod))?;
+        remove_tree(&directory).map_err(ActError::pod("remove the directories", pod))?;
+    }
+    Ok(())
 }
 
 /// A stop that was ordered stays ordered, whoever ordered it.

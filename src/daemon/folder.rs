@@ -132,10 +132,11 @@ impl Folder {
             }
             Err(error) => return Err(failed(error)),
         };
-        if trust == Trust::Checked
+        if trust != Trust::NamedByUser
             && let Some(handle) = &handle
         {
-            if let Some((at, why)) = trust::folder_objection(&root.path).map_err(failed)? {
+            let objection = trust::folder_objection(&root.path).map_err(failed)?;
+            if let Some((at, why)) = objection.filter(|_| trust == Trust::Checked) {
                 return Err(FolderError::Untrusted { folder: root.path.clone(), at, why });
             }
             if !handle.lock().map_err(failed)? {
@@ -183,7 +184,7 @@ impl Folder {
         if another && scan.manifests.is_empty() && has_objects == HasObjects::Yes {
             return Err("the folder is empty, and another directory than before".to_owned());
         }
-        if self.trust == Trust::Checked {
+        if self.trust != Trust::NamedByUser {
             if remembered.as_ref() != Some(&handle.identity) {
                 identity::remember(places, &handle.identity).map_err(|error| told(&error))?;
             }

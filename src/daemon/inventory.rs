@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::manifest::podsecurity;
 use crate::manifest::{self, Declared};
 use crate::model::id::Uid;
 use crate::model::object::{Known, Source};
@@ -36,6 +37,8 @@ pub(crate) struct Inventory {
     folders: BTreeMap<PathBuf, FolderView>,
     files: BTreeMap<Source, ManifestFile>,
     conflicts: BTreeMap<Source, Vec<Conflict>>,
+    /// Objects that were kept and that policy does not let start any more, with its words.
+    forbidden: BTreeMap<Uid, String>,
 }
 
 /// Whether edits are given time to be completed or taken back.
@@ -99,9 +102,13 @@ impl Inventory {
             .map(|(object, source)| InventoryError::Record { object, source })
             .collect();
         let mut known = BTreeMap::new();
+        let mut forbidden = BTreeMap::new();
         for record in loaded.objects {
             match manifest::revive(&record.authored) {
                 Ok(object) => {
+                    let policy = reader.policy(&record.source.root);
+                    let why = podsecurity::objection(&record.authored, &policy);
+                    forbidden.extend(why.map(|why| (record.uid.clone(), why)));
                     known.insert(record.uid.clone(), Known { record, object });
                 }
                 Err(source) => {
@@ -116,12 +123,18 @@ impl Inventory {
             folders: BTreeMap::new(),
             files: BTreeMap::new(),
             conflicts: BTreeMap::new(),
+            forbidden,
         };
         Ok((inventory, failures))
     }
 
     pub(crate) fn objects(&self) -> &BTreeMap<Uid, Known> {
         &self.objects
+    }
+
+    /// Objects that may not start, and why; what runs of them already runs on.
+    pub(crate) fn forbidden(&self) -> &BTreeMap<Uid, String> {
+        &self.forbidden
     }
 
     pub(crate) fn files(&self) -> &BTreeMap<Source, ManifestFile> {
@@ -177,7 +190,7 @@ impl Inventory {
                 file.ignored.clear();
                 file.content = Content::Refused(why);
             } else if let Some(text) = read {
-                file.read(&text, &self.reader);
+                file.read(&text, &self.reader, root);
             }
         }
     }
@@ -196,6 +209,14 @@ impl Inventory {
         self.note_applied();
         self.forget_went();
         done
+    }
+
+    /// For a look at files that brings nothing into force: what is not so yet waits for a watcher.
+    pub(crate) fn compare(&mut self) {
+        self.note_applied();
+        for file in self.files.values_mut() {
+            file.unfinished |= file.is_good() && file.applied_hash != file.observed_hash;
+        }
     }
 
     /// An object whose record is gone from disc is gone: its pod was, and the record was removed.

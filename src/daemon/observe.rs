@@ -9,7 +9,7 @@ use crate::model::id::{PodId, Uid};
 use crate::model::image::{ImageRef, PullRequest};
 use crate::model::object::Known;
 use crate::model::observed::{
-    Finished, ImageObservation, Observed, PodObservation, ProcessObservation, Told,
+    Finished, ImageObservation, Interrupted, Observed, PodObservation, ProcessObservation, Told,
 };
 use crate::model::record::{PodRecord, WaitingRecord};
 use crate::paths::Places;
@@ -28,6 +28,7 @@ mod preload;
 pub(crate) struct Seen {
     pub(crate) observed: Observed,
     pub(crate) waiting: BTreeMap<Uid, WaitingRecord>,
+    pub(crate) interrupted: BTreeMap<Uid, Interrupted>,
     /// Pods of which nothing can be told for sure: they are neither started nor ended.
     pub(crate) unsure: BTreeSet<Uid>,
     /// What could not be read.
@@ -68,6 +69,8 @@ pub(crate) fn observe(
         seen.take(uid, pod);
     }
     for uid in known.keys().filter(|uid| !with_directory.contains(uid)) {
+        let interrupted = readable(objects::interrupted_of(places, uid), "interruption", uid, &mut seen);
+        seen.interrupted.extend(interrupted.map(|interrupted| (uid.clone(), interrupted)));
         let pod = observe_absent(places, known, uid);
         seen.take(uid, pod);
     }
@@ -243,6 +246,7 @@ impl Seen {
             record: pod.and_then(|pod| pod.record.clone()),
             waiting: self.waiting.get(uid).cloned(),
             finished: pod.and_then(|pod| pod.finished.clone()),
+            interrupted: self.interrupted.get(uid).cloned(),
             lost,
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::image::store::Store;
 use crate::model::action::{Plan, Wake};
-use crate::model::desired::{Desired, Want};
+use crate::model::desired::{Blocked, Desired, Waiting, Want};
 use crate::model::object::Source;
 use crate::model::observed::ProcessObservation;
 use crate::model::time::{Moment, Now};
@@ -27,6 +27,8 @@ const FOLLOW_UP: Duration = Duration::from_millis(100);
 const FIND_AGAIN: Duration = Duration::from_secs(1);
 /// An action that failed is tried again after this.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
+/// The API server's word for what policy does not let in.
+const FORBIDDEN: &str = "Forbidden";
 
 /// Everything that a pass works with; nothing else changes any of it.
 #[derive(Debug)]
@@ -149,6 +151,9 @@ impl World {
         let mut desired = workload::expand(self.inventory.objects(), &seen.observed, &self.machine, now);
         // Neither started nor ended: what is not sure to be gone may be there.
         desired.pods.retain(|uid, _| !seen.unsure.contains(uid));
+        for (uid, why) in self.inventory.forbidden() {
+            forbid(desired.pods.get_mut(uid).map(|pod| &mut pod.want), why);
+        }
         match wish {
             Wish::AsDeclared => {}
             Wish::AllGone => {
@@ -241,6 +246,14 @@ impl Passed {
             pod.process == ProcessObservation::Alive && !self.desired.pods.contains_key(uid)
         });
         self.changed == 0 && !self.edits_wait && !on_its_way && !unwanted && hands.children.pulls() == 0
+    }
+}
+
+/// A pod that policy forbids is not started; one that is to go goes.
+fn forbid(want: Option<&mut Want>, why: &str) {
+    if let Some(want @ (Want::Run(_) | Want::Wait(_))) = want {
+        let why = Waiting { reason: FORBIDDEN.to_owned(), message: why.to_owned() };
+        *want = Want::Wait(Blocked { containers: BTreeMap::new(), pod: Some(why) });
     }
 }
 

@@ -150,10 +150,18 @@ impl<'de> Decoder<'de, '_> {
                 Some("remove the quotes".to_owned())
             }
             (Kind::Text(text), WHOLE) if text.parse::<i64>().is_ok() => Some("remove the quotes".to_owned()),
-            (Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) | Kind::Map(_), LIST) => {
-                Some("begin each item with `- `".to_owned())
-            }
+            (Kind::Map(_), LIST) => Some("begin each item with `- `".to_owned()),
+            (Kind::Bool(_) | Kind::Number(_) | Kind::Text(_), LIST) => Some(
+                "write a list, such as [\"first\", \"second\"], or one item a line, each beginning with `- `"
+                    .to_owned(),
+            ),
             (Kind::List(_), MAPPING) => Some("remove the `- `".to_owned()),
+            (Kind::Bool(_) | Kind::Number(_) | Kind::Text(_), MAPPING) => {
+                Some("write its fields below it, indented, each as `name: value`".to_owned())
+            }
+            (Kind::List(_) | Kind::Map(_), STRING) => {
+                Some("write one value; text that begins with a bracket goes in quotes".to_owned())
+            }
             _ => None,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use serde_json::Value;
 
 use crate::api::kinds::{self, Meaning, Scope};
@@ -13,10 +14,11 @@ use super::defaults;
 use super::fault::Fault;
 use super::ignored::{self, Ignored};
 use super::node::{At, Kind, Node};
+use super::podsecurity;
 use super::scalar;
 use super::text::Text;
 use super::unknown::{Unknown, similar};
-use super::validate;
+use super::{Policy, validate};
 
 /// What a document declares and what is wrong with it.
 #[derive(Debug, Default)]
@@ -47,16 +49,23 @@ pub(crate) struct Type {
 }
 
 /// `start` is the byte that the document begins at.
-pub(crate) fn understand(mut root: Node, start: usize, namespace: &str, text: &Text<'_>) -> Understood {
+pub(crate) fn understand(
+    mut root: Node,
+    start: usize,
+    namespace: &str,
+    policy: &Policy,
+    text: &Text<'_>,
+) -> Understood {
     let mut understood = Understood::default();
     match take_items(&mut root) {
         Some(items) => {
             for (index, item) in items.into_iter().enumerate() {
                 let start = item.span.start;
-                add(item, &format!("items[{index}]"), start, namespace, text, &mut understood);
+                let place = Place { prefix: &format!("items[{index}]"), start, namespace, policy };
+                add(item, place, text, &mut understood);
             }
         }
-        None => add(root, "", start, namespace, text, &mut understood),
+        None => add(root, Place { prefix: "", start, namespace, policy }, text, &mut understood),
     }
     understood
 }
@@ -76,11 +85,26 @@ fn take_items(root: &mut Node) -> Option<Vec<Node>> {
     }
 }
 
-fn add(mut root: Node, prefix: &str, start: usize, namespace: &str, text: &Text<'_>, into: &mut Understood) {
+/// Where a document stands, and on what terms.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    prefix: &'a str,
+    start: usize,
+    namespace: &'a str,
+    policy: &'a Policy,
+}
+
+fn add(mut root: Node, place: Place<'_>, text: &Text<'_>, into: &mut Understood) {
+    let Place { prefix, start, namespace, policy } = place;
     let its = match type_of(&At::root(prefix, &root)) {
         Ok(its) => its,
         Err(mut faults) => return into.wrong.append(&mut faults),
     };
+    let scoped = policy.scope.as_ref().map(|scope| scoped(namespace, scope));
+    let namespace = scoped.as_deref().unwrap_or(namespace);
+    if let Some(scope) = &policy.scope {
+        enter_scope(&mut root, &its, scope);
+    }
     let mut authored = root.to_value();
     fill_namespace(&mut authored, &its, namespace);
     let mut rules = validate::Rules::default();
@@ -94,6 +118,7 @@ fn add(mut root: Node, prefix: &str, start: usize, namespace: &str, text: &Text<
         validate::object(object, &its, &at, &mut rules);
         ignored::collect(object, &at, &mut into.ignored);
     }
+    into.wrong.append(&mut podsecurity::check(&its.kind, &at, policy));
     into.unknown.append(&mut unknown);
     into.wrong.append(&mut wrong);
     into.wrong.append(&mut rules.faults);
@@ -195,7 +220,12 @@ fn typed(at: &At<'_>, its: &Type, text: Option<&Text<'_>>) -> (Option<Object>, F
             (namespace.map(Object::Namespace), findings)
         }
         _ => {
-            let (metadata, findings) = decode::<ObjectMeta>(&at.key("metadata"), text);
+            let (metadata, findings) = if validate::is_claim(its) {
+                let (claim, findings) = decode::<PersistentVolumeClaim>(at, text);
+                (claim.map(|claim| claim.metadata), findings)
+            } else {
+                decode::<ObjectMeta>(&at.key("metadata"), text)
+            };
             let unserved = |metadata| Object::Unserved {
                 api_version: its.api_version.clone(),
                 kind: its.kind.clone(),
@@ -203,6 +233,25 @@ fn typed(at: &At<'_>, its: &Type, text: Option<&Text<'_>>) -> (Option<Object>, F
             };
             (metadata.map(unserved), findings)
         }
+    }
+}
+
+/// The name of a namespace in a scope.
+fn scoped(name: &str, scope: &str) -> String {
+    format!("{name}-{scope}")
+}
+
+/// Puts the object into a namespace of the scope; one that is in none, by its name.
+fn enter_scope(root: &mut Node, its: &Type, scope: &str) {
+    let field = match its.scope {
+        Scope::Namespaced => "namespace",
+        Scope::Cluster => "name",
+    };
+    let Some(node) = root.get_mut("metadata").and_then(|metadata| metadata.get_mut(field)) else { return };
+    if let Kind::Text(name) = &mut node.kind
+        && !name.is_empty()
+    {
+        *name = scoped(name, scope);
     }
 }
 

@@ -72,6 +72,21 @@ impl Node {
         }
     }
 
+    pub(crate) fn truth(&self) -> Option<bool> {
+        match &self.kind {
+            Kind::Bool(truth) => Some(*truth),
+            Kind::Null | Kind::Number(_) | Kind::Text(_) | Kind::List(_) | Kind::Map(_) => None,
+        }
+    }
+
+    /// A whole number.
+    pub(crate) fn whole(&self) -> Option<i64> {
+        match &self.kind {
+            Kind::Number(number) => number.as_i64(),
+            Kind::Null | Kind::Bool(_) | Kind::Text(_) | Kind::List(_) | Kind::Map(_) => None,
+        }
+    }
+
     /// For messages: `expected a string, found …`.
     pub(crate) fn noun(&self) -> &'static str {
         match &self.kind {

@@ -128,7 +128,10 @@ impl<'t> Builder<'t> {
     }
 
     fn begin(&mut self, anchor: usize, span: Range<usize>, content: Content) -> Result<(), Fault> {
-        if let Some(Open { content: Content::Map { key: None, .. }, .. }) = self.open.last() {
+        if let Some(Open { span: outer, content: Content::Map { key: None, .. }, .. }) = self.open.last() {
+            if let Some(template) = syntax::template(self.text, outer.start) {
+                return Err(syntax::not_filled_in(self.path(), template));
+            }
             return Err(Fault::new(self.path(), span, "a key must be a single word", "a list or a mapping"));
         }
         within(self.open.len() + 1, DEPTH_LIMIT, &span, "levels")?;
@@ -142,7 +145,7 @@ impl<'t> Builder<'t> {
         let kind = match content {
             Content::List(items) => Kind::List(items),
             Content::Map { mut entries, merged, .. } => {
-                self.refuse_duplicates(&entries);
+                self.refuse_duplicates(&entries)?;
                 merge(&mut entries, merged);
                 if let Some(first) = entries.first() {
                     span = first.key_span.clone();
@@ -221,23 +224,37 @@ impl<'t> Builder<'t> {
         within(self.spent.aliased_text, ALIASED_TEXT_LIMIT, span, "bytes behind anchors")
     }
 
-    fn refuse_duplicates(&mut self, entries: &[Entry]) {
+    /// # Errors
+    /// A second object in one document: nothing can be said about either.
+    fn refuse_duplicates(&mut self, entries: &[Entry]) -> Result<(), Fault> {
         let mut sorted: Vec<&Entry> = entries.iter().collect();
         sorted.sort_by(|a, b| a.key.cmp(&b.key));
-        for pair in sorted.windows(2) {
-            if let [first, second] = pair
-                && first.key == second.key
-                && self.done.faults.len() < MOST
-            {
-                let mut path = self.path();
-                node::push_key(&mut path, &second.key);
-                let fault =
-                    Fault::new(path, second.key_span.clone(), "the field is given twice", "given again")
-                        .label(first.key_span.clone(), "given here first")
-                        .help("remove one of the two");
-                self.done.faults.push(fault);
-            }
+        let same = sorted.windows(2).filter_map(|pair| match pair {
+            [first, second] if first.key == second.key => Some((*first, *second)),
+            _ => None,
+        });
+        let again: Vec<(&Entry, &Entry)> = same.collect();
+        if self.open.is_empty()
+            && ["apiVersion", "kind"].iter().all(|key| again.iter().any(|(_, it)| it.key == *key))
+        {
+            let spans = again.iter().map(|(_, second)| second.key_span.clone());
+            let begin = spans.min_by_key(|span| span.start).unwrap_or_default();
+            let message = "a second object begins here, and no line `---` before it";
+            let fault = Fault::new(String::new(), begin, message, "the second one");
+            return Err(fault.help("put `---` on a line of its own between two objects"));
         }
+        for (first, second) in again {
+            if self.done.faults.len() >= MOST {
+                break;
+            }
+            let mut path = self.path();
+            node::push_key(&mut path, &second.key);
+            let fault = Fault::new(path, second.key_span.clone(), "the field is given twice", "given again")
+                .label(first.key_span.clone(), "given here first")
+                .help("remove one of the two");
+            self.done.faults.push(fault);
+        }
+        Ok(())
     }
 
     fn not_yaml(&self, error: &ScanError) -> Fault {
@@ -247,6 +264,12 @@ impl<'t> Builder<'t> {
             .last()
             .map(|open| open.span.start)
             .filter(|start| self.text.slice(*start..*start + 1).starts_with(['[', '{']));
+        if let Some(template) = syntax::template(self.text, byte) {
+            return syntax::not_filled_in(self.path(), template);
+        }
+        if let Some((span, misread)) = syntax::colon(self.text, byte, error.info()) {
+            return syntax::fault(self.path(), misread, span, None);
+        }
         syntax::fault(self.path(), error.info(), byte..self.text.end_of_char(byte), bracket)
     }
 

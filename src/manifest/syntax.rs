@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::fault::Fault;
+use super::text::Text;
 
 /// `bracket` is the start of the innermost `[` or `{` that is still open.
 pub(crate) fn fault(path: String, info: &str, span: Range<usize>, bracket: Option<usize>) -> Fault {
@@ -16,6 +17,40 @@ pub(crate) fn fault(path: String, info: &str, span: Range<usize>, bracket: Optio
         help => fault.help(help),
     }
 }
+
+/// A `{{ … }}` that begins in the line of `byte` and not after it.
+pub(crate) fn template(text: &Text<'_>, byte: usize) -> Option<Range<usize>> {
+    let line = text.line(byte);
+    let start = line.start + text.slice(line.start..line.end).find("{{")?;
+    let length = text.slice(start..line.end).find("}}").map_or(line.end - start, |end| end + 2);
+    (start <= byte).then_some(start..start + length)
+}
+
+pub(crate) fn not_filled_in(path: String, span: Range<usize>) -> Fault {
+    let message = "a template stands here that was not filled in";
+    let help = "give droppod the manifest that comes out of it, of `helm template`, for example; text with braces \
+                goes in quotes";
+    Fault::new(path, span, message, "a template").help(help)
+}
+
+/// The parser sees a `:` too many. Either the value before it should have been in quotes, or the line's field
+/// stands in a column where none can begin; said which, and where.
+pub(crate) fn colon(text: &Text<'_>, byte: usize, info: &str) -> Option<(Range<usize>, &'static str)> {
+    if !info.contains("mapping values are not allowed") {
+        return None;
+    }
+    let line = text.line(byte);
+    let before = text.slice(line.start..byte);
+    let field = before.trim_start_matches([' ', '-']);
+    let start = byte - field.len();
+    match field.find(": ") {
+        Some(at) => Some((start + at + 2..byte + 1, COLON_IN_VALUE)),
+        None => Some((start..byte + 1, FIELD_TOO_DEEP)),
+    }
+}
+
+const COLON_IN_VALUE: &str = "colon in value";
+const FIELD_TOO_DEEP: &str = "field too deep";
 
 struct Words {
     message: &'static str,
@@ -70,11 +105,19 @@ const WORDS: &[(&str, Words)] = &[
         },
     ),
     (
-        "mapping values are not allowed",
+        COLON_IN_VALUE,
         Words {
-            message: "a `:` stands where no field can begin",
-            label: "this colon",
-            help: "check the indentation of this line and the one above; put a value with `: ` in it in quotes",
+            message: "a value without quotes has a `: ` in it",
+            label: "part of one value?",
+            help: "put the whole value in quotes",
+        },
+    ),
+    (
+        FIELD_TOO_DEEP,
+        Words {
+            message: "no field can begin here: the line is indented deeper than the one it belongs to",
+            label: "too far to the right",
+            help: "align it with the fields around it; if it belongs to the line above, end that one with `:`",
         },
     ),
     (

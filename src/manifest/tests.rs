@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::*;
 
 fn strict(text: &str) -> Reading {
-    read(text.as_bytes(), "default", Strictness::Strict)
+    read(text.as_bytes(), "default", Strictness::Strict, &Policy::default())
 }
 
 /// The one object of a text without mistakes.

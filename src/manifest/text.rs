@@ -63,6 +63,15 @@ impl<'a> Text<'a> {
         self.body.get(start..end).unwrap_or_default()
     }
 
+    /// The line that a byte of the file is in, without its end.
+    pub(crate) fn line(&self, byte: usize) -> Range<usize> {
+        let byte = byte.saturating_sub(self.skipped).min(self.body.len());
+        let line = self.lines.partition_point(|start| *start <= byte);
+        let start = self.lines[line - 1];
+        let length = self.body[start..].find(['\r', '\n']).unwrap_or(self.body.len() - start);
+        self.skipped + start..self.skipped + start + length
+    }
+
     /// Line and column of a byte of the file, both from 1, the column in characters.
     pub(crate) fn place(&self, byte: usize) -> (usize, usize) {
         let byte = byte.saturating_sub(self.skipped).min(self.body.len());

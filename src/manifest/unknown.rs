@@ -1,5 +1,6 @@
 //! Fields that Kubernetes does not know, and what was likely meant.
 
+use super::elsewhere;
 use super::fault::Fault;
 use super::node::At;
 
@@ -41,10 +42,19 @@ pub(crate) struct Unknown {
 /// `parent` is the mapping that `at` stands in, `known` its fields.
 pub(crate) fn unknown(parent: &At<'_>, at: &At<'_>, known: &[&'static str]) -> Unknown {
     let fault = Fault::at_key(at, "unknown field", "not a field here");
-    match similar(at.last_key(), known.iter().copied()) {
-        Some(similar) => Unknown {
-            fault: fault.help(format!("did you mean `{similar}`?")),
-            meant: Some(parent.key(similar).to_string()),
+    let word = at.last_key();
+    let spelled = || known.iter().copied().find(|name| name.eq_ignore_ascii_case(word));
+    let near = || similar(word, known.iter().copied());
+    if let Some(likely) = spelled().or_else(|| elsewhere::meant(word, known)).or_else(near) {
+        return Unknown {
+            fault: fault.help(format!("did you mean `{likely}`?")),
+            meant: Some(parent.key(likely).to_string()),
+        };
+    }
+    match elsewhere::home(word) {
+        Some((field, home)) => Unknown {
+            fault: fault.help(format!("`{field}` is a field of {home}; is the indentation right?")),
+            meant: None,
         },
         None if known.len() <= LISTED => {
             let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();

@@ -1,13 +1,16 @@
 //! What Kubernetes demands of an object beyond its shape, and what this version of droppod cannot do. Rules yield
 //! faults; all of them run.
 
+mod claim;
 pub(crate) mod config;
 mod container;
 mod environment;
 mod metadata;
 mod names;
 mod pod;
+mod probe;
 mod resources;
+mod scheduling;
 mod security;
 mod volume;
 
@@ -62,11 +65,8 @@ impl Rules {
         });
         if is_empty {
             let name = at.last_key();
-            self.push(Fault::at(
-                at,
-                "a required field is missing or empty",
-                format!("`{name}` is needed here"),
-            ));
+            let message = if at.is_set() { "the field is empty" } else { "the field is missing" };
+            self.push(Fault::at(at, message, format!("`{name}` is needed here")));
         }
     }
 
@@ -89,10 +89,16 @@ impl Rules {
             let (low, high) = range.into_inner();
             let help = match high {
                 i64::MAX => format!("write {low} or more"),
+                _ if low == high => format!("write {low}"),
                 _ => format!("write a number from {low} to {high}"),
             };
             self.push(Fault::at(at, "the number is out of range", "out of range").help(help));
         }
+    }
+
+    fn address(&mut self, at: &At<'_>, example: &str) {
+        let fault = Fault::at(at, "the value is not an IP address", "not an address");
+        self.push(fault.help(format!("write one such as {example}")));
     }
 
     /// The second of two that must differ; `what` is in the plural.
@@ -108,8 +114,14 @@ pub(crate) fn object(object: &Object, its: &Type, at: &At<'_>, rules: &mut Rules
     metadata::check(object, its, &at.key("metadata"), rules);
     match object {
         Object::Pod(pod) => pod::check(pod, at, rules),
-        Object::ConfigMap(_) => config::config_map(at, rules),
+        Object::ConfigMap(map) => config::config_map(map, at, rules),
         Object::Secret(secret) => config::secret(secret, at, rules),
+        Object::Unserved { .. } if is_claim(its) => claim::check(&at.key("spec"), rules),
         Object::Namespace(_) | Object::Unserved { .. } => {}
     }
+}
+
+/// A PersistentVolumeClaim is checked even where nothing serves it.
+pub(crate) fn is_claim(its: &Type) -> bool {
+    its.group.is_empty() && its.kind == "PersistentVolumeClaim"
 }

@@ -54,6 +54,15 @@ pub(crate) struct Finished {
     pub(crate) record: PodRecord,
 }
 
+/// `<state-dir>/objects/<uid>/interrupted.json`: a pod that was stopped though it is still wanted, by `down`, by
+/// SIGTERM to its process, by a shutdown. Not an end: the next watcher starts it, and takes the mark away.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Interrupted {
+    pub(crate) at: Timestamp,
+    /// What the pod process said last; absent if there was none.
+    pub(crate) record: Option<PodRecord>,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum ImageObservation {
     Present {

@@ -88,6 +88,20 @@ pub(crate) fn is_held(path: &Path) -> io::Result<bool> {
     }
 }
 
+/// Whether a process has the lock of a directory alone.
+pub(crate) fn is_directory_held(path: &Path) -> io::Result<bool> {
+    let directory = match open_directory(path) {
+        Ok(directory) => directory,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(false),
+        Err(Errno::WOULDBLOCK) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// The file of a lock that nobody holds and that is still open in processes which the last holder left behind.
 pub(crate) fn left_open(path: &Path) -> io::Result<Option<File>> {
     let file = match File::open(path) {

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::model::id::Uid;
 use crate::model::object::ObjectRecord;
-use crate::model::observed::Finished;
+use crate::model::observed::{Finished, Interrupted};
 use crate::paths::Places;
 use crate::publish::{Durability, publish, publish_json, read_json, remove, remove_tree};
 
@@ -64,8 +64,22 @@ pub(crate) fn finished_of(places: &Places, uid: &Uid) -> io::Result<Option<Finis
     read_json(&places.object(uid).finished())
 }
 
+/// Marks that a pod was stopped and is to run again. One that has ended stays ended.
+pub(crate) fn interrupt(places: &Places, uid: &Uid, interrupted: &Interrupted) -> io::Result<()> {
+    let directory = places.object(uid);
+    if finished_of(places, uid)?.is_none() && directory.0.is_dir() {
+        publish_json(&directory.interrupted(), interrupted, Durability::Whole)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn interrupted_of(places: &Places, uid: &Uid) -> io::Result<Option<Interrupted>> {
+    read_json(&places.object(uid).interrupted())
+}
+
 /// Marks that containers of the pod are started in this boot, before the first one is.
 pub(crate) fn mark_launched(places: &Places, uid: &Uid, boot_id: &str) -> io::Result<()> {
+    remove(&places.object(uid).interrupted())?;
     publish(&places.object(uid).launched(), boot_id.as_bytes(), 0o600, Durability::Durable)?;
     Ok(())
 }

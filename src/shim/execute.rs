@@ -13,7 +13,7 @@ use super::{ShimError, ground};
 use crate::bundle::{self, Ground};
 use crate::image::rootfs::HeldLayers;
 use crate::logs::write::LogWriter;
-use crate::model::observed::Finished;
+use crate::model::observed::{Finished, Interrupted};
 use crate::model::pod_plan::MessagePolicy;
 use crate::model::record::{Exit, Outcome};
 use crate::paths::container_log;
@@ -271,7 +271,12 @@ fn try_leave(shim: &Shim) -> Result<(), ShimError> {
             objects::finish(places, uid, &Finished { outcome, record })
                 .map_err(failed("record the pod's end"))?;
         }
-        Some(Outcome::Deleted | Outcome::Interrupted) | None => {}
+        Some(Outcome::Interrupted) => {
+            // Only told to those who look: it must not keep the pod from leaving.
+            let interrupted = Interrupted { at: clock::wall(), record: Some(record) };
+            drop(objects::interrupt(places, uid, &interrupted));
+        }
+        Some(Outcome::Deleted) | None => {}
     }
     pods::leave(&shim.at.pod).map_err(failed("remove the pod's directory"))?;
     if shim.orphaned {

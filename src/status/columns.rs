@@ -9,7 +9,11 @@ use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus};
 use crate::api::{Container, Pod};
 use crate::model::time::Timestamp;
 
+use super::STOPPED;
 use super::conditions::is_sidecar;
+
+#[cfg(test)]
+mod tests;
 
 const GATED: &str = "SchedulingGated";
 
@@ -105,6 +109,10 @@ fn columns(pod: &Pod) -> Columns {
         through_app(pod, app, &mut columns);
     }
     let terminal = matches!(phase, "Succeeded" | "Failed");
+    if own_reason == Some(STOPPED) {
+        // Not `Init:Stopped`: it is the pod that was stopped, wherever it was.
+        STOPPED.clone_into(&mut columns.status);
+    }
     if pod.metadata.deletion_timestamp.is_some() {
         match own_reason {
             Some("NodeLost") => columns.status = "Unknown".to_owned(),

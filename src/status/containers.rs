@@ -11,7 +11,7 @@ use crate::model::pod_plan::Role;
 use crate::model::record::{self, ContainerRecord, Exit};
 use crate::workload::creating;
 
-use super::Course;
+use super::{Course, STOPPED};
 
 pub(super) fn statuses(declared: &[Container], spec: &PodSpec, course: &Course) -> Vec<ContainerStatus> {
     declared.iter().map(|container| status(container, spec, course)).collect()
@@ -31,7 +31,8 @@ pub(super) fn has_completed(status: &ContainerStatus) -> bool {
 }
 
 fn status(container: &Container, spec: &PodSpec, course: &Course) -> ContainerStatus {
-    let known = course.record().and_then(|record| {
+    let stopped = course.stopped().and_then(|stopped| stopped.record.as_ref());
+    let known = course.record().or(stopped).and_then(|record| {
         let known = record.containers.iter().find(|known| known.name == container.name)?;
         Some((&record.id, known))
     });
@@ -52,6 +53,7 @@ fn not_started(container: &Container, spec: &PodSpec, course: &Course) -> Contai
     let waiting = course.waiting.as_ref().filter(|_| course.record().is_none());
     match waiting.and_then(|waiting| waiting.why.containers.get(&container.name)) {
         Some(why) => waiting_state(&why.reason, &why.message),
+        None if course.stopped().is_some() => waiting_state(STOPPED, ""),
         None => waiting_state(creating(spec), ""),
     }
 }
@@ -74,14 +76,19 @@ fn recorded(pod: &PodId, known: &ContainerRecord, spec: &PodSpec, course: &Cours
             (terminated_state(exit, id(run)), run.saturating_sub(1), id(run))
         }
     };
-    let last_state = known.last.as_ref().map(|exit| terminated_state(exit, id(last_run)));
+    let mut last_state = known.last.as_ref().map(|exit| terminated_state(exit, id(last_run)));
+    let mut state = state;
+    if course.stopped().is_some() {
+        let ended = std::mem::replace(&mut state, waiting_state(STOPPED, ""));
+        last_state = Some(ended).filter(|ended| ended.terminated.is_some()).or(last_state);
+    }
     let mut status = ContainerStatus {
         name: known.name.clone(),
         image: known.image.clone(),
         image_id: known.image_id.clone(),
         container_id,
-        ready: known.ready && !course.lost,
-        started: Some(known.started),
+        ready: known.ready && !course.lost && course.stopped().is_none(),
+        started: Some(known.started && course.stopped().is_none()),
         restart_count: i32::try_from(run).unwrap_or(i32::MAX),
         state: Some(state),
         last_state: Some(last_state.unwrap_or_default()),

@@ -8,7 +8,7 @@ use crate::manifest::{IgnoredField, Mistake};
 use crate::model::object::Known;
 use crate::model::record::{EventKind, EventRecord};
 
-use super::{Course, events, full_metadata, full_pod, status_word, to_yaml};
+use super::{Course, STOPPED, events, full_metadata, full_pod, status_word, to_yaml};
 
 /// Events listed of one pod.
 const EVENTS: usize = 10;
@@ -246,6 +246,7 @@ fn doing(pod: &Pod) -> String {
         ("Failed", "Failed") => "failed".to_owned(),
         ("Failed", _) => format!("failed ({reason})"),
         ("Unknown", _) => "in an unknown state".to_owned(),
+        (_, STOPPED) => "stopped".to_owned(),
         (_, "Running") => "running".to_owned(),
         _ => format!("waiting ({word})"),
     }

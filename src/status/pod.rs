@@ -9,7 +9,7 @@ use crate::model::pod_plan::QosClass;
 use crate::model::record::Outcome;
 use crate::workload::qos_class;
 
-use super::{Course, conditions, containers};
+use super::{Course, STOPPED, conditions, containers};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -43,7 +43,11 @@ pub(crate) fn pod_status(pod: &Pod, course: &Course, host_ip: &str) -> PodStatus
     let (reason, message) = match course.outcome() {
         Some(Outcome::Failed { reason, message }) => (given(reason), given(message)),
         Some(Outcome::Succeeded | Outcome::Deleted | Outcome::Interrupted) | None => {
-            held_back.map_or((None, None), |why| (given(&why.reason), given(&why.message)))
+            match (held_back, course.stopped()) {
+                (Some(why), _) => (given(&why.reason), given(&why.message)),
+                (None, Some(_)) => (given(STOPPED), given("the pod was stopped; the next watcher starts it")),
+                (None, None) => (None, None),
+            }
         }
     };
     let host_ip = given(host_ip);
@@ -86,6 +90,7 @@ fn phase(course: &Course, app: &[ContainerStatus]) -> Phase {
         Some(Outcome::Succeeded) => Phase::Succeeded,
         Some(Outcome::Failed { .. }) => Phase::Failed,
         Some(Outcome::Deleted | Outcome::Interrupted) | None if course.lost => Phase::Unknown,
+        Some(Outcome::Deleted | Outcome::Interrupted) | None if course.stopped().is_some() => Phase::Pending,
         Some(Outcome::Deleted | Outcome::Interrupted) | None => {
             if !app.is_empty() && app.iter().all(containers::has_started) {
                 Phase::Running

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use super::*;
-use crate::manifest::{Strictness, read};
+use crate::manifest::{Policy, Strictness, read};
 
 /// The report, or for a file without mistakes what it declares and what of it has no effect.
 fn told(case: &Path) -> String {
     let input =
         ["in.yaml", "in.json"].map(|name| case.join(name)).into_iter().find(|path| path.exists()).unwrap();
     let bytes = std::fs::read(&input).unwrap();
-    let reading = read(&bytes, "default", Strictness::Strict);
+    let reading = read(&bytes, "default", Strictness::Strict, &Policy::default());
     let file = input.file_name().unwrap().to_string_lossy();
     let text = String::from_utf8_lossy(&bytes);
     let mut told = render(&file, &text, &reading.mistakes, Drawing::Plain, PLAIN_WIDTH);
@@ -63,10 +63,10 @@ fn nothing_of_a_file_reaches_the_terminal_as_a_command() {
 
 #[test]
 fn a_report_is_underlined_at_the_end_of_an_empty_file() {
-    let mistakes = read(b"a: [", "default", Strictness::Strict).mistakes;
+    let mistakes = read(b"a: [", "default", Strictness::Strict, &Policy::default()).mistakes;
     assert!(!render("a.yaml", "a: [", &mistakes, Drawing::Plain, PLAIN_WIDTH).is_empty());
-    let mistakes = read(&[0xff], "default", Strictness::Strict).mistakes;
+    let mistakes = read(&[0xff], "default", Strictness::Strict, &Policy::default()).mistakes;
     assert!(render("a.yaml", "\u{fffd}", &mistakes, Drawing::Plain, PLAIN_WIDTH).contains("not UTF-8"));
-    let mistakes = read(&vec![b'a'; 2_000_000], "default", Strictness::Strict).mistakes;
+    let mistakes = read(&vec![b'a'; 2_000_000], "default", Strictness::Strict, &Policy::default()).mistakes;
     assert!(render("a.yaml", "", &mistakes, Drawing::Plain, PLAIN_WIDTH).contains("larger than"));
 }

@@ -29,6 +29,7 @@ fn validated(paths: &[PathBuf], input: &str) -> (Verdict, String, String) {
     let manner = Manner {
         namespace: "default",
         strictness: Strictness::Strict,
+        policy: &Policy::default(),
         drawing: Drawing::Plain,
         width: PLAIN_WIDTH,
     };

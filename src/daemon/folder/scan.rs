@@ -76,7 +76,7 @@ impl Scanner<'_> {
                 let stat = rustix::fs::fstat(&directory).map_err(failed)?;
                 trust::objection(Owner::of(&stat)).map(|why| format!("its directory is not safe: {why}"))
             }
-            Trust::Checked | Trust::NamedByUser => None,
+            Trust::Checked | Trust::Admitted | Trust::NamedByUser => None,
         };
         let objection = objection.map(str::to_owned).or(own);
         let listing = list(directory.as_fd()).map_err(failed)?;
@@ -118,6 +118,8 @@ impl Scanner<'_> {
             (Sighting::File { owner, .. }, Trust::Checked) => {
                 objection.map(str::to_owned).or_else(|| trust::objection(*owner))
             }
+            // A link could lead to what its maker must not read.
+            (Sighting::File { linked: true, .. }, Trust::Admitted) => Some("it is a link".to_owned()),
             (Sighting::File { .. } | Sighting::Odd(_), _) => None,
         };
         let sighting = refused.map_or(sighting, Sighting::Odd);

@@ -9,6 +9,8 @@ use super::open::Owner;
 pub(crate) enum Trust {
     /// A folder that is watched: whoever writes to it commands the machine.
     Checked,
+    /// A folder that others can write to, watched under the strictest policy and apart from all others.
+    Admitted,
     /// The user named the files on the command line.
     NamedByUser,
 }

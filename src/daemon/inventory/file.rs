@@ -1,8 +1,13 @@
 //! What is known of one manifest file.
 
+use std::collections::BTreeSet;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
 use sha2::{Digest, Sha256};
 
-use crate::manifest::{self, Declared, IgnoredField, Mistake, Strictness};
+use crate::manifest::podsecurity::Level;
+use crate::manifest::{self, Declared, IgnoredField, Mistake, Policy, Strictness};
 
 /// How files are read, the same for all.
 #[derive(Debug, Clone)]
@@ -10,6 +15,26 @@ pub(crate) struct Reader {
     /// Given to objects that name none.
     pub(crate) namespace: String,
     pub(crate) strictness: Strictness,
+    pub(crate) pod_security: Level,
+    /// Folders that others can write to: restricted, each in a scope of its own.
+    pub(crate) untrusted: BTreeSet<PathBuf>,
+}
+
+impl Reader {
+    /// What files of this folder may ask for.
+    pub(crate) fn policy(&self, root: &Path) -> Policy {
+        if self.untrusted.contains(root) {
+            Policy { level: Level::Restricted, scope: Some(scope_of(root)) }
+        } else {
+            Policy { level: self.pod_security, scope: None }
+        }
+    }
+}
+
+/// Eight hexadecimal digits of a folder's path, after a letter.
+fn scope_of(root: &Path) -> String {
+    let digest = Sha256::digest(root.as_os_str().as_bytes());
+    digest.iter().take(4).fold("u".to_owned(), |scope, byte| scope + &format!("{byte:02x}"))
 }
 
 #[derive(Debug, Default)]
@@ -38,7 +63,7 @@ pub(crate) enum Content {
 
 impl ManifestFile {
     /// Takes over what was read; content that is known already changes nothing.
-    pub(crate) fn read(&mut self, text: &[u8], reader: &Reader) {
+    pub(crate) fn read(&mut self, text: &[u8], reader: &Reader, root: &Path) {
         let hash = hash_of(text);
         let known = matches!(self.content, Content::Declares(_) | Content::Mistaken);
         if known && self.observed_hash == hash {
@@ -52,7 +77,7 @@ impl ManifestFile {
             self.content = Content::Mistaken;
             return;
         }
-        let reading = manifest::read(text, &reader.namespace, reader.strictness);
+        let reading = manifest::read(text, &reader.namespace, reader.strictness, &reader.policy(root));
         // With mistakes that are warnings only, the objects are there.
         let mistaken = reading.objects.is_empty() && !reading.mistakes.is_empty();
         self.mistakes = reading.mistakes;

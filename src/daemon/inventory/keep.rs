@@ -70,6 +70,8 @@ impl Inventory {
         })?;
         let ObjectRecord { uid, key, source, generation, .. } = &known.record;
         tracing::info!(operation, object = %key, %uid, generation, file = %source.path.display(), "object changed");
+        // What comes from a file has been found right when it was read.
+        self.forbidden.remove(uid);
         self.objects.insert(uid.clone(), known);
         Ok(())
     }

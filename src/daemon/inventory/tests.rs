@@ -6,6 +6,7 @@ use crate::daemon::folder::trust::Trust;
 use crate::daemon::folder::{Folder, HasObjects, Root, Select};
 use crate::daemon::tests::ground::{Ground, write};
 use crate::manifest::Strictness;
+use crate::manifest::podsecurity::Level;
 use crate::model::object::ObjectRecord;
 use crate::model::observed::Finished;
 use crate::model::pod_plan::Revision;
@@ -31,7 +32,12 @@ impl Bench {
         let root = Root { path: ground.folder("manifests"), select: Select::All };
         let places = ground.places();
         let folder = Folder::open(root, Trust::Checked, Sight::Events, &places).unwrap();
-        let reader = Reader { namespace: "default".into(), strictness: Strictness::Strict };
+        let reader = Reader {
+            namespace: "default".into(),
+            strictness: Strictness::Strict,
+            pod_security: Level::Privileged,
+            untrusted: BTreeSet::new(),
+        };
         let (inventory, failures) = Inventory::load(&places, reader, Caution::Wait).unwrap();
         assert!(failures.is_empty(), "{failures:?}");
         (folder, inventory)
@@ -310,7 +316,12 @@ fn after_a_reboot_a_pod_that_restarts_is_made_anew_and_one_that_does_not_is_left
 fn of_one_folder_several_files_can_be_meant() {
     let bench = Bench::new().write("a.yaml", &map("a")).write("b.yaml", &map("b")).write("c.yaml", &map("c"));
     let places = bench.ground.places();
-    let reader = Reader { namespace: "default".into(), strictness: Strictness::Strict };
+    let reader = Reader {
+        namespace: "default".into(),
+        strictness: Strictness::Strict,
+        pod_security: Level::Privileged,
+        untrusted: BTreeSet::new(),
+    };
     let (mut inventory, _) = Inventory::load(&places, reader, Caution::Trust).unwrap();
     let select = Select::Files(["a.yaml", "b.yaml"].map(PathBuf::from).into());
     let root = Root { path: bench.ground.path("manifests"), select };

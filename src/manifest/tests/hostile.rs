@@ -121,7 +121,7 @@ proptest! {
 
     #[test]
     fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let reading = read(&bytes, "default", Strictness::Strict);
+        let reading = read(&bytes, "default", Strictness::Strict, &Policy::default());
         prop_assert!(reading.objects.is_empty());
     }
 

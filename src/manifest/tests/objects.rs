@@ -146,7 +146,7 @@ fn what_was_kept_is_revived_as_it_was_read() {
 fn unknown_fields_are_errors_warnings_or_nothing() {
     let text = POD.replace("  name: web", "  name: web\n  nmae: web");
     let with = |strictness| {
-        let reading = read(text.as_bytes(), "default", strictness);
+        let reading = read(text.as_bytes(), "default", strictness, &Policy::default());
         (reading.objects.len(), reading.mistakes.len())
     };
     assert_eq!(with(Strictness::Strict), (0, 1));

@@ -1,6 +1,8 @@
 //! ConfigMaps and Secrets.
 
-use crate::api::Secret;
+use serde::de::IgnoredAny;
+
+use crate::api::{ConfigMap, Secret};
 use crate::manifest::document::Type;
 use crate::manifest::fault::Fault;
 use crate::manifest::node::At;
@@ -32,8 +34,14 @@ pub(crate) fn base64(at: &At<'_>, its: &Type, rules: &mut Rules) {
     }
 }
 
-pub(super) fn config_map(at: &At<'_>, rules: &mut Rules) {
+/// Bytes that a ConfigMap or Secret may hold, keys not counted.
+const SIZE_LIMIT: usize = 1024 * 1024;
+
+pub(super) fn config_map(map: &ConfigMap, at: &At<'_>, rules: &mut Rules) {
     let (data, binary) = (at.key("data"), at.key("binaryData"));
+    let plain = map.data.iter().flatten().map(|(_, value)| value.len());
+    let bytes = map.binary_data.iter().flatten().map(|(_, value)| value.0.len());
+    size(plain.chain(bytes).sum(), &data, &binary, rules);
     keys(&data, rules);
     keys(&binary, rules);
     for value in binary.each_entry() {
@@ -54,8 +62,16 @@ const DEMANDED: &[(&str, &[&str])] = &[
     ("kubernetes.io/ssh-auth", &["ssh-privatekey"]),
 ];
 
+/// `kubernetes.io/basic-auth` needs one of these.
+const BASIC: &[&str] = &["username", "password"];
+/// The annotation that a token's Secret names its account by.
+const ACCOUNT: &str = "kubernetes.io/service-account.name";
+
 pub(super) fn secret(secret: &Secret, at: &At<'_>, rules: &mut Rules) {
     let (data, plain) = (at.key("data"), at.key("stringData"));
+    let bytes = secret.data.iter().flatten().map(|(_, value)| value.0.len());
+    let texts = secret.string_data.iter().flatten().map(|(_, value)| value.len());
+    size(bytes.chain(texts).sum(), &data, &plain, rules);
     keys(&data, rules);
     keys(&plain, rules);
     let type_at = at.key("type");
@@ -63,9 +79,54 @@ pub(super) fn secret(secret: &Secret, at: &At<'_>, rules: &mut Rules) {
     for key in demanded.map_or(&[][..], |(_, keys)| keys) {
         if !data.key(key).is_set() && !plain.key(key).is_set() {
             let fault = Fault::at(&type_at, "a Secret of this type lacks a key it must have", "of this type")
-                .help(format!("add the key `{key}`"));
+                .help(format!("add the key `{key}`, or write `type: Opaque`"));
             rules.push(fault);
         }
+    }
+    match secret.type_.as_deref() {
+        Some("kubernetes.io/basic-auth")
+            if !BASIC.iter().any(|key| data.key(key).is_set() || plain.key(key).is_set()) =>
+        {
+            let fault = Fault::at(&type_at, "a Secret of this type lacks a key it must have", "of this type");
+            rules.push(fault.help("add the key `username` or `password`, or write `type: Opaque`"));
+        }
+        Some("kubernetes.io/service-account-token") if !names_account(secret) => {
+            let fault =
+                Fault::at(&type_at, "a Secret of this type names the account it is for", "of this type");
+            rules.push(fault.help(format!("add the annotation `{ACCOUNT}`")));
+        }
+        Some("kubernetes.io/dockerconfigjson") => json(secret, ".dockerconfigjson", &[data, plain], rules),
+        Some("kubernetes.io/dockercfg") => json(secret, ".dockercfg", &[data, plain], rules),
+        Some(_) | None => {}
+    }
+}
+
+fn names_account(secret: &Secret) -> bool {
+    secret.metadata.annotations.as_ref().and_then(|all| all.get(ACCOUNT)).is_some_and(|name| !name.is_empty())
+}
+
+/// A registry's credentials are a JSON document.
+fn json(secret: &Secret, key: &str, places: &[At<'_>], rules: &mut Rules) {
+    let data = secret.data.as_ref().and_then(|data| data.get(key)).map(|bytes| bytes.0.as_slice());
+    let plain = secret.string_data.as_ref().and_then(|data| data.get(key)).map(String::as_bytes);
+    // What `stringData` says replaces what `data` says.
+    let Some(text) = plain.or(data).filter(|text| !text.is_empty()) else { return };
+    if serde_json::from_slice::<IgnoredAny>(text).is_err() {
+        let place = places.iter().rev().find(|place| place.key(key).is_set());
+        if let Some(place) = place {
+            let fault = Fault::at(&place.key(key), "the registry credentials are not JSON", "not JSON");
+            rules.push(fault.help(
+                "take the text of a Docker config.json, under `stringData` as it is, under `data` in base64",
+            ));
+        }
+    }
+}
+
+fn size(bytes: usize, first: &At<'_>, second: &At<'_>, rules: &mut Rules) {
+    if bytes > SIZE_LIMIT {
+        let at = if first.is_set() { first } else { second };
+        let message = format!("the object holds more than {SIZE_LIMIT} bytes");
+        rules.push(Fault::at_key(at, message, "too much").help("split it, or use a volume"));
     }
 }
 

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use k8s_openapi::api::core::v1::{ContainerPort, VolumeMount};
+
 use crate::api::Container;
 use crate::manifest::fault::Fault;
 use crate::manifest::node::At;
@@ -10,9 +12,45 @@ use crate::manifest::unknown::similar;
 
 use super::names::{LABEL, PORT};
 use super::volume::Declared;
-use super::{Rules, environment, resources, security};
+use super::{Rules, environment, probe, resources, security};
 
-pub(super) fn check(container: &Container, at: &At<'_>, volumes: &Declared<'_>, rules: &mut Rules) {
+/// What of a pod its containers have to fit.
+pub(super) struct Surroundings<'a> {
+    pub(super) volumes: Declared<'a>,
+    /// Seconds.
+    pub(super) grace: i64,
+    pub(super) network: Network,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Network {
+    Own,
+    Host,
+}
+
+/// How long a container lives, beside the others of its pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Ends before the next one starts.
+    Init,
+    /// An init container that stays.
+    Sidecar,
+    App,
+}
+
+impl Role {
+    pub(super) fn of_init(container: &Container) -> Role {
+        if container.restart_policy.as_deref() == Some("Always") { Role::Sidecar } else { Role::Init }
+    }
+}
+
+pub(super) fn check(
+    container: &Container,
+    role: Role,
+    at: &At<'_>,
+    around: &Surroundings<'_>,
+    rules: &mut Rules,
+) {
     let name_at = at.key("name");
     rules.required(&name_at);
     if !container.name.is_empty() {
@@ -34,7 +72,23 @@ pub(super) fn check(container: &Container, at: &At<'_>, volumes: &Declared<'_>, 
         security::of_container(context, &at.key("securityContext"), rules);
     }
     environment::check(container, at, rules);
-    mounts(container, &at.key("volumeMounts"), volumes, rules);
+    match role {
+        Role::Init => unwatched(at, rules),
+        Role::Sidecar | Role::App => probe::check(container, around.grace, at, rules),
+    }
+    mounts(container, &at.key("volumeMounts"), &around.volumes, rules);
+}
+
+/// An init container that ends by itself has no probes and hooks.
+fn unwatched(at: &At<'_>, rules: &mut Rules) {
+    for field in ["livenessProbe", "readinessProbe", "startupProbe", "lifecycle"] {
+        let field_at = at.key(field);
+        if field_at.is_set() {
+            let message = "an init container that ends by itself has no probes and hooks";
+            let fault = Fault::at_key(&field_at, message, "not allowed here");
+            rules.push(fault.help("remove it, or write `restartPolicy: Always` to make it a sidecar"));
+        }
+    }
 }
 
 fn mounts(container: &Container, at: &At<'_>, volumes: &Declared<'_>, rules: &mut Rules) {
@@ -68,7 +122,7 @@ fn mounts(container: &Container, at: &At<'_>, volumes: &Declared<'_>, rules: &mu
         }
         for (field, given) in [("subPath", &mount.sub_path), ("subPathExpr", &mount.sub_path_expr)] {
             if let Some(given) = given {
-                inner_path(given, &at.key(field), rules);
+                inner_path(given, &at.key(field), "the volume", rules);
             }
         }
         if mount.sub_path.is_some() && mount.sub_path_expr.is_some() {
@@ -77,6 +131,26 @@ fn mounts(container: &Container, at: &At<'_>, volumes: &Declared<'_>, rules: &mu
         }
         rules.one_of(&at.key("mountPropagation"), &["", "None", "HostToContainer", "Bidirectional"]);
         privileged_propagation(container, &at.key("mountPropagation"), rules);
+        recursive(mount, &at, rules);
+    }
+}
+
+/// What is read-only all the way down is read-only itself, and lets nothing in.
+fn recursive(mount: &VolumeMount, at: &At<'_>, rules: &mut Rules) {
+    let recursive_at = at.key("recursiveReadOnly");
+    rules.one_of(&recursive_at, &["Disabled", "IfPossible", "Enabled"]);
+    let asked = matches!(mount.recursive_read_only.as_deref(), Some("IfPossible" | "Enabled"));
+    if asked && mount.read_only != Some(true) {
+        let message = "a mount is read-only recursively only if it is read-only";
+        rules.push(Fault::at(&recursive_at, message, "needs `readOnly: true`"));
+    }
+    let propagation_at = at.key("mountPropagation");
+    if asked && propagation_at.text().is_some_and(|text| !matches!(text, "" | "None")) {
+        let message = "a mount that is read-only recursively takes no part in mount propagation";
+        let fault = Fault::at(&propagation_at, message, "contradicts")
+            .label(recursive_at.key_span(), "this")
+            .help("remove one of the two");
+        rules.push(fault);
     }
 }
 
@@ -94,33 +168,37 @@ fn privileged_propagation(container: &Container, at: &At<'_>, rules: &mut Rules)
 fn unknown_volume(name: &str, at: &At<'_>, volumes: &Declared<'_>) -> Fault {
     let fault = Fault::at(at, "no volume of this name is declared in the pod", "no volume has this name");
     match similar(name, volumes.keys().copied()) {
-        Some(similar) => fault
+        // Names in a file are its text: they are said beside it, not in the status.
+        Some(similar) => Fault::at(at, fault.message, format!("did you mean `{similar}`?"))
             .label(volumes[similar].clone(), "a similar volume is declared here")
-            .help(format!("did you mean `{similar}`?")),
-        None => fault.help("declare it under `spec.volumes`"),
+            .help("write the name of a volume under `spec.volumes`"),
+        None => fault.help("declare it under `spec.volumes`, for example with `emptyDir: {}`"),
     }
 }
 
-/// A path inside of a volume: relative, and never out of it.
-pub(super) fn inner_path(path: &str, at: &At<'_>, rules: &mut Rules) {
+/// A path inside of something: relative, and never out of it.
+pub(super) fn inner_path(path: &str, at: &At<'_>, of: &str, rules: &mut Rules) {
     if path.starts_with('/') {
-        rules.wrong(at, "the path is absolute", "write it relative to the volume, without the first `/`");
+        let fault = Fault::at(at, "the path is absolute", "begins with `/`");
+        rules.push(fault.help(format!("write it relative to {of}, without the first `/`")));
     } else if path.split('/').any(|part| part == "..") {
-        rules.wrong(at, "the path leads out of the volume", "write it without `..`");
+        let fault = Fault::at(at, format!("the path leads out of {of}"), "goes upwards");
+        rules.push(fault.help("write it without `..`"));
     }
 }
 
 /// Ports of all containers of a pod: they share one network.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Ports {
     /// Host port, protocol and host address, with where it was asked for.
     host: HashMap<(i32, String, String), Range<usize>>,
 }
 
 impl Ports {
-    pub(super) fn check(&mut self, container: &Container, at: &At<'_>, rules: &mut Rules) {
+    pub(super) fn check(&mut self, container: &Container, at: &At<'_>, network: Network, rules: &mut Rules) {
         let ports_at = at.key("ports");
         let mut names: HashMap<&str, Range<usize>> = HashMap::new();
+        let mut numbers: HashMap<(i32, &str), Range<usize>> = HashMap::new();
         for (index, port) in container.ports.iter().flatten().enumerate() {
             let at = ports_at.index(index);
             let number_at = at.key("containerPort");
@@ -134,11 +212,7 @@ impl Ports {
             if let Some(address) = port.host_ip.as_deref().filter(|address| !address.is_empty())
                 && address.parse::<std::net::IpAddr>().is_err()
             {
-                rules.wrong(
-                    &at.key("hostIP"),
-                    "the value is not an IP address",
-                    "write one such as 127.0.0.1",
-                );
+                rules.address(&at.key("hostIP"), "127.0.0.1");
             }
             if let Some(name) = &port.name {
                 let name_at = at.key("name");
@@ -149,16 +223,41 @@ impl Ports {
                     rules.push(fault);
                 }
             }
-            let Some(host_port) = port.host_port.filter(|port| *port != 0) else { continue };
-            let protocol = port.protocol.clone().unwrap_or_else(|| "TCP".to_owned());
-            let address = port.host_ip.clone().unwrap_or_default();
-            let port_at = at.key("hostPort");
-            if let Some(first) = self.host.insert((host_port, protocol, address), port_at.span()) {
+            let protocol = port.protocol.as_deref().filter(|given| !given.is_empty()).unwrap_or("TCP");
+            if let Some(first) = numbers.insert((port.container_port, protocol), number_at.span())
+                && port.container_port != 0
+            {
+                let message = "the container declares this port and protocol twice";
                 let fault =
-                    Fault::at(&port_at, "two ports ask for the same port of the host", "the same again")
-                        .label(first, "first used here");
-                rules.push(fault);
+                    Fault::at(&number_at, message, "the same again").label(first, "first declared here");
+                rules.push(fault.help("remove one of the two"));
             }
+            self.host_port(port, protocol, &at, network, rules);
+        }
+    }
+
+    fn host_port(
+        &mut self,
+        port: &ContainerPort,
+        protocol: &str,
+        at: &At<'_>,
+        network: Network,
+        rules: &mut Rules,
+    ) {
+        let Some(host_port) = port.host_port.filter(|port| *port != 0) else { return };
+        let address = port.host_ip.clone().unwrap_or_default();
+        let port_at = at.key("hostPort");
+        if network == Network::Host && host_port != port.container_port {
+            let message = "in the host's network a container's port is the host's port";
+            let fault = Fault::at(&port_at, message, "another number")
+                .label(at.key("containerPort").span(), "than this one")
+                .help("make the two equal, or remove `hostPort`");
+            rules.push(fault);
+        }
+        if let Some(first) = self.host.insert((host_port, protocol.to_owned(), address), port_at.span()) {
+            let fault = Fault::at(&port_at, "two ports ask for the same port of the host", "the same again")
+                .label(first, "first used here");
+            rules.push(fault);
         }
     }
 }

@@ -1,5 +1,8 @@
 //! `env` and `envFrom` of a container.
 
+use std::collections::HashMap;
+use std::ops::Range;
+
 use k8s_openapi::api::core::v1::EnvVarSource;
 
 use crate::api::Container;
@@ -8,10 +11,11 @@ use crate::manifest::node::At;
 use crate::manifest::unknown::similar;
 
 use super::Rules;
-use super::names::{CONFIG_KEY, ENV};
+use super::names::{ANNOTATION, CONFIG_KEY, ENV};
+use super::volume::reference;
 
 /// Fields of a pod that an environment variable can take; labels and annotations are asked for one by one.
-const FIELDS: &[&str] = &[
+const VARIABLES: &[&str] = &[
     "metadata.name",
     "metadata.namespace",
     "metadata.uid",
@@ -22,6 +26,26 @@ const FIELDS: &[&str] = &[
     "status.podIP",
     "status.podIPs",
 ];
+
+/// Fields of a pod that a file can take; labels and annotations also one by one.
+const FILES: &[&str] =
+    &["metadata.name", "metadata.namespace", "metadata.uid", "metadata.labels", "metadata.annotations"];
+
+/// What takes a field of the pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Offer {
+    Variable,
+    File,
+}
+
+impl Offer {
+    fn fields(self) -> &'static [&'static str] {
+        match self {
+            Offer::Variable => VARIABLES,
+            Offer::File => FILES,
+        }
+    }
+}
 
 const RESOURCES: &[&str] = &[
     "limits.cpu",
@@ -34,12 +58,18 @@ const RESOURCES: &[&str] = &[
 
 pub(super) fn check(container: &Container, at: &At<'_>, rules: &mut Rules) {
     let env_at = at.key("env");
+    let mut names: HashMap<&str, Range<usize>> = HashMap::new();
     for (index, variable) in container.env.iter().flatten().enumerate() {
         let at = env_at.index(index);
         let name_at = at.key("name");
         rules.required(&name_at);
         if !variable.name.is_empty() {
             rules.name(&name_at, &variable.name, &ENV);
+            if let Some(first) = names.insert(&variable.name, name_at.span()) {
+                let fault = Fault::at(&name_at, "the variable is set twice", "set again")
+                    .label(first, "first set here");
+                rules.push(fault.help("remove one of the two"));
+            }
         }
         let from_at = at.key("valueFrom");
         let Some(from) = &variable.value_from else { continue };
@@ -62,8 +92,8 @@ pub(super) fn check(container: &Container, at: &At<'_>, rules: &mut Rules) {
                 let help = "write `configMapRef` or `secretRef`";
                 rules.push(Fault::at(&at, "exactly one source is needed", "not exactly one").help(help));
             }
-            (Some(_), None) => rules.required(&at.key("configMapRef").key("name")),
-            (None, Some(_)) => rules.required(&at.key("secretRef").key("name")),
+            (Some(map), None) => reference(&map.name, &at.key("configMapRef").key("name"), rules),
+            (None, Some(secret)) => reference(&secret.name, &at.key("secretRef").key("name"), rules),
         }
         if let Some(prefix) = from.prefix.as_deref().filter(|prefix| !prefix.is_empty()) {
             rules.name(&at.key("prefix"), prefix, &ENV);
@@ -86,21 +116,21 @@ fn source(from: &EnvVarSource, at: &At<'_>, rules: &mut Rules) {
         rules.push(fault.help("use `configMapKeyRef` or `secretKeyRef`"));
     }
     if let Some(field) = &from.field_ref {
-        field_path(&field.field_path, &field_at.key("fieldPath"), rules);
+        field_path(&field.field_path, Offer::Variable, &field_at.key("fieldPath"), rules);
     }
     if let Some(resource) = &from.resource_field_ref {
         resource_name(&resource.resource, &resource_at.key("resource"), rules);
     }
     if let Some(selector) = &from.config_map_key_ref {
-        key_selector(&selector.key, &map_at, rules);
+        key_selector(&selector.name, &selector.key, &map_at, rules);
     }
     if let Some(selector) = &from.secret_key_ref {
-        key_selector(&selector.key, &secret_at, rules);
+        key_selector(&selector.name, &selector.key, &secret_at, rules);
     }
 }
 
-fn key_selector(key: &str, at: &At<'_>, rules: &mut Rules) {
-    rules.required(&at.key("name"));
+fn key_selector(name: &str, key: &str, at: &At<'_>, rules: &mut Rules) {
+    reference(name, &at.key("name"), rules);
     let key_at = at.key("key");
     rules.required(&key_at);
     if !key.is_empty() {
@@ -108,23 +138,36 @@ fn key_selector(key: &str, at: &At<'_>, rules: &mut Rules) {
     }
 }
 
-/// `metadata.labels['x']` and the like.
-fn is_single_entry(path: &str) -> bool {
+/// The key in `metadata.labels['key']` and the like.
+fn single_entry(path: &str) -> Option<&str> {
     ["metadata.labels['", "metadata.annotations['"]
         .iter()
-        .filter_map(|start| path.strip_prefix(start)?.strip_suffix("']"))
-        .any(|key| !key.is_empty())
+        .find_map(|start| path.strip_prefix(start)?.strip_suffix("']"))
 }
 
-pub(super) fn field_path(path: &str, at: &At<'_>, rules: &mut Rules) {
+pub(super) fn field_path(path: &str, offer: Offer, at: &At<'_>, rules: &mut Rules) {
     rules.required(at);
-    if path.is_empty() || FIELDS.contains(&path) || is_single_entry(path) {
+    if path.is_empty() || offer.fields().contains(&path) {
         return;
     }
+    if let Some(key) = single_entry(path) {
+        return rules.name(at, key, &ANNOTATION);
+    }
     let fault = Fault::at(at, "the pod has no such field to offer", "not offered");
-    rules.push(match similar(path, FIELDS.iter().copied()) {
-        Some(similar) => fault.help(format!("did you mean `{similar}`?")),
-        None => fault.help("for example `metadata.name`, `status.podIP`, `metadata.labels['app']`"),
+    rules.push(match (offer, path) {
+        (Offer::Variable, "metadata.labels" | "metadata.annotations") => {
+            fault.help("a variable takes one of them: write `metadata.labels['app']`, for example")
+        }
+        (Offer::File, _) if VARIABLES.contains(&path) => {
+            fault.help("this one is offered to environment variables only, by `env` and `valueFrom`")
+        }
+        (Offer::Variable | Offer::File, _) => match similar(path, offer.fields().iter().copied()) {
+            Some(similar) => fault.help(format!("did you mean `{similar}`?")),
+            None => {
+                let names: Vec<String> = offer.fields().iter().map(|field| format!("`{field}`")).collect();
+                fault.help(format!("write one of {}, or `metadata.labels['app']`", names.join(", ")))
+            }
+        },
     });
 }
 

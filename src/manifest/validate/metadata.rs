@@ -7,7 +7,7 @@ use crate::manifest::fault::Fault;
 use crate::manifest::node::At;
 
 use super::Rules;
-use super::names::{LABEL, LABEL_VALUE, PATH_SEGMENT, QUALIFIED, SUBDOMAIN};
+use super::names::{ANNOTATION, LABEL, LABEL_VALUE, PATH_SEGMENT, QUALIFIED, SUBDOMAIN};
 
 /// Bytes of all annotations of an object together.
 const ANNOTATIONS_LIMIT: usize = 256 * 1024;
@@ -17,6 +17,7 @@ pub(super) fn check(object: &Object, its: &Type, at: &At<'_>, rules: &mut Rules)
     let syntax = match object {
         Object::Pod(_) | Object::ConfigMap(_) | Object::Secret(_) => &SUBDOMAIN,
         Object::Namespace(_) => &LABEL,
+        Object::Unserved { .. } if super::is_claim(its) => &SUBDOMAIN,
         Object::Unserved { .. } => &PATH_SEGMENT,
     };
     let name_at = at.key("name");
@@ -44,7 +45,7 @@ pub(super) fn check(object: &Object, its: &Type, at: &At<'_>, rules: &mut Rules)
     let annotations = at.key("annotations");
     let mut bytes = 0;
     for annotation in annotations.each_entry() {
-        rules.key_name(&annotation, &QUALIFIED);
+        rules.key_name(&annotation, &ANNOTATION);
         bytes += annotation.last_key().len() + annotation.text().map_or(0, str::len);
     }
     if bytes > ANNOTATIONS_LIMIT {

@@ -7,115 +7,163 @@ use super::Rules;
 
 /// What a name must look like.
 pub(super) struct Syntax {
-    fits: fn(&str) -> bool,
+    /// The first thing that is wrong with a name: `it has a space in it`.
+    flaw: fn(&str) -> Option<&'static str>,
     words: &'static str,
 }
 
 /// RFC 1123 label.
 pub(super) const LABEL: Syntax = Syntax {
-    fits: is_label,
+    flaw: |text| too_long(text, 63).or_else(|| dns_part(text, "it has a `.` in it")),
     words: "use at most 63 lower-case letters, digits and `-`, beginning and ending with a letter or digit",
 };
 
 /// RFC 1123 subdomain.
 pub(super) const SUBDOMAIN: Syntax = Syntax {
-    fits: is_subdomain,
+    flaw: subdomain,
     words: "use at most 253 lower-case letters, digits, `-` and `.`, beginning and ending with a letter or digit",
 };
 
 /// What may stand in a URL path.
 pub(super) const PATH_SEGMENT: Syntax = Syntax {
-    fits: |text| !matches!(text, "." | "..") && !text.contains(['/', '%']),
+    flaw: |text| {
+        let bad = matches!(text, "." | "..") || text.contains(['/', '%']);
+        bad.then_some("it cannot stand in a path")
+    },
     words: "leave out `/` and `%`",
 };
 
 pub(super) const QUALIFIED: Syntax = Syntax {
-    fits: is_qualified,
+    flaw: qualified,
     words: "use at most 63 letters, digits, `-`, `_` and `.`, and before it a domain and `/` if you like",
 };
 
+/// As a qualified name, but the domain may have upper-case letters.
+pub(super) const ANNOTATION: Syntax =
+    Syntax { flaw: |text| qualified(&text.to_ascii_lowercase()), words: QUALIFIED.words };
+
 pub(super) const LABEL_VALUE: Syntax = Syntax {
-    fits: |text| text.is_empty() || is_plain_name(text),
+    flaw: |text| if text.is_empty() { None } else { plain_name(text) },
     words: "use at most 63 letters, digits, `-`, `_` and `.`, beginning and ending with a letter or digit",
 };
 
 pub(super) const CONFIG_KEY: Syntax = Syntax {
-    fits: |text| {
+    flaw: |text| {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        !text.is_empty()
-            && text.len() <= 253
-            && text.chars().all(plain)
-            && text != "."
-            && !text.starts_with("..")
+        let dots = text == "." || text.starts_with("..");
+        empty(text)
+            .or_else(|| too_long(text, 253))
+            .or_else(|| stranger(text, plain))
+            .or(dots.then_some("it begins with dots"))
     },
     words: "use at most 253 letters, digits, `-`, `_` and `.`, and do not begin with `..`",
 };
 
 pub(super) const ENV: Syntax = Syntax {
-    fits: |text| !text.is_empty() && text.chars().all(|c| matches!(c, ' '..='~') && c != '='),
+    flaw: |text| {
+        if text.contains('=') {
+            return Some("it has a `=` in it");
+        }
+        empty(text).or_else(|| stranger(text, |c| matches!(c, ' '..='~')))
+    },
     words: "use printable ASCII characters other than `=`",
 };
 
 /// RFC 6335 service name.
 pub(super) const PORT: Syntax = Syntax {
-    fits: |text| {
-        let plain = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '-');
-        (1..=15).contains(&text.len())
-            && text.chars().all(plain)
-            && text.contains(|c: char| c.is_ascii_lowercase())
-            && !text.starts_with('-')
-            && !text.ends_with('-')
-            && !text.contains("--")
+    flaw: |text| {
+        let letter = text.contains(|c: char| c.is_ascii_lowercase());
+        too_long(text, 15)
+            .or_else(|| dns_part(text, "it has a `.` in it"))
+            .or((!letter).then_some("it has no letter in it"))
+            .or(text.contains("--").then_some("it has two `-` in a row"))
     },
     words: "use at most 15 lower-case letters, digits and single `-`, with a letter among them",
 };
 
+/// RFC 9110 field name.
+pub(super) const HTTP_HEADER: Syntax = Syntax {
+    flaw: |text| empty(text).or_else(|| stranger(text, |c| c.is_ascii_alphanumeric() || c == '-')),
+    words: "use letters, digits and `-`",
+};
+
 impl Rules {
     pub(super) fn name(&mut self, at: &At<'_>, name: &str, syntax: &Syntax) {
-        if !(syntax.fits)(name) {
-            self.push(Fault::at(at, "the name is not valid", "not a valid name").help(syntax.words));
+        if let Some(flaw) = (syntax.flaw)(name) {
+            let message = format!("the name is not valid: {flaw}");
+            self.push(Fault::at(at, message, "not a valid name").help(syntax.words));
         }
     }
 
     pub(super) fn value(&mut self, at: &At<'_>, value: &str, syntax: &Syntax) {
-        if !(syntax.fits)(value) {
-            self.push(Fault::at(at, "the value is not valid", "not a valid value").help(syntax.words));
+        if let Some(flaw) = (syntax.flaw)(value) {
+            let message = format!("the value is not valid: {flaw}");
+            self.push(Fault::at(at, message, "not a valid value").help(syntax.words));
         }
     }
 
     /// Of a mapping's key.
     pub(super) fn key_name(&mut self, at: &At<'_>, syntax: &Syntax) {
-        if !(syntax.fits)(at.last_key()) {
-            self.push(Fault::at_key(at, "the key is not valid", "not a valid key").help(syntax.words));
+        if let Some(flaw) = (syntax.flaw)(at.last_key()) {
+            let message = format!("the key is not valid: {flaw}");
+            self.push(Fault::at_key(at, message, "not a valid key").help(syntax.words));
         }
     }
 }
 
-fn is_label(text: &str) -> bool {
-    text.len() <= 63 && is_dns_part(text)
+fn empty(text: &str) -> Option<&'static str> {
+    text.is_empty().then_some("it is empty")
 }
 
-fn is_subdomain(text: &str) -> bool {
-    text.len() <= 253 && text.split('.').all(is_dns_part)
+fn too_long(text: &str, limit: usize) -> Option<&'static str> {
+    (text.len() > limit).then_some("it is too long")
 }
 
-fn is_dns_part(text: &str) -> bool {
-    !text.is_empty()
-        && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
-        && !text.starts_with('-')
-        && !text.ends_with('-')
+/// A character that has no place in a name, in words.
+fn stranger(text: &str, belongs: impl Fn(char) -> bool) -> Option<&'static str> {
+    text.chars().find(|c| !belongs(*c)).map(|c| match c {
+        'A'..='Z' => "it has upper-case letters in it",
+        '_' => "it has a `_` in it",
+        '/' => "it has a `/` in it",
+        ':' => "it has a `:` in it",
+        '.' => "it has a `.` in it",
+        ' ' | '\t' | '\n' | '\r' => "it has a blank in it",
+        '{' | '}' | '$' => "it looks like a template that was not filled in",
+        c if c.is_alphabetic() => "it has letters other than a to z in it",
+        _ => "it has a character in it that no name may have",
+    })
 }
 
-fn is_plain_name(text: &str) -> bool {
-    (1..=63).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
-        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && text.ends_with(|c: char| c.is_ascii_alphanumeric())
+fn dns_part(text: &str, dotted: &'static str) -> Option<&'static str> {
+    if text.contains('.') {
+        return Some(dotted);
+    }
+    let dash = text.starts_with('-') || text.ends_with('-');
+    empty(text)
+        .or_else(|| stranger(text, |c| matches!(c, 'a'..='z' | '0'..='9' | '-')))
+        .or(dash.then_some("it begins or ends with `-`"))
 }
 
-fn is_qualified(text: &str) -> bool {
+fn subdomain(text: &str) -> Option<&'static str> {
+    if text.split('.').any(str::is_empty) && text.contains('.') {
+        return Some("it begins or ends with `.`, or has two in a row");
+    }
+    too_long(text, 253).or_else(|| text.split('.').find_map(|part| dns_part(part, "")))
+}
+
+fn plain_name(text: &str) -> Option<&'static str> {
+    let outside = |c: char| !c.is_ascii_alphanumeric();
+    let edge = text.starts_with(outside) || text.ends_with(outside);
+    empty(text)
+        .or_else(|| too_long(text, 63))
+        .or_else(|| stranger(text, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')))
+        .or(edge.then_some("it begins or ends with `-`, `_` or `.`"))
+}
+
+fn qualified(text: &str) -> Option<&'static str> {
     match text.split_once('/') {
-        Some((domain, name)) => is_subdomain(domain) && is_plain_name(name),
-        None => is_plain_name(text),
+        Some((domain, _)) if subdomain(domain).is_some() => Some("what stands before `/` is no domain"),
+        Some((_, name)) => plain_name(name),
+        None => plain_name(text),
     }
 }

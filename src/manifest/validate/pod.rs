@@ -7,9 +7,9 @@ use crate::manifest::fault::Fault;
 use crate::manifest::node::At;
 
 use super::Rules;
-use super::container::{self, Ports};
+use super::container::{self, Network, Ports, Role, Surroundings};
 use super::names::{LABEL, SUBDOMAIN};
-use super::{resources, security, volume};
+use super::{resources, scheduling, security, volume};
 
 pub(super) fn check(pod: &Pod, at: &At<'_>, rules: &mut Rules) {
     let at = at.key("spec");
@@ -19,10 +19,12 @@ pub(super) fn check(pod: &Pod, at: &At<'_>, rules: &mut Rules) {
     dns(spec, &at, rules);
     if let Some(context) = &spec.security_context {
         security::of_pod(context, &at.key("securityContext"), rules);
+        security::host_sysctls(spec, context, &at, rules);
     }
     if let Some(given) = &spec.resources {
-        resources::check(given, &at.key("resources"), rules);
+        resources::of_pod(given, &at.key("resources"), rules);
     }
+    scheduling::check(spec, &at, rules);
     volume::check_all(spec, &at.key("volumes"), rules);
     containers(spec, &at, rules);
 }
@@ -52,6 +54,9 @@ fn plain_fields(spec: &PodSpec, at: &At<'_>, rules: &mut Rules) {
         let message = "ephemeral containers are added to a running pod, never declared with it";
         rules.push(Fault::at_key(&ephemeral, message, "not allowed here").help("remove the field"));
     }
+    if let Some(account) = spec.service_account_name.as_deref().filter(|name| !name.is_empty()) {
+        rules.name(&at.key("serviceAccountName"), account, &SUBDOMAIN);
+    }
     for (index, secret) in spec.image_pull_secrets.iter().flatten().enumerate() {
         let secrets = at.key("imagePullSecrets");
         let secret_at = secrets.index(index);
@@ -77,16 +82,32 @@ fn host(spec: &PodSpec, at: &At<'_>, rules: &mut Rules) {
             .help("remove one of the two");
         rules.push(fault);
     }
+    host_users(spec, at, rules);
     let aliases = at.key("hostAliases");
     for (index, alias) in spec.host_aliases.iter().flatten().enumerate() {
         let alias_at = aliases.index(index);
         if alias.ip.parse::<std::net::IpAddr>().is_err() {
-            rules.wrong(&alias_at.key("ip"), "the value is not an IP address", "write one such as 10.0.0.1");
+            rules.address(&alias_at.key("ip"), "10.0.0.1");
         }
         let names = alias_at.key("hostnames");
         for (index, name) in alias.hostnames.iter().flatten().enumerate() {
             rules.name(&names.index(index), name, &SUBDOMAIN);
         }
+    }
+}
+
+/// A user namespace of its own owns none of the host's namespaces.
+fn host_users(spec: &PodSpec, at: &At<'_>, rules: &mut Rules) {
+    if spec.host_users != Some(false) {
+        return;
+    }
+    let joined = [("hostNetwork", spec.host_network), ("hostPID", spec.host_pid), ("hostIPC", spec.host_ipc)];
+    for (field, _) in joined.into_iter().filter(|(_, joined)| *joined == Some(true)) {
+        let message = "a pod with users of its own cannot join this namespace of the host";
+        let fault = Fault::at_key(&at.key(field), message, "contradicts")
+            .label(at.key("hostUsers").key_span(), "this")
+            .help("remove one of the two");
+        rules.push(fault);
     }
 }
 
@@ -103,12 +124,36 @@ fn dns(spec: &PodSpec, at: &At<'_>, rules: &mut Rules) {
     }
     for (index, server) in nameservers.iter().enumerate() {
         if server.parse::<std::net::IpAddr>().is_err() {
-            rules.wrong(
-                &nameservers_at.index(index),
-                "the value is not an IP address",
-                "write one such as 10.0.0.1",
-            );
+            rules.address(&nameservers_at.index(index), "10.0.0.1");
         }
+    }
+    at_most(NAMESERVERS, nameservers.len(), &nameservers_at, rules);
+    let Some(config) = config else { return };
+    let (searches_at, options_at) = (config_at.key("searches"), config_at.key("options"));
+    let searches = config.searches.as_deref().unwrap_or_default();
+    at_most(SEARCHES, searches.len(), &searches_at, rules);
+    if searches.join(" ").len() > SEARCHES_LENGTH {
+        let message = format!("the search list is longer than {SEARCHES_LENGTH} characters");
+        rules.push(Fault::at_key(&searches_at, message, "too long"));
+    }
+    for (index, search) in searches.iter().enumerate().filter(|(_, search)| *search != ".") {
+        let domain = search.strip_suffix('.').unwrap_or(search);
+        rules.name(&searches_at.index(index), domain, &SUBDOMAIN);
+    }
+    for option in options_at.each_item() {
+        rules.required(&option.key("name"));
+    }
+}
+
+/// What a C library takes from resolv.conf, as Kubernetes limits it.
+const NAMESERVERS: usize = 3;
+const SEARCHES: usize = 32;
+const SEARCHES_LENGTH: usize = 2048;
+
+fn at_most(limit: usize, count: usize, at: &At<'_>, rules: &mut Rules) {
+    if count > limit {
+        let fault = Fault::at_key(at, format!("the list has more than {limit} entries"), "too many");
+        rules.push(fault.help("remove some"));
     }
 }
 
@@ -123,19 +168,25 @@ fn containers(spec: &PodSpec, at: &At<'_>, rules: &mut Rules) {
     let apps: Vec<At<'_>> = apps_at.each_item().collect();
     let mut names: HashMap<&str, &At<'_>> = HashMap::new();
     let mut ports = Ports::default();
-    let volumes = volume::declared(&at.key("volumes"));
-    let both =
-        inits.iter().zip(spec.init_containers.iter().flatten()).chain(apps.iter().zip(&spec.containers));
-    for (place, container) in both {
+    let around = Surroundings {
+        volumes: volume::declared(&at.key("volumes")),
+        grace: spec.termination_grace_period_seconds.unwrap_or(30),
+        network: if spec.host_network == Some(true) { Network::Host } else { Network::Own },
+    };
+    let roles = spec.init_containers.iter().flatten().map(|init| (Role::of_init(init), init));
+    let both = inits
+        .iter()
+        .zip(roles)
+        .chain(apps.iter().zip(spec.containers.iter().map(|container| (Role::App, container))));
+    for (place, (role, container)) in both {
         if let Some(first) = names.insert(&container.name, place).filter(|_| !container.name.is_empty()) {
             rules.twice(&place.key("name"), &first.key("name"), "containers' names");
         }
-        container::check(container, place, &volumes, rules);
-        ports.check(container, place, rules);
-    }
-    for (place, container) in inits.iter().zip(spec.init_containers.iter().flatten()) {
-        if container.restart_policy.is_some() {
-            rules.one_of(&place.key("restartPolicy"), &["Always", "OnFailure", "Never"]);
+        container::check(container, role, place, &around, rules);
+        match role {
+            // It is gone when the others ask for their ports.
+            Role::Init => Ports::default().check(container, place, around.network, rules),
+            Role::Sidecar | Role::App => ports.check(container, place, around.network, rules),
         }
     }
 }

@@ -1,11 +1,16 @@
 //! Security contexts, of the pod and of a container.
 
+use std::collections::HashMap;
+use std::ops::Range;
+
 use k8s_openapi::api::core::v1::{PodSecurityContext, SecurityContext};
 
+use crate::api::PodSpec;
 use crate::manifest::fault::Fault;
 use crate::manifest::node::At;
 
 use super::Rules;
+use super::container::inner_path;
 
 /// Users and groups, as Kubernetes limits them.
 const IDS: std::ops::RangeInclusive<i64> = 0..=2_147_483_647;
@@ -15,24 +20,66 @@ pub(super) fn of_pod(context: &PodSecurityContext, at: &At<'_>, rules: &mut Rule
     rules.within(&at.key("runAsGroup"), context.run_as_group, IDS);
     rules.within(&at.key("fsGroup"), context.fs_group, IDS);
     rules.one_of(&at.key("fsGroupChangePolicy"), &["OnRootMismatch", "Always"]);
+    rules.one_of(&at.key("supplementalGroupsPolicy"), &["Merge", "Strict"]);
+    rules.one_of(&at.key("seLinuxChangePolicy"), &["MountOption", "Recursive"]);
     let groups_at = at.key("supplementalGroups");
     for (index, group) in context.supplemental_groups.iter().flatten().enumerate() {
         rules.within(&groups_at.index(index), Some(*group), IDS);
     }
     root_twice(context.run_as_user, context.run_as_non_root, at, rules);
-    seccomp(&at.key("seccompProfile"), rules);
-    let sysctls_at = at.key("sysctls");
+    profile(&at.key("seccompProfile"), rules);
+    profile(&at.key("appArmorProfile"), rules);
+    sysctls(context, &at.key("sysctls"), rules);
+}
+
+fn sysctls(context: &PodSecurityContext, at: &At<'_>, rules: &mut Rules) {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/');
+    let mut names: HashMap<String, Range<usize>> = HashMap::new();
     for (index, sysctl) in context.sysctls.iter().flatten().enumerate() {
-        let at = sysctls_at.index(index);
-        rules.required(&at.key("name"));
-        if sysctl.name.split(['.', '/']).any(str::is_empty) || !sysctl.name.chars().all(plain) {
-            rules.wrong(
-                &at.key("name"),
-                "the name is not a kernel parameter's",
-                "write it as net.core.somaxconn",
-            );
+        let at = at.index(index);
+        let name_at = at.key("name");
+        rules.required(&name_at);
+        if sysctl.name.is_empty() {
+            continue;
         }
+        if sysctl.name.split(['.', '/']).any(str::is_empty) || !sysctl.name.chars().all(plain) {
+            rules.wrong(&name_at, "the name is not a kernel parameter's", "write it as net.core.somaxconn");
+        }
+        if let Some(first) = names.insert(dotted(&sysctl.name), name_at.span()) {
+            let fault = Fault::at(&name_at, "the kernel parameter is set twice", "set again")
+                .label(first, "first set here");
+            rules.push(fault.help("remove one of the two"));
+        }
+    }
+}
+
+/// `net/core/somaxconn` and `net.core.somaxconn` are one.
+fn dotted(sysctl: &str) -> String {
+    sysctl.replace('/', ".")
+}
+
+const OF_IPC: &[&str] = &["kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue."];
+
+/// A pod cannot set what belongs to a namespace that it shares with the host.
+pub(super) fn host_sysctls(spec: &PodSpec, context: &PodSecurityContext, at: &At<'_>, rules: &mut Rules) {
+    let context_at = at.key("securityContext");
+    let sysctls_at = context_at.key("sysctls");
+    for (index, sysctl) in context.sysctls.iter().flatten().enumerate() {
+        let name = dotted(&sysctl.name);
+        let of_ipc = OF_IPC.iter().any(|start| name.starts_with(start));
+        let shared = if spec.host_network == Some(true) && name.starts_with("net.") {
+            "hostNetwork"
+        } else if spec.host_ipc == Some(true) && of_ipc {
+            "hostIPC"
+        } else {
+            continue;
+        };
+        let sysctl_at = sysctls_at.index(index);
+        let message = "the pod cannot set a kernel parameter of the host";
+        let fault = Fault::at(&sysctl_at.key("name"), message, "the host's own")
+            .label(at.key(shared).key_span(), "because of this")
+            .help("remove one of the two");
+        rules.push(fault);
     }
 }
 
@@ -41,14 +88,31 @@ pub(super) fn of_container(context: &SecurityContext, at: &At<'_>, rules: &mut R
     rules.within(&at.key("runAsGroup"), context.run_as_group, IDS);
     rules.one_of(&at.key("procMount"), &["Default", "Unmasked"]);
     root_twice(context.run_as_user, context.run_as_non_root, at, rules);
-    seccomp(&at.key("seccompProfile"), rules);
-    let (escalation, privileged) = (at.key("allowPrivilegeEscalation"), at.key("privileged"));
-    if context.allow_privilege_escalation == Some(false) && context.privileged == Some(true) {
-        let message = "a privileged container cannot be kept from gaining privileges";
+    profile(&at.key("seccompProfile"), rules);
+    profile(&at.key("appArmorProfile"), rules);
+    escalation(context, at, rules);
+}
+
+fn escalation(context: &SecurityContext, at: &At<'_>, rules: &mut Rules) {
+    if context.allow_privilege_escalation != Some(false) {
+        return;
+    }
+    let escalation = at.key("allowPrivilegeEscalation");
+    let mut contradiction = |message: &str, with: &At<'_>| {
         let fault = Fault::at_key(&escalation, message, "contradicts")
-            .label(privileged.key_span(), "this")
+            .label(with.key_span(), "this")
             .help("remove one of the two");
         rules.push(fault);
+    };
+    if context.privileged == Some(true) {
+        let message = "a privileged container cannot be kept from gaining privileges";
+        contradiction(message, &at.key("privileged"));
+    }
+    let capabilities_at = at.key("capabilities");
+    let add_at = capabilities_at.key("add");
+    let admin = add_at.each_item().find(|name| matches!(name.text(), Some("SYS_ADMIN" | "CAP_SYS_ADMIN")));
+    if let Some(admin) = admin {
+        contradiction("a container with SYS_ADMIN cannot be kept from gaining privileges", &admin);
     }
 }
 
@@ -60,9 +124,32 @@ fn root_twice(user: Option<i64>, must_not_be_root: Option<bool>, at: &At<'_>, ru
     }
 }
 
-fn seccomp(at: &At<'_>, rules: &mut Rules) {
-    if at.is_set() {
-        rules.required(&at.key("type"));
-        rules.one_of(&at.key("type"), &["RuntimeDefault", "Localhost", "Unconfined"]);
+/// Of seccomp or AppArmor.
+fn profile(at: &At<'_>, rules: &mut Rules) {
+    if !at.is_set() {
+        return;
+    }
+    let (type_at, local_at) = (at.key("type"), at.key("localhostProfile"));
+    rules.required(&type_at);
+    rules.one_of(&type_at, &["RuntimeDefault", "Localhost", "Unconfined"]);
+    match (type_at.text(), local_at.is_set()) {
+        (Some("Localhost"), false) => {
+            let fault =
+                Fault::at(&type_at, "a profile of this machine is named by `localhostProfile`", "which one?");
+            rules.push(fault.help("add `localhostProfile`, or write `RuntimeDefault`"));
+        }
+        (Some("Localhost"), true) => {
+            inner_path(local_at.text().unwrap_or_default(), &local_at, "the directory of profiles", rules);
+        }
+        (Some(_), true) => {
+            let fault = Fault::at_key(
+                &local_at,
+                "`localhostProfile` belongs to the type `Localhost`",
+                "not allowed here",
+            )
+            .label(type_at.span(), "with this type");
+            rules.push(fault.help("remove it, or write `type: Localhost`"));
+        }
+        (Some(_) | None, _) => {}
     }
 }

@@ -11,7 +11,7 @@ use crate::manifest::node::At;
 
 use super::Rules;
 use super::container::inner_path;
-use super::names::{CONFIG_KEY, LABEL};
+use super::names::{CONFIG_KEY, LABEL, SUBDOMAIN};
 use super::{environment, resources};
 
 /// Names of the volumes of a pod, and where each is written.
@@ -85,27 +85,28 @@ fn source(volume: &Volume, at: &At<'_>, rules: &mut Rules) {
     }
     if let Some(map) = &volume.config_map {
         let at = at.key("configMap");
-        rules.required(&at.key("name"));
+        reference(&map.name, &at.key("name"), rules);
         mode(map.default_mode, &at.key("defaultMode"), rules);
-        items(map.items.as_deref(), &at.key("items"), rules);
+        items(map.items.as_deref(), &at.key("items"), &mut Paths::new(), rules);
     }
     if let Some(secret) = &volume.secret {
         let at = at.key("secret");
-        rules.required(&at.key("secretName"));
+        reference(secret.secret_name.as_deref().unwrap_or_default(), &at.key("secretName"), rules);
         mode(secret.default_mode, &at.key("defaultMode"), rules);
-        items(secret.items.as_deref(), &at.key("items"), rules);
+        items(secret.items.as_deref(), &at.key("items"), &mut Paths::new(), rules);
     }
     if let Some(downward) = &volume.downward_api {
         let at = at.key("downwardAPI");
         mode(downward.default_mode, &at.key("defaultMode"), rules);
-        fields(downward.items.as_deref(), &at.key("items"), rules);
+        fields(downward.items.as_deref(), &at.key("items"), &mut Paths::new(), rules);
     }
     if let Some(projected) = &volume.projected {
         let at = at.key("projected");
         mode(projected.default_mode, &at.key("defaultMode"), rules);
         let sources_at = at.key("sources");
+        let mut paths = Paths::new();
         for (index, source) in projected.sources.iter().flatten().enumerate() {
-            projection(source, &sources_at.index(index), rules);
+            projection(source, &sources_at.index(index), &mut paths, rules);
         }
     }
 }
@@ -121,7 +122,27 @@ fn host_path(path: &str, at: &At<'_>, rules: &mut Rules) {
     rules.one_of(&at.key("type"), HOST_PATH_TYPES);
 }
 
-fn projection(source: &VolumeProjection, at: &At<'_>, rules: &mut Rules) {
+/// Files of one volume, and where each was asked for.
+type Paths = HashMap<String, Range<usize>>;
+
+/// Where a file goes to: inside of the volume, and no two to one place.
+fn file_path(path: &str, at: &At<'_>, paths: &mut Paths, rules: &mut Rules) {
+    rules.required(at);
+    if path.is_empty() {
+        return;
+    }
+    inner_path(path, at, "the volume", rules);
+    if path.starts_with("..") && !path.starts_with("../") && path != ".." {
+        rules.wrong(at, "the path begins with `..`", "names that begin so are kept for droppod's own use");
+    }
+    if let Some(first) = paths.insert(path.to_owned(), at.span()) {
+        let fault =
+            Fault::at(at, "two files go to the same place", "the same again").label(first, "first used here");
+        rules.push(fault);
+    }
+}
+
+fn projection(source: &VolumeProjection, at: &At<'_>, paths: &mut Paths, rules: &mut Rules) {
     let served = ["configMap", "secret", "downwardAPI"];
     let given: Vec<At<'_>> = at.each_entry().filter(At::is_set).collect();
     if given.len() != 1 {
@@ -133,17 +154,25 @@ fn projection(source: &VolumeProjection, at: &At<'_>, rules: &mut Rules) {
     }
     if let Some(map) = &source.config_map {
         let at = at.key("configMap");
-        rules.required(&at.key("name"));
-        items(map.items.as_deref(), &at.key("items"), rules);
+        reference(&map.name, &at.key("name"), rules);
+        items(map.items.as_deref(), &at.key("items"), paths, rules);
     }
     if let Some(secret) = &source.secret {
         let at = at.key("secret");
-        rules.required(&at.key("name"));
-        items(secret.items.as_deref(), &at.key("items"), rules);
+        reference(&secret.name, &at.key("name"), rules);
+        items(secret.items.as_deref(), &at.key("items"), paths, rules);
     }
     if let Some(downward) = &source.downward_api {
         let at = at.key("downwardAPI");
-        fields(downward.items.as_deref(), &at.key("items"), rules);
+        fields(downward.items.as_deref(), &at.key("items"), paths, rules);
+    }
+}
+
+/// The name of a ConfigMap or Secret.
+pub(super) fn reference(name: &str, at: &At<'_>, rules: &mut Rules) {
+    rules.required(at);
+    if !name.is_empty() {
+        rules.name(at, name, &SUBDOMAIN);
     }
 }
 
@@ -155,7 +184,7 @@ fn mode(mode: Option<i32>, at: &At<'_>, rules: &mut Rules) {
 }
 
 /// Keys of a ConfigMap or Secret, and the files they go to.
-fn items(given: Option<&[KeyToPath]>, at: &At<'_>, rules: &mut Rules) {
+fn items(given: Option<&[KeyToPath]>, at: &At<'_>, paths: &mut Paths, rules: &mut Rules) {
     for (index, item) in given.into_iter().flatten().enumerate() {
         let at = at.index(index);
         let (key_at, path_at) = (at.key("key"), at.key("path"));
@@ -163,26 +192,26 @@ fn items(given: Option<&[KeyToPath]>, at: &At<'_>, rules: &mut Rules) {
         if !item.key.is_empty() {
             rules.name(&key_at, &item.key, &CONFIG_KEY);
         }
-        rules.required(&path_at);
-        inner_path(&item.path, &path_at, rules);
+        file_path(&item.path, &path_at, paths, rules);
         mode(item.mode, &at.key("mode"), rules);
     }
 }
 
-fn fields(given: Option<&[DownwardAPIVolumeFile]>, at: &At<'_>, rules: &mut Rules) {
+fn fields(given: Option<&[DownwardAPIVolumeFile]>, at: &At<'_>, paths: &mut Paths, rules: &mut Rules) {
     for (index, item) in given.into_iter().flatten().enumerate() {
         let at = at.index(index);
         let path_at = at.key("path");
-        rules.required(&path_at);
-        inner_path(&item.path, &path_at, rules);
+        file_path(&item.path, &path_at, paths, rules);
         mode(item.mode, &at.key("mode"), rules);
         let (field_at, resource_at) = (at.key("fieldRef"), at.key("resourceFieldRef"));
         match (&item.field_ref, &item.resource_field_ref) {
             (Some(field), None) => {
-                let whole = matches!(field.field_path.as_str(), "metadata.labels" | "metadata.annotations");
-                if !whole {
-                    environment::field_path(&field.field_path, &field_at.key("fieldPath"), rules);
-                }
+                environment::field_path(
+                    &field.field_path,
+                    environment::Offer::File,
+                    &field_at.key("fieldPath"),
+                    rules,
+                );
             }
             (None, Some(resource)) => {
                 rules.required(&resource_at.key("containerName"));

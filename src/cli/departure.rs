@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustix::event::{PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use crate::daemon::aftermath;
 use crate::logs::follow::Bell;
 use crate::model::id::Uid;
 use crate::paths::Places;
@@ -78,6 +79,14 @@ pub(crate) fn forget_waiting(pods: &[&Shown], places: &Places) -> io::Result<()>
         }
     }
     Ok(())
+}
+
+/// Brings the status files of manifests up to date in place of a watcher. They only tell: what stands against it is
+/// no failure of what was done.
+pub(crate) fn report(places: &Places) {
+    if let Err(error) = aftermath::report(places) {
+        tell(&format!("warning: status files could not be brought up to date: {error}"));
+    }
 }
 
 /// Removes what an instance has outside of its state directory. A pod process removes its directory before it

@@ -1,0 +1,78 @@
+//! Whether somebody acts on what changes in a folder.
+
+use std::path::{Path, PathBuf};
+
+use crate::paths::Places;
+use crate::rundir::{lock, watcher};
+
+use super::tell;
+
+/// Who holds the lock of an instance, as the holder has signed it; `None` if nobody does.
+pub(crate) fn holder(places: &Places) -> Option<String> {
+    // A lock that cannot be looked at (another user's) is not ours to judge: say that somebody has it.
+    let held = lock::is_held(&places.lock()).unwrap_or(true);
+    held.then(|| std::fs::read_to_string(places.lock()).unwrap_or_default().trim().to_owned())
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Watched {
+    Yes,
+    No,
+    /// The instance has a watcher, but that one has these folders.
+    Elsewhere(Vec<PathBuf>),
+}
+
+/// What comes of nobody watching.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meanwhile {
+    /// Nothing is started or stopped.
+    Nothing,
+    /// Pods are stopped, and nothing is started in their place.
+    Stopped,
+}
+
+/// Judged by the folder: a watcher of the same instance may have other folders, and one of another instance this one.
+pub(crate) fn of(places: &Places, folder: &Path) -> Watched {
+    // A folder that cannot be looked at is somebody else's, who may well watch it; this one cannot tell.
+    if lock::is_directory_held(folder).unwrap_or(false) {
+        return Watched::Yes;
+    }
+    if holder(places).is_none() {
+        return Watched::No;
+    }
+    match watcher::read(places) {
+        Ok(Some(watcher)) if !watcher.watches(folder) => Watched::Elsewhere(watcher.folders),
+        // Without its record nothing speaks against the watcher that is there.
+        Ok(_) | Err(_) => Watched::Yes,
+    }
+}
+
+/// Says on stderr if nobody watches the folder, with the command that starts somebody.
+pub(crate) fn look(places: &Places, folder: &Path, meanwhile: Meanwhile) -> Watched {
+    let watched = of(places, folder);
+    let note = match (&watched, meanwhile) {
+        (Watched::Yes, _) => return watched,
+        (Watched::No | Watched::Elsewhere(_), Meanwhile::Nothing) => {
+            "nothing is started or stopped until one does"
+        }
+        (Watched::No | Watched::Elsewhere(_), Meanwhile::Stopped) => "pods are stopped without one",
+    };
+    tell(&format!("note: no watcher runs on {}, {note}:\n  {}", folder.display(), command(&watched, folder)));
+    watched
+}
+
+/// What starts a watcher on the folder. One directs an instance, so one that has other folders is to be given this
+/// one too.
+pub(crate) fn command(watched: &Watched, folder: &Path) -> String {
+    let mut words = vec!["droppod watch".to_owned()];
+    if let Watched::Elsewhere(folders) = watched {
+        words.extend(folders.iter().map(|folder| folder.display().to_string()));
+    }
+    words.push(folder.display().to_string());
+    let command = words.join(" ");
+    if let Watched::Elsewhere(_) = watched {
+        format!("{command}  (in place of the one that runs)")
+    } else {
+        command
+    }
+}

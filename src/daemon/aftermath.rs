@@ -1,0 +1,87 @@
+//! What a watcher would do after pods were stopped or deleted, where none runs: `down` and `delete` do it then.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use crate::image::store::Store;
+use crate::model::id::PodId;
+use crate::model::object::Source;
+use crate::paths::Places;
+use crate::rundir::watcher;
+use crate::sandbox::cgroup::Cgroups;
+use crate::sandbox::host::host_ip;
+use crate::sandbox::leftover;
+use crate::sandbox::sys::clock;
+use crate::status;
+
+use super::DaemonError;
+use super::execute::children::Children;
+use super::execute::{self, ActError, Logs};
+use super::folder::settle::Sight;
+use super::folder::trust::Trust;
+use super::folder::{Folder, HasObjects, Look, News, Root, Select, chain};
+use super::inventory::file::Reader;
+use super::inventory::{Caution, Inventory};
+use super::observe::observe;
+use super::report::{Reporter, Scene, Tense};
+
+/// Removes all that is left of a pod that does not run, its object last.
+pub(crate) fn forget(places: &Places, pod: &PodId) -> Result<(), ActError> {
+    let cgroups = Cgroups::probe().map_err(ActError::pod("find the cgroup", pod))?;
+    leftover::kill(&cgroups, places, &pod.uid).map_err(ActError::pod("kill the processes", pod))?;
+    execute::forget(&cgroups, places, pod, Logs::Remove)
+}
+
+/// Writes the status files of the manifests that the last watcher reported on as things are now. Nothing comes
+/// into force by it: a file that was edited meanwhile is Settling. A folder that is not there, or that another
+/// instance watches, is passed over.
+pub(crate) fn report(places: &Places) -> Result<(), DaemonError> {
+    let failed = |source| DaemonError::Io { operation: "read", path: places.watcher(), source };
+    let Some(last) = watcher::read(places).map_err(failed)? else { return Ok(()) };
+    let reader = Reader { namespace: last.namespace, strictness: last.strictness };
+    let (mut inventory, _) = Inventory::load(places, reader, Caution::Trust)
+        .map_err(|error| DaemonError::Objects(chain(&error)))?;
+    let roots: BTreeSet<PathBuf> = inventory
+        .objects()
+        .values()
+        .map(|known| known.record.source.root.clone())
+        .chain(last.folders)
+        .collect();
+    let now = clock::now();
+    let mut folders = Vec::new();
+    let mut statuses = BTreeMap::new();
+    for path in roots {
+        let root = Root { path: path.clone(), select: Select::All };
+        let Ok(mut folder) = Folder::open(root, Trust::Checked, Sight::Polling, places) else { continue };
+        let has_objects = if inventory.has_objects(&path) { HasObjects::Yes } else { HasObjects::No };
+        let mut look = folder.look(places, has_objects, now);
+        if let Look::Seen(news) = &mut look {
+            keep_reported(&path, news, &inventory);
+            statuses.insert(path.clone(), news.statuses.clone());
+        }
+        inventory.absorb(&path, look);
+        folders.push(folder);
+    }
+    inventory.compare();
+    let store = Store::at(&places.images);
+    let seen = observe(places, &store, inventory.objects(), &Children::default(), Trust::Checked)
+        .map_err(|error| DaemonError::Objects(chain(&error)))?;
+    let scene = Scene { inventory: &inventory, seen: &seen, tense: Tense::Present, now: now.boot };
+    Reporter::new(last.status_dir, host_ip().to_string()).report(&folders, &statuses, scene);
+    Ok(())
+}
+
+/// Only files that a watcher has spoken of: what came after it waits for the next one.
+fn keep_reported(root: &std::path::Path, news: &mut News, inventory: &Inventory) {
+    let has_object = |path: &PathBuf| {
+        let source = Source { root: root.to_owned(), path: path.clone() };
+        inventory.objects().values().any(|known| known.record.source == source)
+    };
+    let has_status = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        news.statuses.contains(&path.with_file_name(status::status_name(name)))
+    };
+    let reported: BTreeSet<PathBuf> =
+        news.present.iter().filter(|path| has_object(path) || has_status(path)).cloned().collect();
+    news.present = reported;
+}

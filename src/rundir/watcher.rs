@@ -1,0 +1,36 @@
+//! `watcher.json`: what the watcher that took the instance's lock last was given. Whether it still runs, the lock
+//! tells; this outlives it, for who speaks in its place.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::manifest::Strictness;
+use crate::paths::Places;
+use crate::publish::{Durability, publish_json, read_json};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Watcher {
+    /// Canonical.
+    pub(crate) folders: Vec<PathBuf>,
+    /// Where status files go if not beside the manifests, absolute.
+    pub(crate) status_dir: Option<PathBuf>,
+    pub(crate) namespace: String,
+    pub(crate) strictness: Strictness,
+}
+
+impl Watcher {
+    pub(crate) fn watches(&self, folder: &Path) -> bool {
+        self.folders.iter().any(|watched| folder.starts_with(watched))
+    }
+}
+
+pub(crate) fn write(places: &Places, watcher: &Watcher) -> io::Result<()> {
+    publish_json(&places.watcher(), watcher, Durability::Whole)?;
+    Ok(())
+}
+
+pub(crate) fn read(places: &Places) -> io::Result<Option<Watcher>> {
+    read_json(&places.watcher())
+}
