@@ -172,6 +172,7 @@ pub fn main() -> ExitCode {
     match verb(std::env::args_os()) {
         Ok(exit) => exit.into(),
         Err(failure) => {
+            let failure = failure.with_help_for_the_powerless();
             tell(failure.to_string().trim_end());
             failure.exit().into()
         }

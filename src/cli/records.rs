@@ -12,9 +12,9 @@ use crate::model::id::{PodId, Uid};
 use crate::model::object::{Known, ObjectRecord};
 use crate::model::record::{ContainerRecord, ContainerState, Outcome, PodRecord};
 use crate::paths::Places;
-use crate::rundir::{lock, objects, pods};
+use crate::rundir::{lock, objects, pods, starts};
 use crate::sandbox::host::host_ip;
-use crate::status::{Course, event_objects, full_object};
+use crate::status::{Course, event_objects, full_object, pod_status};
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -121,6 +121,16 @@ impl Records {
         events
     }
 
+    /// Why a container does not run yet.
+    pub(crate) fn waits_for(&self, shown: &Shown, container: &str) -> String {
+        let Object::Pod(pod) = &shown.known.object else { return String::new() };
+        let status = pod_status(pod, &shown.course, &self.host_ip);
+        let init = status.init_container_statuses.into_iter().flatten();
+        let mut all = init.chain(status.container_statuses.into_iter().flatten());
+        let state = all.find(|status| status.name == container).and_then(|status| status.state);
+        state.and_then(|state| state.waiting?.reason).unwrap_or_else(|| status.phase.unwrap_or_default())
+    }
+
     pub(crate) fn host_ip(&self) -> &str {
         &self.host_ip
     }
@@ -145,6 +155,12 @@ impl Shown {
     pub(crate) fn pod_id(&self) -> PodId {
         let ObjectRecord { key, uid, .. } = &self.known.record;
         PodId { namespace: key.namespace.clone(), name: key.name.clone(), uid: uid.clone() }
+    }
+
+    /// Its process is there.
+    pub(crate) fn lives(&self) -> bool {
+        let Course { record, finished, lost, .. } = &self.course;
+        record.is_some() && finished.is_none() && !lost
     }
 
     /// The newest record of the pod, the end included.
@@ -235,6 +251,7 @@ pub(crate) fn course(places: &Places, uid: &Uid) -> std::io::Result<Course> {
     let ended = finished.is_some() || record.as_ref().is_none_or(|record| record.outcome.is_some());
     Ok(Course {
         waiting: pods::read_waiting(&pod)?,
+        events: starts::read(places, uid)?.map(|start| start.events).unwrap_or_default(),
         lost: !alive && !ended,
         record,
         finished,

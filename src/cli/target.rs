@@ -81,8 +81,14 @@ pub(crate) fn pod_name(word: &str) -> Result<&str, Failure> {
 fn kind(word: &str) -> Result<&'static KindName, Failure> {
     kind_named(word).ok_or_else(|| {
         let served: Vec<&str> = KINDS.iter().map(|kind| kind.plural).collect();
+        let near = served
+            .iter()
+            .map(|kind| (*kind, strsim::jaro_winkler(kind, &word.to_lowercase())))
+            .max_by(|(_, one), (_, other)| one.total_cmp(other))
+            .filter(|(_, likeness)| *likeness > 0.85);
+        let guess = near.map_or_else(String::new, |(kind, _)| format!("did you mean {kind}? "));
         Failure::new(Exit::Usage, format!("`{word}` is not a kind that droppod serves"))
-            .help(format!("it serves {}", served.join(", ")))
+            .help(format!("{guess}it serves {}", served.join(", ")))
     })
 }
 

@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 use super::id::PodId;
 use super::image::{ImageRef, StoredImage};
 
+#[cfg(test)]
+pub(crate) mod sample;
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PodPlan {
     pub(crate) id: PodId,
@@ -239,6 +242,15 @@ pub(crate) struct SecurityPlan {
     /// Names without the `CAP_` prefix, sorted.
     pub(crate) capabilities: Vec<String>,
     pub(crate) root: RootAccess,
+    pub(crate) seccomp: SeccompProfile,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum SeccompProfile {
+    RuntimeDefault,
+    Unconfined,
+    /// A file below `<state-dir>/seccomp`, relative, of plain components.
+    Localhost(PathBuf),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,17 +4,19 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::event_loop::{Course, Owed, Shim};
 use super::launch::{self, Instance, Stdio};
 use super::output::Output;
-use super::{ShimError, ground};
+use super::{ShimError, filter, ground};
+use crate::bundle::seccomp::Filter;
 use crate::bundle::{self, Ground};
 use crate::image::rootfs::HeldLayers;
 use crate::logs::write::LogWriter;
 use crate::model::observed::{Finished, Interrupted};
-use crate::model::pod_plan::MessagePolicy;
+use crate::model::pod_plan::{MessagePolicy, Privilege};
 use crate::model::record::{Exit, Outcome};
 use crate::paths::container_log;
 use crate::pod::{Effect, Event, RawEnd};
@@ -39,6 +41,8 @@ pub(super) struct Running {
     pub(super) output: Output,
     pub(super) id: String,
     pub(super) ground: Ground,
+    /// Of system calls, also for what is executed in the container later.
+    pub(super) filter: Option<Rc<Filter>>,
     message: PathBuf,
     oom_kills_before: u64,
     not_started: Option<String>,
@@ -109,19 +113,21 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<Running, NotStarted> 
             | ground::GroundError::Rootfs(_)
             | ground::GroundError::Target { .. } => create(error.to_string()),
         })?;
-    let mut spec =
-        bundle::spec(plan, container, &ground).map_err(|error| config(super::with_causes(&error)))?;
-    if let Some(process) = spec.process_mut() {
-        launch::keep_within_bounds(process).map_err(|error| create(error.to_string()))?;
-    }
+    let spec = bundle::spec(plan, container, &ground).map_err(|error| config(super::with_causes(&error)))?;
+    let filter =
+        filter::of(&shim.at.places, container).map_err(|error| create(super::with_causes(&error)))?;
     let log = LogWriter::open(&container_log(&shim.at.places.pod_logs(&plan.id), name, restart));
     let (output, writers) = Output::new(log).map_err(|error| create(error.to_string()))?;
     let stdin = null().map_err(|error| create(error.to_string()))?;
     let stdio = Stdio { stdin, stdout: writers.stdout, stderr: writers.stderr };
     let bundle_directory = shim.at.pod.bundle(name);
     let instance = Instance { runtime: &shim.at.pod.runtime(), bundle: &bundle_directory, id: &id };
+    // A device list is a default, not asked for by anybody: what a kernel lacks for it, `doctor` tells.
+    if container.security.privilege != Privilege::Privileged && !ground.controllers.devices {
+        drop(shim.at.cgroups.restrict_devices(&ground.cgroup));
+    }
     let oom_kills_before = shim.at.cgroups.oom_kills(&ground.cgroup).unwrap_or(0);
-    let started = launch::start(instance, &spec, stdio).map_err(|error| error.to_string());
+    let started = launch::start(instance, spec, stdio, filter.clone()).map_err(|error| error.to_string());
     // Its end is not reaped before this returns, so the number still stands for the process.
     let opened = started.and_then(|launched| match pidfd::open(launched.pid) {
         Ok(process) => Ok((launched, process)),
@@ -135,6 +141,7 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<Running, NotStarted> 
             output,
             id,
             ground,
+            filter,
             message,
             oom_kills_before,
             not_started: None,
