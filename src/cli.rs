@@ -226,7 +226,7 @@ fn validate(args: &ValidateArgs, settings: &Settings) -> Result<Exit, Failure> {
         strictness: args.validate.into(),
         policy: &settings.policy(),
         drawing: settings.color.drawing(),
-        width: report::PLAIN_WIDTH,
+        width: terminal::width(),
     };
     let verdict = validate::validate(
         &args.files,
