@@ -31,7 +31,7 @@ mod columns;
   droppod get pods,configmaps -A --show-labels
   droppod get pods -l app=web -w")]
 pub(crate) struct GetArgs {
-    /// TYPE [NAME…] or TYPE/NAME…; TYPE is pods, configmaps, secrets, namespaces or all
+    /// TYPE [NAME…] or TYPE/NAME…; TYPE is pods, jobs, cronjobs, configmaps, secrets, namespaces or all
     #[arg(required = true, value_name = "TYPE [NAME] | TYPE/NAME")]
     words: Vec<String>,
     #[arg(short, long, value_enum, default_value = "table", hide_default_value = true)]

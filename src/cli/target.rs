@@ -13,7 +13,7 @@ pub(crate) struct Target<'a> {
 }
 
 /// `all` is what kubectl shows for it: workloads, not what they are made of.
-const ALL: [&str; 1] = ["Pod"];
+const ALL: [&str; 3] = ["Pod", "Job", "CronJob"];
 
 pub(crate) fn parse(words: &[String]) -> Result<Vec<Target<'_>>, Failure> {
     let Some(first) = words.first() else {
@@ -89,7 +89,7 @@ mod tests {
             (&["pods", "a", "b"], Some(&["Pod/a", "Pod/b"])),
             (&["pod/a", "cm/b"], Some(&["Pod/a", "ConfigMap/b"])),
             (&["pods,cm"], Some(&["Pod/*", "ConfigMap/*"])),
-            (&["all"], Some(&["Pod/*"])),
+            (&["all"], Some(&["Pod/*", "Job/*", "CronJob/*"])),
             (&["pod/a", "b"], None),
             (&["pod/"], None),
             (&["gateways"], None),

@@ -59,12 +59,10 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
         // One that objects were taken from may have vanished with its disc; the loop waits for it.
         let known = identity::remembered(&settings.places, &path).ok().flatten().is_some();
         if !path.is_dir() && !known {
-            return Err(cannot_watch(directory)
-                .because("it is not a directory")
-                .help(format!(
-                    "make it: mkdir -p {0}; or name another folder: droppod watch DIR",
-                    directory.display()
-                )));
+            return Err(cannot_watch(directory).because("it is not a directory").help(format!(
+                "make it: mkdir -p {0}; or name another folder: droppod watch DIR",
+                directory.display()
+            )));
         }
         roots.push(Root { path, select: Select::All });
     }
