@@ -15,7 +15,8 @@ use crate::model::observed::{
 use crate::model::record::{Deaths, PodRecord, StartRecord, WaitingRecord};
 use crate::paths::Places;
 use crate::rundir::goal::{self, Goal};
-use crate::rundir::{lease, lock, objects, pods, pulls, starts};
+use crate::rundir::starts::{self, Starts};
+use crate::rundir::{lease, lock, objects, pods, pulls};
 use crate::status::{self, Control, Course, Stage};
 use crate::workload;
 
@@ -83,7 +84,8 @@ pub(crate) fn observe(
     let mut seen = Seen::default();
     let directories = pods::list(places).map_err(|source| ObserveError::Pods { source })?;
     seen.observed.leases = lease::all(places).map_err(|source| ObserveError::Leases { source })?;
-    let (remembered, unreadable) = starts::all(places).map_err(|source| ObserveError::Starts { source })?;
+    let Starts { records: remembered, unreadable } =
+        starts::all(places).map_err(|source| ObserveError::Starts { source })?;
     seen.starts = remembered;
     seen.failures.extend(unreadable.into_iter().map(|(uid, source)| failed("start record", &uid, source)));
     let with_directory: BTreeSet<&Uid> = directories.iter().collect();

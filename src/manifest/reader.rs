@@ -150,7 +150,7 @@ impl<'t> Builder<'t> {
             Content::List(items) => Kind::List(items),
             Content::Map { mut entries, merged, .. } => {
                 self.refuse_duplicates(&entries)?;
-                if let Some(fault) = merged_too_late(self.path(), &entries, &merged) {
+                if let Some(fault) = merged_too_late(&self.path(), &entries, &merged) {
                     self.done.faults.push(fault);
                 }
                 merge(&mut entries, merged.into_iter().map(|(_, node)| node).collect());
@@ -340,7 +340,7 @@ fn mergeable(node: Node, at: Range<usize>) -> Result<Node, Fault> {
 }
 
 /// By YAML what a mapping says itself counts wherever it stands; kubectl lets a later `<<` override it.
-fn merged_too_late(path: String, entries: &[Entry], merged: &[(Range<usize>, Node)]) -> Option<Fault> {
+fn merged_too_late(path: &str, entries: &[Entry], merged: &[(Range<usize>, Node)]) -> Option<Fault> {
     let own: HashMap<&str, &Range<usize>> = entries
         .iter()
         .filter(|_| !merged.is_empty())
@@ -351,7 +351,7 @@ fn merged_too_late(path: String, entries: &[Entry], merged: &[(Range<usize>, Nod
         let keys = sources.iter().flat_map(Node::entries).map(|entry| entry.key.as_str());
         let earlier = keys.filter_map(|key| own.get(key)).find(|own| own.start < span.start)?;
         let message = "`<<` comes after a field that it gives another value";
-        let fault = Fault::new(path.clone(), span.clone(), message, "too late")
+        let fault = Fault::new(path.to_owned(), span.clone(), message, "too late")
             .label((*earlier).clone(), "this field");
         Some(fault.help("write `<<` first: what follows it counts"))
     })

@@ -167,9 +167,12 @@ impl Schedule {
         {
             (first, missed) = (next, missed + 1);
         }
+        if missed < MANY {
+            return (missed > 0).then_some((first, missed));
+        }
         // Many were missed: the last is looked for from the end, in windows that grow.
         let mut window = HOUR_LONG;
-        while missed == MANY {
+        loop {
             let start = Timestamp::from_second(until.as_second() - window).unwrap_or(first).max(first);
             let mut found = None;
             let mut at = start;
@@ -182,7 +185,6 @@ impl Schedule {
             }
             window *= 24;
         }
-        (missed > 0).then_some((first, missed))
     }
 
     /// First minute that fits in a stretch of local time, in seconds as if it were UTC.

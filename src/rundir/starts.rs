@@ -19,15 +19,21 @@ pub(crate) fn read(places: &Places, uid: &Uid) -> io::Result<Option<StartRecord>
 }
 
 /// Every record, and those that could not be read.
-pub(crate) fn all(places: &Places) -> io::Result<(BTreeMap<Uid, StartRecord>, Vec<(Uid, io::Error)>)> {
-    let (mut found, mut unreadable) = (BTreeMap::new(), Vec::new());
+#[derive(Debug, Default)]
+pub(crate) struct Starts {
+    pub(crate) records: BTreeMap<Uid, StartRecord>,
+    pub(crate) unreadable: Vec<(Uid, io::Error)>,
+}
+
+pub(crate) fn all(places: &Places) -> io::Result<Starts> {
+    let mut starts = Starts::default();
     for uid in uids(places)? {
         match read(places, &uid) {
-            Ok(record) => found.extend(record.map(|record| (uid, record))),
-            Err(error) => unreadable.push((uid, error)),
+            Ok(record) => starts.records.extend(record.map(|record| (uid, record))),
+            Err(error) => starts.unreadable.push((uid, error)),
         }
     }
-    Ok((found, unreadable))
+    Ok(starts)
 }
 
 pub(crate) fn forget(places: &Places, uid: &Uid) -> io::Result<()> {

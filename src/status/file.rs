@@ -136,7 +136,7 @@ struct ItemCourse<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum ItemStatus<'a> {
-    Pod(Option<PodStatus>),
+    Pod(Box<Option<PodStatus>>),
     Control(&'a ControlStatus),
 }
 
@@ -217,7 +217,7 @@ fn item<'a>(known: &'a Known, course: &'a Course, pod: Option<Pod>) -> Item<'a> 
             owner_references: metadata.owner_references,
         },
         course: match (pod, &course.control) {
-            (Some(pod), _) => Some(ItemStatus::Pod(pod.status)),
+            (Some(pod), _) => Some(ItemStatus::Pod(Box::new(pod.status))),
             (None, Some(control)) => Some(ItemStatus::Control(&control.status)),
             (None, None) => None,
         }

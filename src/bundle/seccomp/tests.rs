@@ -89,7 +89,7 @@ fn the_table_agrees_with_the_c_library() {
         ("statx", libc::SYS_statx),
         ("finit_module", libc::SYS_finit_module),
     ] {
-        assert_eq!(i64::from(number(name, set)), i64::from(expected), "{name}");
+        assert_eq!(i64::from(number(name, set)), expected, "{name}");
     }
 }
 

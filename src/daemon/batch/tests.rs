@@ -26,7 +26,9 @@ impl Scene {
     fn object(mut self, number: u8, kind: &str, spec: serde_json::Value, owner: Option<u8>) -> Scene {
         let (api_version, group) = if kind == "Pod" { ("v1", "") } else { ("batch/v1", "batch") };
         let name = format!("{}-{number}", kind.to_lowercase());
-        let authored = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": "default"}, "spec": spec});
+        let metadata = json!({"name": name, "namespace": "default"});
+        let mut authored = json!({"apiVersion": api_version, "kind": kind, "metadata": metadata});
+        authored["spec"] = spec;
         let record = ObjectRecord {
             format: FORMAT,
             uid: uid(number),

@@ -86,7 +86,9 @@ mod tests {
     #[test]
     fn each_wait_is_told_in_kubelets_words() {
         let map = "MountVolume.SetUp failed for volume \"v\" : configmap \"m\" not found";
-        let cases: [(&[(&str, &str, &str)], &[(&str, &str)]); 6] = [
+        type Case =
+            (&'static [(&'static str, &'static str, &'static str)], &'static [(&'static str, &'static str)]);
+        let cases: [Case; 6] = [
             (&[("a", "ContainerCreating", "")], &[]),
             (&[("a", "ContainerCreating", map), ("b", "ContainerCreating", map)], &[("FailedMount", map)]),
             (&[("a", "ErrImagePull", "no route")], &[("Failed", "Error: ErrImagePull")]),

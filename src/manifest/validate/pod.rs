@@ -26,12 +26,12 @@ pub(super) fn check_spec(spec: &PodSpec, at: &At<'_>, rules: &mut Rules) {
     dns(spec, at, rules);
     if let Some(context) = &spec.security_context {
         security::of_pod(context, &at.key("securityContext"), rules);
-        security::host_sysctls(spec, context, &at, rules);
+        security::host_sysctls(spec, context, at, rules);
     }
     if let Some(given) = &spec.resources {
         resources::of_pod(given, &at.key("resources"), rules);
     }
-    scheduling::check(spec, &at, rules);
+    scheduling::check(spec, at, rules);
     volume::check_all(spec, &at.key("volumes"), rules);
     containers(spec, at, rules);
 }

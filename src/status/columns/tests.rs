@@ -37,7 +37,9 @@ fn waiting(name: &str, reason: &str) -> Value {
 }
 
 fn ended(name: &str, state: Value) -> Value {
-    json!({"name": name, "ready": false, "restartCount": 0, "state": {"terminated": state}})
+    let mut ended = json!({"name": name, "ready": false, "restartCount": 0, "state": {}});
+    ended["state"]["terminated"] = state;
+    ended
 }
 
 fn completed(name: &str) -> Value {

@@ -89,7 +89,8 @@ impl World {
     pub(crate) fn declare(&mut self, number: u8, kind: &str, name: &str, metadata: Value, spec: Value) {
         let mut metadata = metadata;
         merge(&mut metadata, json!({"name": name, "namespace": "default"}));
-        let authored = json!({"apiVersion": "batch/v1", "kind": kind, "metadata": metadata, "spec": spec});
+        let mut authored = json!({"apiVersion": "batch/v1", "kind": kind, "metadata": metadata});
+        authored["spec"] = spec;
         let before = self.objects.get(&uid(number)).map(|known| known.record.created_at);
         let record = ObjectRecord {
             format: FORMAT,
