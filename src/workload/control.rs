@@ -18,9 +18,7 @@ use crate::model::record::FORMAT;
 use super::{cron, job};
 
 #[cfg(test)]
-mod laws;
-#[cfg(test)]
-pub(crate) mod world;
+pub(crate) mod tests;
 
 /// An object that a controller made.
 #[derive(Debug, Clone, Copy)]

@@ -76,16 +76,21 @@ impl<'a> Look<'a> {
         (self.jobs)(&child.known.record.uid)
     }
 
-    /// What the Jobs in force tell.
+    /// What the Jobs in force tell. Times far ahead were served by a clock that was wrong: they keep no other waiting.
     fn learn(&self, record: &mut CronRecord) {
+        let now = self.present.now.wall;
+        let created = self.known.record.created_at;
         for child in self.children {
             let due = i64::try_from(child.number).ok().and_then(|second| Timestamp::from_second(second).ok());
-            record.last_schedule = record.last_schedule.max(due);
+            record.last_schedule = record.last_schedule.max(due.filter(|due| !is_far_ahead(*due, now)));
             let job = self.job(child);
             if job.ended() == Some(Ending::Success) {
                 let at = job.finished.as_ref().map(|finished| finished.wall);
                 record.last_success = record.last_success.max(at);
             }
+        }
+        if is_far_ahead(record.last_schedule.unwrap_or(created), now) {
+            record.last_schedule = Some(now);
         }
     }
 
@@ -114,7 +119,7 @@ impl<'a> Look<'a> {
         let (now, dst) = (self.present.now.wall, self.dst());
         let next = schedule.next(now, &self.zone, dst);
         steps.wake_in(next.and_then(|next| Duration::try_from(next.duration_since(now)).ok()));
-        let served = self.served(record);
+        let served = record.last_schedule.unwrap_or(self.known.record.created_at);
         let deadline = self.spec.starting_deadline_seconds.map(seconds);
         let earliest = deadline.and_then(|deadline| now.checked_sub(deadline).ok());
         // A time on the edge of the deadline is still in time.
@@ -144,14 +149,6 @@ impl<'a> Look<'a> {
         self.event(record, EventKind::Normal, "SuccessfulCreate", format!("Created job {}", job.key.name));
         record.last_schedule = Some(due);
         work.insert(0, Step::Make(job));
-    }
-
-    /// Up to when everything is served.
-    fn served(&self, record: &CronRecord) -> Timestamp {
-        let now = self.present.now.wall;
-        let served = record.last_schedule.unwrap_or(self.known.record.created_at);
-        let ahead = Duration::try_from(served.duration_since(now)).unwrap_or_default();
-        if ahead > WRONG_CLOCK { now } else { served }
     }
 
     /// A time that passed while its deadline did, too, is told.
@@ -207,6 +204,10 @@ impl<'a> Look<'a> {
         };
         note(&mut record.events, event);
     }
+}
+
+fn is_far_ahead(time: Timestamp, now: Timestamp) -> bool {
+    Duration::try_from(time.duration_since(now)).unwrap_or_default() > WRONG_CLOCK
 }
 
 fn seconds_of(time: Timestamp) -> Option<u64> {

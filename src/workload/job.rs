@@ -66,13 +66,15 @@ pub(super) fn sync(
     if next.started.is_none() && !look.is_suspended() {
         next.started = Some(present.stamp());
     }
+    if next.verdict.is_none() {
+        look.note_suspension(&mut next);
+    }
     look.decide(&pods, &mut next, steps);
     let mut work = Vec::new();
     if next.verdict.is_some() {
         look.end_active(&mut pods, &mut next, &mut work);
     } else {
         look.scale(&mut pods, &mut next, steps, &mut work);
-        look.note_suspension(&mut next);
         look.note_completion(&pods, &mut next);
     }
     if next.verdict.is_some() && pods.is_empty() {

@@ -98,7 +98,6 @@ fn what_a_cron_job_may_not_say_is_told() {
         (cron("schedule: '@daily'\ntimeZone: Europe/Nowhere"), "there is no such time zone"),
         (cron("schedule: '@daily'\nconcurrencyPolicy: Never"), "the value is not one that this field takes"),
         (cron("schedule: '@daily'\nstartingDeadlineSeconds: -1"), "the number is out of range"),
-        (cron("suspend: true"), "a required field is missing or empty"),
         (
             cron("schedule: '@daily'").replace("name: tick", &format!("name: {}", "a".repeat(53))),
             "the name of a CronJob has at most 52 characters",
@@ -114,7 +113,7 @@ fn the_template_of_a_job_is_held_to_the_rules_of_a_pod() {
     let text = job("").replace("image: perl", "image: perl, command: 5");
     assert_eq!(messages(&text).len(), 1);
     let text = job("").replace("name: main", "name: Main");
-    assert_eq!(messages(&text), ["the name is not valid"]);
+    assert_eq!(messages(&text), ["the name is not valid: it has upper-case letters in it"]);
     let ignored =
         strict(&job("").replace("restartPolicy: Never", "restartPolicy: Never\n      nodeName: x")).ignored;
     assert_eq!(ignored[0].field, "spec.template.spec.nodeName");

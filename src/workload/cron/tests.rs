@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::api::Object;
 use crate::model::id::Uid;
 use crate::model::object::Known;
-use crate::workload::control::world::{Ends, World, job_spec, merge, uid};
+use crate::workload::control::tests::world::{Ends, World, job_spec, merge, uid};
 
 fn cron(more: Value) -> World {
     cron_with(json!({}), more)

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::api::Object;
 use crate::model::id::Uid;
-use crate::workload::control::world::{Ends, World, uid};
+use crate::workload::control::tests::world::{Ends, World, uid};
 
 const OK: Ends = Ends::With(0);
 const BAD: Ends = Ends::With(1);
@@ -60,8 +60,8 @@ fn each_index_has_its_pod_until_it_has_succeeded() {
     world.settle();
     assert_eq!(world.indexes(), [0, 1]);
     let pods = world.active();
-    world.end(&pods[0], BAD);
     world.end(&pods[1], OK);
+    world.wait(1).end(&pods[0], BAD);
     world.settle();
     // Back-off holds for all indexes as long as none has a limit of its own.
     assert_eq!(world.indexes(), [0; 0]);
@@ -265,7 +265,7 @@ fn not_in_and_the_first_rule_that_fits_decide() {
 
 fn indexed(more: serde_json::Value) -> World {
     let mut spec = json!({"completions": 3, "parallelism": 3, "completionMode": "Indexed"});
-    crate::workload::control::world::merge(&mut spec, more);
+    crate::workload::control::tests::world::merge(&mut spec, more);
     let mut world = World::job(spec);
     world.settle();
     world
@@ -380,7 +380,7 @@ fn a_job_that_is_removed_takes_its_pods_along_and_its_successor_waits_for_that()
     world.settle();
     let old = world.objects.get_mut(&uid(1)).unwrap();
     old.record.deletion = Some(crate::model::object::Deletion { at: world.wall, grace: Some(5) });
-    world.declare(2, "Job", "pi", json!({}), crate::workload::control::world::job_spec(json!({})));
+    world.declare(2, "Job", "pi", json!({}), crate::workload::control::tests::world::job_spec(json!({})));
     world.pass();
     assert_eq!((world.made.len(), world.active().len()), (1, 0));
     world.pass();

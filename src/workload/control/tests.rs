@@ -1,0 +1,2 @@
+mod laws;
+pub(crate) mod world;
