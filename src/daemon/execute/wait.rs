@@ -83,12 +83,13 @@ mod tests {
         news.into_iter().map(|event| (event.reason, event.message)).collect()
     }
 
+    /// Containers with why they wait, and the events that tells.
+    type Case<'a> = (&'a [(&'a str, &'a str, &'a str)], &'a [(&'a str, &'a str)]);
+
     #[test]
     fn each_wait_is_told_in_kubelets_words() {
         let map = "MountVolume.SetUp failed for volume \"v\" : configmap \"m\" not found";
-        type Case =
-            (&'static [(&'static str, &'static str, &'static str)], &'static [(&'static str, &'static str)]);
-        let cases: [Case; 6] = [
+        let cases: [Case<'_>; 6] = [
             (&[("a", "ContainerCreating", "")], &[]),
             (&[("a", "ContainerCreating", map), ("b", "ContainerCreating", map)], &[("FailedMount", map)]),
             (&[("a", "ErrImagePull", "no route")], &[("Failed", "Error: ErrImagePull")]),

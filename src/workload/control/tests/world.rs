@@ -115,7 +115,9 @@ impl World {
     pub(crate) fn edit(&mut self, number: u8, more: Value) {
         let known = &self.objects[&uid(number)];
         let mut authored = known.record.authored.clone();
-        merge(&mut authored, json!({"spec": more}));
+        let mut edit = json!({});
+        edit["spec"] = more;
+        merge(&mut authored, edit);
         let object = revive(&authored).unwrap();
         let record = ObjectRecord { authored, ..known.record.clone() };
         self.objects.insert(uid(number), Known { record, object });
