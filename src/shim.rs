@@ -14,6 +14,7 @@ mod execute;
 mod ground;
 mod launch;
 mod output;
+pub(crate) mod pause;
 mod reap;
 mod session;
 mod start;

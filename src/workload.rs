@@ -31,6 +31,7 @@ mod resources;
 mod revision;
 mod security;
 mod signal;
+mod sysctls;
 mod volumes;
 
 #[cfg(test)]

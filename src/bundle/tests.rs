@@ -99,6 +99,7 @@ fn container() -> ContainerPlan {
             image_user: String::new(),
             must_not_be_root: false,
             supplemental_groups: Vec::new(),
+            image_groups: ImageGroups::Merge,
         },
         security: SecurityPlan {
             privilege: Privilege::Ordinary,
@@ -143,7 +144,13 @@ fn volume(target: &str, options: &[&str]) -> Bind {
 }
 
 fn mount_plan(path: &str, propagation: Propagation) -> MountPlan {
-    MountPlan { volume: "data".to_owned(), path: path.into(), read_only: false, sub_path: None, propagation }
+    MountPlan {
+        volume: "data".to_owned(),
+        path: path.into(),
+        access: Access::Writable,
+        sub_path: None,
+        propagation,
+    }
 }
 
 #[test]

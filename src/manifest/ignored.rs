@@ -46,7 +46,6 @@ const OF_POD: Table = &[
     ("schedulingGroup", SCHEDULER),
     ("serviceAccount", IDENTITY),
     ("serviceAccountName", IDENTITY),
-    ("shareProcessNamespace", "containers keep process namespaces of their own in this version"),
     ("setHostnameAsFQDN", "the host name is not made a full domain name by this version"),
     ("subdomain", "there is no cluster domain"),
     ("tolerations", SCHEDULER),
@@ -59,7 +58,6 @@ const OF_POD_SECURITY: Table = &[
     ("seLinuxChangePolicy", MODULES),
     ("seLinuxOptions", MODULES),
     ("seccompProfile", SECCOMP),
-    ("supplementalGroupsPolicy", "groups of the image are always merged"),
     ("windowsOptions", WINDOWS),
 ];
 
@@ -78,7 +76,6 @@ const OF_RESOURCES: Table = &[("claims", CLAIMS)];
 
 const OF_SECURITY: Table = &[
     ("appArmorProfile", MODULES),
-    ("procMount", "/proc is always mounted with the default masks"),
     ("seLinuxOptions", MODULES),
     ("seccompProfile", SECCOMP),
     ("windowsOptions", WINDOWS),
@@ -86,10 +83,7 @@ const OF_SECURITY: Table = &[
 
 const OF_PORT: Table = &[("hostIP", HOST_PORTS), ("hostPort", HOST_PORTS)];
 
-const OF_MOUNT: Table = &[
-    ("bindMountOptions", "mounts get the default options"),
-    ("recursiveReadOnly", "a read-only mount does not make the mounts below it read-only in this version"),
-];
+const OF_MOUNT: Table = &[("bindMountOptions", "mounts get the default options")];
 
 /// `root` is the whole object's place.
 pub(crate) fn collect(object: &Object, root: &At<'_>, into: &mut Vec<Ignored>) {

@@ -96,6 +96,7 @@ fn container(name: &str, role: Role, policy: RestartPolicy) -> ContainerPlan {
             image_user: String::new(),
             must_not_be_root: false,
             supplemental_groups: Vec::new(),
+            image_groups: ImageGroups::Merge,
         },
         security: SecurityPlan {
             privilege: Privilege::Ordinary,

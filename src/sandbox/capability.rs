@@ -2,6 +2,8 @@
 
 use std::io;
 
+use rustix::thread::CapabilitySet;
+
 /// Names without `CAP_`, at the index that is their number.
 const NAMES: &[&str] = &[
     "CHOWN",
@@ -47,9 +49,14 @@ const NAMES: &[&str] = &[
     "CHECKPOINT_RESTORE",
 ];
 
+/// All that this thread is permitted.
+pub(crate) fn permitted_set() -> io::Result<CapabilitySet> {
+    Ok(rustix::thread::capabilities(None)?.permitted)
+}
+
 /// Names, without `CAP_`, of the capabilities in this thread's permitted set.
 pub(crate) fn permitted() -> io::Result<Vec<&'static str>> {
-    let permitted = rustix::thread::capabilities(None)?.permitted.bits();
+    let permitted = permitted_set()?.bits();
     let held = NAMES.iter().enumerate().filter(|(number, _)| permitted & (1 << number) != 0);
     Ok(held.map(|(_, name)| *name).collect())
 }

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{Capabilities, PodSecurityContext, SecurityConte
 
 use crate::api::Container;
 use crate::model::id::PodId;
-use crate::model::pod_plan::{Privilege, RootAccess, SecurityPlan, UserPlan};
+use crate::model::pod_plan::{ImageGroups, Privilege, RootAccess, SecurityPlan, UserPlan};
 
 const DEFAULT_CAPABILITIES: &[&str] = &[
     "CHOWN",
@@ -110,6 +110,10 @@ pub(super) fn user(
         image_user: image_user.to_owned(),
         must_not_be_root,
         supplemental_groups,
+        image_groups: match pod.and_then(|pod| pod.supplemental_groups_policy.as_deref()) {
+            Some("Strict") => ImageGroups::Strict,
+            Some(_) | None => ImageGroups::Merge,
+        },
     })
 }
 

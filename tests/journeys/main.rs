@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by it, and says where")]
 
 mod bench;
+mod confine;
 mod edit;
+mod escape;
 mod folder;
+mod host_path;
 mod image;
 mod kill;
 mod pod;

@@ -12,8 +12,8 @@ use crate::image::{archive, store::Store};
 use crate::model::id::InstanceId;
 use crate::model::image::{ImageRef, StoredImage};
 use crate::model::pod_plan::{
-    ContainerPlan, ImagePlan, MessagePolicy, Privilege, Resources, RestartPolicy, Role, RootAccess,
-    SecurityPlan, Stdin, TerminationMessage, UserPlan,
+    ContainerPlan, ImageGroups, ImagePlan, MessagePolicy, Privilege, Resources, RestartPolicy, Role,
+    RootAccess, SecurityPlan, Stdin, TerminationMessage, UserPlan,
 };
 use crate::model::time::Timestamp;
 use crate::paths::Places;
@@ -56,6 +56,7 @@ fn container(reference: ImageRef, stored: Option<StoredImage>) -> ContainerPlan 
             image_user: String::new(),
             must_not_be_root: false,
             supplemental_groups: Vec::new(),
+            image_groups: ImageGroups::Merge,
         },
         security: SecurityPlan {
             privilege: Privilege::Ordinary,

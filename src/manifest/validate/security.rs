@@ -15,6 +15,7 @@ pub(super) fn of_pod(context: &PodSecurityContext, at: &At<'_>, rules: &mut Rule
     rules.within(&at.key("runAsGroup"), context.run_as_group, IDS);
     rules.within(&at.key("fsGroup"), context.fs_group, IDS);
     rules.one_of(&at.key("fsGroupChangePolicy"), &["OnRootMismatch", "Always"]);
+    rules.one_of(&at.key("supplementalGroupsPolicy"), &["Merge", "Strict"]);
     let groups_at = at.key("supplementalGroups");
     for (index, group) in context.supplemental_groups.iter().flatten().enumerate() {
         rules.within(&groups_at.index(index), Some(*group), IDS);
@@ -39,7 +40,12 @@ pub(super) fn of_pod(context: &PodSecurityContext, at: &At<'_>, rules: &mut Rule
 pub(super) fn of_container(context: &SecurityContext, at: &At<'_>, rules: &mut Rules) {
     rules.within(&at.key("runAsUser"), context.run_as_user, IDS);
     rules.within(&at.key("runAsGroup"), context.run_as_group, IDS);
-    rules.one_of(&at.key("procMount"), &["Default", "Unmasked"]);
+    let proc_mount = at.key("procMount");
+    rules.one_of(&proc_mount, &["Default", "Unmasked"]);
+    if proc_mount.text() == Some("Unmasked") {
+        let message = "an unmasked /proc needs a user namespace, which this version does not make";
+        rules.wrong(&proc_mount, message, "write `Default`, or remove the field");
+    }
     root_twice(context.run_as_user, context.run_as_non_root, at, rules);
     seccomp(&at.key("seccompProfile"), rules);
     let (escalation, privileged) = (at.key("allowPrivilegeEscalation"), at.key("privileged"));
@@ -47,6 +53,16 @@ pub(super) fn of_container(context: &SecurityContext, at: &At<'_>, rules: &mut R
         let message = "a privileged container cannot be kept from gaining privileges";
         let fault = Fault::at_key(&escalation, message, "contradicts")
             .label(privileged.key_span(), "this")
+            .help("remove one of the two");
+        rules.push(fault);
+    }
+    let capabilities = at.key("capabilities");
+    let add = capabilities.key("add");
+    let admin = add.each_item().find(|name| matches!(name.text(), Some("CAP_SYS_ADMIN" | "SYS_ADMIN")));
+    if let (Some(admin), Some(false)) = (admin, context.allow_privilege_escalation) {
+        let message = "a container that may administrate the system cannot be kept from gaining privileges";
+        let fault = Fault::at(&admin, message, "contradicts")
+            .label(escalation.key_span(), "this")
             .help("remove one of the two");
         rules.push(fault);
     }
