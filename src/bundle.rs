@@ -132,7 +132,7 @@ pub(crate) enum BundleError {
 
 /// The runtime spec of one container.
 pub(crate) fn spec(pod: &PodPlan, container: &ContainerPlan, ground: &Ground) -> Result<Spec, BundleError> {
-    refuse_runtime_paths(container)?;
+    refuse_runtime_paths(container, ground)?;
     let terminal = match container.stdin {
         Stdin::Closed => Terminal::No,
         Stdin::Terminal => Terminal::Yes,
@@ -159,13 +159,18 @@ pub(crate) enum Terminal {
 }
 
 /// With a volume in place of `/dev`, libcontainer would make its device nodes and links in the volume, be it the
-/// host's own `/dev`.
-fn refuse_runtime_paths(container: &ContainerPlan) -> Result<(), BundleError> {
-    let at_runtime_path =
-        |mount: &&MountPlan| mount.path == Path::new("/dev") || mount.path == Path::new("/");
-    match container.mounts.iter().find(at_runtime_path) {
+/// host's own `/dev`; with one in place of `/proc` or a part of it, masks and labels would be written to files that
+/// somebody made up (CVE-2019-19921, CVE-2025-52881).
+fn refuse_runtime_paths(container: &ContainerPlan, ground: &Ground) -> Result<(), BundleError> {
+    let of_runtime =
+        |path: &Path| path == Path::new("/dev") || path == Path::new("/") || path.starts_with("/proc");
+    // A symlink of the image may lead there, too.
+    let targets =
+        ground.binds.iter().map(|bind| bind.target.as_path()).map(Some).chain(std::iter::repeat(None));
+    let mut mounts = container.mounts.iter().zip(targets);
+    match mounts.find(|(mount, target)| of_runtime(&mount.path) || target.is_some_and(of_runtime)) {
         None => Ok(()),
-        Some(mount) => Err(BundleError::Mount {
+        Some((mount, _)) => Err(BundleError::Mount {
             container: container.name.clone(),
             volume: mount.volume.clone(),
             path: mount.path.clone(),

@@ -44,7 +44,7 @@ mod validate;
 mod wait;
 mod watch;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{Write, stderr, stdin, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -173,10 +173,10 @@ impl From<StrictnessArg> for Strictness {
 pub fn main() -> ExitCode {
     // A pod process is one thread without an argument parser: it is looked for before anything else.
     let mut args = std::env::args_os().skip(1);
-    if args.next().is_some_and(|verb| verb == "shim")
-        && let Some(pod) = args.next()
-    {
-        return crate::shim::main(&pod);
+    match (args.next().as_deref().and_then(OsStr::to_str), args.next()) {
+        (Some("shim"), Some(pod)) => return crate::shim::main(&pod),
+        (Some("pause"), None) => return crate::shim::pause::main(),
+        (Some(_) | None, _) => {}
     }
     match verb(std::env::args_os()) {
         Ok(exit) => exit.into(),

@@ -16,6 +16,7 @@ mod filter;
 mod ground;
 mod launch;
 mod output;
+pub(crate) mod pause;
 mod reap;
 mod session;
 mod start;

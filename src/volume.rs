@@ -3,6 +3,7 @@
 
 pub(crate) mod files;
 pub(crate) mod host_path;
+pub(crate) mod shared;
 pub(crate) mod sub_path;
 
 use std::fs::{DirBuilder, Permissions};
@@ -16,6 +17,8 @@ use rustix::mount::MountFlags;
 
 use crate::model::pod_plan::{Medium, PodPlan, VolumePlan};
 use crate::paths::PodDir;
+
+use shared::{Attached, SharedMounts};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum VolumeError {
@@ -33,10 +36,19 @@ impl VolumeError {
 }
 
 /// Makes every volume of the pod ready below `pod.volume(name)`. `scratch` lies on disc and is the pod's alone.
-pub(crate) fn make(plan: &PodPlan, pod: &PodDir, scratch: &Path) -> Result<(), VolumeError> {
+pub(crate) fn make(
+    plan: &PodPlan,
+    pod: &PodDir,
+    scratch: &Path,
+    shared: &SharedMounts,
+) -> Result<(), VolumeError> {
     for (name, volume) in &plan.volumes {
         let target = pod.volume(name);
-        make_one(name, volume, &target, scratch, plan.fs_group)?;
+        let attached = shared.attach(name, &target).map_err(VolumeError::io(name, "mount the host path"))?;
+        if attached == Attached::Yes {
+            continue;
+        }
+        make_one(name, volume, &target, scratch, plan)?;
     }
     Ok(())
 }
@@ -60,8 +72,9 @@ fn make_one(
     volume: &VolumePlan,
     target: &Path,
     scratch: &Path,
-    fs_group: Option<u32>,
+    plan: &PodPlan,
 ) -> Result<(), VolumeError> {
+    let fs_group = plan.fs_group;
     match volume {
         VolumePlan::EmptyDir { medium: Medium::Memory, limit } => {
             make_directory(target).map_err(VolumeError::io(name, "make its directory"))?;
@@ -77,7 +90,9 @@ fn make_one(
                 .map_err(io::Error::from)
                 .map_err(VolumeError::io(name, "bind its directory"))
         }
-        VolumePlan::HostPath { path, kind } => host_path::anchor(name, path, *kind, target),
+        VolumePlan::HostPath { path, kind } => {
+            host_path::anchor(name, path, *kind, shared::propagation(plan, name), target)
+        }
         VolumePlan::Files { files, medium: _ } => {
             // The pod's directory is tmpfs, so secrets are in memory whatever the medium.
             make_directory(target).map_err(VolumeError::io(name, "make its directory"))?;
@@ -113,6 +128,14 @@ fn own(path: &Path, mode: u32, fs_group: Option<u32>) -> io::Result<()> {
 
 /// Binds what a descriptor stands for onto `target`, which is made a directory or an empty file to match.
 fn bind_descriptor(source: BorrowedFd<'_>, target: &Path) -> io::Result<()> {
+    make_target(source, target)?;
+    // The kernel resolves this link to the very file that is open, whatever its path leads to by now.
+    let source = PathBuf::from(format!("/proc/self/fd/{}", source.as_raw_fd()));
+    Ok(rustix::mount::mount_bind_recursive(&source, target)?)
+}
+
+/// Makes a directory or an empty file, as the source is.
+fn make_target(source: BorrowedFd<'_>, target: &Path) -> io::Result<()> {
     let is_directory = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(source)?.st_mode).is_dir();
     if is_directory {
         make_directory(target)?;
@@ -122,9 +145,7 @@ fn bind_descriptor(source: BorrowedFd<'_>, target: &Path) -> io::Result<()> {
         }
         std::fs::File::create(target)?;
     }
-    // The kernel resolves this link to the very file that is open, whatever its path leads to by now.
-    let source = PathBuf::from(format!("/proc/self/fd/{}", source.as_raw_fd()));
-    Ok(rustix::mount::mount_bind_recursive(&source, target)?)
+    Ok(())
 }
 
 fn open_path(path: &Path) -> io::Result<rustix::fd::OwnedFd> {

@@ -34,6 +34,7 @@ mod resources;
 mod revision;
 mod security;
 mod signal;
+mod sysctls;
 mod volumes;
 
 #[cfg(test)]

@@ -53,93 +53,92 @@ fn droppod_alone_shows_what_it_can_do() {
     assert!(!stdout.contains('\u{1b}'), "colour is for terminals");
 }
 
+/// What is typed, the exit code, and all that is said on stderr.
+const TRANSCRIPT: &[(&[&str], i32, &str)] = &[
+    (
+        &["valdiate", "m"],
+        2,
+        "error: unrecognized subcommand 'valdiate'\n\n  tip: a similar subcommand exists: 'validate'\n\n\
+         Usage: droppod [OPTIONS] [COMMAND]\n\nFor more information, try '--help'.\n",
+    ),
+    (
+        &["watch"],
+        2,
+        "error: cannot watch HERE/m\n  because: it is not a directory\n  \
+         help: make it: mkdir -p HERE/m; or name another folder: droppod watch DIR\n",
+    ),
+    (
+        &["up", "-f", "wbe.yaml"],
+        1,
+        "error: cannot read wbe.yaml\n  because: No such file or directory (os error 2)\n  \
+         help: did you mean web.yaml?\n",
+    ),
+    (
+        &["up", "-f", "empty/x.yaml"],
+        1,
+        "error: cannot read empty/x.yaml\n  because: No such file or directory (os error 2)\n  \
+         help: no manifest is in empty\n",
+    ),
+    (
+        &["up", "-f", "absent/x.yaml"],
+        1,
+        "error: cannot read absent/x.yaml\n  because: No such file or directory (os error 2)\n  \
+         help: there is no directory absent\n",
+    ),
+    (
+        &["apply", "-f", "empty"],
+        1,
+        "error: there is no manifest in empty\n  \
+         help: manifests end in .yaml, .yml or .json; -R looks into subdirectories\n",
+    ),
+    (
+        &["apply", "web.yaml"],
+        2,
+        "error: unexpected argument 'web.yaml' found\n\n\
+         Usage: droppod apply [OPTIONS] --filename <PATH>\n\nFor more information, try '--help'.\n",
+    ),
+    (
+        &["up", "-f", "map.yaml"],
+        12,
+        "error: the manifests declare no pod\n  because: they hold only ConfigMap\n  \
+         help: this version runs Pods\n",
+    ),
+    (
+        &["up", "-f", "web.yaml", "--exit-code-from", "pod/nope"],
+        2,
+        "error: the manifests declare no pod nope\n  help: the pods there are: web\n",
+    ),
+    (
+        &["up", "-f", "web.yaml", "--exit-code-from", "pod/web:sidecar"],
+        2,
+        "error: pod web has no container sidecar\n  help: the containers there are: main\n",
+    ),
+    (
+        &["get", "pdos"],
+        2,
+        "error: `pdos` is not a kind that droppod serves\n  \
+         help: did you mean pods? it serves namespaces, configmaps, secrets, pods\n",
+    ),
+    (
+        &["exec", "web"],
+        2,
+        "error: the following required arguments were not provided:\n  <CMD>...\n\n\
+         Usage: droppod exec <POD> -- <CMD>...\n\nFor more information, try '--help'.\n",
+    ),
+    (&["down"], 0, "nothing runs\n"),
+];
+
 #[test]
 fn each_first_mistake_is_answered_with_what_to_do_next() {
     if !rustix::process::geteuid().is_root() {
-        #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-        {
-            eprintln!("skipped: without root these commands stop at that");
-        }
+        eprintln!("skipped: without root these commands stop at that");
         return;
     }
     let place = Place::new("mistakes");
     fs::write(place.0.join("web.yaml"), POD).unwrap();
     fs::write(place.0.join("map.yaml"), "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: map}\n").unwrap();
     fs::create_dir(place.0.join("empty")).unwrap();
-    let transcript: &[(&[&str], i32, &str)] = &[
-        (
-            &["valdiate", "m"],
-            2,
-            "error: unrecognized subcommand 'valdiate'\n\n  tip: a similar subcommand exists: 'validate'\n\n\
-             Usage: droppod [OPTIONS] [COMMAND]\n\nFor more information, try '--help'.\n",
-        ),
-        (
-            &["watch"],
-            2,
-            "error: cannot watch HERE/m\n  because: it is not a directory\n  \
-             help: make it: mkdir -p HERE/m; or name another folder: droppod watch DIR\n",
-        ),
-        (
-            &["up", "-f", "wbe.yaml"],
-            1,
-            "error: cannot read wbe.yaml\n  because: No such file or directory (os error 2)\n  \
-             help: did you mean web.yaml?\n",
-        ),
-        (
-            &["up", "-f", "empty/x.yaml"],
-            1,
-            "error: cannot read empty/x.yaml\n  because: No such file or directory (os error 2)\n  \
-             help: no manifest is in empty\n",
-        ),
-        (
-            &["up", "-f", "absent/x.yaml"],
-            1,
-            "error: cannot read absent/x.yaml\n  because: No such file or directory (os error 2)\n  \
-             help: there is no directory absent\n",
-        ),
-        (
-            &["apply", "-f", "empty"],
-            1,
-            "error: there is no manifest in empty\n  \
-             help: manifests end in .yaml, .yml or .json; -R looks into subdirectories\n",
-        ),
-        (
-            &["apply", "web.yaml"],
-            2,
-            "error: unexpected argument 'web.yaml' found\n\n\
-             Usage: droppod apply [OPTIONS] --filename <PATH>\n\nFor more information, try '--help'.\n",
-        ),
-        (
-            &["up", "-f", "map.yaml"],
-            12,
-            "error: the manifests declare no pod\n  because: they hold only ConfigMap\n  \
-             help: this version runs Pods\n",
-        ),
-        (
-            &["up", "-f", "web.yaml", "--exit-code-from", "pod/nope"],
-            2,
-            "error: the manifests declare no pod nope\n  help: the pods there are: web\n",
-        ),
-        (
-            &["up", "-f", "web.yaml", "--exit-code-from", "pod/web:sidecar"],
-            2,
-            "error: pod web has no container sidecar\n  help: the containers there are: main\n",
-        ),
-        (
-            &["get", "pdos"],
-            2,
-            "error: `pdos` is not a kind that droppod serves\n  \
-             help: did you mean pods? it serves namespaces, configmaps, secrets, pods\n",
-        ),
-        (
-            &["exec", "web"],
-            2,
-            "error: the following required arguments were not provided:\n  <CMD>...\n\n\
-             Usage: droppod exec <POD> -- <CMD>...\n\nFor more information, try '--help'.\n",
-        ),
-        (&["down"], 0, "nothing runs\n"),
-    ];
-    for (args, code, stderr) in transcript {
+    for (args, code, stderr) in TRANSCRIPT {
         let answer = place.droppod(args);
         assert_eq!((answer.0, answer.2.as_str()), (*code, *stderr), "droppod {}", args.join(" "));
         assert_eq!(answer.1, "", "droppod {}", args.join(" "));
@@ -164,10 +163,7 @@ fn without_root_each_verb_says_what_to_do() {
         place.answer(command)
     };
     if nobody(&["version"]).0 != 0 {
-        #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-        {
-            eprintln!("skipped: another user cannot execute the binary here");
-        }
+        eprintln!("skipped: another user cannot execute the binary here");
         return;
     }
     let no_pods = "error: pods cannot run here\n  because: CAP_SYS_ADMIN is missing: namespaces and mounts need it: \

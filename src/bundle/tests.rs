@@ -88,7 +88,13 @@ fn volume(target: &str, options: &[&str]) -> Bind {
 }
 
 fn mount_plan(path: &str, propagation: Propagation) -> MountPlan {
-    MountPlan { volume: "data".to_owned(), path: path.into(), read_only: false, sub_path: None, propagation }
+    MountPlan {
+        volume: "data".to_owned(),
+        path: path.into(),
+        access: Access::Writable,
+        sub_path: None,
+        propagation,
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags};
 
 use super::inside;
-use crate::model::pod_plan::{ContainerPlan, UserPlan};
+use crate::model::pod_plan::{ContainerPlan, ImageGroups, UserPlan};
 
 /// Of passwd or group; the image may make it as long as it likes.
 const FILE_BYTES: u64 = 1 << 20;
@@ -95,7 +95,7 @@ fn look_up(wanted: &UserPlan, passwd: &str, group: &str) -> Result<Account, Acco
     };
     let member = |known: &Group<'_>, name: &str| known.members.split(',').any(|member| member.trim() == name);
     let mut further: BTreeSet<u32> = wanted.supplemental_groups.iter().copied().collect();
-    if let Some(User { name, .. }) = known {
+    if let (Some(User { name, .. }), ImageGroups::Merge) = (&known, wanted.image_groups) {
         further.extend(groups(group).filter(|known| member(known, name)).map(|known| known.gid));
     }
     further.remove(&gid);

@@ -47,7 +47,6 @@ const OF_POD: Table = &[
     ("schedulingGroup", SCHEDULER),
     ("serviceAccount", IDENTITY),
     ("serviceAccountName", IDENTITY),
-    ("shareProcessNamespace", "containers keep process namespaces of their own in this version"),
     ("setHostnameAsFQDN", "the host name is not made a full domain name by this version"),
     ("subdomain", "there is no cluster domain"),
     ("tolerations", SCHEDULER),
@@ -59,7 +58,6 @@ const OF_POD_SECURITY: Table = &[
     ("fsGroupChangePolicy", "the group of a volume is always set"),
     ("seLinuxChangePolicy", MODULES),
     ("seLinuxOptions", MODULES),
-    ("supplementalGroupsPolicy", "groups of the image are always merged"),
     ("windowsOptions", WINDOWS),
 ];
 
@@ -78,19 +76,12 @@ const OF_LIFECYCLE: Table = &[("postStart", HOOKS), ("preStop", HOOKS)];
 
 const OF_RESOURCES: Table = &[("claims", CLAIMS)];
 
-const OF_SECURITY: Table = &[
-    ("appArmorProfile", MODULES),
-    ("procMount", "/proc is always mounted with the default masks"),
-    ("seLinuxOptions", MODULES),
-    ("windowsOptions", WINDOWS),
-];
+const OF_SECURITY: Table =
+    &[("appArmorProfile", MODULES), ("seLinuxOptions", MODULES), ("windowsOptions", WINDOWS)];
 
 const OF_PORT: Table = &[("hostIP", HOST_PORTS), ("hostPort", HOST_PORTS)];
 
-const OF_MOUNT: Table = &[
-    ("bindMountOptions", "mounts get the default options"),
-    ("recursiveReadOnly", "a read-only mount does not make the mounts below it read-only in this version"),
-];
+const OF_MOUNT: Table = &[("bindMountOptions", "mounts get the default options")];
 
 const OF_JOB: Table = &[
     ("managedBy", "Jobs are run by droppod itself"),

@@ -198,10 +198,18 @@ pub(crate) struct MountPlan {
     pub(crate) volume: String,
     /// Absolute, in the container.
     pub(crate) path: PathBuf,
-    pub(crate) read_only: bool,
+    pub(crate) access: Access,
     /// Relative path inside the volume, of plain components.
     pub(crate) sub_path: Option<PathBuf>,
     pub(crate) propagation: Propagation,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Access {
+    Writable,
+    ReadOnly,
+    /// With what is mounted below it.
+    ReadOnlyThroughout,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -234,6 +242,14 @@ pub(crate) struct UserPlan {
     pub(crate) image_user: String,
     pub(crate) must_not_be_root: bool,
     pub(crate) supplemental_groups: Vec<u32>,
+    pub(crate) image_groups: ImageGroups,
+}
+
+/// `supplementalGroupsPolicy`: whether the image's `/etc/group` has a say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum ImageGroups {
+    Merge,
+    Strict,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

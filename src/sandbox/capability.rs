@@ -77,9 +77,14 @@ pub(crate) fn renounce(set: CapabilitySet) -> io::Result<()> {
     Ok(set.iter().try_for_each(rustix::thread::remove_capability_from_bounding_set)?)
 }
 
+/// All that this thread is permitted.
+pub(crate) fn permitted_set() -> io::Result<CapabilitySet> {
+    Ok(rustix::thread::capabilities(None)?.permitted)
+}
+
 /// Names, without `CAP_`, of the capabilities in this thread's permitted set.
 pub(crate) fn permitted() -> io::Result<Vec<&'static str>> {
-    let permitted = rustix::thread::capabilities(None)?.permitted.bits();
+    let permitted = permitted_set()?.bits();
     let held = NAMES.iter().enumerate().filter(|(number, _)| permitted & (1 << number) != 0);
     Ok(held.map(|(_, name)| *name).collect())
 }

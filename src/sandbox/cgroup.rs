@@ -87,6 +87,17 @@ impl Cgroups {
         bpf::load_device_program(&devices::program()).is_ok()
     }
 
+    /// Moves a child into `path` in every hierarchy, making it.
+    pub(crate) fn put(&self, pid: i32, path: &Path) -> io::Result<()> {
+        for hierarchy in &self.hierarchies {
+            hierarchy.make(path)?;
+            let procs = hierarchy.directory(path).join("cgroup.procs");
+            std::fs::write(&procs, pid.to_string())
+                .map_err(|error| cannot(format!("move a process to cgroup {}", procs.display()), error))?;
+        }
+        Ok(())
+    }
+
     /// Makes a pod's directory and writes its limits.
     pub(crate) fn make(&self, path: &Path, resources: &Resources) -> io::Result<()> {
         for hierarchy in &self.hierarchies {

@@ -85,6 +85,12 @@ pub(super) fn execute(shim: &mut Shim, effect: Effect) {
 }
 
 fn start(shim: &mut Shim, name: &str, restart: u32) {
+    let mended = shim.sandbox.as_mut().map(|sandbox| sandbox.mend(&shim.at, shim.state.plan()));
+    if let Some(Err(error)) = mended {
+        let (container, reason, message) = (name.to_owned(), "CreateContainerError", error.to_string());
+        shim.happened.push_back(Event::NotStarted { container, reason, message });
+        return;
+    }
     match launch(shim, name, restart) {
         Ok(running) => {
             shim.running.insert(name.to_owned(), running);

@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 
 use rustix::mount::{MountFlags, UnmountFlags};
 
+use super::pause::PidNamespace;
 use super::start::Started;
 use crate::bundle::{Bind, Ground};
 use crate::image::rootfs::{self, HeldLayers, HostRootMask, Kind};
 use crate::image::store::Store;
 use crate::model::image::ImageRef;
 use crate::model::pod_plan::{
-    ContainerPlan, IpcMode, MountPlan, NetworkPlan, PodPlan, Privilege, Propagation,
+    Access, ContainerPlan, IpcMode, NetworkPlan, PidMode, PodPlan, Privilege, Propagation, VolumePlan,
 };
 use crate::rundir::objects;
 use crate::sandbox::sys::identity;
@@ -32,6 +33,18 @@ const SHM_LIMIT: u64 = 64 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Sandbox {
     shm: PathBuf,
+    /// Of `shareProcessNamespace`.
+    processes: Option<PidNamespace>,
+}
+
+impl Sandbox {
+    /// Makes the pod's process namespace anew if it ended with its pid 1, which the kernel may kill for its memory.
+    pub(super) fn mend(&mut self, at: &Started, plan: &PodPlan) -> Result<(), GroundError> {
+        if self.processes.as_ref().is_some_and(|processes| !processes.is_alive()) {
+            self.processes = process_namespace(at, plan)?;
+        }
+        Ok(())
+    }
 }
 
 /// Why something could not be made, in words for the pod's author.
@@ -55,6 +68,7 @@ fn failed(operation: &'static str) -> impl FnOnce(io::Error) -> GroundError {
 
 /// Makes the pod's namespaces, its place on the network, its cgroup and its volumes.
 pub(super) fn make(at: &Started, plan: &PodPlan) -> Result<Sandbox, GroundError> {
+    let shared = volume::shared::SharedMounts::take(plan)?;
     namespace::unshare_pod(plan).map_err(failed("make the pod's namespaces"))?;
     network::attach(&at.host, &plan.id.uid, &plan.network)
         .map_err(failed("attach the pod to its network"))?;
@@ -66,13 +80,23 @@ pub(super) fn make(at: &Started, plan: &PodPlan) -> Result<Sandbox, GroundError>
         }
         IpcMode::Host => PathBuf::from("/dev/shm"),
     };
+    let processes = process_namespace(at, plan)?;
     write_etc(&at.pod.etc(), plan).map_err(failed("write the pod's hosts file"))?;
-    volume::make(plan, &at.pod, &at.places.scratch(&plan.id.uid))?;
+    volume::make(plan, &at.pod, &at.places.scratch(&plan.id.uid), &shared)?;
     // Last, and before any container: a machine that restarts until here has interrupted nothing.
     identity::boot_id()
         .and_then(|boot| objects::mark_launched(&at.places, &plan.id.uid, &boot))
         .map_err(failed("mark the pod as started"))?;
-    Ok(Sandbox { shm })
+    Ok(Sandbox { shm, processes })
+}
+
+fn process_namespace(at: &Started, plan: &PodPlan) -> Result<Option<PidNamespace>, GroundError> {
+    match plan.pid {
+        PidMode::Container | PidMode::Host => Ok(None),
+        PidMode::Pod => PidNamespace::make(&at.cgroups, &at.places.pod_cgroup(&plan.id.uid))
+            .map(Some)
+            .map_err(failed("make the pod's process namespace")),
+    }
 }
 
 /// Kills what is left in the pod's cgroup, goes back to the host's namespaces, gives back the address, removes
@@ -114,7 +138,7 @@ pub(super) fn prepare(
     target(&root, &container.termination_message.path, Kind::File)?;
     let working_dir = PathBuf::from(&container.working_dir);
     target(&root, &working_dir, Kind::Directory)?;
-    let binds = binds(at, &root, container)?;
+    let binds = binds(at, &root, plan, container)?;
     let etc = at.pod.etc();
     let mut groups = account.groups;
     groups.extend(plan.fs_group);
@@ -133,7 +157,7 @@ pub(super) fn prepare(
         gid: account.gid,
         groups,
         home: account.home,
-        pid_namespace: None,
+        pid_namespace: sandbox.processes.as_ref().map(PidNamespace::path),
         host_devices: match container.security.privilege {
             Privilege::Privileged => {
                 host_devices::list(Path::new("/dev")).map_err(failed("list the machine's devices"))?
@@ -166,7 +190,12 @@ fn scratch(at: &Started, plan: &PodPlan, container: &ContainerPlan) -> PathBuf {
     }
 }
 
-fn binds(at: &Started, root: &Path, container: &ContainerPlan) -> Result<Vec<Bind>, GroundError> {
+fn binds(
+    at: &Started,
+    root: &Path,
+    plan: &PodPlan,
+    container: &ContainerPlan,
+) -> Result<Vec<Bind>, GroundError> {
     let sub_paths = at.pod.mounts().join("sub-path").join(&container.name);
     let mut binds = Vec::new();
     for (index, mount) in container.mounts.iter().enumerate() {
@@ -181,14 +210,21 @@ fn binds(at: &Started, root: &Path, container: &ContainerPlan) -> Result<Vec<Bin
         };
         let kind = if source.is_dir() { Kind::Directory } else { Kind::File };
         let target = target(root, &mount.path, kind)?;
-        binds.push(Bind { source, target, options: options(mount) });
+        let written_by_us = matches!(plan.volumes.get(&mount.volume), Some(VolumePlan::Files { .. }));
+        // As the kubelet has it: a container that could write there could lead our next update astray.
+        let access = if written_by_us { Access::ReadOnly } else { mount.access };
+        binds.push(Bind { source, target, options: options(access, mount.propagation) });
     }
     Ok(binds)
 }
 
-fn options(mount: &MountPlan) -> Vec<String> {
-    let access = if mount.read_only { "ro" } else { "rw" };
-    let propagation = match mount.propagation {
+fn options(access: Access, propagation: Propagation) -> Vec<String> {
+    let access = match access {
+        Access::Writable => "rw",
+        Access::ReadOnly => "ro",
+        Access::ReadOnlyThroughout => "rro",
+    };
+    let propagation = match propagation {
         Propagation::None => "rprivate",
         Propagation::HostToContainer => "rslave",
         Propagation::Bidirectional => "rshared",
@@ -202,7 +238,8 @@ fn target(root: &Path, path: &Path, kind: Kind) -> Result<PathBuf, GroundError> 
     let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
     let root =
         rustix::fs::open(root, flags, rustix::fs::Mode::empty()).map_err(|error| in_root(error.into()))?;
-    rootfs::ensure_target(root.as_fd(), path, kind).map_err(in_root)
+    let found = rootfs::ensure_target(root.as_fd(), path, kind).map_err(in_root)?;
+    Ok(Path::new("/").join(found))
 }
 
 fn mount_shm(target: &Path) -> io::Result<PathBuf> {

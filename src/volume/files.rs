@@ -32,7 +32,8 @@ pub(super) fn write(root: &Path, files: &[ProjectedFile], group: Option<u32>) ->
     symlink(&version, &fresh)?;
     std::fs::rename(&fresh, root.join(DATA))?;
     link_names(root, files)?;
-    if let Some(old) = present {
+    // What a privileged container has put in its place could lead anywhere (CVE-2017-1002102).
+    if let Some(old) = present.filter(|old| is_version(old)) {
         crate::publish::remove_tree(&root.join(old))?;
     }
     Ok(())
@@ -45,8 +46,8 @@ fn write_one(directory: &Path, file: &ProjectedFile, group: Option<u32>) -> io::
     }
     let mut written = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
     written.write_all(&file.content)?;
-    // `fsGroup` may read what its owner may.
-    let mode = if group.is_some() { file.mode | (file.mode & 0o400) >> 3 } else { file.mode };
+    // As the kubelet has it, whatever mode was asked for.
+    let mode = if group.is_some() { file.mode | 0o440 } else { file.mode };
     chown_group(open_path(directory)?, &file.path, group)?;
     written.set_permissions(Permissions::from_mode(mode))
 }
@@ -69,6 +70,12 @@ fn link_names(root: &Path, files: &[ProjectedFile]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Two dots and a digest.
+fn is_version(link: &Path) -> bool {
+    let digest = link.to_str().and_then(|link| link.strip_prefix(".."));
+    digest.is_some_and(|digest| digest.len() == 16 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 fn digest(files: &[ProjectedFile]) -> String {
@@ -109,5 +116,22 @@ mod tests {
         assert_eq!(names.len(), 4, "{names:?}");
         assert_eq!(names[1..], ["..data", "a", "c"]);
         std::fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn cve_2017_1002102_a_planted_link_is_replaced_and_what_it_leads_to_is_left() {
+        let base = std::env::temp_dir().join(format!("droppod-planted-{}", std::process::id()));
+        drop(std::fs::remove_dir_all(&base));
+        let (root, outside) = (base.join("volume"), base.join("outside"));
+        std::fs::create_dir_all(&root).unwrap();
+        std::fs::create_dir_all(outside.join("kept")).unwrap();
+        for planted in ["../outside", outside.to_str().unwrap(), ".."] {
+            drop(std::fs::remove_file(root.join(DATA)));
+            symlink(planted, root.join(DATA)).unwrap();
+            write(&root, &[file("a", planted)], None).unwrap();
+            assert_eq!(std::fs::read_to_string(root.join("a")).unwrap(), planted);
+            assert!(outside.join("kept").is_dir(), "{planted}");
+        }
+        std::fs::remove_dir_all(base).unwrap();
     }
 }

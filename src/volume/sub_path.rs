@@ -7,6 +7,8 @@ use std::path::{Component, Path};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
+use crate::image::inside::through_proc;
+
 use super::{VolumeError, bind_descriptor, open_path};
 
 /// Binds `sub_path` of the volume at `volume` onto `target`.
@@ -32,14 +34,21 @@ fn open_or_make(root: &OwnedFd, sub_path: &Path) -> io::Result<OwnedFd> {
         Err(Errno::NOENT) => {}
         Err(error) => return Err(error.into()),
     }
+    // What is made is as open as the volume, as with the kubelet.
+    let mode = Mode::from_raw_mode(rustix::fs::fstat(root)?.st_mode & 0o2777);
     let mut at = root.try_clone()?;
     for component in sub_path.components() {
         let Component::Normal(part) = component else { continue };
-        match rustix::fs::mkdirat(&at, part, Mode::from_raw_mode(0o750)) {
-            Ok(()) | Err(Errno::EXIST) => {}
+        let made = match rustix::fs::mkdirat(&at, part, Mode::from_raw_mode(0o700)) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => false,
             Err(error) => return Err(error.into()),
-        }
+        };
         at = rustix::fs::openat2(&at, part, flags, Mode::empty(), resolve)?;
+        if made {
+            // The umask has had its say above.
+            rustix::fs::chmod(through_proc(at.as_fd()), mode)?;
+        }
     }
     Ok(at)
 }

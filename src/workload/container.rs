@@ -8,7 +8,7 @@ use crate::api::Container;
 use crate::model::desired::Waiting;
 use crate::model::image::ImageConfig;
 use crate::model::pod_plan::{
-    ContainerPlan, ImagePlan, MessagePolicy, MountPlan, Propagation, RestartPolicy, Role, Stdin,
+    Access, ContainerPlan, ImagePlan, MessagePolicy, MountPlan, Propagation, RestartPolicy, Role, Stdin,
     TerminationMessage,
 };
 
@@ -96,7 +96,11 @@ fn mount_plan(mount: &VolumeMount, env: &Env) -> Result<MountPlan, BadSubPath> {
     Ok(MountPlan {
         volume: mount.name.clone(),
         path: Path::new("/").join(&mount.mount_path),
-        read_only: mount.read_only.unwrap_or(false),
+        access: match (mount.read_only, mount.recursive_read_only.as_deref()) {
+            (Some(true), Some("Enabled" | "IfPossible")) => Access::ReadOnlyThroughout,
+            (Some(true), Some(_) | None) => Access::ReadOnly,
+            (Some(false) | None, _) => Access::Writable,
+        },
         sub_path: sub_path(mount, env)?,
         propagation: match mount.mount_propagation.as_deref() {
             Some("HostToContainer") => Propagation::HostToContainer,

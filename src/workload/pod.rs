@@ -19,7 +19,7 @@ use super::address::Addresses;
 use super::image::{self, Standing};
 use super::references::{References, Unresolved};
 use super::security::to_id;
-use super::{Machine, container, pod_id, resolver, resources, restart_policy, revision, volumes};
+use super::{Machine, container, pod_id, resolver, resources, restart_policy, revision, sysctls, volumes};
 
 /// Seconds, where a pod does not say.
 const GRACE: u32 = 30;
@@ -58,7 +58,7 @@ pub(super) fn resolve(
         Some(true) => Ok(NetworkPlan::Host),
         Some(false) | None => addresses.offer(&id.uid),
     };
-    let network = match network {
+    let network = match sysctls::forbidden(spec).map_or(network, Err) {
         Ok(network) => network,
         Err(why) => {
             let blocked = Blocked { containers: BTreeMap::new(), pod: Some(why) };

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{
 
 use crate::api::Container;
 use crate::model::id::PodId;
-use crate::model::pod_plan::{Privilege, RootAccess, SeccompProfile, SecurityPlan, UserPlan};
+use crate::model::pod_plan::{ImageGroups, Privilege, RootAccess, SeccompProfile, SecurityPlan, UserPlan};
 
 const DEFAULT_CAPABILITIES: &[&str] = &[
     "CHOWN",
@@ -113,6 +113,10 @@ pub(super) fn user(
         image_user: image_user.to_owned(),
         must_not_be_root,
         supplemental_groups,
+        image_groups: match pod.and_then(|pod| pod.supplemental_groups_policy.as_deref()) {
+            Some("Strict") => ImageGroups::Strict,
+            Some(_) | None => ImageGroups::Merge,
+        },
     })
 }
 

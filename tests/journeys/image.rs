@@ -1,6 +1,6 @@
 //! Images: archives beside the manifest, registries, preloading.
 
-mod made;
+pub(crate) mod made;
 mod registry;
 
 use std::fs;

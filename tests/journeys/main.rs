@@ -3,10 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by it, and says where")]
 
 mod bench;
+mod confine;
 mod confinement;
 mod edit;
+mod escape;
 mod folder;
 mod full;
+mod host_path;
 mod image;
 mod job;
 mod kill;

@@ -2,7 +2,7 @@ use std::os::unix::fs::symlink;
 
 use super::{Account, AccountError, look_up, read};
 use crate::image::tests::{Place, open};
-use crate::model::pod_plan::UserPlan;
+use crate::model::pod_plan::{ImageGroups, UserPlan};
 
 const PASSWD: &str =
     "root:x:0:0:root:/root:/bin/sh\nbroken line\napp:x:1000:1001::/srv/app:/bin/sh\nbig:x:4294967295:0::/:\n";
@@ -15,6 +15,7 @@ fn plan(image_user: &str) -> UserPlan {
         image_user: image_user.to_owned(),
         must_not_be_root: false,
         supplemental_groups: vec![2000, 10],
+        image_groups: ImageGroups::Merge,
     }
 }
 

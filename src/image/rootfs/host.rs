@@ -125,6 +125,8 @@ fn open_directory_at(parent: impl AsFd, name: &OsStr) -> io::Result<OwnedFd> {
 fn masked(places: &Places) -> io::Result<Vec<Masked>> {
     let mut paths: Vec<PathBuf> =
         ["/root", "/home", "/var/lib/droppod", "/var/log/pods"].map(PathBuf::from).to_vec();
+    // The state directory of the machine: that of an `up` is its own.
+    paths.extend(places.images.parent().map(Path::to_owned));
     paths.extend([&places.state, &places.run, &places.log, &places.images].map(Clone::clone));
     paths.extend(named("/etc", |name| name.starts_with(b"shadow") || name.starts_with(b"gshadow"))?);
     paths.extend(named("/etc/ssh", |name| name.starts_with(b"ssh_host_") && name.ends_with(b"_key"))?);

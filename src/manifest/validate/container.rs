@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{ContainerPort, VolumeMount};
 
 use crate::api::Container;
 use crate::manifest::fault::Fault;
-use crate::manifest::node::At;
+use crate::manifest::node::{At, Node};
 use crate::manifest::unknown::similar;
 use crate::model::image::ImageRef;
 
@@ -147,6 +147,7 @@ fn mounts(container: &Container, at: &At<'_>, volumes: &Declared<'_>, rules: &mu
             rules.push(Fault::at_key(&at.key("subPathExpr"), message, "remove one of the two"));
         }
         rules.one_of(&at.key("mountPropagation"), &["", "None", "HostToContainer", "Bidirectional"]);
+        recursive_read_only(&at, rules);
         privileged_propagation(container, &at.key("mountPropagation"), rules);
         recursive(mount, &at, rules);
     }
@@ -168,6 +169,20 @@ fn recursive(mount: &VolumeMount, at: &At<'_>, rules: &mut Rules) {
             .label(recursive_at.key_span(), "this")
             .help("remove one of the two");
         rules.push(fault);
+    }
+}
+
+/// As the API server has it.
+fn recursive_read_only(at: &At<'_>, rules: &mut Rules) {
+    let field = at.key("recursiveReadOnly");
+    rules.one_of(&field, &["Disabled", "IfPossible", "Enabled"]);
+    let asked = matches!(field.text(), Some("IfPossible" | "Enabled"));
+    let (read_only, propagation) = (at.key("readOnly"), at.key("mountPropagation"));
+    if asked && read_only.node.and_then(Node::truth) != Some(true) {
+        rules.wrong(&field, "the mount is not read-only itself", "add `readOnly: true`");
+    }
+    if asked && matches!(propagation.text(), Some("HostToContainer" | "Bidirectional")) {
+        rules.wrong(&field, "mounts that come later would not be read-only", "remove `mountPropagation`");
     }
 }
 

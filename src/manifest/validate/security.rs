@@ -86,7 +86,12 @@ pub(super) fn host_sysctls(spec: &PodSpec, context: &PodSecurityContext, at: &At
 pub(super) fn of_container(context: &SecurityContext, at: &At<'_>, rules: &mut Rules) {
     rules.within(&at.key("runAsUser"), context.run_as_user, IDS);
     rules.within(&at.key("runAsGroup"), context.run_as_group, IDS);
-    rules.one_of(&at.key("procMount"), &["Default", "Unmasked"]);
+    let proc_mount = at.key("procMount");
+    rules.one_of(&proc_mount, &["Default", "Unmasked"]);
+    if proc_mount.text() == Some("Unmasked") {
+        let message = "an unmasked /proc needs a user namespace, which this version does not make";
+        rules.wrong(&proc_mount, message, "write `Default`, or remove the field");
+    }
     root_twice(context.run_as_user, context.run_as_non_root, at, rules);
     profile(&at.key("seccompProfile"), rules);
     profile(&at.key("appArmorProfile"), rules);

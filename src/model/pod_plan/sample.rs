@@ -52,6 +52,7 @@ pub(crate) fn container(name: &str) -> ContainerPlan {
             image_user: String::new(),
             must_not_be_root: false,
             supplemental_groups: Vec::new(),
+            image_groups: ImageGroups::Merge,
         },
         security: SecurityPlan {
             privilege: Privilege::Ordinary,

@@ -56,6 +56,12 @@ impl AsFd for SignalFd {
     }
 }
 
+/// Children of this process are reaped by the kernel, each as it ends.
+pub(crate) fn reap_unseen() {
+    // SAFETY: sets a disposition that runs no code; the number is a signal's that may be ignored.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+}
+
 /// Undoes that Rust ignores SIGPIPE, which programs that are executed would inherit.
 pub(crate) fn default_sigpipe() {
     // SAFETY: a default disposition runs no code of ours; the call cannot fail for SIGPIPE.

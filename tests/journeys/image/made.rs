@@ -32,12 +32,17 @@ pub(crate) struct Made {
 impl Made {
     /// `greeting` tells one image from another. `None`, and a line that says why, without a static busybox.
     pub(crate) fn new(greeting: &str) -> Option<Made> {
+        Made::with(greeting, &[])
+    }
+
+    /// With entries that stand at the end of the layer: they replace what came before.
+    pub(crate) fn with(greeting: &str, planted: &[(&str, Planted<'_>)]) -> Option<Made> {
         let Some(busybox) = ["/bin/busybox", "/usr/bin/busybox"].iter().find_map(|path| fs::read(path).ok())
         else {
             crate::bench::say("skipped: images are made from busybox-static, which is not there");
             return None;
         };
-        let layer = layer(&busybox);
+        let layer = layer(&busybox, planted);
         let architecture = match std::env::consts::ARCH {
             "x86_64" => "amd64",
             "aarch64" => "arm64",
@@ -115,7 +120,15 @@ fn descriptor(media_type: &str, blob: &[u8]) -> Value {
     json!({"mediaType": media_type, "digest": digest(blob), "size": blob.len()})
 }
 
-fn layer(busybox: &[u8]) -> Vec<u8> {
+/// What an image has in a place where something else is expected.
+pub(crate) enum Planted<'a> {
+    Symlink(&'a str),
+    Fifo,
+    Directory,
+    File(&'a [u8]),
+}
+
+fn layer(busybox: &[u8], planted: &[(&str, Planted<'_>)]) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     let mut add = |kind: tar::EntryType, name: &str, mode: u32, target: &str, content: &[u8]| {
         let mut header = tar::Header::new_gnu();
@@ -144,6 +157,14 @@ fn layer(busybox: &[u8]) -> Vec<u8> {
         b"root:x:0:0::/:/bin/sh\napp:x:1234:5678::/srv/app:/bin/sh\n",
     );
     add(tar::EntryType::Regular, "etc/group", 0o644, "", b"root:x:0:\napp:x:5678:\n");
+    for (name, planted) in planted {
+        match planted {
+            Planted::Symlink(target) => add(tar::EntryType::Symlink, name, 0o777, target, b""),
+            Planted::Fifo => add(tar::EntryType::Fifo, name, 0o644, "", b""),
+            Planted::Directory => add(tar::EntryType::Directory, name, 0o755, "", b""),
+            Planted::File(content) => add(tar::EntryType::Regular, name, 0o644, "", content),
+        }
+    }
     tar.into_inner().unwrap()
 }
 

@@ -1,0 +1,127 @@
+//! hostPath volumes that are mounted with a propagation: what is mounted below them later passes between the host and
+//! the container, which takes a source whose mount lets it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, StatxFlags};
+use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
+
+use super::{VolumeError, host_path, make_target};
+use crate::model::pod_plan::{PodPlan, Propagation, VolumePlan};
+
+/// Copies of mounts that are attached nowhere yet, and still pass on to the host what is mounted below them.
+#[derive(Debug, Default)]
+pub(crate) struct SharedMounts(BTreeMap<String, OwnedFd>);
+
+impl SharedMounts {
+    /// To be called in the host's mount namespace: in one of the pod's own, copies would be the host's slaves.
+    pub(crate) fn take(plan: &PodPlan) -> Result<SharedMounts, VolumeError> {
+        let mut taken = BTreeMap::new();
+        for (name, volume) in &plan.volumes {
+            let VolumePlan::HostPath { path, kind } = volume else { continue };
+            let asked = propagation(plan, name);
+            if asked == Propagation::None {
+                continue;
+            }
+            let source = host_path::find(name, path, *kind)?;
+            let standing = standing(&source).map_err(VolumeError::io(name, "look at its mount"))?;
+            refuse(name, path, asked, standing)?;
+            if asked == Propagation::Bidirectional {
+                let flags = OpenTreeFlags::OPEN_TREE_CLONE
+                    | OpenTreeFlags::OPEN_TREE_CLOEXEC
+                    | OpenTreeFlags::AT_RECURSIVE
+                    | OpenTreeFlags::AT_EMPTY_PATH;
+                let copy = open_tree(source.as_fd(), "", flags)
+                    .map_err(io::Error::from)
+                    .map_err(VolumeError::io(name, "copy its mount"))?;
+                taken.insert(name.clone(), copy);
+            }
+        }
+        Ok(SharedMounts(taken))
+    }
+
+    /// Attaches the copy at `target`; tells whether there was one.
+    pub(super) fn attach(&self, name: &str, target: &Path) -> io::Result<Attached> {
+        let Some(copy) = self.0.get(name) else { return Ok(Attached::No) };
+        make_target(copy.as_fd(), target)?;
+        move_mount(copy.as_fd(), "", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+        Ok(Attached::Yes)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Attached {
+    Yes,
+    No,
+}
+
+/// The widest that a container asks for.
+pub(super) fn propagation(plan: &PodPlan, volume: &str) -> Propagation {
+    let mounts = plan.all_containers().flat_map(|container| &container.mounts);
+    let asked = mounts.filter(|mount| mount.volume == volume).map(|mount| mount.propagation);
+    asked.fold(Propagation::None, |widest, asked| match (widest, asked) {
+        (Propagation::Bidirectional, _) | (_, Propagation::Bidirectional) => Propagation::Bidirectional,
+        (Propagation::HostToContainer, _) | (_, Propagation::HostToContainer) => Propagation::HostToContainer,
+        (Propagation::None, Propagation::None) => Propagation::None,
+    })
+}
+
+/// How a mount passes on what is mounted below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Shared,
+    Slave,
+    Private,
+}
+
+fn standing(source: &OwnedFd) -> io::Result<Standing> {
+    let is = rustix::fs::statx(source, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?;
+    let table = std::fs::read_to_string("/proc/thread-self/mountinfo")?;
+    Ok(standing_of(&table, is.stx_mnt_id))
+}
+
+/// proc_pid_mountinfo(5): optional fields begin at the seventh and end with a dash.
+fn standing_of(mountinfo: &str, id: u64) -> Standing {
+    let id = id.to_string();
+    let line = mountinfo.lines().find(|line| line.split(' ').next() == Some(id.as_str())).unwrap_or_default();
+    let mut standing = Standing::Private;
+    for field in line.split(' ').skip(6).take_while(|field| *field != "-") {
+        match field.split_once(':') {
+            Some(("shared", _)) => return Standing::Shared,
+            Some(("master", _)) => standing = Standing::Slave,
+            Some(_) | None => {}
+        }
+    }
+    standing
+}
+
+/// In the container runtimes' words.
+fn refuse(volume: &str, path: &Path, asked: Propagation, is: Standing) -> Result<(), VolumeError> {
+    let wanted = match (asked, is) {
+        (Propagation::None, _) | (_, Standing::Shared) | (Propagation::HostToContainer, Standing::Slave) => {
+            return Ok(());
+        }
+        (Propagation::HostToContainer, Standing::Private) => "shared or slave",
+        (Propagation::Bidirectional, Standing::Slave | Standing::Private) => "shared",
+    };
+    let message = format!("path \"{}\" is not on a {wanted} mount", path.display());
+    Err(VolumeError::Refused { volume: volume.to_owned(), message })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_says_how_it_passes_mounts_on() {
+        let table = "36 35 98:0 / /a rw shared:1 - ext3 /dev/root rw\n\
+                     37 35 98:0 / /b rw master:1 shared:7 - ext3 /dev/root rw\n\
+                     38 35 98:0 / /c rw master:1 - ext3 shared:9 rw\n39 35 98:0 / /d rw - ext3 x rw\n";
+        let standings = [36, 37, 38, 39, 40].map(|id| standing_of(table, id));
+        let (shared, private) = (Standing::Shared, Standing::Private);
+        assert_eq!(standings, [shared, shared, Standing::Slave, private, private]);
+    }
+}

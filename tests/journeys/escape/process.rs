@@ -1,0 +1,174 @@
+//! By processes of ours that enter a container, and by what they bring along.
+
+use std::fs;
+
+use sha2::{Digest, Sha256};
+
+use super::Prison;
+
+fn binary() -> String {
+    let bytes = fs::read(env!("CARGO_BIN_EXE_droppod")).unwrap();
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Runs a script in a pod without end, and an exec after the other beside it; then what both said.
+fn beside_execs(prison: &Prison, script: &str, spec: &str, rounds: usize) -> String {
+    let watch = prison.bench.watch();
+    let context = "    securityContext: {runAsUser: 0}\n";
+    prison.bench.manifest("one.yaml", &prison.pod(spec, context, script));
+    prison.bench.until_status("one", "Running");
+    for _ in 0..rounds {
+        prison.bench.run(&["exec", "one", "--", "/bin/busybox", "true"]).exits(0);
+    }
+    let said = prison.bench.run(&["logs", "one"]).stdout;
+    prison.bench.remove("one.yaml");
+    prison.bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+    said
+}
+
+#[test]
+fn cve_2019_5736_proc_self_exe_is_not_overwritten() {
+    let Some(prison) = Prison::new() else { return };
+    let before = binary();
+    let script = "while :; do for p in /proc/[0-9]*; do \
+                  case $(/bin/busybox readlink $p/exe 2>/dev/null) in *busybox*|'') ;; \
+                  *) (: >> $p/exe) 2>/dev/null && echo ESCAPED by $p;; esac; done; done";
+    let said = beside_execs(&prison, script, "", 30);
+    assert!(!said.contains("ESCAPED"), "{said}");
+    assert_eq!(binary(), before);
+    prison.holds();
+}
+
+#[test]
+fn cve_2019_5736_by_an_entry_point_that_is_proc_self_exe() {
+    let Some(prison) = Prison::new() else { return };
+    let before = binary();
+    let pod = prison.pod("", "    securityContext: {runAsUser: 0}\n", "true");
+    let start = pod.find("command: ").unwrap();
+    let end = start + pod[start..].find('\n').unwrap();
+    let hostile = format!("{}command: [/proc/self/exe, version]{}", &pod[..start], &pod[end..]);
+    // What it runs is the sealed copy, which cannot be written.
+    prison.tries(&hostile);
+    assert_eq!(binary(), before);
+}
+
+#[test]
+fn cve_2016_9962_no_directory_of_the_host_is_seen_through_what_enters() {
+    let Some(prison) = Prison::new() else { return };
+    let script = "while :; do for p in /proc/[0-9]*; do \
+                  test -e $p/root$OUTSIDE/secret && echo ESCAPED by $p/root; \
+                  test -e $p/cwd/$OUTSIDE/secret && echo ESCAPED by $p/cwd; \
+                  for f in $p/fd/*; do test -d $f/ && test -e $f/../../../../..$OUTSIDE/secret && echo ESCAPED by $f; done; \
+                  done; done 2>/dev/null";
+    let said = beside_execs(&prison, script, "", 30);
+    assert!(!said.contains("ESCAPED"), "{said}");
+    prison.holds();
+}
+
+#[test]
+fn cve_2024_21626_a_working_directory_is_no_leaked_descriptor() {
+    let Some(prison) = Prison::new() else { return };
+    for number in 3..12 {
+        let container =
+            format!("    workingDir: /proc/self/fd/{number}\n    securityContext: {{runAsUser: 0}}\n");
+        let script = "cat ../../../../../../..$OUTSIDE/secret ./$OUTSIDE/secret && echo ESCAPED";
+        prison.tries(&prison.pod("", &container, script));
+    }
+}
+
+#[test]
+fn cve_2024_21626_no_descriptor_is_inherited() {
+    let Some(prison) = Prison::new() else { return };
+    let out = prison.attempt("", "", "echo fds $(ls /proc/self/fd)");
+    assert!(out.contains("fds 0 1 2 3\n"), "{out}");
+    let said = beside_execs(&prison, "sleep 1000", "", 1);
+    assert_eq!(said, "");
+}
+
+#[test]
+fn an_exec_has_no_descriptor_of_ours() {
+    let Some(prison) = Prison::new() else { return };
+    let watch = prison.bench.watch();
+    prison.bench.manifest("one.yaml", &prison.pod("", "    securityContext: {runAsUser: 0}\n", "sleep 1000"));
+    prison.bench.until_status("one", "Running");
+    let out = prison.bench.run(&["exec", "one", "--", "/bin/ls", "/proc/self/fd"]).exits(0).stdout;
+    assert_eq!(out.split_whitespace().collect::<Vec<_>>(), ["0", "1", "2", "3"]);
+    prison.bench.remove("one.yaml");
+    prison.bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}
+
+/// By perl of the host's own root, which can make any system call.
+fn perl(prison: &Prison, script: &str) -> String {
+    let text = format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: one}}\nspec:\n  restartPolicy: Never\n  containers:\n  - name: main\n    \
+         image: droppod.local/host\n    command: [perl, -e, {script:?}]\n"
+    );
+    let ran = prison.run(&text);
+    assert!(ran.stdout.contains("OVER") && !ran.stdout.contains("ESCAPED"), "{ran:#?}");
+    prison.bench.until_clean();
+    ran.stdout
+}
+
+#[test]
+fn a_chroot_is_left_for_the_root_of_the_container_only() {
+    let Some(prison) = Prison::new() else { return };
+    // The state directory is masked in a container and there on the host.
+    fs::create_dir_all(prison.bench.path("s")).unwrap();
+    let secret = prison.bench.path("s/secret");
+    fs::write(&secret, "x").unwrap();
+    let script = format!(
+        "mkdir '/tmp/j'; chroot '/tmp/j'; chdir '..' for 1..99; chroot '.'; print 'ESCAPED' if -e '{}'; print \"OVER\\n\"",
+        secret.display()
+    );
+    perl(&prison, &script);
+}
+
+#[test]
+fn shocker_open_by_handle_at_is_refused() {
+    let Some(prison) = Prison::new() else { return };
+    let script = "my $h = pack('IiQ', 8, 1, 2); open(my $d, '<', '/etc/hostname'); \
+                  my $r = syscall(304, fileno($d), $h, 0); print 'ESCAPED' if $r >= 0; print \"OVER\\n\"";
+    perl(&prison, script);
+}
+
+#[test]
+fn namespaces_of_others_cannot_be_entered() {
+    let Some(prison) = Prison::new() else { return };
+    let script = "for my $n (qw(mnt net pid ipc uts cgroup)) { open(my $f, '<', \"/proc/1/ns/$n\") or next; \
+                  print \"ESCAPED by $n\" if syscall(308, fileno($f), 0) == 0; } print \"OVER\\n\"";
+    perl(&prison, script);
+}
+
+#[test]
+fn kernel_modules_and_reboot_are_refused() {
+    let Some(prison) = Prison::new() else { return };
+    let script = "my $n = ''; print 'ESCAPED' if syscall(175, $n, 0, $n) == 0; \
+                  print 'ESCAPED' if syscall(169, 0xfee1dead, 672274793, 0, 0) == 0; \
+                  print 'ESCAPED' if syscall(246, 0, 0, 0, 0) == 0; print \"OVER\\n\"";
+    perl(&prison, script);
+}
+
+#[test]
+fn what_enters_a_container_cannot_be_traced() {
+    let Some(prison) = Prison::new() else { return };
+    let script = "$| = 1; while (1) { for my $p (glob '/proc/[0-9]*') { my $e = readlink \"$p/exe\" // next; \
+                  next unless $e =~ /droppod|memfd/; my ($n) = $p =~ /(\\d+)/; \
+                  print \"ESCAPED $e\\n\" if syscall(101, 16, $n + 0, 0, 0) == 0; } }";
+    let text = format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: one}}\nspec:\n  terminationGracePeriodSeconds: 1\n  containers:\n  \
+         - name: main\n    image: droppod.local/host\n    command: [perl, -e, {script:?}]\n"
+    );
+    let watch = prison.bench.watch();
+    prison.bench.manifest("one.yaml", &text);
+    prison.bench.until_status("one", "Running");
+    for _ in 0..30 {
+        prison.bench.run(&["exec", "one", "--", "true"]).exits(0);
+    }
+    let said = prison.bench.run(&["logs", "one"]).stdout;
+    assert!(!said.contains("ESCAPED"), "{said}");
+    prison.bench.remove("one.yaml");
+    prison.bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}

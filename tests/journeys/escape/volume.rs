@@ -1,0 +1,105 @@
+//! By volumes: links swapped in while they are mounted, and files of ours that a container can write to.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use super::{Prison, SECRET};
+
+/// Exchanges a directory and a link that leads outside, as fast as it can, while `during` runs.
+fn while_swapping(volume: &Path, outside: &Path, during: impl FnOnce()) {
+    let (one, other) = (volume.join("sub"), volume.join("other"));
+    fs::create_dir_all(&one).unwrap();
+    fs::write(one.join("inner"), "inner").unwrap();
+    symlink(outside, &other).unwrap();
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                renameat_with(CWD, &one, CWD, &other, RenameFlags::EXCHANGE).unwrap();
+            }
+        });
+        during();
+        over.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn cve_2021_25741_a_sub_path_swapped_for_a_link_stays_inside() {
+    let Some(prison) = Prison::new() else { return };
+    let volume = prison.bench.path("volume");
+    while_swapping(&volume, &prison.outside(), || {
+        for _ in 0..10 {
+            let spec = format!("  volumes: [{{name: a, hostPath: {{path: {}}}}}]\n", volume.display());
+            let container = "    volumeMounts: [{name: a, mountPath: /sub, subPath: sub}]\n    \
+                             securityContext: {runAsUser: 0}\n";
+            let script = "cat /sub/secret 2>/dev/null && echo ESCAPED; touch /sub/made";
+            prison.tries(&prison.pod(&spec, container, script));
+        }
+    });
+}
+
+#[test]
+fn cve_2021_30465_a_mount_inside_a_volume_swapped_for_a_link_stays_inside() {
+    let Some(prison) = Prison::new() else { return };
+    let volume = prison.bench.path("volume");
+    while_swapping(&volume, &prison.outside(), || {
+        for _ in 0..10 {
+            let spec = format!(
+                "  volumes: [{{name: a, hostPath: {{path: {}}}}}, {{name: b, emptyDir: {{}}}}]\n",
+                volume.display()
+            );
+            let container = "    volumeMounts: [{name: a, mountPath: /v}, {name: b, mountPath: /v/sub}]\n    \
+                             securityContext: {runAsUser: 0}\n";
+            prison.tries(&prison.pod(
+                &spec,
+                container,
+                "touch /v/sub/made; test -e /v/sub/secret && echo ESCAPED",
+            ));
+        }
+    });
+}
+
+#[test]
+fn cve_2017_1002102_projected_files_cannot_be_written() {
+    let Some(prison) = Prison::new() else { return };
+    let spec = "  volumes: [{name: a, downwardAPI: {items: [{path: name, fieldRef: {fieldPath: metadata.name}}]}}]\n";
+    let container = "    volumeMounts: [{name: a, mountPath: /a}]\n";
+    let script = "ln -sfn $OUTSIDE /a/..data 2>/dev/null && echo ESCAPED; touch /a/x 2>/dev/null && echo ESCAPED; \
+                  /bin/busybox rm -rf /a/..data 2>/dev/null; cat /a/name";
+    let out = prison.attempt(spec, container, script);
+    assert!(out.contains("| one"), "{out}");
+}
+
+#[test]
+fn files_of_the_pod_are_not_replaced_by_a_container() {
+    let Some(prison) = Prison::new() else { return };
+    let script = "for f in /etc/hosts /etc/resolv.conf /etc/hostname /dev/termination-log; do \
+                  /bin/busybox rm -f $f 2>/dev/null && echo ESCAPED by rm $f; \
+                  ln -sf $OUTSIDE/secret $f 2>/dev/null && echo ESCAPED by ln $f; \
+                  /bin/busybox mv $f /tmp/moved 2>/dev/null; test -e /tmp/moved && echo ESCAPED by mv $f; done; true";
+    prison.attempt("", "", script);
+}
+
+#[test]
+fn a_termination_message_is_cut_and_read_once() {
+    let Some(prison) = Prison::new() else { return };
+    let script = "/bin/busybox head -c 3000000 /dev/zero | /bin/busybox tr '\\\\0' a > /dev/termination-log";
+    prison.attempt("", "", script);
+    let status = prison.bench.read("one.status.yaml");
+    assert!(status.len() < 16_000, "{} bytes of status", status.len());
+}
+
+#[test]
+fn a_read_only_volume_is_not_written_through_another_mount() {
+    let Some(prison) = Prison::new() else { return };
+    let spec = format!("  volumes: [{{name: a, hostPath: {{path: {}}}}}]\n", prison.outside().display());
+    let container = "    volumeMounts: [{name: a, mountPath: /a, readOnly: true}]\n";
+    let script = "(echo x > /a/secret) 2>/dev/null && echo ESCAPED; \
+                  /bin/busybox mount -o remount,rw,bind /a 2>/dev/null && echo ESCAPED; touch /a/x 2>/dev/null && echo ESCAPED; true";
+    prison.attempt(&spec, container, script);
+    assert_eq!(fs::read_to_string(prison.outside().join("secret")).unwrap(), SECRET);
+}
