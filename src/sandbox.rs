@@ -11,5 +11,6 @@ mod mounts;
 pub(crate) mod namespace;
 mod netlink;
 pub(crate) mod network;
+pub(crate) mod oom;
 pub(crate) mod spawn;
 pub(crate) mod sys;

@@ -69,6 +69,7 @@ fn pod(container: ContainerPlan) -> PodPlan {
         },
         restart_policy: RestartPolicy::Always,
         hostname: "web".to_owned(),
+        host_ports: Vec::new(),
         network: NetworkPlan::Loopback,
         pid: PidMode::Container,
         ipc: IpcMode::Pod,

@@ -5,8 +5,8 @@ use std::fmt;
 use k8s_openapi::api::apps::v1::{DaemonSetSpec, DeploymentSpec, StatefulSetSpec};
 use k8s_openapi::api::batch::v1::{CronJobSpec, JobSpec};
 use k8s_openapi::api::core::v1::{
-    Container, ContainerPort, HTTPGetAction, Lifecycle, PodSpec, Probe, ResourceRequirements, SecurityContext,
-    ServiceSpec, VolumeMount,
+    Container, ContainerPort, HTTPGetAction, Lifecycle, PodSpec, Probe, ResourceRequirements,
+    SecurityContext, ServiceSpec, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};

@@ -18,7 +18,6 @@ const PROBES: &str = "probes are not run by this version";
 const HOOKS: &str = "lifecycle hooks are not run by this version";
 const MODULES: &str = "security modules are not configured by this version";
 const SECCOMP: &str = "seccomp profiles are not chosen by this version";
-const HOST_PORTS: &str = "host ports are not opened by this version";
 const CLAIMS: &str = "device claims are not served by this version";
 const WINDOWS: &str = "containers here are Linux containers";
 const USERS: &str = "user namespaces are not made by this version";
@@ -84,8 +83,6 @@ const OF_SECURITY: Table = &[
     ("windowsOptions", WINDOWS),
 ];
 
-const OF_PORT: Table = &[("hostIP", HOST_PORTS), ("hostPort", HOST_PORTS)];
-
 const OF_MOUNT: Table = &[
     ("bindMountOptions", "mounts get the default options"),
     ("recursiveReadOnly", "a read-only mount does not make the mounts below it read-only in this version"),
@@ -117,9 +114,6 @@ fn pod(spec: &At<'_>, into: &mut Vec<Ignored>) {
             look_up(&container.key("lifecycle"), OF_LIFECYCLE, into);
             look_up(&container.key("resources"), OF_RESOURCES, into);
             look_up(&container.key("securityContext"), OF_SECURITY, into);
-            for port in container.key("ports").each_item() {
-                look_up(&port, OF_PORT, into);
-            }
             for mount in container.key("volumeMounts").each_item() {
                 look_up(&mount, OF_MOUNT, into);
             }

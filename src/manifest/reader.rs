@@ -234,7 +234,8 @@ impl<'t> Builder<'t> {
             _ => None,
         });
         let again: Vec<(&Entry, &Entry)> = same.collect();
-        if self.open.is_empty() && ["apiVersion", "kind"].iter().all(|key| again.iter().any(|(_, it)| it.key == *key))
+        if self.open.is_empty()
+            && ["apiVersion", "kind"].iter().all(|key| again.iter().any(|(_, it)| it.key == *key))
         {
             let spans = again.iter().map(|(_, second)| second.key_span.clone());
             let begin = spans.min_by_key(|span| span.start).unwrap_or_default();
@@ -248,10 +249,9 @@ impl<'t> Builder<'t> {
             }
             let mut path = self.path();
             node::push_key(&mut path, &second.key);
-            let fault =
-                Fault::new(path, second.key_span.clone(), "the field is given twice", "given again")
-                    .label(first.key_span.clone(), "given here first")
-                    .help("remove one of the two");
+            let fault = Fault::new(path, second.key_span.clone(), "the field is given twice", "given again")
+                .label(first.key_span.clone(), "given here first")
+                .help("remove one of the two");
             self.done.faults.push(fault);
         }
         Ok(())

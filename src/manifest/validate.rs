@@ -9,8 +9,8 @@ mod metadata;
 mod names;
 mod pod;
 mod probe;
-mod scheduling;
 mod resources;
+mod scheduling;
 mod security;
 mod volume;
 

@@ -46,6 +46,7 @@ fn plan_of(id: PodId, policy: RestartPolicy) -> PodPlan {
         },
         restart_policy: policy,
         hostname: "web".to_owned(),
+        host_ports: Vec::new(),
         network: NetworkPlan::Loopback,
         pid: PidMode::Container,
         ipc: IpcMode::Pod,

@@ -42,6 +42,7 @@ fn pod(policy: RestartPolicy) -> PodPlan {
         },
         restart_policy: policy,
         hostname: "web".to_owned(),
+        host_ports: Vec::new(),
         network: NetworkPlan::Loopback,
         pid: PidMode::Container,
         ipc: IpcMode::Pod,

@@ -1,7 +1,7 @@
 //! Does what the state machine says. Each effect is done at once; what it leads to is put down as an `Event`.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::event_loop::{Course, Owed, Shim};
 use super::launch::{self, Instance, Stdio};
 use super::output::Output;
 use super::{ShimError, ground};
-use crate::bundle::{self, Ground};
+use crate::bundle::{self, Ground, oom_score_adj};
 use crate::image::rootfs::HeldLayers;
 use crate::logs::write::LogWriter;
 use crate::model::observed::{Finished, Interrupted};
@@ -41,6 +41,8 @@ pub(super) struct Running {
     pub(super) ground: Ground,
     message: PathBuf,
     oom_kills_before: u64,
+    /// The OOM score of its processes.
+    pub(super) score: i32,
     not_started: Option<String>,
     /// Keeps the image's layers from being removed below a mounted root.
     _layers: HeldLayers,
@@ -50,6 +52,8 @@ pub(super) fn execute(shim: &mut Shim, effect: Effect) {
     match effect {
         Effect::MakeSandbox => match ground::make(&shim.at, shim.state.plan()) {
             Ok(sandbox) => {
+                let lacks = sandbox.lacks.iter().cloned();
+                shim.happened.extend(lacks.map(|what| Event::Lacks { container: None, what }));
                 shim.sandbox = Some(sandbox);
                 shim.happened.push_back(Event::SandboxReady);
             }
@@ -81,7 +85,11 @@ pub(super) fn execute(shim: &mut Shim, effect: Effect) {
 
 fn start(shim: &mut Shim, name: &str, restart: u32) {
     match launch(shim, name, restart) {
-        Ok(running) => {
+        Ok((running, unprotected)) => {
+            shim.happened.extend(unprotected.map(|error| Event::Lacks {
+                container: Some(name.to_owned()),
+                what: format!("not enforced: {error}"),
+            }));
             shim.running.insert(name.to_owned(), running);
         }
         Err((reason, message)) => {
@@ -93,7 +101,7 @@ fn start(shim: &mut Shim, name: &str, restart: u32) {
 /// kubelet's word for why a container was not made, and a message for the pod's author.
 type NotStarted = (&'static str, String);
 
-fn launch(shim: &Shim, name: &str, restart: u32) -> Result<Running, NotStarted> {
+fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Option<io::Error>), NotStarted> {
     let config = |error: String| ("CreateContainerConfigError", error);
     let create = |error: String| ("CreateContainerError", error);
     let plan = shim.state.plan();
@@ -121,25 +129,30 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<Running, NotStarted> 
     let bundle_directory = shim.at.pod.bundle(name);
     let instance = Instance { runtime: &shim.at.pod.runtime(), bundle: &bundle_directory, id: &id };
     let oom_kills_before = shim.at.cgroups.oom_kills(&ground.cgroup).unwrap_or(0);
-    let started = launch::start(instance, &spec, stdio).map_err(|error| error.to_string());
+    let score = oom_score_adj(plan.qos, &container.resources, machine_memory());
+    let started = launch::start(instance, &spec, stdio, score).map_err(|error| error.to_string());
     // Its end is not reaped before this returns, so the number still stands for the process.
     let opened = started.and_then(|launched| match pidfd::open(launched.pid) {
         Ok(process) => Ok((launched, process)),
         Err(error) => Err(format!("cannot hold on to the container's process: {error}")),
     });
     match opened {
-        Ok((launched, process)) => Ok(Running {
-            pid: launched.pid,
-            process,
-            verdict: Some(launched.verdict),
-            output,
-            id,
-            ground,
-            message,
-            oom_kills_before,
-            not_started: None,
-            _layers: layers,
-        }),
+        Ok((launched, process)) => Ok((
+            Running {
+                pid: launched.pid,
+                process,
+                verdict: Some(launched.verdict),
+                output,
+                id,
+                ground,
+                message,
+                oom_kills_before,
+                score,
+                not_started: None,
+                _layers: layers,
+            },
+            launched.unprotected,
+        )),
         Err(error) => {
             clear_run(shim, name, &id, &ground.cgroup);
             Err(create(error))
@@ -147,7 +160,12 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<Running, NotStarted> 
     }
 }
 
-fn null() -> std::io::Result<OwnedFd> {
+fn machine_memory() -> u64 {
+    let info = rustix::system::sysinfo();
+    u64::from(info.mem_unit).saturating_mul(info.totalram)
+}
+
+fn null() -> io::Result<OwnedFd> {
     Ok(File::open("/dev/null")?.into())
 }
 

@@ -17,7 +17,7 @@ use oci_spec::runtime::{Capabilities, Process, Spec};
 use rustix::pipe::PipeFlags;
 
 use self::executor::Exec;
-use crate::sandbox::capability;
+use crate::sandbox::{capability, oom};
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LaunchError {
@@ -33,6 +33,8 @@ pub(super) enum LaunchError {
 pub(super) struct Launched {
     pub(super) pid: i32,
     pub(super) verdict: File,
+    /// Why it does not have the OOM score that it was to have.
+    pub(super) unprotected: Option<io::Error>,
 }
 
 /// Takes out of a process's capabilities what this machine does not let us hand on, a privileged container's
@@ -71,8 +73,18 @@ pub(super) struct Instance<'a> {
     pub(super) id: &'a str,
 }
 
-/// Creates and starts a container.
-pub(super) fn start(at: Instance<'_>, spec: &Spec, stdio: Stdio) -> Result<Launched, LaunchError> {
+/// Creates and starts a container, its processes with this OOM score.
+pub(super) fn start(
+    at: Instance<'_>,
+    spec: &Spec,
+    stdio: Stdio,
+    score: i32,
+) -> Result<Launched, LaunchError> {
+    let (launched, lent) = oom::lend(score, || create_and_start(at, spec, stdio));
+    launched.map(|launched| Launched { unprotected: lent.err(), ..launched })
+}
+
+fn create_and_start(at: Instance<'_>, spec: &Spec, stdio: Stdio) -> Result<Launched, LaunchError> {
     write_json(&at.bundle.join("config.json"), spec)?;
     let (verdict, executor) = verdict_pipe()?;
     let attempt = Diagnosis::listen()?;
@@ -89,7 +101,7 @@ pub(super) fn start(at: Instance<'_>, spec: &Spec, stdio: Stdio) -> Result<Launc
     let mut container = created.map_err(|error| attempt.explain(&error))?;
     let pid = container.pid().map_or(0, |pid| pid.as_raw());
     container.start().map_err(|error| attempt.explain(&error))?;
-    Ok(Launched { pid, verdict })
+    Ok(Launched { pid, verdict, unprotected: None })
 }
 
 /// Runs a further process in a running container.
@@ -98,21 +110,26 @@ pub(super) fn exec(
     process: &Process,
     process_file: &Path,
     wiring: Wiring,
+    score: i32,
 ) -> Result<Launched, LaunchError> {
     write_json(process_file, process)?;
     let (verdict, executor) = verdict_pipe()?;
     let attempt = Diagnosis::listen()?;
-    let started = builder(at, executor)
-        .map(|builder| match wiring {
-            Wiring::Pipes(stdio) => {
-                builder.with_stdin(stdio.stdin).with_stdout(stdio.stdout).with_stderr(stdio.stderr)
-            }
-            Wiring::Console(socket) => builder.with_console_socket(Some(socket)),
-        })
-        .and_then(|builder| builder.as_tenant().with_detach(true).with_process(Some(process_file)).build());
+    let (started, lent) = oom::lend(score, || {
+        builder(at, executor)
+            .map(|builder| match wiring {
+                Wiring::Pipes(stdio) => {
+                    builder.with_stdin(stdio.stdin).with_stdout(stdio.stdout).with_stderr(stdio.stderr)
+                }
+                Wiring::Console(socket) => builder.with_console_socket(Some(socket)),
+            })
+            .and_then(|builder| {
+                builder.as_tenant().with_detach(true).with_process(Some(process_file)).build()
+            })
+    });
     let pid = started.map_err(|error| attempt.explain(&error))?.as_raw();
     forget_exec(at);
-    Ok(Launched { pid, verdict })
+    Ok(Launched { pid, verdict, unprotected: lent.err() })
 }
 
 /// How an exec'd process is wired.

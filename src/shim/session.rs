@@ -80,13 +80,13 @@ pub(super) fn exec(
     let file = bundle_directory.join("exec.json");
     let Some(size) = terminal else {
         let stdio = stdio(descriptors)?;
-        let launched =
-            launch::exec(at, &process, &file, Wiring::Pipes(stdio)).map_err(|error| error.to_string())?;
+        let launched = launch::exec(at, &process, &file, Wiring::Pipes(stdio), running.score)
+            .map_err(|error| error.to_string())?;
         return hear(launched, None);
     };
     let path = shim.at.pod.0.join("console.sock");
     let listener = listen(&path).map_err(|error| format!("cannot make a terminal: {error}"))?;
-    let launched = launch::exec(at, &process, &file, Wiring::Console(path.clone()));
+    let launched = launch::exec(at, &process, &file, Wiring::Console(path.clone()), running.score);
     // The master is in the socket's queue by now, or will never be.
     let master = receive_master(&listener);
     drop(std::fs::remove_file(&path));

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by it, and says where")]
 
 mod bench;
+mod edges;
 mod edit;
 mod folder;
 mod image;

@@ -45,6 +45,7 @@ fn plan(ground: &Ground) -> PodPlan {
         },
         restart_policy: RestartPolicy::Never,
         hostname: "web".into(),
+        host_ports: Vec::new(),
         network: NetworkPlan::Bridge {
             bridge: network.bridge,
             address: [10, 77, 0, 2].into(),

@@ -33,7 +33,8 @@ pub(super) fn check(spec: &At<'_>, rules: &mut Rules) {
     let asked = amount(&requests_at.key(storage), rules);
     let limit = limits_at.key(storage);
     if !requests_at.key(storage).is_set() {
-        let fault = Fault::at(&requests_at.key(storage), "the claim does not say how much it asks for", "no amount");
+        let fault =
+            Fault::at(&requests_at.key(storage), "the claim does not say how much it asks for", "no amount");
         rules.push(fault.help("write `resources: {requests: {storage: 1Gi}}`"));
     }
     if let (Some(asked), true, Some(most)) = (asked, limit.is_set(), amount(&limit, rules))

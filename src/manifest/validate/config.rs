@@ -84,12 +84,15 @@ pub(super) fn secret(secret: &Secret, at: &At<'_>, rules: &mut Rules) {
         }
     }
     match secret.type_.as_deref() {
-        Some("kubernetes.io/basic-auth") if !BASIC.iter().any(|key| data.key(key).is_set() || plain.key(key).is_set()) => {
+        Some("kubernetes.io/basic-auth")
+            if !BASIC.iter().any(|key| data.key(key).is_set() || plain.key(key).is_set()) =>
+        {
             let fault = Fault::at(&type_at, "a Secret of this type lacks a key it must have", "of this type");
             rules.push(fault.help("add the key `username` or `password`, or write `type: Opaque`"));
         }
         Some("kubernetes.io/service-account-token") if !names_account(secret) => {
-            let fault = Fault::at(&type_at, "a Secret of this type names the account it is for", "of this type");
+            let fault =
+                Fault::at(&type_at, "a Secret of this type names the account it is for", "of this type");
             rules.push(fault.help(format!("add the annotation `{ACCOUNT}`")));
         }
         Some("kubernetes.io/dockerconfigjson") => json(secret, ".dockerconfigjson", &[data, plain], rules),
@@ -112,7 +115,9 @@ fn json(secret: &Secret, key: &str, places: &[At<'_>], rules: &mut Rules) {
         let place = places.iter().rev().find(|place| place.key(key).is_set());
         if let Some(place) = place {
             let fault = Fault::at(&place.key(key), "the registry credentials are not JSON", "not JSON");
-            rules.push(fault.help("take the text of a Docker config.json, under `stringData` as it is, under `data` in base64"));
+            rules.push(fault.help(
+                "take the text of a Docker config.json, under `stringData` as it is, under `data` in base64",
+            ));
         }
     }
 }

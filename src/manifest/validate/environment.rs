@@ -164,8 +164,7 @@ pub(super) fn field_path(path: &str, offer: Offer, at: &At<'_>, rules: &mut Rule
         (Offer::Variable | Offer::File, _) => match similar(path, offer.fields().iter().copied()) {
             Some(similar) => fault.help(format!("did you mean `{similar}`?")),
             None => {
-                let names: Vec<String> =
-                    offer.fields().iter().map(|field| format!("`{field}`")).collect();
+                let names: Vec<String> = offer.fields().iter().map(|field| format!("`{field}`")).collect();
                 fault.help(format!("write one of {}, or `metadata.labels['app']`", names.join(", ")))
             }
         },

@@ -101,8 +101,7 @@ fn host_users(spec: &PodSpec, at: &At<'_>, rules: &mut Rules) {
     if spec.host_users != Some(false) {
         return;
     }
-    let joined =
-        [("hostNetwork", spec.host_network), ("hostPID", spec.host_pid), ("hostIPC", spec.host_ipc)];
+    let joined = [("hostNetwork", spec.host_network), ("hostPID", spec.host_pid), ("hostIPC", spec.host_ipc)];
     for (field, _) in joined.into_iter().filter(|(_, joined)| *joined == Some(true)) {
         let message = "a pod with users of its own cannot join this namespace of the host";
         let fault = Fault::at_key(&at.key(field), message, "contradicts")

@@ -91,7 +91,8 @@ fn hook(hook: &LifecycleHandler, ports: &[ContainerPort], grace: i64, at: &At<'_
     {
         let sleep_at = at.key("sleep");
         let message = "the hook sleeps longer than the pod's grace period, or less than no time";
-        let help = format!("write a number from 0 to {}, or raise `terminationGracePeriodSeconds`", grace.max(0));
+        let help =
+            format!("write a number from 0 to {}, or raise `terminationGracePeriodSeconds`", grace.max(0));
         rules.push(Fault::at(&sleep_at.key("seconds"), message, "out of range").help(help));
     }
 }
@@ -163,9 +164,7 @@ fn port(given: &IntOrString, ports: &[ContainerPort], at: &At<'_>, rules: &mut R
     if !names().any(|declared| declared == name) {
         let message = "the container declares no port of this name";
         rules.push(match similar(name, names()) {
-            Some(similar) => {
-                Fault::at(at, message, format!("did you mean `{similar}`?")).help(DECLARED_PORT)
-            }
+            Some(similar) => Fault::at(at, message, format!("did you mean `{similar}`?")).help(DECLARED_PORT),
             None => Fault::at(at, message, "no port has this name").help(DECLARED_PORT),
         });
     }

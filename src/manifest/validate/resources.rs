@@ -31,7 +31,8 @@ pub(super) fn of_pod(resources: &ResourceRequirements, at: &At<'_>, rules: &mut 
         for place in list.each_entry() {
             let name = place.last_key();
             if name == "ephemeral-storage" || name.contains('/') {
-                let fault = Fault::at_key(&place, "a pod as a whole has no such resource", "not allowed here");
+                let fault =
+                    Fault::at_key(&place, "a pod as a whole has no such resource", "not allowed here");
                 rules.push(fault.help("give it to a container"));
             }
         }
@@ -46,20 +47,27 @@ fn amounts(resources: &ResourceRequirements, known: &[&str], at: &At<'_>, rules:
         let (request_at, limit_at) = (requests_at.key(name), limits_at.key(name));
         match limits.get(name) {
             Some(limit) if limit < request => {
-                let fault =
-                    Fault::at(&request_at, "more is requested than the limit allows", "more than")
-                        .label(limit_at.span(), "this limit")
-                        .help("raise the limit, or lower the request");
+                let fault = Fault::at(&request_at, "more is requested than the limit allows", "more than")
+                    .label(limit_at.span(), "this limit")
+                    .help("raise the limit, or lower the request");
                 rules.push(fault);
             }
             Some(limit) if limit != request && !is_shared(name) => {
-                let fault = Fault::at(&request_at, "this resource is not shared, so its limit equals its request", "not equal")
-                    .label(limit_at.span(), "to this limit")
-                    .help("make the two equal, or leave out the request");
+                let fault = Fault::at(
+                    &request_at,
+                    "this resource is not shared, so its limit equals its request",
+                    "not equal",
+                )
+                .label(limit_at.span(), "to this limit")
+                .help("make the two equal, or leave out the request");
                 rules.push(fault);
             }
             None if !is_shared(name) => {
-                let fault = Fault::at_key(&request_at, "this resource is not shared, so it needs a limit", "no limit");
+                let fault = Fault::at_key(
+                    &request_at,
+                    "this resource is not shared, so it needs a limit",
+                    "no limit",
+                );
                 rules.push(fault.help("write it under `limits`, with the same amount"));
             }
             Some(_) | None => {}
@@ -71,7 +79,8 @@ fn amounts(resources: &ResourceRequirements, known: &[&str], at: &At<'_>, rules:
         && !limits.keys().chain(requests.keys()).any(|name| ordinary(&name))
     {
         let limit_at = limits_at.key(huge);
-        let fault = Fault::at_key(&limit_at, "huge pages are given only together with cpu or memory", "alone");
+        let fault =
+            Fault::at_key(&limit_at, "huge pages are given only together with cpu or memory", "alone");
         rules.push(fault.help("add a limit of cpu or memory"));
     }
 }
@@ -121,7 +130,8 @@ pub(super) fn quantity_at(text: &str, at: &At<'_>, rules: &mut Rules) -> Option<
     match quantity::milli(text) {
         Some(amount) if amount >= 0 => Some(amount),
         Some(_) => {
-            rules.push(Fault::at(at, "a quantity cannot be below zero", "below zero").help("write 0 or more"));
+            rules
+                .push(Fault::at(at, "a quantity cannot be below zero", "below zero").help("write 0 or more"));
             None
         }
         None => {
@@ -159,7 +169,8 @@ const UNITS: &[(&str, &str)] = &[
 ];
 
 fn remedy(text: &str) -> String {
-    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | ',' | ' ' | '+' | '-'));
+    let unit =
+        text.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | ',' | ' ' | '+' | '-'));
     let lower = unit.to_ascii_lowercase();
     if text.contains(',') {
         "write a decimal point, not a comma".to_owned()

@@ -134,15 +134,20 @@ fn profile(at: &At<'_>, rules: &mut Rules) {
     rules.one_of(&type_at, &["RuntimeDefault", "Localhost", "Unconfined"]);
     match (type_at.text(), local_at.is_set()) {
         (Some("Localhost"), false) => {
-            let fault = Fault::at(&type_at, "a profile of this machine is named by `localhostProfile`", "which one?");
+            let fault =
+                Fault::at(&type_at, "a profile of this machine is named by `localhostProfile`", "which one?");
             rules.push(fault.help("add `localhostProfile`, or write `RuntimeDefault`"));
         }
         (Some("Localhost"), true) => {
             inner_path(local_at.text().unwrap_or_default(), &local_at, "the directory of profiles", rules);
         }
         (Some(_), true) => {
-            let fault = Fault::at_key(&local_at, "`localhostProfile` belongs to the type `Localhost`", "not allowed here")
-                .label(type_at.span(), "with this type");
+            let fault = Fault::at_key(
+                &local_at,
+                "`localhostProfile` belongs to the type `Localhost`",
+                "not allowed here",
+            )
+            .label(type_at.span(), "with this type");
             rules.push(fault.help("remove it, or write `type: Localhost`"));
         }
         (Some(_) | None, _) => {}

@@ -136,8 +136,8 @@ fn file_path(path: &str, at: &At<'_>, paths: &mut Paths, rules: &mut Rules) {
         rules.wrong(at, "the path begins with `..`", "names that begin so are kept for droppod's own use");
     }
     if let Some(first) = paths.insert(path.to_owned(), at.span()) {
-        let fault = Fault::at(at, "two files go to the same place", "the same again")
-            .label(first, "first used here");
+        let fault =
+            Fault::at(at, "two files go to the same place", "the same again").label(first, "first used here");
         rules.push(fault);
     }
 }
@@ -197,12 +197,7 @@ fn items(given: Option<&[KeyToPath]>, at: &At<'_>, paths: &mut Paths, rules: &mu
     }
 }
 
-fn fields(
-    given: Option<&[DownwardAPIVolumeFile]>,
-    at: &At<'_>,
-    paths: &mut Paths,
-    rules: &mut Rules,
-) {
+fn fields(given: Option<&[DownwardAPIVolumeFile]>, at: &At<'_>, paths: &mut Paths, rules: &mut Rules) {
     for (index, item) in given.into_iter().flatten().enumerate() {
         let at = at.index(index);
         let path_at = at.key("path");
@@ -211,7 +206,12 @@ fn fields(
         let (field_at, resource_at) = (at.key("fieldRef"), at.key("resourceFieldRef"));
         match (&item.field_ref, &item.resource_field_ref) {
             (Some(field), None) => {
-                environment::field_path(&field.field_path, environment::Offer::File, &field_at.key("fieldPath"), rules);
+                environment::field_path(
+                    &field.field_path,
+                    environment::Offer::File,
+                    &field_at.key("fieldPath"),
+                    rules,
+                );
             }
             (None, Some(resource)) => {
                 rules.required(&resource_at.key("containerName"));

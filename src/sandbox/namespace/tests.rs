@@ -21,6 +21,7 @@ fn plan(network: NetworkPlan) -> PodPlan {
         },
         restart_policy: RestartPolicy::Always,
         hostname: "web-0".to_owned(),
+        host_ports: Vec::new(),
         network,
         pid: PidMode::Container,
         ipc: IpcMode::Pod,
