@@ -74,11 +74,22 @@ pub(crate) const KINDS: &[KindName] = &[
     KindName { group: "", kind: "Pod", plural: "pods", short: "po", namespaced: true },
 ];
 
+/// What is told of objects; nobody declares it.
+pub(crate) const EVENT: KindName =
+    KindName { group: "", kind: "Event", plural: "events", short: "ev", namespaced: true };
+
 pub(crate) fn kind_named(word: &str) -> Option<&'static KindName> {
-    let word = word.to_ascii_lowercase();
-    KINDS.iter().find(|kind| {
-        word == kind.plural
-            || word == kind.kind.to_ascii_lowercase()
-            || (!kind.short.is_empty() && word == kind.short)
-    })
+    KINDS.iter().find(|kind| kind.is_named(word))
+}
+
+impl KindName {
+    /// `pods`, `pod`, `po`, in any case, and with the group behind a dot: `jobs.batch`.
+    pub(crate) fn is_named(&self, word: &str) -> bool {
+        let word = word.to_ascii_lowercase();
+        let (word, group) = word.split_once('.').unwrap_or((&word, self.group));
+        group == self.group
+            && (word == self.plural
+                || word == self.kind.to_ascii_lowercase()
+                || (!self.short.is_empty() && word == self.short))
+    }
 }

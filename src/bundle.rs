@@ -4,9 +4,11 @@
 //! namespaces are those of the pod process, which is in the pod's, so the spec does not name them. Nor does it set
 //! the hostname, which the pod process has set, nor `oomScoreAdj`, which libcontainer would apply to its caller.
 
+pub(crate) mod devices;
 mod limits;
 mod mounts;
 mod process;
+pub(crate) mod seccomp;
 #[cfg(test)]
 mod tests;
 
@@ -40,7 +42,8 @@ const MASKED: &[&str] = &[
     "/sys/firmware",
 ];
 
-const READ_ONLY: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+const READ_ONLY: &[&str] =
+    &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger", "/sys/fs/cgroup"];
 
 /// What the pod process has made ready for one container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,8 +67,40 @@ pub(crate) struct Ground {
     pub(crate) home: String,
     /// `/proc/<pid>/ns/pid` of the pod's pid 1, for `shareProcessNamespace`; absent for that process itself.
     pub(crate) pid_namespace: Option<PathBuf>,
+    /// What it sees of its own control groups.
+    pub(crate) cgroup_view: CgroupView,
+    /// Nodes of the machine's devices, for a privileged container.
+    pub(crate) host_devices: Vec<DeviceNode>,
     /// Controllers that this kernel has; limits of others are left out.
     pub(crate) controllers: Controllers,
+}
+
+/// How `/sys/fs/cgroup` is filled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CgroupView {
+    /// The one hierarchy of version 2, mounted anew: its root is that of the container's cgroup namespace.
+    Unified,
+    /// Name and own directory in each hierarchy of version 1. Mounted anew they would be writable.
+    Hierarchies(Vec<(String, PathBuf)>),
+}
+
+/// A device as it stands in the machine's `/dev`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DeviceNode {
+    pub(crate) path: PathBuf,
+    pub(crate) kind: DeviceKind,
+    pub(crate) major: u32,
+    pub(crate) minor: u32,
+    /// Permission bits.
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DeviceKind {
+    Character,
+    Block,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,9 +203,14 @@ fn linux(pod: &PodPlan, container: &ContainerPlan, ground: &Ground) -> Result<Li
         Privilege::Privileged => (None, None),
         Privilege::NoEscalation | Privilege::Ordinary => (Some(owned(MASKED)), Some(owned(READ_ONLY))),
     };
+    let devices = match container.security.privilege {
+        Privilege::Privileged => Some(devices::nodes(&ground.host_devices)?),
+        Privilege::NoEscalation | Privilege::Ordinary => None,
+    };
     linux
         .set_masked_paths(masked)
         .set_readonly_paths(read_only)
+        .set_devices(devices)
         .set_resources(limits::resources(container, ground.controllers)?)
         .set_rootfs_propagation(root_propagation(&container.mounts));
     Ok(linux)

@@ -5,24 +5,34 @@ mod apply;
 mod attendance;
 mod delete;
 mod departure;
+mod describe;
+mod diff;
 mod doctor;
 mod down;
 mod duration;
+mod events;
 mod exec;
 mod exit;
 mod failure;
+mod fields;
 mod folder;
 mod get;
+mod go;
 mod image;
 mod input;
+mod jsonpath;
 mod logs;
+mod print;
 mod pull;
+mod ready;
 mod records;
 mod report;
 mod run;
 mod selector;
 mod settings;
+mod sort;
 mod table;
+mod tabs;
 mod target;
 mod terminal;
 mod trace;
@@ -93,10 +103,18 @@ enum Verb {
     Delete(delete::DeleteArgs),
     /// Show objects
     Get(get::GetArgs),
+    /// Show one object in full, with its events
+    Describe(describe::DescribeArgs),
+    /// Show what happened to objects
+    Events(events::EventsArgs),
+    /// Wait until objects are as they should be
+    Wait(wait::WaitArgs),
     /// Show what containers wrote
     Logs(logs::LogsArgs),
     /// Run a command in a running container
     Exec(exec::ExecArgs),
+    /// Tell what manifests would change: exit 0 nothing, 1 something, 2 trouble
+    Diff(diff::DiffArgs),
     /// Check manifests; needs no root
     Validate(ValidateArgs),
     /// The image store
@@ -154,6 +172,7 @@ pub fn main() -> ExitCode {
     match verb(std::env::args_os()) {
         Ok(exit) => exit.into(),
         Err(failure) => {
+            let failure = failure.with_help_for_the_powerless();
             tell(failure.to_string().trim_end());
             failure.exit().into()
         }
@@ -183,8 +202,12 @@ fn verb(args: impl Iterator<Item = OsString>) -> Result<Exit, Failure> {
         Verb::Run(args) => run::run(&args, &settings),
         Verb::Delete(args) => delete::run(&args, &settings),
         Verb::Get(args) => get::run(&args, &settings),
+        Verb::Describe(args) => describe::run(&args, &settings),
+        Verb::Events(args) => events::run(&args, &settings),
+        Verb::Wait(args) => wait::run(&args, &settings),
         Verb::Logs(args) => logs::run(&args, &settings),
         Verb::Exec(args) => exec::run(args, &settings),
+        Verb::Diff(args) => diff::run(&args, &settings),
         Verb::Validate(args) => validate(&args, &settings),
         Verb::Image(args) => image::run(&args, &settings),
         Verb::Doctor(args) => doctor::run(&args, &settings),

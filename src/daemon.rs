@@ -6,7 +6,7 @@ mod batch;
 mod directing;
 mod execute;
 pub(crate) mod folder;
-mod inventory;
+pub(crate) mod inventory;
 mod observe;
 mod pass;
 mod report;
@@ -28,6 +28,7 @@ use crate::manifest::Strictness;
 use crate::manifest::podsecurity::Level;
 use crate::paths::Places;
 use crate::rundir::watcher::{self, Watcher};
+use crate::rundir::{objects, starts};
 use crate::sandbox::sys::clock;
 
 pub(crate) use batch::{BatchEnd, BatchReport, Progress};
@@ -141,13 +142,13 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
             status_dir: status_dir.clone(),
             namespace: namespace.clone(),
             strictness,
+            pod_security,
+            untrusted: untrusted.clone(),
         };
-        let path = places.watcher();
-        watcher::write(&places, &watcher).map_err(|source| DaemonError::Io {
-            operation: "write",
-            path,
-            source,
-        })?;
+        // It is for `down` alone, and a full disc must not keep pods from being looked after.
+        if let Err(error) = watcher::write(&places, &watcher) {
+            tracing::warn!(%error, "what is watched is not written down");
+        }
     }
     let (trust, caution) = match &mode {
         Mode::Watch { .. } | Mode::Once => (Trust::Checked, Caution::Wait),
@@ -172,6 +173,13 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
     let reader = Reader { namespace, strictness, pod_security, untrusted };
     let (mut inventory, failures) =
         Inventory::load(&places, reader, caution).map_err(|error| DaemonError::Objects(chain(&error)))?;
+    if let Err(error) = objects::remove_halves(&places) {
+        tracing::warn!(%error, "half-made objects not removed");
+    }
+    let uids = inventory.objects().keys().collect();
+    if let Err(error) = starts::keep_only(&places, &uids) {
+        tracing::warn!(%error, "what is remembered of earlier pods not removed");
+    }
     let renewed = inventory.renew(&places, &ready.machine.boot_id, clock::now());
     for failure in failures.iter().chain(&renewed) {
         tracing::warn!(reason = chain(failure), "object not taken up");

@@ -1,11 +1,11 @@
 //! Images: registries and archives in, verified layers in the store, root file systems out.
 
 pub(crate) mod access;
-pub(crate) mod account;
 pub(crate) mod archive;
 pub(crate) mod document;
 pub(crate) mod import;
 pub(crate) mod inside;
+pub(crate) mod passwd;
 pub(crate) mod pull;
 pub(crate) mod registry;
 pub(crate) mod rootfs;

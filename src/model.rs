@@ -1,6 +1,7 @@
 //! droppod's own words: identities, what is wanted, what is seen, what is to be done.
 
 pub(crate) mod action;
+pub(crate) mod back_off;
 pub(crate) mod desired;
 pub(crate) mod id;
 pub(crate) mod image;

@@ -39,6 +39,15 @@ impl Places {
         self.run.join("leases")
     }
 
+    /// What is remembered of pods while their processes come and go, one file for each.
+    pub(crate) fn starts(&self) -> PathBuf {
+        self.run.join("starts")
+    }
+
+    pub(crate) fn start(&self, uid: &Uid) -> PathBuf {
+        self.starts().join(format!("{uid}.json"))
+    }
+
     /// Failures of image pulls, one file for each reference.
     pub(crate) fn pulls(&self) -> PathBuf {
         self.run.join("pulls")
@@ -47,6 +56,11 @@ impl Places {
     /// Archives to be loaded lie beside the store that they are loaded into, which an `up` shares.
     pub(crate) fn preload(&self) -> PathBuf {
         self.images.with_file_name("preload")
+    }
+
+    /// Seccomp profiles of the machine's owner, beside the image store as [`Places::preload`].
+    pub(crate) fn seccomp(&self) -> PathBuf {
+        self.images.with_file_name("seccomp")
     }
 
     /// Writable layers and `emptyDir` volumes that lie on disc, one directory for each pod.

@@ -9,15 +9,16 @@
 //! ended      leaves by itself                 Sweep                        — (Forget if Gone)
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::action::{Action, AfterSweep, Plan};
-use crate::model::desired::{Desired, DesiredPod, Want};
+use crate::model::back_off;
+use crate::model::desired::{Blocked, Desired, DesiredPod, FAILED_SANDBOX, Waiting, Want};
 use crate::model::id::{PodId, Uid};
 use crate::model::image::{ImageRef, PullRequest};
 use crate::model::observed::{ImageObservation, Observed, PodObservation, Preload, ProcessObservation, Told};
 use crate::model::pod_plan::{PodPlan, RestartPolicy, Role};
-use crate::model::record::{ContainerRecord, ContainerState, Outcome, PodRecord, StopReason};
+use crate::model::record::{ContainerRecord, ContainerState, Deaths, Outcome, PodRecord, StopReason};
 use crate::model::time::{Moment, Now};
 
 #[cfg(test)]
@@ -32,12 +33,12 @@ const RERUN_INTERRUPTED: &str = "droppod.dev/rerun-interrupted";
 /// What is to be done to bring `observed` to `desired`. A settled world gives nothing but `Wait`s, which repeat why
 /// a pod is not started.
 pub(crate) fn diff(desired: &Desired, observed: &Observed, boot_id: &str, now: Now) -> Plan {
-    let wanted = desired.pods.iter().filter_map(|(uid, pod)| for_wanted(uid, pod, observed, boot_id));
+    let wanted = desired.pods.iter().filter_map(|(uid, pod)| for_wanted(uid, pod, observed, boot_id, now));
     let unwanted = observed.pods.iter().filter(|(uid, _)| !desired.pods.contains_key(uid));
     let unwanted = unwanted.filter_map(|(uid, seen)| for_unwanted(uid, seen));
     let mut actions: Vec<Action> = wanted.chain(unwanted).chain(pulls(desired, observed)).collect();
     actions.sort_by_key(turn);
-    Plan { actions, wake_at: wake_at(observed, now) }
+    Plan { actions, wake_at: wake_at(desired, observed, now) }
 }
 
 /// What makes room comes before what takes it.
@@ -53,7 +54,7 @@ fn turn(action: &Action) -> u8 {
     }
 }
 
-fn for_wanted(uid: &Uid, pod: &DesiredPod, observed: &Observed, boot_id: &str) -> Option<Action> {
+fn for_wanted(uid: &Uid, pod: &DesiredPod, observed: &Observed, boot_id: &str, now: Now) -> Option<Action> {
     let seen = observed.pods.get(uid);
     let there = Presence::of(seen);
     let ended = seen.is_some_and(|seen| seen.finished.is_some());
@@ -70,7 +71,7 @@ fn for_wanted(uid: &Uid, pod: &DesiredPod, observed: &Observed, boot_id: &str) -
             Some(sweep(&pod.id, after_sweep(seen, pod.restart_policy)))
         }
         (Want::Run(_) | Want::Wait(_), Presence::Absent) if ended => None,
-        (Want::Run(plan), Presence::Absent) => for_absent(plan, seen, observed, boot_id),
+        (Want::Run(plan), Presence::Absent) => for_absent(plan, seen, observed, boot_id, now),
         (Want::Wait(why), Presence::Absent) => Some(Action::Wait { pod: pod.id.clone(), why: why.clone() }),
     }
 }
@@ -123,6 +124,7 @@ fn for_absent(
     seen: Option<&PodObservation>,
     observed: &Observed,
     boot_id: &str,
+    now: Now,
 ) -> Option<Action> {
     let lives_on = observed.pods.iter().any(|(uid, other)| {
         let same_name = other.namespace == plan.id.namespace && other.name == plan.id.name;
@@ -137,7 +139,22 @@ fn for_absent(
     if rebooted && plan.restart_policy == RestartPolicy::Never && !again {
         return Some(Action::Lose { pod: plan.id.clone() });
     }
+    if let Some(deaths) = seen.and_then(|seen| resting(seen, now)) {
+        return Some(Action::Wait { pod: plan.id.clone(), why: rest(deaths) });
+    }
     Some(Action::Launch(Box::new(plan.clone())))
+}
+
+/// The deaths that put a pod's next start off, as long as they do.
+fn resting(seen: &PodObservation, now: Now) -> Option<&Deaths> {
+    seen.deaths.as_ref().filter(|deaths| now.boot < deaths.retry_at())
+}
+
+fn rest(deaths: &Deaths) -> Blocked {
+    let length = back_off::in_words(back_off::delay(deaths.count));
+    let message = format!("back-off {length} starting the pod again: {}", deaths.words);
+    let why = Waiting { reason: FAILED_SANDBOX.to_owned(), message };
+    Blocked { containers: BTreeMap::new(), pod: Some(why) }
 }
 
 /// An order to interrupt is overruled by one to delete; told twice, a pod hears it once.
@@ -158,7 +175,7 @@ fn after_sweep(seen: &PodObservation, policy: RestartPolicy) -> AfterSweep {
     if seen.finished.is_some() {
         return AfterSweep::Nothing;
     }
-    let Some(record) = &seen.record else { return AfterSweep::StartAgain };
+    let Some(record) = &seen.record else { return AfterSweep::StartLater };
     match (&record.outcome, record.stopping.as_ref().map(|stopping| stopping.why)) {
         (Some(Outcome::Succeeded | Outcome::Failed { .. }), _) => AfterSweep::Nothing,
         (Some(Outcome::Interrupted | Outcome::Deleted), _)
@@ -167,9 +184,9 @@ fn after_sweep(seen: &PodObservation, policy: RestartPolicy) -> AfterSweep {
         (None, None) => match policy {
             // It was about to record its end.
             RestartPolicy::Always | RestartPolicy::OnFailure if is_decided(record) => AfterSweep::RecordLoss,
-            RestartPolicy::Always | RestartPolicy::OnFailure => AfterSweep::StartAgain,
+            RestartPolicy::Always | RestartPolicy::OnFailure => AfterSweep::StartLater,
             RestartPolicy::Never if record.containers.iter().any(has_started) => AfterSweep::RecordLoss,
-            RestartPolicy::Never => AfterSweep::StartAgain,
+            RestartPolicy::Never => AfterSweep::StartLater,
         },
     }
 }
@@ -209,11 +226,13 @@ fn pulls(desired: &Desired, observed: &Observed) -> Vec<Action> {
     archives.chain(images).take(room).map(Action::Pull).collect()
 }
 
-/// The next try of a pull is the one thing that only time brings about.
-fn wake_at(observed: &Observed, now: Now) -> Option<Moment> {
+/// The next try of a pull, and of a pod whose process died, are what only time brings about.
+fn wake_at(desired: &Desired, observed: &Observed, now: Now) -> Option<Moment> {
     let retries = observed.images.values().filter_map(|image| match image {
         ImageObservation::Failed { retry_at, .. } => Some(*retry_at),
         ImageObservation::Present { .. } | ImageObservation::Pulling | ImageObservation::Preloading => None,
     });
-    retries.filter(|retry_at| *retry_at > now.boot).min()
+    let wanted = observed.pods.iter().filter(|(uid, _)| desired.pods.contains_key(uid));
+    let starts = wanted.filter_map(|(_, seen)| resting(seen, now)).map(Deaths::retry_at);
+    retries.chain(starts).filter(|retry_at| *retry_at > now.boot).min()
 }

@@ -10,4 +10,5 @@ pub(crate) mod network;
 pub(crate) mod objects;
 pub(crate) mod pods;
 pub(crate) mod pulls;
+pub(crate) mod starts;
 pub(crate) mod watcher;

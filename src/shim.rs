@@ -11,6 +11,7 @@
 mod control;
 mod event_loop;
 mod execute;
+mod filter;
 mod ground;
 mod launch;
 mod output;

@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 use crate::api::{Object, ObjectMeta, Pod};
 use crate::model::object::Known;
 use crate::model::observed::{Finished, Interrupted};
-use crate::model::record::{EventRecord, Outcome, PodRecord, WaitingRecord};
+use crate::model::record::{EventRecord, Outcome, PodRecord, WaitingRecord, note};
 use crate::model::time::Timestamp;
 
 mod columns;
 mod conditions;
 mod containers;
+mod events;
 mod file;
 mod pod;
 
@@ -19,6 +20,7 @@ mod pod;
 mod tests;
 
 pub(crate) use columns::{age, ready_column, restarts_column, status_word};
+pub(crate) use events::event_objects;
 pub(crate) use file::{FileReport, FileState, render};
 pub(crate) use pod::pod_status;
 
@@ -34,6 +36,8 @@ pub(crate) struct Course {
     pub(crate) record: Option<PodRecord>,
     pub(crate) waiting: Option<WaitingRecord>,
     pub(crate) finished: Option<Finished>,
+    /// Of the time before the pod's process, and of processes that are gone.
+    pub(crate) events: Vec<EventRecord>,
     /// It was stopped and is to run again.
     pub(crate) interrupted: Option<Interrupted>,
     /// The pod process is gone though no end is recorded.
@@ -123,12 +127,14 @@ fn later(at: Timestamp, seconds: i64) -> Timestamp {
 
 /// Events of a pod, the oldest first.
 pub(crate) fn events(course: &Course) -> Vec<EventRecord> {
-    let before = course.waiting.iter().flat_map(|waiting| &waiting.events);
     let record = course.record().or_else(|| course.stopped()?.record.as_ref());
     let since = record.into_iter().flat_map(|record| &record.events);
-    let mut events: Vec<EventRecord> = before.chain(since).cloned().collect();
+    let mut events: Vec<EventRecord> = course.events.iter().chain(since).cloned().collect();
     events.sort_by_key(|event| event.last);
-    events
+    // What the pod's earlier processes told as well is one event.
+    let mut merged = Vec::new();
+    events.into_iter().for_each(|event| note(&mut merged, event));
+    merged
 }
 
 /// `web.yaml` → `web.status.yaml`, `web.yml` → `web.yml.status.yaml`, `web.json` → `web.json.status.yaml`.

@@ -40,6 +40,7 @@ mod tests;
 
 pub(crate) use pod::creating;
 pub(crate) use resources::qos_class;
+pub(crate) use revision::is_same_pod;
 
 /// What the machine and the instance have to offer.
 #[derive(Debug, Clone, PartialEq)]
@@ -127,6 +128,33 @@ pub(crate) fn images_named(objects: &BTreeMap<Uid, Known>) -> BTreeMap<ImageRef,
     }
     named.remove(&ImageRef::HostRoot);
     named
+}
+
+/// A container that has a certain image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ImageUser {
+    pub(crate) pod: PodId,
+    pub(crate) container: String,
+    /// The image as the container's author wrote it.
+    pub(crate) authored: String,
+}
+
+/// Containers of pods that are not on their way out and that have this image.
+pub(crate) fn users_of(objects: &BTreeMap<Uid, Known>, wanted: &ImageRef) -> Vec<ImageUser> {
+    let mut users = Vec::new();
+    for (known, pod) in pods_by_age(objects).into_iter().filter(|(known, _)| known.record.deletion.is_none())
+    {
+        let base = image::base(known);
+        let Some(spec) = &pod.spec else { continue };
+        for container in spec.init_containers.iter().flatten().chain(&spec.containers) {
+            let authored = container.image.as_deref().unwrap_or_default();
+            if ImageRef::parse(authored, &base).is_ok_and(|image| image == *wanted) {
+                let (container, authored) = (container.name.clone(), authored.to_owned());
+                users.push(ImageUser { pod: pod_id(known), container, authored });
+            }
+        }
+    }
+    users
 }
 
 /// The older pod is served first where addresses run out.

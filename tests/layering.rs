@@ -26,6 +26,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("miette", &["cli"]),
     ("clap", &["cli"]),
     ("saphyr_parser", &["manifest"]),
+    ("seccompiler", &["bundle/seccomp", "sandbox/sys/seccomp"]),
 ];
 
 /// What thought and words never touch.

@@ -2,13 +2,12 @@
 
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{
-    LinuxCpu, LinuxCpuBuilder, LinuxDeviceCgroup, LinuxDeviceCgroupBuilder, LinuxDeviceType, LinuxMemory,
-    LinuxMemoryBuilder, LinuxPids, LinuxPidsBuilder, LinuxResources,
+    LinuxCpu, LinuxCpuBuilder, LinuxMemory, LinuxMemoryBuilder, LinuxPids, LinuxPidsBuilder, LinuxResources,
 };
 
-use crate::model::pod_plan::{ContainerPlan, Privilege, QosClass, Resources};
+use crate::model::pod_plan::{ContainerPlan, QosClass, Resources};
 
-use super::Controllers;
+use super::{Controllers, devices};
 
 /// Microseconds in which a quota is spent: the kernel's and Kubernetes' default.
 const PERIOD: u64 = 100_000;
@@ -20,20 +19,6 @@ const SHARES_OF_A_CORE: u64 = 1024;
 const LEAST_SHARES: u64 = 2;
 const MOST_SHARES: u64 = 262_144;
 
-/// Major and minor number of the character devices that a container may use: null, zero, full, random, urandom, tty,
-/// console, ptmx, and every pseudo-terminal.
-const DEVICES: &[(i64, Option<i64>)] = &[
-    (1, Some(3)),
-    (1, Some(5)),
-    (1, Some(7)),
-    (1, Some(8)),
-    (1, Some(9)),
-    (5, Some(0)),
-    (5, Some(1)),
-    (5, Some(2)),
-    (136, None),
-];
-
 /// `None` where there is nothing to write: with any value, even an empty one, libcontainer asks a version 1 kernel
 /// for its devices controller and fails where it has none.
 pub(super) fn resources(
@@ -43,7 +28,8 @@ pub(super) fn resources(
     let memory = if controllers.memory { memory(&container.resources)? } else { None };
     let cpu = if controllers.cpu { cpu(&container.resources)? } else { None };
     let pids = if controllers.pids { pids(&container.resources)? } else { None };
-    let devices = if controllers.devices { Some(devices(container.security.privilege)?) } else { None };
+    let devices =
+        if controllers.devices { Some(devices::rules(container.security.privilege)?) } else { None };
     if memory.is_none() && cpu.is_none() && pids.is_none() && devices.is_none() {
         return Ok(None);
     }
@@ -76,27 +62,6 @@ fn cpu(limits: &Resources) -> Result<Option<LinuxCpu>, OciSpecError> {
 fn pids(limits: &Resources) -> Result<Option<LinuxPids>, OciSpecError> {
     let limit = limits.pids_limit.map(signed);
     limit.map(|limit| LinuxPidsBuilder::default().limit(limit).build()).transpose()
-}
-
-fn devices(privilege: Privilege) -> Result<Vec<LinuxDeviceCgroup>, OciSpecError> {
-    let all = LinuxDeviceCgroupBuilder::default().typ(LinuxDeviceType::A).access("rwm");
-    match privilege {
-        Privilege::Privileged => Ok(vec![all.allow(true).build()?]),
-        Privilege::NoEscalation | Privilege::Ordinary => {
-            let usual = DEVICES.iter().map(|(major, minor)| {
-                let device = LinuxDeviceCgroupBuilder::default()
-                    .allow(true)
-                    .typ(LinuxDeviceType::C)
-                    .major(*major)
-                    .access("rwm");
-                match minor {
-                    Some(minor) => device.minor(*minor).build(),
-                    None => device.build(),
-                }
-            });
-            std::iter::once(all.allow(false).build()).chain(usual).collect()
-        }
-    }
 }
 
 /// The kubelet's `oom_score_adj`: the more of the machine's memory a container asks for, the later it is taken.

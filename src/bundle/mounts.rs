@@ -7,7 +7,7 @@ use oci_spec::runtime::{Mount, MountBuilder};
 
 use crate::model::pod_plan::{ContainerPlan, IpcMode, PodPlan, Privilege, RootAccess};
 
-use super::Ground;
+use super::{CgroupView, Ground};
 
 /// In the order of mounting, parents before what lies below them. A volume displaces what would be at its place.
 pub(super) fn mounts(
@@ -20,6 +20,7 @@ pub(super) fn mounts(
     let volumes = volumes.collect::<Result<Vec<_>, _>>()?;
     let taken = |mount: &Mount| ground.binds.iter().any(|volume| volume.target == *mount.destination());
     let mut mounts = kernel_mounts(container)?;
+    mounts.extend(cgroup_mounts(container, &ground.cgroup_view)?);
     mounts.extend(pod_mounts(pod, container, ground)?);
     mounts.retain(|mount| !taken(mount));
     mounts.extend(volumes);
@@ -42,6 +43,27 @@ fn kernel_mounts(container: &ContainerPlan) -> Result<Vec<Mount>, OciSpecError> 
         mount("devpts", "/dev/pts", &pts)?,
         mount("mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"])?,
     ])
+}
+
+/// A container sees itself as the root of all control groups, and changes none.
+fn cgroup_mounts(container: &ContainerPlan, view: &CgroupView) -> Result<Vec<Mount>, OciSpecError> {
+    let access = match container.security.privilege {
+        Privilege::Privileged => "rw",
+        Privilege::NoEscalation | Privilege::Ordinary => "ro",
+    };
+    let place = Path::new("/sys/fs/cgroup");
+    match view {
+        CgroupView::Unified => {
+            Ok(vec![mount("cgroup", "/sys/fs/cgroup", &["nosuid", "noexec", "nodev", "relatime", access])?])
+        }
+        CgroupView::Hierarchies(hierarchies) => {
+            let around = mount("tmpfs", "/sys/fs/cgroup", &["nosuid", "noexec", "nodev", "mode=755"]);
+            let each = hierarchies.iter().map(|(name, directory)| {
+                bind(directory, &place.join(name), ["bind", "nosuid", "noexec", "nodev", access])
+            });
+            std::iter::once(around).chain(each).collect()
+        }
+    }
 }
 
 fn pod_mounts(pod: &PodPlan, container: &ContainerPlan, ground: &Ground) -> Result<Vec<Mount>, OciSpecError> {

@@ -1,10 +1,6 @@
 //! Whole specs, compared as values: one golden file for each feature.
 
-use std::collections::BTreeMap;
-
 use super::*;
-use crate::model::id::{PodId, Uid};
-use crate::model::image::ImageRef;
 use crate::model::pod_plan::*;
 
 const DEFAULT_CAPABILITIES: &[&str] = &[
@@ -31,7 +27,8 @@ struct Case {
 impl Case {
     fn plain() -> Case {
         let container = container();
-        Case { pod: pod(container.clone()), container, ground: ground() }
+        let pod = PodPlan { containers: vec![container.clone()], ..sample::pod() };
+        Case { pod, container, ground: ground() }
     }
 
     fn with(change: impl FnOnce(&mut Case)) -> Case {
@@ -52,68 +49,13 @@ impl Case {
     }
 }
 
-fn pod(container: ContainerPlan) -> PodPlan {
-    PodPlan {
-        id: PodId {
-            namespace: "default".to_owned(),
-            name: "web".to_owned(),
-            uid: Uid::from_random([0xab; 16]),
-        },
-        revision: Revision { pod: String::new(), live: String::new() },
-        live: Live {
-            labels: BTreeMap::new(),
-            annotations: BTreeMap::new(),
-            grace: 30,
-            active_deadline: None,
-            resources: Resources::default(),
-        },
-        restart_policy: RestartPolicy::Always,
-        hostname: "web".to_owned(),
-        host_ports: Vec::new(),
-        network: NetworkPlan::Loopback,
-        pid: PidMode::Container,
-        ipc: IpcMode::Pod,
-        host_aliases: Vec::new(),
-        resolv_conf: String::new(),
-        sysctls: BTreeMap::new(),
-        volumes: BTreeMap::new(),
-        init_containers: Vec::new(),
-        containers: vec![container],
-        fs_group: None,
-        qos: QosClass::BestEffort,
-    }
-}
-
 fn container() -> ContainerPlan {
-    ContainerPlan {
-        name: "main".to_owned(),
-        role: Role::App,
-        image: ImagePlan { authored: "busybox".to_owned(), reference: ImageRef::HostRoot, stored: None },
-        argv: ["sleep", "60"].map(str::to_owned).to_vec(),
-        env: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned()), ("MODE".to_owned(), "a=b".to_owned())],
-        working_dir: String::new(),
-        mounts: Vec::new(),
-        resources: Resources::default(),
-        user: UserPlan {
-            uid: None,
-            gid: None,
-            image_user: String::new(),
-            must_not_be_root: false,
-            supplemental_groups: Vec::new(),
-        },
-        security: SecurityPlan {
-            privilege: Privilege::Ordinary,
-            capabilities: DEFAULT_CAPABILITIES.iter().map(|name| (*name).to_owned()).collect(),
-            root: RootAccess::Writable,
-        },
-        stop_signal: 15,
-        termination_message: TerminationMessage {
-            path: PathBuf::from("/dev/termination-log"),
-            policy: MessagePolicy::File,
-        },
-        stdin: Stdin::Closed,
-        restart_policy: RestartPolicy::Always,
-    }
+    let mut container = sample::container("main");
+    container.env =
+        vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned()), ("MODE".to_owned(), "a=b".to_owned())];
+    container.working_dir = String::new();
+    container.security.capabilities = DEFAULT_CAPABILITIES.iter().map(|name| (*name).to_owned()).collect();
+    container
 }
 
 fn ground() -> Ground {
@@ -131,6 +73,8 @@ fn ground() -> Ground {
         groups: Vec::new(),
         home: "/root".to_owned(),
         pid_namespace: None,
+        cgroup_view: CgroupView::Unified,
+        host_devices: Vec::new(),
         controllers: Controllers { memory: true, cpu: true, pids: true, devices: false },
     }
 }
@@ -168,6 +112,7 @@ fn a_restricted_container_has_no_new_privileges_and_a_read_only_root() {
             privilege: Privilege::NoEscalation,
             capabilities: vec!["NET_BIND_SERVICE".to_owned()],
             root: RootAccess::ReadOnly,
+            seccomp: SeccompProfile::RuntimeDefault,
         };
         case.ground.uid = 1000;
         case.ground.gid = 1000;

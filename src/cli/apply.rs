@@ -12,9 +12,9 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::folder::{Change, Folder, anchor_images};
 use super::input::{self, Depth, Input};
+use super::ready;
 use super::records::Records;
 use super::settings::Settings;
-use super::wait;
 use super::{StrictnessArg, duration};
 
 #[derive(Debug, clap::Args)]
@@ -94,7 +94,7 @@ pub(crate) fn put(wishes: Vec<Wish<'_>>, wait: WaitArgs, settings: &Settings) ->
         (Watched::Yes | Watched::No | Watched::Elsewhere(_), false) => Ok(Exit::Done),
         (Watched::Yes, true) => {
             let wanted = wishes.into_iter().map(|wish| (wish.key, wish.authored)).collect();
-            wait::until_ready(wanted, wait.timeout, settings)
+            ready::until_ready(wanted, wait.timeout, settings)
         }
     }
 }

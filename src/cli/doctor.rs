@@ -56,6 +56,28 @@ pub(crate) fn run(args: &DoctorArgs, settings: &Settings) -> Result<Exit, Failur
     Ok(if stopped { Exit::Failed } else { Exit::Done })
 }
 
+/// Asks once, before anything is made, for what no pod runs without.
+pub(crate) fn must_be_able() -> Result<(), Failure> {
+    refusal(&checks::indispensable()).map_or(Ok(()), Err)
+}
+
+fn refusal(checks: &[Check]) -> Option<Failure> {
+    let lacking = checks.iter().find_map(|check| match check.verdict {
+        Verdict::Stops(why) => Some((check.subject, why)),
+        Verdict::Ok | Verdict::Lacks(_) => None,
+    });
+    let (subject, why) = lacking?;
+    let failure = Failure::new(Exit::Failed, "pods cannot run here");
+    Some(match subject {
+        checks::SYS_ADMIN_NAME => failure
+            .because(format!("{subject} is missing: {why}"))
+            .help("for example with sudo; `droppod validate` needs no root"),
+        _ => failure
+            .because(format!("{subject}: {why}"))
+            .help("`droppod doctor` lists everything that this kernel and machine lack"),
+    })
+}
+
 fn print(out: &mut dyn Write, checks: &[Check], color: Color) -> io::Result<()> {
     const GREEN: u8 = 32;
     const YELLOW: u8 = 33;

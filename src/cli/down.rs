@@ -36,13 +36,14 @@ pub(crate) struct DownArgs {
 
 pub(crate) fn run(args: &DownArgs, settings: &Settings) -> Result<Exit, Failure> {
     let places = &settings.places;
+    // First, because of a lock that may not be looked at nothing better could be said than that it is held.
+    let records = Records::load(places)?;
     if let Some(holder) = attendance::holder(places) {
         return Err(Failure::new(Exit::Locked, "a watcher would start the pods again").because(holder).help(
             "stop it first, for example with `systemctl stop droppod`; its pods stay, then `droppod down`",
         ));
     }
     let root = args.directory.as_deref().map(root).transpose()?;
-    let records = Records::load(places)?;
     let of_root = |shown: &&Shown| {
         let source = &shown.known.record.source;
         root.as_deref().is_none_or(|root| source.absolute().starts_with(root))

@@ -43,6 +43,14 @@ impl Failure {
         self
     }
 
+    /// The same, for a verb whose exit codes mean something else.
+    pub(crate) fn ending(self, exit: Exit) -> Failure {
+        match self {
+            Failure::Quiet(_) => Failure::Quiet(exit),
+            Failure::Told(told) => Failure::Told(Box::new(Told { exit, ..*told })),
+        }
+    }
+
     /// Of writing data to stdout. A reader that has gone away (`| head`) has what it wanted.
     pub(crate) fn of_output(error: io::Error) -> Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
@@ -52,11 +60,37 @@ impl Failure {
         }
     }
 
+    /// Somebody who is not root is told so wherever that is what stands in the way and nothing else was said.
+    pub(crate) fn with_help_for_the_powerless(self) -> Failure {
+        let Failure::Told(told) = &self else { return self };
+        if told.help.is_some() || !told.is_denied() || rustix::process::geteuid().is_root() {
+            return self;
+        }
+        self.help(
+            "run it as root, for example with sudo; or name directories of your own with --state-dir, --run-dir, \
+             --log-dir and --manifests, for what needs no pods to run",
+        )
+    }
+
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Failure::Quiet(exit) => *exit,
             Failure::Told(told) => told.exit,
         }
+    }
+}
+
+impl Told {
+    fn is_denied(&self) -> bool {
+        let mut cause = self.cause.as_deref().map(|cause| cause as &dyn Error);
+        while let Some(error) = cause {
+            let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+            if kind == Some(io::ErrorKind::PermissionDenied) {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
     }
 }
 

@@ -2,184 +2,302 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
-use std::os::fd::AsFd;
+use std::path::PathBuf;
 
-use rustix::event::PollFlags;
 use serde_json::{Value, json};
 
-use crate::logs::follow::{Bell, Woken};
-use crate::model::id::Uid;
-use crate::paths::Places;
+use crate::api::{EVENT, KindName, kind_named};
+use crate::manifest::Strictness;
 use crate::sandbox::sys::clock;
-use crate::status::to_yaml;
 
 use super::exit::Exit;
 use super::failure::Failure;
-use super::records::{Records, Shown, not_found};
+use super::fields::{self, FieldSelector};
+use super::input::{self, Depth};
+use super::jsonpath::Path;
+use super::print::{self, Asked, Format, Headers};
+use super::records::{Records, not_found};
 use super::selector::{self, Selector};
 use super::settings::{Scope, Settings};
 use super::table::{self, Widths};
-use super::target::{self, Target};
-use super::tell;
+use super::{sort, target, tell};
 
 mod columns;
+mod watch;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   droppod get pods
   droppod get pod/web -o yaml
   droppod get pods,configmaps -A --show-labels
-  droppod get pods -l app=web -w")]
+  droppod get pods -l app=web -w
+  droppod get pods -o jsonpath='{range .items[*]}{.metadata.name}{\"\\n\"}{end}'
+  droppod get pods -o custom-columns=NAME:.metadata.name,IP:.status.podIP
+  droppod get pods --field-selector status.phase=Running --sort-by .metadata.name
+  droppod get -f web.yaml --local -o json      the file as droppod reads it")]
 pub(crate) struct GetArgs {
-    /// TYPE [NAME…] or TYPE/NAME…; TYPE is pods, configmaps, secrets, namespaces or all
-    #[arg(required = true, value_name = "TYPE [NAME] | TYPE/NAME")]
+    /// TYPE [NAME…] or TYPE/NAME…; TYPE is pods, configmaps, secrets, namespaces, events, all, or several: po,cm
+    #[arg(required_unless_present = "files", value_name = "TYPE [NAME] | TYPE/NAME")]
     words: Vec<String>,
-    #[arg(short, long, value_enum, default_value = "table", hide_default_value = true)]
-    output: Output,
+    /// The objects that these manifests declare
+    #[arg(short, long = "filename", value_name = "PATH", conflicts_with = "words")]
+    files: Vec<PathBuf>,
+    /// Show what the files say, not what is in force; needs -o
+    #[arg(long, requires = "files", conflicts_with = "watch")]
+    local: bool,
+    /// wide, yaml, json, name, jsonpath=…, jsonpath-file=…, custom-columns=…, custom-columns-file=…
+    #[arg(short, long, value_parser = print::parse, value_name = "FORMAT")]
+    output: Option<Format>,
     /// Only objects with these labels, such as app=web,tier!=db
     #[arg(short = 'l', long, value_parser = selector::parse)]
     selector: Option<Selector>,
-    /// Go on, printing each object that changes
-    #[arg(short, long)]
-    watch: bool,
+    /// Only objects with these fields, such as status.phase=Running,metadata.name!=web
+    #[arg(long, value_parser = fields::parse, value_name = "SELECTOR")]
+    field_selector: Option<FieldSelector>,
+    /// Sort by a field, such as .metadata.creationTimestamp
+    #[arg(long, value_name = "PATH")]
+    sort_by: Option<String>,
+    /// An object that is not there is no error
+    #[arg(long)]
+    ignore_not_found: bool,
+    #[command(flatten)]
+    watching: WatchArgs,
     #[command(flatten)]
     look: Look,
 }
 
 #[derive(Debug, Clone, Copy, clap::Args)]
+struct WatchArgs {
+    /// Go on, printing each object that changes
+    #[arg(short, long)]
+    watch: bool,
+    /// Print only what changes from now on
+    #[arg(long)]
+    watch_only: bool,
+}
+
+#[derive(Debug, Clone, clap::Args)]
 struct Look {
     /// Add a column with the labels
     #[arg(long)]
     show_labels: bool,
+    /// Add a column for each of these labels
+    #[arg(short = 'L', long, value_name = "LABEL", value_delimiter = ',')]
+    label_columns: Vec<String>,
+    /// Name the kind before each name
+    #[arg(long)]
+    show_kind: bool,
     #[arg(long)]
     no_headers: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
-    #[value(hide = true)]
-    Table,
-    Wide,
-    Yaml,
-    Json,
-    Name,
-}
-
 pub(crate) fn run(args: &GetArgs, settings: &Settings) -> Result<Exit, Failure> {
-    let targets = target::parse(&args.words)?;
-    if settings.scope == Scope::All && targets.iter().any(|target| target.name.is_some()) {
-        return Err(Failure::new(Exit::Usage, "an object cannot be got by name across all namespaces")
-            .help("leave out -A, or choose with -l"));
-    }
-    let selector = args.selector.clone().unwrap_or_default();
-    let question = Question { targets, scope: &settings.scope, selector: &selector };
+    let format = args.output.as_ref().unwrap_or(&Format::Table);
     let mut out = BufWriter::new(io::stdout().lock());
-    if args.watch {
-        return watch(args, &question, &settings.places, &mut out);
+    if args.local {
+        local(args, format, settings, &mut out)?;
+        return out.flush().map(|()| Exit::Done).map_err(Failure::of_output);
+    }
+    let question = Question::of(args, settings)?;
+    if args.watching.watch || args.watching.watch_only {
+        return watch::run(args, format, &question, &settings.places, &mut out);
     }
     let records = Records::load(&settings.places)?;
     for line in &records.unreadable {
         tell(&format!("warning: {line}"));
     }
-    let Answer { found, missing } = question.ask(&records);
-    print(args, &question, &records, &found, &mut out)
-        .and_then(|()| out.flush())
-        .map_err(Failure::of_output)?;
+    let Answer { mut found, mut missing } = question.ask(&records);
+    if let Some(written) = &args.sort_by {
+        found = sorted(&found, written)?;
+    }
+    if args.ignore_not_found {
+        missing.clear();
+    }
+    let nothing = found.is_empty();
+    print_all(args, format, &question, found, &mut out)?;
+    out.flush().map_err(Failure::of_output)?;
     for failure in &missing {
         tell(failure.to_string().trim_end());
     }
     if !missing.is_empty() {
         return Ok(Exit::Failed);
     }
-    if found.is_empty() && matches!(args.output, Output::Table | Output::Wide | Output::Name) {
-        let within = match &settings.scope {
-            Scope::Namespace(namespace) if question.targets.iter().any(|target| target.kind.namespaced) => {
-                format!(" in {namespace} namespace")
-            }
-            Scope::Namespace(_) | Scope::All => String::new(),
-        };
-        tell(&format!("No resources found{within}."));
+    if nothing && !args.ignore_not_found && matches!(format, Format::Table | Format::Wide | Format::Name) {
+        tell(&format!("No resources found{}.", question.within()));
     }
     Ok(Exit::Done)
 }
 
-struct Question<'a> {
-    targets: Vec<Target<'a>>,
-    scope: &'a Scope,
-    selector: &'a Selector,
+/// One kind in one scope, and the name of one object of it or all of them.
+struct Wanted {
+    kind: &'static KindName,
+    name: Option<String>,
+    scope: Scope,
 }
 
-struct Answer<'a> {
-    found: Vec<(Target<'a>, &'a Shown)>,
+struct Question<'a> {
+    wanted: Vec<Wanted>,
+    selector: Selector,
+    fields: FieldSelector,
+    settings: &'a Settings,
+}
+
+/// An object in full, as it was asked for.
+struct Found {
+    kind: &'static KindName,
+    object: Value,
+}
+
+struct Answer {
+    found: Vec<Found>,
     missing: Vec<Failure>,
 }
 
-impl Question<'_> {
-    fn ask<'a>(&'a self, records: &'a Records) -> Answer<'a> {
+impl<'a> Question<'a> {
+    fn of(args: &GetArgs, settings: &'a Settings) -> Result<Question<'a>, Failure> {
+        let wanted = if args.files.is_empty() {
+            wanted_by_words(args, settings)?
+        } else {
+            wanted_by_files(args, settings)?
+        };
+        let fields = args.field_selector.clone().unwrap_or_default();
+        for Wanted { kind, .. } in &wanted {
+            fields.fits(kind).map_err(|(field, known)| {
+                Failure::new(Exit::Usage, format!("{} cannot be chosen by field {field}", kind.plural))
+                    .help(format!("they can by {}", known.join(", ")))
+            })?;
+        }
+        Ok(Question { wanted, selector: args.selector.clone().unwrap_or_default(), fields, settings })
+    }
+
+    fn ask(&self, records: &Records) -> Answer {
         let mut answer = Answer { found: Vec::new(), missing: Vec::new() };
-        for target in &self.targets {
+        for Wanted { kind, name, scope } in &self.wanted {
             let before = answer.found.len();
-            let of_name = |shown: &&Shown| target.name.is_none_or(|name| shown.known.record.key.name == name);
-            let objects = records.of(target.kind, self.scope, self.selector).filter(of_name);
-            answer.found.extend(objects.map(|shown| (*target, shown)));
-            if let Some(name) = target.name
+            let objects: Vec<Value> = if **kind == EVENT {
+                records.events(scope).iter().map(|event| json!(event)).collect()
+            } else {
+                records.of(kind, scope, &Selector::default()).map(|shown| records.full(shown)).collect()
+            };
+            let chosen = objects.into_iter().filter(|object| self.chooses(object, name.as_deref()));
+            answer.found.extend(chosen.map(|object| Found { kind, object }));
+            if let Some(name) = name
                 && answer.found.len() == before
             {
-                answer.missing.push(not_found(target.kind.plural, name));
+                answer.missing.push(not_found(kind.plural, name));
             }
         }
         answer
     }
 
-    fn names_one(&self) -> bool {
-        matches!(self.targets[..], [Target { name: Some(_), .. }])
+    fn chooses(&self, object: &Value, name: Option<&str>) -> bool {
+        let labels = object.pointer("/metadata/labels").and_then(Value::as_object).into_iter().flatten();
+        let labels: BTreeMap<String, String> =
+            labels.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned())).collect();
+        name.is_none_or(|name| object.pointer("/metadata/name").and_then(Value::as_str) == Some(name))
+            && self.selector.matches(&labels)
+            && self.fields.matches(object)
+    }
+
+    fn asked(&self) -> Asked {
+        match self.wanted[..] {
+            [Wanted { name: Some(_), .. }] => Asked::One,
+            _ => Asked::Many,
+        }
     }
 
     fn kinds(&self) -> usize {
-        let mut kinds: Vec<&str> = self.targets.iter().map(|target| target.kind.kind).collect();
+        let mut kinds: Vec<&str> = self.wanted.iter().map(|wanted| wanted.kind.kind).collect();
         kinds.dedup();
         kinds.len()
     }
-}
 
-fn print(
-    args: &GetArgs,
-    question: &Question<'_>,
-    records: &Records,
-    found: &[(Target<'_>, &Shown)],
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    match args.output {
-        Output::Table | Output::Wide => tables(args, question, records, found, out),
-        Output::Name => found.iter().try_for_each(|(_, shown)| writeln!(out, "{}", shown.known.record.key)),
-        Output::Yaml | Output::Json => {
-            let mut objects: Vec<Value> = found.iter().map(|(_, shown)| records.full(shown)).collect();
-            if question.names_one() && found.is_empty() {
-                return Ok(());
+    /// Where nothing was found.
+    fn within(&self) -> String {
+        match &self.settings.scope {
+            Scope::Namespace(namespace) if self.wanted.iter().any(|wanted| wanted.kind.namespaced) => {
+                format!(" in {namespace} namespace")
             }
-            let document = match (question.names_one(), objects.pop()) {
-                (true, Some(object)) => object,
-                (_, last) => {
-                    objects.extend(last);
-                    let metadata = json!({"resourceVersion": ""});
-                    json!({"apiVersion": "v1", "items": objects, "kind": "List", "metadata": metadata})
-                }
-            };
-            document_in(args.output, &document, out)
+            Scope::Namespace(_) | Scope::All => String::new(),
         }
     }
 }
 
-fn document_in(output: Output, document: &Value, out: &mut dyn Write) -> io::Result<()> {
-    match output {
-        Output::Json => {
-            let indent = serde_json::ser::PrettyFormatter::with_indent(b"    ");
-            let mut serializer = serde_json::Serializer::with_formatter(&mut *out, indent);
-            serde::Serialize::serialize(document, &mut serializer)?;
-            writeln!(out)
+fn wanted_by_words(args: &GetArgs, settings: &Settings) -> Result<Vec<Wanted>, Failure> {
+    let targets = target::parse_shown(&args.words)?;
+    if settings.scope == Scope::All && targets.iter().any(|target| target.name.is_some()) {
+        return Err(Failure::new(Exit::Usage, "an object cannot be got by name across all namespaces")
+            .help("leave out -A, or choose with -l"));
+    }
+    let wanted = targets.into_iter().map(|target| Wanted {
+        kind: target.kind,
+        name: target.name.map(str::to_owned),
+        scope: settings.scope.clone(),
+    });
+    Ok(wanted.collect())
+}
+
+fn wanted_by_files(args: &GetArgs, settings: &Settings) -> Result<Vec<Wanted>, Failure> {
+    let inputs = input::collect(&args.files, Depth::Flat)?;
+    let declared = input::declared(&inputs, settings, Strictness::Strict)?;
+    let wanted = declared.into_iter().map(|(_, declared)| {
+        let key = declared.key;
+        let kind = kind_named(&key.kind).filter(|kind| kind.group == key.group).ok_or_else(|| {
+            Failure::new(Exit::Failed, format!("{key} is of a kind that droppod does not serve"))
+        })?;
+        Ok(Wanted { kind, name: Some(key.name), scope: Scope::Namespace(key.namespace) })
+    });
+    wanted.collect()
+}
+
+/// What the files say, with no look at the records.
+fn local(args: &GetArgs, format: &Format, settings: &Settings, out: &mut dyn Write) -> Result<(), Failure> {
+    if matches!(format, Format::Table | Format::Wide) {
+        return Err(Failure::new(Exit::Usage, "a file has no columns of its own")
+            .help("add -o yaml, json, name, jsonpath=… or custom-columns=…"));
+    }
+    let inputs = input::collect(&args.files, Depth::Flat)?;
+    let declared = input::declared(&inputs, settings, Strictness::Strict)?;
+    let asked = if declared.len() == 1 { Asked::One } else { Asked::Many };
+    let objects = declared.into_iter().map(|(_, declared)| declared.authored).collect();
+    print::print(format, objects, asked, headers(args), out)
+}
+
+fn sorted(found: &[Found], written: &str) -> Result<Vec<Found>, Failure> {
+    let path = Path::parse(written)
+        .map_err(|error| Failure::new(Exit::Usage, format!("cannot sort by {written}")).because(error))?;
+    let mut sorted = Vec::new();
+    for group in found.chunk_by(|a, b| a.kind == b.kind) {
+        let mut objects = group.iter().map(|found| found.object.clone()).collect();
+        sort::by(&path, written, &mut objects)?;
+        sorted.extend(objects.into_iter().map(|object| Found { kind: group[0].kind, object }));
+    }
+    Ok(sorted)
+}
+
+fn headers(args: &GetArgs) -> Headers {
+    if args.look.no_headers { Headers::Hidden } else { Headers::Shown }
+}
+
+fn print_all(
+    args: &GetArgs,
+    format: &Format,
+    question: &Question<'_>,
+    found: Vec<Found>,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    match format {
+        Format::Table | Format::Wide => {
+            tables(args, format, question, &found, out).map_err(Failure::of_output)
         }
-        Output::Table | Output::Wide | Output::Yaml | Output::Name => {
-            out.write_all(to_yaml(document).as_bytes())
+        Format::Name
+        | Format::Yaml
+        | Format::Json
+        | Format::JsonPath(_)
+        | Format::JsonPathAsJson(_)
+        | Format::CustomColumns(_) => {
+            let objects = found.into_iter().map(|found| found.object).collect();
+            print::print(format, objects, question.asked(), headers(args), out)
         }
     }
 }
@@ -187,23 +305,22 @@ fn document_in(output: Output, document: &Value, out: &mut dyn Write) -> io::Res
 /// One table for each kind, parted by an empty line.
 fn tables(
     args: &GetArgs,
+    format: &Format,
     question: &Question<'_>,
-    records: &Records,
-    found: &[(Target<'_>, &Shown)],
+    found: &[Found],
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let several = question.kinds() > 1 || args.words[0] == "all";
-    for (at, group) in found.chunk_by(|(a, _), (b, _)| a.kind == b.kind).enumerate() {
+    for (at, group) in found.chunk_by(|a, b| a.kind == b.kind).enumerate() {
         if at > 0 {
             writeln!(out)?;
         }
-        let layout = layout(args, question, group[0].0, several);
+        let layout = layout(args, format, question, group[0].kind);
         let mut rows = Vec::new();
         if !args.look.no_headers {
             rows.push(columns::header(&layout));
         }
         let now = clock::wall();
-        rows.extend(group.iter().map(|(_, shown)| columns::row(&layout, records, shown, now)));
+        rows.extend(group.iter().map(|found| columns::row(&layout, &found.object, now)));
         let mut widths = Widths::default();
         widths.fit(&rows);
         table::print(out, &widths, &rows)?;
@@ -211,74 +328,26 @@ fn tables(
     Ok(())
 }
 
-fn layout(args: &GetArgs, question: &Question<'_>, target: Target<'_>, several: bool) -> columns::Layout {
+fn layout(
+    args: &GetArgs,
+    format: &Format,
+    question: &Question<'_>,
+    kind: &'static KindName,
+) -> columns::Layout {
     let mut extras = Vec::new();
-    if *question.scope == Scope::All && target.kind.namespaced {
+    if question.settings.scope == Scope::All && kind.namespaced {
         extras.push(columns::Extra::Namespace);
     }
-    if several {
+    let all = args.words.first().is_some_and(|word| word == "all");
+    if question.kinds() > 1 || all || args.look.show_kind {
         extras.push(columns::Extra::KindPrefix);
     }
-    if args.output == Output::Wide {
+    if *format == Format::Wide {
         extras.push(columns::Extra::Wide);
     }
+    extras.extend(args.look.label_columns.iter().cloned().map(columns::Extra::Label));
     if args.look.show_labels {
         extras.push(columns::Extra::Labels);
     }
-    columns::Layout { kind: target.kind, extras }
-}
-
-/// Prints what is there, then each object that changes, until the reader leaves or a signal comes.
-fn watch(
-    args: &GetArgs,
-    question: &Question<'_>,
-    places: &Places,
-    out: &mut dyn Write,
-) -> Result<Exit, Failure> {
-    let several = question.kinds() > 1;
-    let mut seen: BTreeMap<Uid, Value> = BTreeMap::new();
-    let mut widths = Widths::default();
-    let mut headed = args.look.no_headers;
-    let bell = Bell::hang();
-    loop {
-        bell.watch(&places.objects());
-        bell.watch(&places.pods());
-        let records = Records::load(places)?;
-        let Answer { found, .. } = question.ask(&records);
-        let mut rows = Vec::new();
-        let mut present = BTreeMap::new();
-        for (target, shown) in found {
-            bell.watch(&places.object(shown.uid()).0);
-            bell.watch(&places.pod(shown.uid()).0);
-            let object = records.full(shown);
-            if seen.get(shown.uid()) != Some(&object) {
-                match args.output {
-                    Output::Table | Output::Wide => {
-                        let layout = layout(args, question, target, several);
-                        if !headed {
-                            rows.push(columns::header(&layout));
-                            headed = true;
-                        }
-                        rows.push(columns::row(&layout, &records, shown, clock::wall()));
-                    }
-                    Output::Name => rows.push(vec![shown.known.record.key.to_string()]),
-                    Output::Yaml => {
-                        write!(out, "---\n{}", to_yaml(&object)).map_err(Failure::of_output)?;
-                    }
-                    Output::Json => {
-                        document_in(args.output, &object, out).map_err(Failure::of_output)?;
-                    }
-                }
-            }
-            present.insert(shown.uid().clone(), object);
-        }
-        seen = present;
-        widths.fit(&rows);
-        table::print(out, &widths, &rows).and_then(|()| out.flush()).map_err(Failure::of_output)?;
-        // A pipe whose reader has left is hung up: nobody is there to go on for.
-        let woken = bell.wait(io::stdout().as_fd(), PollFlags::empty()).map_err(Failure::of_output)?;
-        if woken == Woken::ByOther {
-            return Ok(Exit::Done);
-        }
-    }
+    columns::Layout { kind, extras }
 }

@@ -1,14 +1,16 @@
 //! `image`: the verbs of the image store.
 
 use std::io::{self, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::image::store::Store;
+use crate::model::image::ImageRef;
 use crate::sandbox::sys::clock;
 
 use super::exit::Exit;
 use super::failure::Failure;
 use super::pull::access;
+use super::records::Records;
 use super::settings::Settings;
 use store::ImageError;
 
@@ -65,15 +67,48 @@ pub(crate) fn run(args: &ImageArgs, settings: &Settings) -> Result<Exit, Failure
         ImageVerb::Load { files } => {
             files.iter().try_for_each(|file| store::load(&images, file, clock::wall(), out))
         }
-        ImageVerb::Rm { references } => store::remove(&images, references, &base, out),
+        ImageVerb::Rm { references } => {
+            let records = Records::load(&settings.places)?;
+            references.iter().try_for_each(|name| must_be_idle(name, &images, &base, &records))?;
+            store::remove(&images, references, &base, out)
+        }
         ImageVerb::Prune => store::prune(&images, out),
     };
     done.map(|()| Exit::Done).map_err(failure)
 }
 
+/// A container that starts again would find its image gone.
+fn must_be_idle(name: &str, images: &Store, base: &Path, records: &Records) -> Result<(), Failure> {
+    let image = ImageRef::parse(name, base).map_err(|error| failure(error.into()))?;
+    let stored = images
+        .all()
+        .map_err(|error| Failure::new(Exit::Failed, "cannot read the image store").because(error))?;
+    let digest = stored.iter().find(|one| one.reference == image).map(|one| one.image.digest.as_str());
+    let last = stored.iter().filter(|one| Some(one.image.digest.as_str()) == digest).count() == 1;
+    for shown in records.shown.iter().filter(|shown| shown.lives()) {
+        let beside = shown.known.record.source.absolute();
+        let beside = beside.parent().unwrap_or(Path::new("/"));
+        let containers = shown.pod_record().into_iter().flat_map(|record| &record.containers);
+        let user = containers.into_iter().find(|container| {
+            let same_name = ImageRef::parse(&container.image, beside).is_ok_and(|used| used == image);
+            same_name || (last && Some(container.image_id.as_str()) == digest)
+        });
+        if let Some(container) = user {
+            let what = format!("image {image} is in use by pod {}", shown.pod_id());
+            return Err(Failure::new(Exit::Failed, what)
+                .because(format!("its container {} runs from it", container.name))
+                .help(format!("delete the pod first: droppod delete pod {}", shown.pod_id().name)));
+        }
+    }
+    Ok(())
+}
+
 fn failure(error: ImageError) -> Failure {
     match error {
         ImageError::Output(error) => Failure::of_output(error),
+        ImageError::Full { .. } => Failure::new(Exit::NoImage, error.to_string())
+            .because("no space is left on the disc of the image store")
+            .help("`droppod image prune` removes layers that no image uses; `df` shows the disc"),
         ImageError::Pull { .. } | ImageError::Load(_) => Failure::new(Exit::NoImage, error.to_string()),
         ImageError::Reference(_) => Failure::new(Exit::Usage, error.to_string()),
         ImageError::Store { operation, source } => {

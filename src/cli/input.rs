@@ -137,5 +137,24 @@ fn within_limit(reader: impl Read) -> io::Result<Vec<u8>> {
 }
 
 fn unread(path: &Path, error: io::Error) -> Failure {
-    Failure::new(Exit::Failed, format!("cannot read {}", path.display())).because(error)
+    let absent = error.kind() == io::ErrorKind::NotFound;
+    let failure = Failure::new(Exit::Failed, format!("cannot read {}", path.display())).because(error);
+    if !absent {
+        return failure;
+    }
+    let beside = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let present = manifests_in(beside, Depth::Flat).unwrap_or_default();
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let near = present
+        .iter()
+        .filter_map(|present| Some((present, strsim::jaro_winkler(present.file_name()?.to_str()?, &name))))
+        .max_by(|(_, one), (_, other)| one.total_cmp(other));
+    match near {
+        Some((present, likeness)) if likeness > 0.85 => {
+            let present = present.strip_prefix("./").unwrap_or(present);
+            failure.help(format!("did you mean {}?", present.display()))
+        }
+        _ if present.is_empty() => failure.help(format!("no manifest is in {}", beside.display())),
+        _ => failure.help(format!("ls {} shows what there is", beside.display())),
+    }
 }

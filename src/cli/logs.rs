@@ -88,7 +88,7 @@ pub(crate) fn run(args: &LogsArgs, settings: &Settings) -> Result<Exit, Failure>
     let mut sources = Vec::new();
     for shown in pods(args, &records, settings)? {
         for container in containers(args, shown)? {
-            sources.extend(source(args.how, shown, container, &settings.places)?);
+            sources.extend(source(args, shown, container, &records, &settings.places)?);
         }
     }
     let style = Style {
@@ -149,7 +149,14 @@ fn containers(args: &LogsArgs, shown: &Shown) -> Result<Vec<String>, Failure> {
 }
 
 /// `None` for a container of many that has not started.
-fn source(how: How, shown: &Shown, container: String, places: &Places) -> Result<Option<Source>, Failure> {
+fn source(
+    args: &LogsArgs,
+    shown: &Shown,
+    container: String,
+    records: &Records,
+    places: &Places,
+) -> Result<Option<Source>, Failure> {
+    let how = args.how;
     let pod = shown.pod_id();
     let directory = places.pod_logs(&pod).join(&container);
     let unread = |error: io::Error| {
@@ -169,8 +176,14 @@ fn source(how: How, shown: &Shown, container: String, places: &Places) -> Result
         runs.range(..=current).next_back().or(runs.last()).copied().unwrap_or(current)
     };
     if runs.is_empty() && !how.follow {
-        let not_started = format!("container {container} of pod {pod} has written nothing");
-        tell(&not_started);
+        // In kubectl's words, which scripts look for.
+        let reason = records.waits_for(shown, &container);
+        let what = format!("container \"{container}\" in pod \"{}\" is waiting to start: {reason}", pod.name);
+        if !how.all_containers && args.selector.is_none() {
+            return Err(Failure::new(Exit::Failed, what)
+                .help("-f waits until it writes something; `droppod get pods` shows how the pod does"));
+        }
+        tell(&what);
         return Ok(None);
     }
     let cursor = if how.previous { Cursor::of_run(directory, run) } else { Cursor::at_run(directory, run) };

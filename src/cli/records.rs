@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::core::v1::Event;
 use serde_json::Value;
 
 use crate::api::{KindName, Object};
@@ -11,9 +12,9 @@ use crate::model::id::{PodId, Uid};
 use crate::model::object::{Known, ObjectRecord};
 use crate::model::record::{ContainerRecord, ContainerState, Outcome, PodRecord};
 use crate::paths::Places;
-use crate::rundir::{lock, objects, pods};
+use crate::rundir::{lock, objects, pods, starts};
 use crate::sandbox::host::host_ip;
-use crate::status::{Course, full_object};
+use crate::status::{Course, event_objects, full_object, pod_status};
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -27,6 +28,7 @@ pub(crate) struct Records {
     /// One line for each record that could not be read.
     pub(crate) unreadable: Vec<String>,
     host_ip: String,
+    node: String,
 }
 
 /// One object, and the course of its pod if it is one.
@@ -62,7 +64,8 @@ impl Records {
             }
         }
         shown.sort_by(|a, b| a.known.record.key.cmp(&b.known.record.key));
-        Ok(Records { shown, unreadable, host_ip: host_ip().to_string() })
+        let node = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        Ok(Records { shown, unreadable, host_ip: host_ip().to_string(), node })
     }
 
     /// Objects of one kind, within `scope` if the kind lives in namespaces.
@@ -90,9 +93,42 @@ impl Records {
         self.shown.iter().find(of_name).ok_or_else(|| not_found("pods", name))
     }
 
-    /// The object in full, status included.
+    /// The object in full, status included: as an API server would tell it.
     pub(crate) fn full(&self, shown: &Shown) -> Value {
-        full_object(&shown.known, &shown.course, &self.host_ip)
+        let mut object = full_object(&shown.known, &shown.course, &self.host_ip);
+        match &shown.known.object {
+            Object::Pod(_) if shown.is_scheduled() => object["spec"]["nodeName"] = self.node.as_str().into(),
+            Object::Namespace(_) => object["status"]["phase"] = "Active".into(),
+            Object::Pod(_) | Object::ConfigMap(_) | Object::Secret(_) | Object::Unserved { .. } => {}
+        }
+        object
+    }
+
+    /// Events of one object, the oldest first.
+    pub(crate) fn events_of(&self, shown: &Shown) -> Vec<Event> {
+        event_objects(&shown.known, &shown.course, &self.node)
+    }
+
+    /// Events of all objects in `scope`, the oldest first.
+    pub(crate) fn events(&self, scope: &Scope) -> Vec<Event> {
+        let events = self.shown.iter().flat_map(|shown| self.events_of(shown));
+        let within = |event: &Event| scope.holds(event.metadata.namespace.as_deref().unwrap_or_default());
+        let mut events: Vec<Event> = events.filter(within).collect();
+        events.sort_by(|a, b| {
+            let last = |event: &Event| event.last_timestamp.as_ref().map(|time| time.0);
+            last(a).cmp(&last(b))
+        });
+        events
+    }
+
+    /// Why a container does not run yet.
+    pub(crate) fn waits_for(&self, shown: &Shown, container: &str) -> String {
+        let Object::Pod(pod) = &shown.known.object else { return String::new() };
+        let status = pod_status(pod, &shown.course, &self.host_ip);
+        let init = status.init_container_statuses.into_iter().flatten();
+        let mut all = init.chain(status.container_statuses.into_iter().flatten());
+        let state = all.find(|status| status.name == container).and_then(|status| status.state);
+        state.and_then(|state| state.waiting?.reason).unwrap_or_else(|| status.phase.unwrap_or_default())
     }
 
     pub(crate) fn host_ip(&self) -> &str {
@@ -110,9 +146,21 @@ impl Shown {
         &self.known.record.uid
     }
 
+    /// Nothing of the pod itself keeps it from this machine.
+    fn is_scheduled(&self) -> bool {
+        let waiting = self.course.waiting.as_ref();
+        self.pod_record().is_some() || waiting.is_none_or(|waiting| waiting.why.pod.is_none())
+    }
+
     pub(crate) fn pod_id(&self) -> PodId {
         let ObjectRecord { key, uid, .. } = &self.known.record;
         PodId { namespace: key.namespace.clone(), name: key.name.clone(), uid: uid.clone() }
+    }
+
+    /// Its process is there.
+    pub(crate) fn lives(&self) -> bool {
+        let Course { record, finished, lost, .. } = &self.course;
+        record.is_some() && finished.is_none() && !lost
     }
 
     /// The newest record of the pod, the end included.
@@ -203,6 +251,7 @@ pub(crate) fn course(places: &Places, uid: &Uid) -> std::io::Result<Course> {
     let ended = finished.is_some() || record.as_ref().is_none_or(|record| record.outcome.is_some());
     Ok(Course {
         waiting: pods::read_waiting(&pod)?,
+        events: starts::read(places, uid)?.map(|start| start.events).unwrap_or_default(),
         lost: !alive && !ended,
         record,
         finished,

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use clap::ValueEnum;
 use serde::Deserialize;
 
 use crate::manifest::Policy;
@@ -20,31 +21,31 @@ const CONFIG: &str = "/etc/droppod/config.yaml";
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
     /// Durable state: objects, images, volumes [default: /var/lib/droppod]
-    #[arg(long, global = true, value_name = "DIR", env = "DROPPOD_STATE_DIR", hide_env = true)]
+    #[arg(long, global = true, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
     /// Running pods, leases, sockets, on tmpfs [default: /run/droppod]
-    #[arg(long, global = true, value_name = "DIR", env = "DROPPOD_RUN_DIR", hide_env = true)]
+    #[arg(long, global = true, value_name = "DIR")]
     pub(crate) run_dir: Option<PathBuf>,
     /// Container logs [default: /var/log/pods]
-    #[arg(long, global = true, value_name = "DIR", env = "DROPPOD_LOG_DIR", hide_env = true)]
+    #[arg(long, global = true, value_name = "DIR")]
     pub(crate) log_dir: Option<PathBuf>,
     /// The folder that apply, run and delete write to [default: /etc/droppod/manifests]
-    #[arg(long, global = true, value_name = "DIR", env = "DROPPOD_MANIFESTS", hide_env = true)]
+    #[arg(long, global = true, value_name = "DIR")]
     pub(crate) manifests: Option<PathBuf>,
     /// Read these options from FILE [default: /etc/droppod/config.yaml]
-    #[arg(long, global = true, value_name = "FILE", env = "DROPPOD_CONFIG", hide_env = true)]
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Namespace of objects that name none, and to look in [default: default]
-    #[arg(short, long, global = true, env = "DROPPOD_NAMESPACE", hide_env = true)]
+    #[arg(short, long, global = true)]
     pub(crate) namespace: Option<String>,
     /// Look in all namespaces
     #[arg(short = 'A', long, global = true)]
     pub(crate) all_namespaces: bool,
     /// What pods may ask for, by the Pod Security Standards: privileged, baseline or restricted [default: privileged]
-    #[arg(long, global = true, value_name = "LEVEL", env = "DROPPOD_POD_SECURITY", hide_env = true)]
+    #[arg(long, global = true, value_name = "LEVEL")]
     pub(crate) pod_security: Option<LevelArg>,
     /// Colour on a terminal, always or never [default: auto]
-    #[arg(long, global = true, value_name = "WHEN", env = "DROPPOD_COLOR", hide_env = true)]
+    #[arg(long, global = true, value_name = "WHEN")]
     pub(crate) color: Option<ColorChoice>,
     /// Log more; twice for everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -113,26 +114,44 @@ pub(crate) struct Settings {
 
 impl Settings {
     pub(crate) fn resolve(args: &GlobalArgs) -> Result<Settings, Failure> {
-        let file = read_config(args.config.as_deref())?;
-        let choose = |flag: &Option<PathBuf>, file: &Option<PathBuf>, default: &str| {
-            let chosen = flag.as_deref().or(file.as_deref()).unwrap_or(Path::new(default));
-            canonical(chosen).map_err(|error| {
+        let config = args.config.clone().or_else(|| from_environment("DROPPOD_CONFIG").map(PathBuf::from));
+        let file = read_config(config.as_deref())?;
+        let choose = |flag: &Option<PathBuf>, variable: &str, file: &Option<PathBuf>, default: &str| {
+            let chosen = flag.clone().or_else(|| from_environment(variable).map(PathBuf::from));
+            let chosen = chosen.or_else(|| file.clone()).unwrap_or_else(|| PathBuf::from(default));
+            canonical(&chosen).map_err(|error| {
                 Failure::new(Exit::Usage, format!("cannot use directory {}", chosen.display())).because(error)
             })
         };
-        let state = choose(&args.state_dir, &file.state_dir, "/var/lib/droppod")?;
-        let run = choose(&args.run_dir, &file.run_dir, "/run/droppod")?;
-        let log = choose(&args.log_dir, &file.log_dir, "/var/log/pods")?;
-        let manifests = choose(&args.manifests, &file.manifests, "/etc/droppod/manifests")?;
-        let namespace = args.namespace.clone().or(file.namespace).unwrap_or_else(|| "default".to_owned());
+        let state = choose(&args.state_dir, "DROPPOD_STATE_DIR", &file.state_dir, "/var/lib/droppod")?;
+        let run = choose(&args.run_dir, "DROPPOD_RUN_DIR", &file.run_dir, "/run/droppod")?;
+        let log = choose(&args.log_dir, "DROPPOD_LOG_DIR", &file.log_dir, "/var/log/pods")?;
+        let manifests =
+            choose(&args.manifests, "DROPPOD_MANIFESTS", &file.manifests, "/etc/droppod/manifests")?;
+        let namespace = args
+            .namespace
+            .clone()
+            .or_else(|| from_environment("DROPPOD_NAMESPACE"))
+            .or(file.namespace)
+            .unwrap_or_else(|| "default".to_owned());
+        let color = match (args.color, from_environment("DROPPOD_COLOR")) {
+            (Some(color), _) => Some(color),
+            (None, Some(word)) => Some(one_of("DROPPOD_COLOR", &word)?),
+            (None, None) => file.color,
+        };
+        let pod_security = match (args.pod_security, from_environment("DROPPOD_POD_SECURITY")) {
+            (Some(level), _) => Some(level),
+            (None, Some(word)) => Some(one_of("DROPPOD_POD_SECURITY", &word)?),
+            (None, None) => file.pod_security,
+        };
         let scope = if args.all_namespaces { Scope::All } else { Scope::Namespace(namespace.clone()) };
         Ok(Settings {
             places: places(state, run, log),
             manifests,
             namespace,
             scope,
-            pod_security: args.pod_security.or(file.pod_security).map_or(Level::Privileged, Level::from),
-            color: args.color.or(file.color).unwrap_or(ColorChoice::Auto),
+            pod_security: pod_security.map_or(Level::Privileged, Level::from),
+            color: color.unwrap_or(ColorChoice::Auto),
             verbosity: args.verbose,
         })
     }
@@ -141,6 +160,20 @@ impl Settings {
     pub(crate) fn policy(&self) -> Policy {
         Policy { level: self.pod_security, scope: None }
     }
+}
+
+/// Read here and not by clap, whose usage lines would list what the environment sets as if it had been typed.
+fn from_environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn one_of<T: ValueEnum>(variable: &str, word: &str) -> Result<T, Failure> {
+    T::from_str(word, false).map_err(|_| {
+        let names = T::value_variants().iter().filter_map(|value| value.to_possible_value());
+        let names: Vec<String> = names.map(|name| name.get_name().to_owned()).collect();
+        Failure::new(Exit::Usage, format!("{variable} is `{word}`"))
+            .help(format!("it may be {}", names.join(", ")))
+    })
 }
 
 fn places(state: PathBuf, run: PathBuf, log: PathBuf) -> Places {

@@ -41,6 +41,18 @@ pub(crate) fn print(out: &mut dyn Write, widths: &Widths, rows: &[Vec<String>]) 
     Ok(())
 }
 
+/// Text of an object as a cell: one line that cannot command the terminal, as kubectl cuts and escapes it.
+pub(crate) fn cell(text: &str) -> String {
+    match text.find(['\n', '\r', '\x0c']) {
+        Some(end) => format!("{}...", escaped(&text[..end])),
+        None => escaped(text),
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\x1b', "^[").replace('\t', " ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +80,12 @@ web             1/1     Running            0             5s
 a-longer-name   0/1     CrashLoopBackOff   3 (20s ago)   4m12s
 ";
         assert_eq!(table, expected);
+    }
+
+    #[test]
+    fn a_cell_is_one_line_of_plain_text() {
+        assert_eq!(cell("first\nsecond"), "first...");
+        assert_eq!(cell("\x1b[2Jx\ty"), "^[[2Jx y");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Naming objects on the command line: `TYPE`, `TYPE NAME…`, `TYPE/NAME…`, `TYPE,TYPE`.
 
-use crate::api::{KINDS, KindName, kind_named};
+use crate::api::{EVENT, KINDS, KindName, kind_named};
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -13,21 +13,34 @@ pub(crate) struct Target<'a> {
 }
 
 /// `all` is what kubectl shows for it: workloads, not what they are made of.
-const ALL: [&str; 1] = ["Pod"];
+const NOT_ALL: [&str; 3] = ["Namespace", "ConfigMap", "Secret"];
 
+/// Objects that somebody declares.
 pub(crate) fn parse(words: &[String]) -> Result<Vec<Target<'_>>, Failure> {
+    named(words, kind)
+}
+
+/// Objects that can be looked at: events too.
+pub(crate) fn parse_shown(words: &[String]) -> Result<Vec<Target<'_>>, Failure> {
+    named(words, |word| if EVENT.is_named(word) { Ok(&EVENT) } else { kind(word) })
+}
+
+fn named(
+    words: &[String],
+    kind: impl Fn(&str) -> Result<&'static KindName, Failure>,
+) -> Result<Vec<Target<'_>>, Failure> {
     let Some(first) = words.first() else {
         return Err(
             Failure::new(Exit::Usage, "no kind is named").help("name one, such as `pods` or `pod/web`")
         );
     };
     if words.iter().any(|word| word.contains('/')) {
-        return words.iter().map(|word| slashed(word)).collect();
+        return words.iter().map(|word| parted(word, &kind)).collect();
     }
     let kinds: Vec<&'static KindName> = if first == "all" {
-        KINDS.iter().filter(|kind| ALL.contains(&kind.kind)).collect()
+        KINDS.iter().filter(|kind| !NOT_ALL.contains(&kind.kind)).collect()
     } else {
-        first.split(',').map(kind).collect::<Result<_, _>>()?
+        first.split(',').map(&kind).collect::<Result<_, _>>()?
     };
     let names = &words[1..];
     let targets = kinds.into_iter().flat_map(|kind| {
@@ -39,6 +52,13 @@ pub(crate) fn parse(words: &[String]) -> Result<Vec<Target<'_>>, Failure> {
 
 /// `TYPE/NAME`.
 pub(crate) fn slashed(word: &str) -> Result<Target<'_>, Failure> {
+    parted(word, kind)
+}
+
+fn parted(
+    word: &str,
+    kind: impl Fn(&str) -> Result<&'static KindName, Failure>,
+) -> Result<Target<'_>, Failure> {
     match word.split_once('/') {
         Some((of, name)) if !name.is_empty() => Ok(Target { kind: kind(of)?, name: Some(name) }),
         _ => Err(Failure::new(Exit::Usage, format!("`{word}` does not name an object"))
@@ -61,8 +81,14 @@ pub(crate) fn pod_name(word: &str) -> Result<&str, Failure> {
 fn kind(word: &str) -> Result<&'static KindName, Failure> {
     kind_named(word).ok_or_else(|| {
         let served: Vec<&str> = KINDS.iter().map(|kind| kind.plural).collect();
+        let near = served
+            .iter()
+            .map(|kind| (*kind, strsim::jaro_winkler(kind, &word.to_lowercase())))
+            .max_by(|(_, one), (_, other)| one.total_cmp(other))
+            .filter(|(_, likeness)| *likeness > 0.85);
+        let guess = near.map_or_else(String::new, |(kind, _)| format!("did you mean {kind}? "));
         Failure::new(Exit::Usage, format!("`{word}` is not a kind that droppod serves"))
-            .help(format!("it serves {}", served.join(", ")))
+            .help(format!("{guess}it serves {}", served.join(", ")))
     })
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::api::Object;
 use crate::daemon::{self, Afterwards, BatchEnd, BatchReport, Ended, Mode, Root, Select};
-use crate::manifest::Strictness;
+use crate::manifest::{Declared, Strictness};
 use crate::model::id::PodId;
 use crate::paths::Places;
 use crate::publish::{Durability, publish, remove_tree};
@@ -21,7 +21,7 @@ use super::failure::Failure;
 use super::input::{self, Depth, Input};
 use super::settings::{Settings, canonical};
 use super::target::{self, Target};
-use super::{departure, duration, tell, trace, watch};
+use super::{departure, doctor, duration, tell, trace, watch};
 
 mod onlooker;
 mod summary;
@@ -67,6 +67,10 @@ pub(crate) fn run(args: &UpArgs, settings: &Settings) -> Result<Exit, Failure> {
             .because(format!("they hold only {kinds}"))
             .help("this version runs Pods"));
     }
+    if let Some(from) = &exit_from {
+        from.must_be_declared(&declared)?;
+    }
+    doctor::must_be_able()?;
     let session = Session::open(settings)?;
     let afterwards = if args.keep { Afterwards::Records } else { Afterwards::Nothing };
     let roots = session.roots_of(&args.files, &inputs)?;
@@ -75,6 +79,7 @@ pub(crate) fn run(args: &UpArgs, settings: &Settings) -> Result<Exit, Failure> {
 
 /// One pod from text, its exit code the program's: `run --rm`.
 pub(crate) fn run_one(input: &Input, name: &str, settings: &Settings) -> Result<Exit, Failure> {
+    doctor::must_be_able()?;
     let session = Session::open(settings)?;
     let exit_from = ExitFrom { pod: name.to_owned(), container: Some(name.to_owned()) };
     let root = session.root_of_copies(&[input])?;
@@ -105,6 +110,37 @@ impl ExitFrom {
     }
 }
 
+impl ExitFrom {
+    fn must_be_declared(&self, declared: &[(usize, Declared)]) -> Result<(), Failure> {
+        let pods = declared.iter().filter_map(|(_, one)| match &one.object {
+            Object::Pod(pod) => Some((one.key.name.as_str(), pod.spec.as_ref())),
+            Object::ConfigMap(_) | Object::Secret(_) | Object::Namespace(_) | Object::Unserved { .. } => None,
+        });
+        let named: Vec<(String, Vec<&str>)> = pods
+            .map(|(name, spec)| {
+                let init = spec.and_then(|spec| spec.init_containers.as_ref()).into_iter().flatten();
+                let all = init.chain(spec.into_iter().flat_map(|spec| &spec.containers));
+                (name.to_owned(), all.map(|container| container.name.as_str()).collect())
+            })
+            .collect();
+        let refuse = |what: String, kind: &str, there: Vec<&str>| {
+            let help = format!("the {kind} there are: {}", there.join(", "));
+            Err(Failure::new(Exit::Usage, what).help(help))
+        };
+        let Some((_, containers)) = named.iter().find(|(name, _)| *name == self.pod) else {
+            let there = named.iter().map(|(name, _)| name.as_str()).collect();
+            return refuse(format!("the manifests declare no pod {}", self.pod), "pods", there);
+        };
+        match &self.container {
+            Some(container) if !containers.contains(&container.as_str()) => {
+                let what = format!("pod {} has no container {container}", self.pod);
+                refuse(what, "containers", containers.clone())
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
 /// An instance below the machine's own, sharing only its images.
 struct Session(Up);
 
@@ -120,11 +156,7 @@ impl Session {
         let failed =
             |error| Failure::new(Exit::Failed, "cannot make an instance for this run").because(error);
         sweep_dead(&settings.places);
-        let up = up::make(&settings.places).map_err(|error| {
-            let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
-            let failure = failed(error);
-            if denied { failure.help("pods need root") } else { failure }
-        })?;
+        let up = up::make(&settings.places).map_err(failed)?;
         Ok(Session(up))
     }
 

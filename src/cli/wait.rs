@@ -1,111 +1,200 @@
-//! Waiting for what was asked for to be so, by looking at the records.
+//! `wait`: until objects are as they should be.
 
-use std::io;
+use std::io::{self, Write, stdout};
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::event::PollFlags;
 use serde_json::Value;
 
-use crate::api::Object;
 use crate::logs::follow::Bell;
 use crate::model::object::ObjectKey;
-use crate::model::record::Outcome;
 use crate::sandbox::sys::clock;
-use crate::status::{pod_status, status_word};
 
 use super::exit::Exit;
 use super::failure::Failure;
-use super::records::{Records, Shown};
-use super::settings::Settings;
-use super::tell;
+use super::input::{self, Depth};
+use super::records::{Records, Shown, not_found};
+use super::selector::{self, Selector};
+use super::settings::{Scope, Settings};
+use super::{duration, target};
 
-/// How far one object has come.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Progress {
-    Ready,
-    /// kubectl's STATUS word says why not yet.
-    NotYet(String),
-    Failed,
+mod goal;
+
+use goal::{Goal, Progress};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  droppod wait pod/web --for=condition=Ready
+  droppod wait pod/web --for=delete --timeout=60s
+  droppod wait pods -l app=web --for=jsonpath='{.status.phase}'=Running
+  droppod wait pod/batch --for=finished
+
+Exit codes: 0 all are so, 1 not so in time or not there; for finished 0 Complete, 10 Failed, 11 timeout.")]
+pub(crate) struct WaitArgs {
+    /// TYPE/NAME…, TYPE NAME…, or TYPE with -l or --all
+    #[arg(required_unless_present = "files", value_name = "TYPE/NAME")]
+    words: Vec<String>,
+    /// The objects that these manifests declare
+    #[arg(short, long = "filename", value_name = "PATH", conflicts_with = "words")]
+    files: Vec<PathBuf>,
+    /// condition=NAME[=VALUE], jsonpath='{PATH}'[=VALUE], finished, create or delete
+    #[arg(long = "for", value_parser = goal::parse, value_name = "WHAT")]
+    goal: Goal,
+    /// Objects with these labels, such as app=web,tier!=db
+    #[arg(short = 'l', long, value_parser = selector::parse)]
+    selector: Option<Selector>,
+    /// All objects of the type
+    #[arg(long, conflicts_with = "selector")]
+    all: bool,
+    /// Give up after this time; 0 looks once, a negative time is without end
+    #[arg(long, value_parser = patience, default_value = "30s", allow_hyphen_values = true, value_name = "TIME")]
+    timeout: Patience,
 }
 
-/// kubelet's words for an image that will not come by waiting.
-const HOPELESS: [&str; 2] = ["InvalidImageName", "ErrImageNeverPull"];
-const NO_IMAGE: [&str; 2] = ["ErrImagePull", "ImagePullBackOff"];
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    Until(Duration),
+    Endless,
+}
 
-/// Waits until each object is in force as `wanted`, and each pod among them is ready or has succeeded.
-pub(crate) fn until_ready(
-    mut wanted: Vec<(ObjectKey, Value)>,
-    timeout: Option<Duration>,
-    settings: &Settings,
-) -> Result<Exit, Failure> {
-    let places = &settings.places;
-    let deadline = timeout.map(|timeout| clock::boot() + timeout);
+fn patience(text: &str) -> Result<Patience, String> {
+    match text.strip_prefix('-') {
+        Some(rest) => duration::parse(rest).map(|_| Patience::Endless),
+        None => duration::parse(text).map(Patience::Until),
+    }
+}
+
+/// One object that is waited for, alone.
+struct Awaited {
+    key: ObjectKey,
+    plural: &'static str,
+    /// The identity it had at first: another object of the same name is not the one to be deleted.
+    uid: Option<String>,
+}
+
+pub(crate) fn run(args: &WaitArgs, settings: &Settings) -> Result<Exit, Failure> {
+    let records = Records::load(&settings.places)?;
+    let mut left = awaited(args, settings, &records)?;
+    if left.is_empty() {
+        return match args.goal {
+            Goal::Delete => Ok(Exit::Done),
+            Goal::Condition { .. } | Goal::JsonPath { .. } | Goal::Finished | Goal::Create => {
+                Err(Failure::new(Exit::Failed, "no matching resources found"))
+            }
+        };
+    }
     let bell = Bell::hang();
+    let deadline = match args.timeout {
+        Patience::Until(time) => Some(clock::boot() + time),
+        Patience::Endless => None,
+    };
     let mut failed = false;
     loop {
-        bell.watch(&places.objects());
-        bell.watch(&places.pods());
-        let records = Records::load(places)?;
-        let mut left = Vec::new();
-        let mut reasons = Vec::new();
-        for (key, authored) in wanted {
-            let of_key = |shown: &&Shown| shown.known.record.key == key;
-            let shown = records.shown.iter().find(of_key).filter(|one| one.known.record.authored == authored);
+        bell.watch(&settings.places.objects());
+        bell.watch(&settings.places.pods());
+        let records = Records::load(&settings.places)?;
+        let mut waiting = Vec::new();
+        for one in left {
+            let shown = records.shown.iter().find(|shown| shown.known.record.key == one.key);
             if let Some(shown) = shown {
-                bell.watch(&places.pod(shown.uid()).0);
+                bell.watch(&settings.places.object(shown.uid()).0);
+                bell.watch(&settings.places.pod(shown.uid()).0);
             }
-            match shown.map_or(Progress::NotYet("Pending".to_owned()), |shown| progress(shown, &records)) {
-                Progress::Ready => tell(&format!("{key} is ready")),
+            match progress(&args.goal, &one, shown, &records)? {
+                Progress::Met => say(&one.key, "condition met")?,
                 Progress::Failed => {
-                    tell(&format!("{key} has failed"));
+                    say(&one.key, "has failed")?;
                     failed = true;
                 }
-                Progress::NotYet(reason) => {
-                    if HOPELESS.contains(&reason.as_str()) {
-                        return Err(
-                            Failure::new(Exit::NoImage, format!("{key} has no image")).because(reason)
-                        );
-                    }
-                    reasons.push((key.to_string(), reason));
-                    left.push((key, authored));
-                }
+                Progress::NotYet => waiting.push(one),
             }
         }
-        if left.is_empty() {
+        if waiting.is_empty() {
             return Ok(if failed { Exit::EndedFailed } else { Exit::Done });
         }
         if deadline.is_some_and(|deadline| clock::boot() >= deadline) {
-            return Err(gave_up(&reasons));
+            return Err(timed_out(&args.goal, &waiting));
         }
-        wanted = left;
+        left = waiting;
         bell.wait(io::stderr().as_fd(), PollFlags::empty()).map_err(Failure::of_output)?;
     }
 }
 
-fn gave_up(reasons: &[(String, String)]) -> Failure {
-    let no_image = reasons.iter().any(|(_, reason)| NO_IMAGE.contains(&reason.as_str()));
-    let exit = if no_image { Exit::NoImage } else { Exit::TimedOut };
-    let list: Vec<String> = reasons.iter().map(|(key, reason)| format!("{key} is {reason}")).collect();
-    Failure::new(exit, "timed out waiting").because(list.join(", "))
+fn awaited(args: &WaitArgs, settings: &Settings, records: &Records) -> Result<Vec<Awaited>, Failure> {
+    let known = |key: ObjectKey, plural| {
+        let shown = records.shown.iter().find(|shown| shown.known.record.key == key);
+        Awaited { uid: shown.map(|shown| shown.uid().to_string()), key, plural }
+    };
+    let mut awaited = Vec::new();
+    if !args.files.is_empty() {
+        let inputs = input::collect(&args.files, Depth::Flat)?;
+        for (_, declared) in input::declared(&inputs, settings, crate::manifest::Strictness::Strict)? {
+            let plural = crate::api::kind_named(&declared.key.kind).map_or("objects", |kind| kind.plural);
+            awaited.push(known(declared.key, plural));
+        }
+        return Ok(awaited);
+    }
+    for target in target::parse(&args.words)? {
+        let kind = target.kind;
+        let Some(name) = target.name else {
+            if !args.all && args.selector.is_none() {
+                return Err(Failure::new(Exit::Usage, "no object is named")
+                    .help("name some, such as `pod/web`, or choose with -l or --all"));
+            }
+            let selector = args.selector.clone().unwrap_or_default();
+            let objects = records.of(kind, &settings.scope, &selector);
+            awaited.extend(objects.map(|shown| known(shown.known.record.key.clone(), kind.plural)));
+            continue;
+        };
+        let namespace = match (&settings.scope, kind.namespaced) {
+            (_, false) => String::new(),
+            (Scope::Namespace(namespace), true) => namespace.clone(),
+            (Scope::All, true) => {
+                return Err(Failure::new(Exit::Usage, "an object cannot be named across all namespaces")
+                    .help("leave out -A, or choose with -l or --all"));
+            }
+        };
+        let (group, kind_name) = (kind.group.to_owned(), kind.kind.to_owned());
+        let key = ObjectKey { group, kind: kind_name, namespace, name: name.to_owned() };
+        awaited.push(known(key, kind.plural));
+    }
+    Ok(awaited)
 }
 
-fn progress(shown: &Shown, records: &Records) -> Progress {
-    let Object::Pod(pod) = &shown.known.object else { return Progress::Ready };
-    match shown.outcome() {
-        Some(Outcome::Succeeded) => return Progress::Ready,
-        Some(Outcome::Failed { .. }) => return Progress::Failed,
-        Some(Outcome::Deleted | Outcome::Interrupted) | None => {}
+/// An object that is not there is waited for only if it is to be created.
+fn progress(
+    goal: &Goal,
+    one: &Awaited,
+    shown: Option<&Shown>,
+    records: &Records,
+) -> Result<Progress, Failure> {
+    let object: Option<Value> = shown.map(|shown| records.full(shown));
+    match (goal, shown, object) {
+        (Goal::Delete, Some(shown), _) if one.uid.as_deref() == Some(shown.uid().as_str()) => {
+            Ok(Progress::NotYet)
+        }
+        (Goal::Delete, _, _) | (Goal::Create, Some(_), _) => Ok(Progress::Met),
+        (Goal::Create, None, _) => Ok(Progress::NotYet),
+        (Goal::Condition { .. } | Goal::JsonPath { .. } | Goal::Finished, _, Some(object)) => {
+            goal.progress(&object)
+        }
+        (Goal::Condition { .. } | Goal::JsonPath { .. } | Goal::Finished, _, None) => {
+            Err(not_found(one.plural, &one.key.name))
+        }
     }
-    let mut pod = pod.clone();
-    let status = pod_status(&pod, &shown.course, records.host_ip());
-    let ready = status
-        .conditions
-        .iter()
-        .flatten()
-        .any(|condition| condition.type_ == "Ready" && condition.status == "True");
-    pod.status = Some(status);
-    // A pod that is to end has come far enough when it has ended.
-    let ends = pod.spec.as_ref().is_some_and(|spec| spec.restart_policy.as_deref() != Some("Always"));
-    if ready && !ends { Progress::Ready } else { Progress::NotYet(status_word(&pod)) }
+}
+
+fn say(key: &ObjectKey, what: &str) -> Result<(), Failure> {
+    writeln!(stdout(), "{key} {what}").map_err(Failure::of_output)
+}
+
+fn timed_out(goal: &Goal, waiting: &[Awaited]) -> Failure {
+    let exit = match goal {
+        Goal::Finished => Exit::TimedOut,
+        Goal::Condition { .. } | Goal::JsonPath { .. } | Goal::Create | Goal::Delete => Exit::Failed,
+    };
+    let names: Vec<String> = waiting.iter().map(|one| format!("{}/{}", one.plural, one.key.name)).collect();
+    Failure::new(exit, format!("timed out waiting for the condition on {}", names.join(", ")))
 }

@@ -15,7 +15,7 @@ use crate::sandbox::oom;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::settings::{Settings, canonical};
-use super::{StrictnessArg, duration, tell, trace, up};
+use super::{StrictnessArg, doctor, duration, tell, trace, up};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -46,6 +46,7 @@ pub(crate) struct WatchArgs {
 }
 
 pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure> {
+    doctor::must_be_able()?;
     let untrusted: BTreeSet<PathBuf> = args
         .allow_untrusted_dir
         .iter()
@@ -59,9 +60,10 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
         // One that objects were taken from may have vanished with its disc; the loop waits for it.
         let known = identity::remembered(&settings.places, &path).ok().flatten().is_some();
         if !path.is_dir() && !known {
-            return Err(cannot_watch(directory)
-                .because("it is not a directory")
-                .help(format!("make it: mkdir -p {}", directory.display())));
+            return Err(cannot_watch(directory).because("it is not a directory").help(format!(
+                "make it: mkdir -p {0}; or name another folder: droppod watch DIR",
+                directory.display()
+            )));
         }
         roots.push(Root { path, select: Select::All });
     }

@@ -7,7 +7,7 @@ use crate::image::store::Store;
 use crate::model::id::PodId;
 use crate::model::object::Source;
 use crate::paths::Places;
-use crate::rundir::watcher;
+use crate::rundir::watcher::{self, Watcher};
 use crate::sandbox::cgroup::Cgroups;
 use crate::sandbox::host::host_ip;
 use crate::sandbox::leftover;
@@ -38,21 +38,19 @@ pub(crate) fn forget(places: &Places, pod: &PodId) -> Result<(), ActError> {
 pub(crate) fn report(places: &Places) -> Result<(), DaemonError> {
     let failed = |source| DaemonError::Io { operation: "read", path: places.watcher(), source };
     let Some(last) = watcher::read(places).map_err(failed)? else { return Ok(()) };
-    let reader = Reader { namespace: last.namespace, strictness: last.strictness };
+    let Watcher { folders: watched, status_dir, namespace, strictness, pod_security, untrusted } = last;
+    let reader = Reader { namespace, strictness, pod_security, untrusted: untrusted.clone() };
     let (mut inventory, _) = Inventory::load(places, reader, Caution::Trust)
         .map_err(|error| DaemonError::Objects(chain(&error)))?;
-    let roots: BTreeSet<PathBuf> = inventory
-        .objects()
-        .values()
-        .map(|known| known.record.source.root.clone())
-        .chain(last.folders)
-        .collect();
+    let roots: BTreeSet<PathBuf> =
+        inventory.objects().values().map(|known| known.record.source.root.clone()).chain(watched).collect();
     let now = clock::now();
     let mut folders = Vec::new();
     let mut statuses = BTreeMap::new();
     for path in roots {
         let root = Root { path: path.clone(), select: Select::All };
-        let Ok(mut folder) = Folder::open(root, Trust::Checked, Sight::Polling, places) else { continue };
+        let trust = if untrusted.contains(&path) { Trust::Admitted } else { Trust::Checked };
+        let Ok(mut folder) = Folder::open(root, trust, Sight::Polling, places) else { continue };
         let has_objects = if inventory.has_objects(&path) { HasObjects::Yes } else { HasObjects::No };
         let mut look = folder.look(places, has_objects, now);
         if let Look::Seen(news) = &mut look {
@@ -67,7 +65,7 @@ pub(crate) fn report(places: &Places) -> Result<(), DaemonError> {
     let seen = observe(places, &store, inventory.objects(), &Children::default(), Trust::Checked)
         .map_err(|error| DaemonError::Objects(chain(&error)))?;
     let scene = Scene { inventory: &inventory, seen: &seen, tense: Tense::Present, now: now.boot };
-    Reporter::new(last.status_dir, host_ip().to_string()).report(&folders, &statuses, scene);
+    Reporter::new(status_dir, host_ip().to_string()).report(&folders, &statuses, scene);
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 pub(crate) mod children;
 mod launch;
-mod mounts;
+mod memory;
 mod pull;
 mod sweep;
 mod wait;
@@ -21,10 +21,10 @@ use crate::model::time::Now;
 use crate::paths::Places;
 use crate::publish::{Published, remove, remove_tree};
 use crate::rundir::goal::{self, Goal, GoalPlaces, StopOrder};
-use crate::rundir::{lease, objects};
+use crate::rundir::{lease, objects, starts};
 use crate::sandbox::cgroup::Cgroups;
-use crate::sandbox::network;
 use crate::sandbox::spawn::SealedBinary;
+use crate::sandbox::{mounts, network};
 
 use children::Children;
 
@@ -85,7 +85,7 @@ impl Hands {
         now: Now,
     ) -> Result<Acted, ActError> {
         let acted = match action {
-            Action::Pull(request) => self.pull(request)?,
+            Action::Pull(request) => self.pull(request, known, now)?,
             Action::Launch(plan) => self.launch(plan, now)?,
             Action::Tell(plan) => tell(&self.places, plan)?,
             Action::Stop { pod, why, grace } => {
@@ -129,6 +129,7 @@ pub(crate) fn forget(cgroups: &Cgroups, places: &Places, pod: &PodId, logs: Logs
     if logs == Logs::Remove {
         remove_tree(&places.pod_logs(pod)).map_err(ActError::pod("remove the logs", pod))?;
     }
+    starts::forget(places, &pod.uid).map_err(ActError::pod("forget the events", pod))?;
     objects::forget(places, &pod.uid).map_err(ActError::pod("forget the object", pod))
 }
 
@@ -141,7 +142,7 @@ fn clear(cgroups: &Cgroups, places: &Places, pod: &PodId) -> Result<(), ActError
     }
     lease::release(places, &pod.uid).map_err(ActError::pod("release the address", pod))?;
     for directory in [places.scratch(&pod.uid), places.pod(&pod.uid).0] {
-        mounts::detach_below(&directory).map_err(ActError::pod("unmount the volumes", pod))?;
+        mounts::detach_within(&directory).map_err(ActError::pod("unmount the volumes", pod))?;
         remove_tree(&directory).map_err(ActError::pod("remove the directories", pod))?;
     }
     Ok(())
@@ -167,9 +168,9 @@ fn tell_log(action: &Action) {
         Action::Pull(request) => tracing::info!(what = %request, "pull started"),
         Action::Launch(plan) => tracing::info!(pod = %plan.id, uid = %plan.id.uid, "pod started"),
         Action::Tell(plan) => tracing::info!(pod = %plan.id, uid = %plan.id.uid, "pod told its new plan"),
-        Action::Stop { pod, why, .. } => tracing::info!(%pod, uid = %pod.uid, ?why, "pod told to stop"),
-        Action::Wait { pod, why } => tracing::info!(%pod, uid = %pod.uid, ?why, "pod waits"),
-        Action::Sweep { pod, then } => tracing::info!(%pod, uid = %pod.uid, ?then, "pod swept"),
+        Action::Stop { pod, why, .. } => tracing::info!(%pod, uid = %pod.uid, %why, "pod told to stop"),
+        Action::Wait { pod, why } => tracing::info!(%pod, uid = %pod.uid, %why, "pod waits"),
+        Action::Sweep { pod, then } => tracing::info!(%pod, uid = %pod.uid, %then, "pod swept"),
         Action::Forget { pod } => tracing::info!(%pod, uid = %pod.uid, "pod forgotten"),
         Action::Lose { pod } => tracing::info!(%pod, uid = %pod.uid, "pod lost to a restart of the machine"),
     }

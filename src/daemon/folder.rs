@@ -72,6 +72,9 @@ pub(crate) struct News {
     /// Those that somebody is writing to.
     pub(crate) settling: BTreeSet<PathBuf>,
     pub(crate) statuses: BTreeSet<PathBuf>,
+    /// Why it could not be written down which directory the folder is: until it is, its loss could not be told
+    /// from the deletion of its files, so nothing may be taken from it.
+    pub(crate) unremembered: Option<String>,
     /// Until then nothing may be ended on account of an edit; absent for a quiet folder.
     pub(crate) restless_until: Option<Moment>,
     pub(crate) again_at: Option<Moment>,
@@ -85,6 +88,7 @@ pub(crate) struct Folder {
     files: BTreeMap<PathBuf, Tracked>,
     pub(crate) settling: Settling,
     read_all_at: Option<Moment>,
+    unremembered: Option<String>,
 }
 
 /// The directory itself, whatever its name leads to later, with the lock that keeps a second `watch` out.
@@ -144,7 +148,15 @@ impl Folder {
             }
         }
         let settling = Settling::new(sight);
-        Ok(Folder { root, trust, handle, files: BTreeMap::new(), settling, read_all_at: None })
+        Ok(Folder {
+            root,
+            trust,
+            handle,
+            files: BTreeMap::new(),
+            settling,
+            read_all_at: None,
+            unremembered: None,
+        })
     }
 
     /// Looks at the folder. `has_objects` tells whether objects in force came from it.
@@ -186,7 +198,10 @@ impl Folder {
         }
         if self.trust != Trust::NamedByUser {
             if remembered.as_ref() != Some(&handle.identity) {
-                identity::remember(places, &handle.identity).map_err(|error| told(&error))?;
+                self.unremembered =
+                    identity::remember(places, &handle.identity).err().map(|error| told(&error));
+            } else {
+                self.unremembered = None;
             }
             self.hold(handle).map_err(|error| told(&error))?;
         } else {
@@ -220,6 +235,7 @@ impl Folder {
         }
         let went = self.settling.take_went();
         let mut news = News { statuses: scan.statuses, went, ..News::default() };
+        news.unremembered.clone_from(&self.unremembered);
         let Some(handle) = &self.handle else { return news };
         for (path, tracked) in &mut self.files {
             news.present.insert(path.clone());
@@ -315,10 +331,11 @@ impl Handle {
     }
 }
 
-/// Whether a second change could hide behind the same times. Such a file is read again at the next look.
+/// Whether a second change could hide behind the same times: after a change just now, and where the file system gives
+/// all files the same time, the epoch or the second after it. Such a file is read again at the next look.
 fn is_fresh(stamp: &Stamp, now: Now) -> bool {
     let grain = i128::try_from(CLOCK_GRAIN.as_nanos()).unwrap_or(i128::MAX);
-    (now.wall.as_nanosecond() - stamp.changed).abs() < grain
+    (now.wall.as_nanosecond() - stamp.changed).abs() < grain || stamp.changed <= grain
 }
 
 pub(crate) fn earlier(one: Option<Moment>, other: Option<Moment>) -> Option<Moment> {

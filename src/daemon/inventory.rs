@@ -1,33 +1,31 @@
 //! Objects in force: what files declare, taken over file by file, kept on disc, and never lost to a bad edit.
 
 pub(crate) mod change;
-mod class;
 pub(crate) mod file;
 mod keep;
 pub(crate) mod prune;
+pub(crate) mod reconciliation;
 pub(crate) mod renew;
+mod view;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::manifest::podsecurity;
-use crate::manifest::{self, Declared};
+use crate::manifest::{self, podsecurity};
 use crate::model::id::Uid;
 use crate::model::object::{Known, Source};
-use crate::model::time::{Moment, Now};
+use crate::model::time::Moment;
 use crate::paths::Places;
 use crate::rundir::objects;
 
-use super::folder::{Look, News, earlier};
-use change::{Change, Claim, Conflict};
-use class::pod_class;
+use super::folder::{Look, News};
+use change::Conflict;
 use file::{Content, ManifestFile, Reader};
-use keep::Step;
-use prune::Held;
+pub(crate) use view::{FolderState, FolderView};
 
 #[derive(Debug)]
 pub(crate) struct Inventory {
@@ -37,6 +35,8 @@ pub(crate) struct Inventory {
     folders: BTreeMap<PathBuf, FolderView>,
     files: BTreeMap<Source, ManifestFile>,
     conflicts: BTreeMap<Source, Vec<Conflict>>,
+    /// What of a file's content could not be brought into force at the last try.
+    undone: BTreeMap<Source, Vec<Undone>>,
     /// Objects that were kept and that policy does not let start any more, with its words.
     forbidden: BTreeMap<Uid, String>,
 }
@@ -49,31 +49,20 @@ pub(crate) enum Caution {
     Trust,
 }
 
-/// What the last look at a folder told of it as a whole.
-#[derive(Debug, Default)]
-pub(crate) struct FolderView {
-    pub(crate) state: FolderState,
-    restless_until: Option<Moment>,
-    /// Files of objects in force that were seen going: their removal is nobody's accident.
-    went: BTreeSet<PathBuf>,
-    held: Option<Held>,
-}
-
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) enum FolderState {
-    #[default]
-    Unseen,
-    Seen,
-    Lost(String),
-    Refused(String),
-}
-
 /// What came of a reconciliation: a failure stops none of the rest, and is tried again by the next pass.
 #[derive(Debug, Default)]
 pub(crate) struct Reconciled {
     pub(crate) changed: usize,
     pub(crate) failures: Vec<InventoryError>,
     pub(crate) again_at: Option<Moment>,
+}
+
+/// An object that is not as its file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Undone {
+    /// Where the file declares it; the first line for one that it declares no more.
+    pub(crate) line: usize,
+    pub(crate) why: String,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +73,8 @@ pub(crate) enum InventoryError {
     Record { object: String, source: io::Error },
     #[error("cannot revive object {object}, which is left alone")]
     Revive { object: String, source: manifest::ReviveError },
+    #[error("cannot add object {object}: it cannot be written down which directory the folder is: {why}")]
+    Unremembered { object: String, why: String },
     #[error("cannot {operation} object {object}")]
     Write { operation: &'static str, object: String, source: io::Error },
 }
@@ -123,6 +114,7 @@ impl Inventory {
             folders: BTreeMap::new(),
             files: BTreeMap::new(),
             conflicts: BTreeMap::new(),
+            undone: BTreeMap::new(),
             forbidden,
         };
         Ok((inventory, failures))
@@ -149,6 +141,10 @@ impl Inventory {
         self.conflicts.get(source).map_or(&[], Vec::as_slice)
     }
 
+    pub(crate) fn undone(&self, source: &Source) -> &[Undone] {
+        self.undone.get(source).map_or(&[], Vec::as_slice)
+    }
+
     pub(crate) fn has_objects(&self, root: &Path) -> bool {
         self.live(root).next().is_some()
     }
@@ -171,6 +167,7 @@ impl Inventory {
                 folder.state = FolderState::Seen;
                 folder.went.append(&mut news.went);
                 folder.restless_until = news.restless_until;
+                folder.unremembered.clone_from(&news.unremembered);
                 self.absorb_news(root, news);
             }
         }
@@ -194,189 +191,4 @@ impl Inventory {
             }
         }
     }
-
-    /// Brings the objects in force to what the files declare, as far as caution lets it.
-    pub(crate) fn reconcile(&mut self, places: &Places, now: Now) -> Reconciled {
-        let mut done = Reconciled::default();
-        self.drop_forgotten(places);
-        let steps = self.decide(places, now, &mut done);
-        for step in steps {
-            match self.take(places, step, now) {
-                Ok(()) => done.changed += 1,
-                Err(failure) => done.failures.push(failure),
-            }
-        }
-        self.note_applied();
-        self.forget_went();
-        done
-    }
-
-    /// For a look at files that brings nothing into force: what is not so yet waits for a watcher.
-    pub(crate) fn compare(&mut self) {
-        self.note_applied();
-        for file in self.files.values_mut() {
-            file.unfinished |= file.is_good() && file.applied_hash != file.observed_hash;
-        }
-    }
-
-    /// An object whose record is gone from disc is gone: its pod was, and the record was removed.
-    fn drop_forgotten(&mut self, places: &Places) {
-        self.objects
-            .retain(|uid, known| known.record.deletion.is_none() || places.object(uid).object().exists());
-    }
-
-    /// What is to be written, in order. Borrows end here, so that writing can follow.
-    fn decide(&mut self, places: &Places, now: Now, done: &mut Reconciled) -> Vec<Step> {
-        let declaring: BTreeMap<&Source, &[Declared]> = self
-            .files
-            .iter()
-            .filter_map(|(source, file)| match self.claim(source) {
-                Claim::Declares => match &file.content {
-                    Content::Declares(declared) => Some((source, declared.as_slice())),
-                    Content::Unknown | Content::Mistaken | Content::Refused(_) => None,
-                },
-                Claim::Keeps | Claim::Gone => None,
-            })
-            .collect();
-        let replaces = |known: &Known, declared: &Declared| replaces(places, known, declared);
-        let found = change::changes(&self.objects, &declaring, |source| self.claim(source), replaces);
-        let held = self.hold(&found.changes, now.boot);
-        let mut steps = Vec::new();
-        for change in &found.changes {
-            if let Some(root) = self.disturbed(change)
-                && let Some(until) = self.restless(root, now.boot)
-            {
-                done.again_at = earlier(done.again_at, Some(until));
-                continue;
-            }
-            if let Change::Remove { uid } = change
-                && held.values().any(|held| held.objects.contains(uid))
-            {
-                continue;
-            }
-            match self.step(change, now) {
-                Ok(step) => steps.push(step),
-                Err(failure) => done.failures.push(failure),
-            }
-        }
-        let conflicts = found.conflicts.into_iter().map(|(source, found)| (source.clone(), found)).collect();
-        for held in held.values() {
-            done.again_at = earlier(done.again_at, Some(held.since + prune::SECOND_LOOK));
-        }
-        self.conflicts = conflicts;
-        let mut held = held;
-        for (root, folder) in &mut self.folders {
-            folder.held = held.remove(root);
-        }
-        steps
-    }
-
-    /// Objects of folders that nobody looks at, or that tell nothing, stay as they are.
-    fn claim(&self, source: &Source) -> Claim {
-        let seen = self.folders.get(&source.root).is_some_and(|folder| folder.state == FolderState::Seen);
-        if !seen {
-            return Claim::Keeps;
-        }
-        match self.files.get(source) {
-            None => Claim::Gone,
-            Some(ManifestFile { content: Content::Declares(_), .. }) => Claim::Declares,
-            Some(_) => Claim::Keeps,
-        }
-    }
-
-    /// Removals that are too many to be believed at once, for each folder.
-    fn hold(&self, changes: &[Change<'_>], now: Moment) -> BTreeMap<PathBuf, Held> {
-        let mut held = BTreeMap::new();
-        if self.caution == Caution::Trust {
-            return held;
-        }
-        for (root, folder) in &self.folders {
-            let removed: BTreeSet<Uid> = changes
-                .iter()
-                .filter_map(|change| match change {
-                    Change::Remove { uid } => Some(*uid),
-                    Change::Add { .. }
-                    | Change::Move { .. }
-                    | Change::Update { .. }
-                    | Change::Replace { .. } => None,
-                })
-                .filter(|uid| {
-                    let source = &self.objects[*uid].record.source;
-                    source.root == *root && !folder.went.contains(&source.path)
-                })
-                .cloned()
-                .collect();
-            if let Err(more) = prune::decide(&removed, self.live(root).count(), folder.held.as_ref(), now) {
-                held.insert(root.clone(), more);
-            }
-        }
-        held
-    }
-
-    /// The folder whose edit would end or change something that runs.
-    fn disturbed<'a>(&'a self, change: &Change<'a>) -> Option<&'a Path> {
-        match change {
-            Change::Add { .. } | Change::Move { .. } => None,
-            Change::Update { source, .. } | Change::Replace { source, .. } => Some(&source.root),
-            Change::Remove { uid } => Some(&self.objects[*uid].record.source.root),
-        }
-    }
-
-    fn restless(&self, root: &Path, now: Moment) -> Option<Moment> {
-        if self.caution == Caution::Trust {
-            return None;
-        }
-        self.folders.get(root).and_then(|folder| folder.restless_until).filter(|until| now < *until)
-    }
-
-    /// A file is remembered as gone for as long as it has objects and does not come back.
-    fn forget_went(&mut self) {
-        for (root, folder) in &mut self.folders {
-            folder.went.retain(|path| {
-                let source = Source { root: root.clone(), path: path.clone() };
-                let has_objects =
-                    |known: &Known| known.record.deletion.is_none() && known.record.source == source;
-                !self.files.contains_key(&source) && self.objects.values().any(has_objects)
-            });
-        }
-    }
-
-    /// A file's content is in force when none of it waits: everything it declares and owns is as declared.
-    fn note_applied(&mut self) {
-        let objects = &self.objects;
-        for (source, file) in &mut self.files {
-            let Content::Declares(declared) = &file.content else { continue };
-            let in_force = |declared: &Declared| {
-                objects.values().any(|known| {
-                    known.record.key == declared.key
-                        && known.record.deletion.is_none()
-                        && (known.record.source != *source || known.record.authored == declared.authored)
-                })
-            };
-            if file.applied_hash != file.observed_hash && declared.iter().all(in_force) {
-                file.applied_hash.clone_from(&file.observed_hash);
-            }
-        }
-    }
-}
-
-impl FolderView {
-    pub(crate) fn is_restless(&self, now: Moment) -> bool {
-        self.restless_until.is_some_and(|until| now < until)
-    }
-
-    /// Objects whose removal waits for a second look.
-    pub(crate) fn held(&self) -> Option<&BTreeSet<Uid>> {
-        self.held.as_ref().map(|held| &held.objects)
-    }
-}
-
-/// A pod that has ended is run again by any change of its spec; a living one takes over what it can.
-fn replaces(places: &Places, known: &Known, declared: &Declared) -> bool {
-    // An end that cannot be read counts as one: a pod must not run twice.
-    let ended = !matches!(objects::finished_of(places, &known.record.uid), Ok(None));
-    if ended {
-        return known.record.authored.get("spec") != declared.authored.get("spec");
-    }
-    pod_class(&known.record.authored) != pod_class(&declared.authored)
 }

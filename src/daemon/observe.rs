@@ -11,10 +11,10 @@ use crate::model::object::Known;
 use crate::model::observed::{
     Finished, ImageObservation, Interrupted, Observed, PodObservation, ProcessObservation, Told,
 };
-use crate::model::record::{PodRecord, WaitingRecord};
+use crate::model::record::{Deaths, PodRecord, StartRecord, WaitingRecord};
 use crate::paths::Places;
 use crate::rundir::goal::{self, Goal};
-use crate::rundir::{lease, lock, objects, pods, pulls};
+use crate::rundir::{lease, lock, objects, pods, pulls, starts};
 use crate::sandbox::network::taken;
 use crate::status::Course;
 use crate::workload;
@@ -29,6 +29,8 @@ mod preload;
 pub(crate) struct Seen {
     pub(crate) observed: Observed,
     pub(crate) waiting: BTreeMap<Uid, WaitingRecord>,
+    /// Of the times before the pods' processes, and between them.
+    pub(crate) starts: BTreeMap<Uid, StartRecord>,
     pub(crate) interrupted: BTreeMap<Uid, Interrupted>,
     /// Pods of which nothing can be told for sure: they are neither started nor ended.
     pub(crate) unsure: BTreeSet<Uid>,
@@ -40,6 +42,8 @@ pub(crate) struct Seen {
 pub(crate) enum ObserveError {
     #[error("cannot list the pods of the run directory")]
     Pods { source: io::Error },
+    #[error("cannot list what is remembered of pods")]
+    Starts { source: io::Error },
     #[error("cannot list the address leases")]
     Leases { source: io::Error },
     #[error("cannot tell which ports of the machine are in use")]
@@ -66,6 +70,9 @@ pub(crate) fn observe(
     let mut seen = Seen::default();
     let directories = pods::list(places).map_err(|source| ObserveError::Pods { source })?;
     seen.observed.leases = lease::all(places).map_err(|source| ObserveError::Leases { source })?;
+    let (remembered, unreadable) = starts::all(places).map_err(|source| ObserveError::Starts { source })?;
+    seen.starts = remembered;
+    seen.failures.extend(unreadable.into_iter().map(|(uid, source)| failed("start record", &uid, source)));
     let with_directory: BTreeSet<&Uid> = directories.iter().collect();
     for uid in &directories {
         let pod = observe_pod(places, known, uid, &mut seen).map(Some);
@@ -74,7 +81,7 @@ pub(crate) fn observe(
     for uid in known.keys().filter(|uid| !with_directory.contains(uid)) {
         let interrupted = readable(objects::interrupted_of(places, uid), "interruption", uid, &mut seen);
         seen.interrupted.extend(interrupted.map(|interrupted| (uid.clone(), interrupted)));
-        let pod = observe_absent(places, known, uid);
+        let pod = observe_absent(places, known, uid, &seen);
         seen.take(uid, pod);
     }
     let waits = |uid: &&Uid| {
@@ -131,6 +138,7 @@ fn observe_pod(
         record,
         finished,
         launched_in: launched_in(places, uid)?,
+        deaths: seen.deaths(uid),
     })
 }
 
@@ -139,10 +147,12 @@ fn observe_absent(
     places: &Places,
     known: &BTreeMap<Uid, Known>,
     uid: &Uid,
+    seen: &Seen,
 ) -> Result<Option<PodObservation>, ObserveError> {
     let finished = finished_of(places, uid)?;
     let launched_in = launched_in(places, uid)?;
-    if finished.is_none() && launched_in.is_none() {
+    let deaths = seen.deaths(uid);
+    if finished.is_none() && launched_in.is_none() && deaths.is_none() {
         return Ok(None);
     }
     let PodId { namespace, name, .. } = name_of(known, uid);
@@ -154,6 +164,7 @@ fn observe_absent(
         record: None,
         finished,
         launched_in,
+        deaths,
     }))
 }
 
@@ -254,6 +265,10 @@ impl Seen {
         }
     }
 
+    fn deaths(&self, uid: &Uid) -> Option<Deaths> {
+        self.starts.get(uid).and_then(|start| start.deaths.clone())
+    }
+
     /// What is known of a pod's course, for reports.
     pub(crate) fn course(&self, uid: &Uid) -> Course {
         let pod = self.observed.pods.get(uid);
@@ -263,6 +278,7 @@ impl Seen {
         Course {
             record: pod.and_then(|pod| pod.record.clone()),
             waiting: self.waiting.get(uid).cloned(),
+            events: self.starts.get(uid).map(|start| start.events.clone()).unwrap_or_default(),
             finished: pod.and_then(|pod| pod.finished.clone()),
             interrupted: self.interrupted.get(uid).cloned(),
             lost,

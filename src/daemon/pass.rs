@@ -68,8 +68,8 @@ pub(super) struct Passed {
 
 impl World {
     pub(super) fn pass(&mut self, wake: Wake, wish: Wish, now: Now) -> Result<Passed, ObserveError> {
-        tracing::debug!(?wake, "pass");
-        let reaped = self.hands.reap(now);
+        tracing::debug!(%wake, "pass");
+        let reaped = self.hands.reap(self.inventory.objects(), now);
         let mut complaints: Vec<String> = reaped.iter().map(|failure| chain(failure)).collect();
 
         let (edits, read_again_at, statuses) = self.read_manifests(&mut complaints, now);

@@ -1,15 +1,16 @@
 //! Status files: written beside each manifest or below a directory of their own, only when they differ.
 
 mod file;
+mod pace;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use crate::api::{KINDS, Object};
+use crate::manifest::Mistake;
 use crate::model::id::Uid;
 use crate::model::object::{Known, Source};
 use crate::model::time::Moment;
@@ -17,12 +18,9 @@ use crate::status::{self, Course, FileReport, FileState};
 
 use super::folder::{Folder, earlier};
 use super::inventory::file::{Content, ManifestFile};
-use super::inventory::{FolderState, Inventory};
+use super::inventory::{FolderState, Inventory, Undone};
 use super::observe::Seen;
 use file::{Place, Refusal};
-
-/// Between two writes of a file none of whose phases changed.
-const AT_MOST_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(crate) struct Reporter {
@@ -32,6 +30,8 @@ pub(crate) struct Reporter {
     written: BTreeMap<Source, Written>,
     /// Told once for each file.
     refused: BTreeSet<Source>,
+    /// The state that was logged last; a file is taken for applied until something else is seen.
+    told: BTreeMap<Source, FileState>,
 }
 
 #[derive(Debug)]
@@ -67,7 +67,13 @@ struct Phases {
 
 impl Reporter {
     pub(crate) fn new(status_dir: Option<PathBuf>, host_ip: String) -> Reporter {
-        Reporter { status_dir, host_ip, written: BTreeMap::new(), refused: BTreeSet::new() }
+        Reporter {
+            status_dir,
+            host_ip,
+            written: BTreeMap::new(),
+            refused: BTreeSet::new(),
+            told: BTreeMap::new(),
+        }
     }
 
     /// Writes what differs; tells when a write that waits is due.
@@ -121,10 +127,14 @@ impl Reporter {
         let (state, mut note) = state_of(source, file, inventory, now);
         if tense == Tense::Past {
             let all = items.len();
-            items.retain(|(known, course)| !is_pod(known) || course.finished.is_some());
+            // One that was never started is told of with what kept it.
+            let never = |course: &Course| course.record.is_none() && course.waiting.is_some();
+            items.retain(|(known, course)| !is_pod(known) || course.finished.is_some() || never(course));
             let stopped = all - items.len();
             note = note.or_else(|| (stopped > 0).then(|| format!("{stopped} stopped with the command")));
         }
+        self.tell_state(source, state, note.as_deref());
+        let undone = undone(inventory.undone(source), &file.mistakes);
         let phases =
             Phases { state, items: items.iter().map(|(known, course)| self.phase(known, course)).collect() };
         let report = FileReport {
@@ -133,18 +143,18 @@ impl Reporter {
             observed_hash: &file.observed_hash,
             applied_hash: &file.applied_hash,
             note: note.as_deref(),
-            mistakes: &file.mistakes,
+            mistakes: undone.as_deref().unwrap_or(&file.mistakes),
             ignored: &file.ignored,
             items: items.iter().map(|(known, course)| (*known, course)).collect(),
             host_ip: &self.host_ip,
         };
         let text = status::render(&report);
         if let Some(before) = self.written.get(source) {
-            let due = before.at + AT_MOST_EVERY;
             if before.text == text {
                 return None;
             }
-            if before.phases == phases && now < due {
+            let due = before.at + pace::rest(&before.text, &text);
+            if tense == Tense::Present && before.phases == phases && now < due {
                 return Some(due);
             }
         }
@@ -158,6 +168,18 @@ impl Reporter {
         // A write that failed is tried again when there is something else to say.
         self.written.insert(source.clone(), Written { text, phases, at: now });
         None
+    }
+
+    /// One line for each transition; a file that settles is on its way to another state.
+    fn tell_state(&mut self, source: &Source, state: FileState, note: Option<&str>) {
+        if state == FileState::Settling {
+            return;
+        }
+        let before = self.told.insert(source.clone(), state).unwrap_or(FileState::Applied);
+        if before != state {
+            let file = source.path.display();
+            tracing::info!(%file, %state, %before, reason = note, "manifest changed its state");
+        }
     }
 
     fn phase(&self, known: &Known, course: &Course) -> (Uid, Option<String>) {
@@ -206,6 +228,7 @@ impl Reporter {
         for source in gone {
             self.written.remove(&source);
             self.refused.remove(&source);
+            self.told.remove(&source);
             let folder = folders.iter().find(|folder| folder.root.path == source.root);
             let removed = folder.map(|folder| self.place(folder, &source).and_then(|place| place.remove()));
             if let Some(Err(refusal)) = removed {
@@ -288,5 +311,21 @@ fn state_of(
             Some(format!("{} is declared in {} already", conflict.key, holder.display())),
         );
     }
+    if let Some(undone) = inventory.undone(source).first() {
+        return (FileState::Settling, Some(format!("not in force: {}", undone.why)));
+    }
     (FileState::Applied, None)
+}
+
+/// The mistakes of a file together with what of it is not in force, if there is such.
+fn undone(undone: &[Undone], mistakes: &[Mistake]) -> Option<Vec<Mistake>> {
+    let told = undone.iter().map(|undone| Mistake {
+        field: String::new(),
+        message: undone.why.clone(),
+        help: Some("it is tried again until it succeeds".to_owned()),
+        labels: Vec::new(),
+        line: undone.line,
+        column: 1,
+    });
+    (!undone.is_empty()).then(|| mistakes.iter().cloned().chain(told).collect())
 }

@@ -53,7 +53,10 @@ impl Locked {
             let holder = std::fs::read_to_string(places.lock()).unwrap_or_default();
             return Err(DaemonError::Held { path: places.state.clone(), holder: holder.trim().to_owned() });
         };
-        lock.sign(&format!("droppod {word}, process {}\n", std::process::id())).map_err(failed)?;
+        // A full disc must not keep pods from being looked after; without it a second watcher is told less.
+        if let Err(error) = lock.sign(&format!("droppod {word}, process {}\n", std::process::id())) {
+            tracing::warn!(%error, "lock not signed");
+        }
         Ok(Locked(lock))
     }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Gid, Mode, OFlags, Uid};
 
-pub(crate) use super::account::{AccountError, account};
+pub(crate) use super::passwd::{AccountError, account};
 use super::store::Store;
 use super::{inside, rootfs::overlay::Overlay};
 use crate::model::image::ImageRef;

@@ -5,18 +5,20 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
-use std::fmt;
 
 use serde::Deserialize;
 use serde::de::value::StrDeserializer;
-use serde::de::{
-    Deserializer, Error as _, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
-};
+use serde::de::{Deserializer, IntoDeserializer, Visitor};
 
 use super::fault::{Fault, MOST};
 use super::node::{At, Entry, Kind, Node};
 use super::text::Text;
 use super::unknown::{Unknown, unknown};
+use compound::{Fields, Items};
+use refusal::{Refusal, plain_words};
+
+mod compound;
+mod refusal;
 
 /// Attempts at one document; each finds at least one more mistake.
 const ATTEMPTS: usize = 20;
@@ -59,47 +61,6 @@ where
         }
     }
     (None, Findings { wrong: refused, unknown: Vec::new() })
-}
-
-/// Why a type did not take a value, and the innermost place it happened at.
-#[derive(Debug)]
-struct Refusal {
-    message: String,
-    place: Option<Box<(*const Node, Fault)>>,
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Refusal {}
-
-/// The messages leave out what the file says there: they go into status files.
-impl serde::de::Error for Refusal {
-    fn custom<M: fmt::Display>(_: M) -> Self {
-        Refusal { message: "the field does not take this value".to_owned(), place: None }
-    }
-
-    fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Refusal { message: format!("expected {}", plain_words(&expected.to_string())), place: None }
-    }
-
-    fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Refusal::invalid_type(Unexpected::Unit, expected)
-    }
-}
-
-/// Kubernetes' type names are not everybody's.
-fn plain_words(expected: &str) -> &str {
-    match expected {
-        "Quantity" => "a quantity such as 500m or 64Mi",
-        "IntOrString" => "a whole number or a string",
-        "Time" => "a time such as 2030-01-31T12:00:00Z",
-        "MicroTime" => "a time such as 2030-01-31T12:00:00.000000Z",
-        other => other,
-    }
 }
 
 /// The same for every value of a document.
@@ -334,55 +295,5 @@ impl<'de, 'p> Deserializer<'de> for Decoder<'de, 'p> {
 
     serde::forward_to_deserialize_any! {
         i8 i16 u8 u16 u32 u64 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct enum identifier
-    }
-}
-
-struct Items<'de, 'p> {
-    items: std::iter::Enumerate<std::slice::Iter<'de, Node>>,
-    list: Decoder<'de, 'p>,
-}
-
-impl<'de> SeqAccess<'de> for Items<'de, '_> {
-    type Error = Refusal;
-
-    fn next_element_seed<T>(&mut self, seed: T) -> Result<Option<T::Value>, Refusal>
-    where
-        T: serde::de::DeserializeSeed<'de>,
-    {
-        let Some((index, node)) = self.items.next() else { return Ok(None) };
-        let at = self.list.at.index(index);
-        seed.deserialize(Decoder { node, at: &at, around: self.list.around }).map(Some)
-    }
-}
-
-struct Fields<'de, 'p> {
-    entries: std::slice::Iter<'de, Entry>,
-    /// The entry whose key was given out last.
-    value: Option<&'de Entry>,
-    map: Decoder<'de, 'p>,
-}
-
-impl<'de> MapAccess<'de> for Fields<'de, '_> {
-    type Error = Refusal;
-
-    fn next_key_seed<K>(&mut self, seed: K) -> Result<Option<K::Value>, Refusal>
-    where
-        K: serde::de::DeserializeSeed<'de>,
-    {
-        self.value = self.entries.next();
-        let Some(entry) = self.value else { return Ok(None) };
-        let key: StrDeserializer<'de, Refusal> = entry.key.as_str().into_deserializer();
-        seed.deserialize(key).map(Some)
-    }
-
-    fn next_value_seed<T>(&mut self, seed: T) -> Result<T::Value, Refusal>
-    where
-        T: serde::de::DeserializeSeed<'de>,
-    {
-        let Some(entry) = self.value.take() else {
-            return Err(Refusal::custom("a value was asked for twice"));
-        };
-        let at = self.map.at.entry(entry);
-        seed.deserialize(Decoder { node: &entry.value, at: &at, around: self.map.around })
     }
 }

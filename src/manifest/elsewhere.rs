@@ -40,6 +40,9 @@ const MEANT: &[(&str, &str)] = &[
     ("interval", "periodSeconds"),
 ];
 
+/// What lists the fields of one type.
+type FieldsOf = fn() -> &'static [&'static str];
+
 /// The field of `known` that is commonly called `word` elsewhere.
 pub(super) fn meant(word: &str, known: &[&'static str]) -> Option<&'static str> {
     let (_, field) = MEANT.iter().find(|(name, _)| name.eq_ignore_ascii_case(word))?;
@@ -51,7 +54,7 @@ pub(super) fn home(word: &str) -> Option<(&'static str, &'static str)> {
     if let Some(name) = ["cpu", "memory"].into_iter().find(|name| *name == word) {
         return Some((name, "`limits` and of `requests`, under `resources`"));
     }
-    let homes: [(fn() -> &'static [&'static str], &'static str); 17] = [
+    let homes: [(FieldsOf, &str); 17] = [
         (fields::<ObjectMeta>, "`metadata`"),
         (fields::<PodSpec>, "a Pod's `spec`"),
         (fields::<Container>, "a container"),

@@ -17,7 +17,6 @@ const IDENTITY: &str = "there is no API server that a service account could spea
 const PROBES: &str = "probes are not run by this version";
 const HOOKS: &str = "lifecycle hooks are not run by this version";
 const MODULES: &str = "security modules are not configured by this version";
-const SECCOMP: &str = "seccomp profiles are not chosen by this version";
 const CLAIMS: &str = "device claims are not served by this version";
 const WINDOWS: &str = "containers here are Linux containers";
 const USERS: &str = "user namespaces are not made by this version";
@@ -57,7 +56,6 @@ const OF_POD_SECURITY: Table = &[
     ("fsGroupChangePolicy", "the group of a volume is always set"),
     ("seLinuxChangePolicy", MODULES),
     ("seLinuxOptions", MODULES),
-    ("seccompProfile", SECCOMP),
     ("supplementalGroupsPolicy", "groups of the image are always merged"),
     ("windowsOptions", WINDOWS),
 ];
@@ -79,7 +77,6 @@ const OF_SECURITY: Table = &[
     ("appArmorProfile", MODULES),
     ("procMount", "/proc is always mounted with the default masks"),
     ("seLinuxOptions", MODULES),
-    ("seccompProfile", SECCOMP),
     ("windowsOptions", WINDOWS),
 ];
 

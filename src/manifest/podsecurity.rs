@@ -6,6 +6,7 @@ mod restricted;
 #[cfg(test)]
 mod tests;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Policy;
@@ -13,7 +14,7 @@ use super::fault::Fault;
 use super::node::{At, Node};
 
 /// How much a pod may ask for (`--pod-security`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Level {
     #[default]
     Privileged,

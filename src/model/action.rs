@@ -1,5 +1,7 @@
 //! What is to be done, as data: `plan::diff` returns it, the daemon does it, `diff` prints it.
 
+use std::fmt;
+
 use super::desired::Blocked;
 use super::id::PodId;
 use super::image::PullRequest;
@@ -57,6 +59,19 @@ pub(crate) enum AfterSweep {
     RecordLoss,
     /// The pod will be started again by a later pass.
     StartAgain,
+    /// The same, but the process died of itself: the more often it did, the later.
+    StartLater,
+}
+
+impl fmt::Display for AfterSweep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            AfterSweep::Nothing => "nothing",
+            AfterSweep::RecordLoss => "record its loss",
+            AfterSweep::StartAgain => "start it again",
+            AfterSweep::StartLater => "start it again, after a rest if it died before",
+        })
+    }
 }
 
 /// Why a pass was made; logged once for each.
@@ -67,4 +82,16 @@ pub(crate) enum Wake {
     PodChanged,
     TimerFired,
     Asked,
+}
+
+impl fmt::Display for Wake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Wake::Startup => "startup",
+            Wake::ManifestsChanged => "manifests changed",
+            Wake::PodChanged => "pod changed",
+            Wake::TimerFired => "timer fired",
+            Wake::Asked => "asked",
+        })
+    }
 }

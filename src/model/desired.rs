@@ -1,6 +1,7 @@
 //! What should be: pods that objects ask for, each ready to be told to a pod process or waiting for something.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use super::id::{PodId, Uid};
 use super::image::ImageRef;
@@ -31,6 +32,9 @@ pub(crate) enum Want {
     },
 }
 
+/// kubelet's word for a pod whose process, which holds its sandbox, does not come up or does not stay.
+pub(crate) const FAILED_SANDBOX: &str = "FailedCreatePodSandBox";
+
 /// Why a pod cannot start, in kubelet's words, for each container that waits.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Blocked {
@@ -44,4 +48,24 @@ pub(crate) struct Blocked {
 pub(crate) struct Waiting {
     pub(crate) reason: String,
     pub(crate) message: String,
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.message.as_str() {
+            "" => f.write_str(&self.reason),
+            message => write!(f, "{}: {message}", self.reason),
+        }
+    }
+}
+
+impl fmt::Display for Blocked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pod = self.pod.iter().map(Waiting::to_string);
+        let containers = self.containers.iter().map(|(name, why)| format!("container {name}: {why}"));
+        let parts: Vec<String> = pod.chain(containers).collect();
+        // Of an image that is being pulled there is nothing to tell.
+        f.write_str(if parts.is_empty() { "an image" } else { "" })?;
+        f.write_str(&parts.join("; "))
+    }
 }

@@ -7,7 +7,7 @@ use super::id::Uid;
 use super::image::{Archive, ImageRef, StoredImage};
 use super::pod_plan::Revision;
 use super::port::HostPort;
-use super::record::{Exit, Outcome, PodRecord, StopReason};
+use super::record::{Deaths, Exit, Outcome, PodRecord, StopReason};
 use super::time::{Moment, Timestamp};
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -52,6 +52,8 @@ pub(crate) struct PodObservation {
     pub(crate) finished: Option<Finished>,
     /// Boot id under which a container of this pod was last started, if that is on disc.
     pub(crate) launched_in: Option<String>,
+    /// How often its process has died of late.
+    pub(crate) deaths: Option<Deaths>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

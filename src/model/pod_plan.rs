@@ -14,6 +14,9 @@ use super::id::PodId;
 use super::image::{ImageRef, StoredImage};
 use super::port::HostPort;
 
+#[cfg(test)]
+pub(crate) mod sample;
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PodPlan {
     pub(crate) id: PodId,
@@ -243,6 +246,15 @@ pub(crate) struct SecurityPlan {
     /// Names without the `CAP_` prefix, sorted.
     pub(crate) capabilities: Vec<String>,
     pub(crate) root: RootAccess,
+    pub(crate) seccomp: SeccompProfile,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum SeccompProfile {
+    RuntimeDefault,
+    Unconfined,
+    /// A file below `<state-dir>/seccomp`, relative, of plain components.
+    Localhost(PathBuf),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

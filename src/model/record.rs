@@ -1,13 +1,15 @@
 //! What a pod process says of itself: the state it publishes, the end it records.
 
+use std::fmt;
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
+use super::back_off;
 use super::desired::Blocked;
 use super::id::PodId;
 use super::pod_plan::{Revision, Role};
-use super::time::Timestamp;
+use super::time::{Moment, Timestamp};
 
 /// Raised when a reader of the earlier shape could misread the new one.
 pub(crate) const FORMAT: u32 = 1;
@@ -90,6 +92,16 @@ pub(crate) enum StopReason {
     DeadlineExceeded,
 }
 
+impl fmt::Display for StopReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            StopReason::Deleted => "deleted",
+            StopReason::Interrupted => "interrupted",
+            StopReason::DeadlineExceeded => "deadline exceeded",
+        })
+    }
+}
+
 /// How a pod ended. Absent while it lives.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Outcome {
@@ -123,7 +135,53 @@ pub(crate) struct WaitingRecord {
     pub(crate) id: PodId,
     pub(crate) why: Blocked,
     pub(crate) since: Timestamp,
+}
+
+/// `<run-dir>/starts/<uid>.json`: what whoever directs a pod remembers of it while its processes come and go.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StartRecord {
+    pub(crate) deaths: Option<Deaths>,
+    /// Of the time before there was a process, and of processes that are gone.
     pub(crate) events: Vec<EventRecord>,
+}
+
+/// Deaths of a pod's processes in a row: each puts the next start off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Deaths {
+    pub(crate) count: u32,
+    pub(crate) last: Moment,
+    /// When the process after the last death was started; absent until then.
+    pub(crate) launched: Option<Moment>,
+    /// What the process that died said last.
+    pub(crate) words: String,
+}
+
+impl Deaths {
+    /// When the pod may be started again.
+    pub(crate) fn retry_at(&self) -> Moment {
+        self.last + back_off::delay(self.count)
+    }
+}
+
+impl EventRecord {
+    /// Of what happened once, at `at`.
+    pub(crate) fn once(
+        kind: EventKind,
+        reason: &str,
+        message: String,
+        container: Option<&str>,
+        at: Timestamp,
+    ) -> EventRecord {
+        EventRecord {
+            kind,
+            reason: reason.to_owned(),
+            message,
+            container: container.map(str::to_owned),
+            count: 1,
+            first: at,
+            last: at,
+        }
+    }
 }
 
 /// Events kept for one pod; the oldest go first.

@@ -7,11 +7,8 @@ mod stopping;
 mod world;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::model::id::{PodId, Uid};
-use crate::model::image::ImageRef;
 use crate::model::pod_plan::*;
 use crate::model::record::{ContainerRecord, ContainerState, Exit, PodRecord, StopReason};
 use crate::model::time::{Moment, Now, Timestamp};
@@ -26,35 +23,7 @@ fn at(seconds: u64) -> Now {
 }
 
 fn pod(policy: RestartPolicy) -> PodPlan {
-    PodPlan {
-        id: PodId {
-            namespace: "default".to_owned(),
-            name: "web".to_owned(),
-            uid: Uid::from_random([0xab; 16]),
-        },
-        revision: Revision { pod: "p1".to_owned(), live: "l1".to_owned() },
-        live: Live {
-            labels: BTreeMap::new(),
-            annotations: BTreeMap::new(),
-            grace: 30,
-            active_deadline: None,
-            resources: Resources::default(),
-        },
-        restart_policy: policy,
-        hostname: "web".to_owned(),
-        host_ports: Vec::new(),
-        network: NetworkPlan::Loopback,
-        pid: PidMode::Container,
-        ipc: IpcMode::Pod,
-        host_aliases: Vec::new(),
-        resolv_conf: String::new(),
-        sysctls: BTreeMap::new(),
-        volumes: BTreeMap::new(),
-        init_containers: Vec::new(),
-        containers: Vec::new(),
-        fs_group: None,
-        qos: QosClass::BestEffort,
-    }
+    PodPlan { restart_policy: policy, ..sample::pod() }
 }
 
 impl PodPlan {
@@ -82,35 +51,9 @@ impl PodPlan {
 }
 
 fn container(name: &str, role: Role, policy: RestartPolicy) -> ContainerPlan {
-    ContainerPlan {
-        name: name.to_owned(),
-        role,
-        image: ImagePlan { authored: "busybox:1".to_owned(), reference: ImageRef::HostRoot, stored: None },
-        argv: vec!["/bin/true".to_owned()],
-        env: Vec::new(),
-        working_dir: "/".to_owned(),
-        mounts: Vec::new(),
-        resources: Resources::default(),
-        user: UserPlan {
-            uid: None,
-            gid: None,
-            image_user: String::new(),
-            must_not_be_root: false,
-            supplemental_groups: Vec::new(),
-        },
-        security: SecurityPlan {
-            privilege: Privilege::Ordinary,
-            capabilities: Vec::new(),
-            root: RootAccess::Writable,
-        },
-        stop_signal: TERM,
-        termination_message: TerminationMessage {
-            path: PathBuf::from("/dev/termination-log"),
-            policy: MessagePolicy::File,
-        },
-        stdin: Stdin::Closed,
-        restart_policy: policy,
-    }
+    let mut container = sample::container(name);
+    container.image.authored = "busybox:1".to_owned();
+    ContainerPlan { role, restart_policy: policy, ..container }
 }
 
 fn left_with(code: i32) -> RawEnd {

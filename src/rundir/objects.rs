@@ -39,7 +39,28 @@ pub(crate) fn load(places: &Places) -> io::Result<Loaded> {
 pub(crate) fn save(places: &Places, record: &ObjectRecord) -> io::Result<()> {
     let directory = places.object(&record.uid);
     std::fs::create_dir_all(&directory.0)?;
-    publish_json(&directory.object(), record, Durability::Durable)?;
+    publish_json(&directory.object(), record, Durability::Durable).map(drop).inspect_err(|_| {
+        // One that holds an earlier record, or anything else, stays.
+        drop(std::fs::remove_dir(&directory.0));
+    })
+}
+
+/// Removes the directories of objects that have no record: what is left of one that was being made, or forgotten,
+/// when the power went. For whoever holds the instance's lock.
+pub(crate) fn remove_halves(places: &Places) -> io::Result<()> {
+    let entries = match std::fs::read_dir(places.objects()) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let Ok(uid) = Uid::try_from(entry?.file_name().to_string_lossy().into_owned()) else { continue };
+        let directory = places.object(&uid);
+        match directory.object().symlink_metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => remove_tree(&directory.0)?,
+            Ok(_) | Err(_) => {}
+        }
+    }
     Ok(())
 }
 

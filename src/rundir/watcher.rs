@@ -1,12 +1,14 @@
 //! `watcher.json`: what the watcher that took the instance's lock last was given. Whether it still runs, the lock
 //! tells; this outlives it, for who speaks in its place.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::manifest::Strictness;
+use crate::manifest::podsecurity::Level;
 use crate::paths::Places;
 use crate::publish::{Durability, publish_json, read_json};
 
@@ -18,6 +20,9 @@ pub(crate) struct Watcher {
     pub(crate) status_dir: Option<PathBuf>,
     pub(crate) namespace: String,
     pub(crate) strictness: Strictness,
+    pub(crate) pod_security: Level,
+    /// Folders that others can write to.
+    pub(crate) untrusted: BTreeSet<PathBuf>,
 }
 
 impl Watcher {

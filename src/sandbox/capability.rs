@@ -2,6 +2,9 @@
 
 use std::io;
 
+use rustix::io::Errno;
+use rustix::thread::CapabilitySet;
+
 /// Names without `CAP_`, at the index that is their number.
 const NAMES: &[&str] = &[
     "CHOWN",
@@ -46,6 +49,33 @@ const NAMES: &[&str] = &[
     "BPF",
     "CHECKPOINT_RESTORE",
 ];
+
+/// The set of these names, without `CAP_`; an unknown one is not in it.
+pub(crate) fn set<'a>(names: impl IntoIterator<Item = &'a str>) -> CapabilitySet {
+    let number = |name: &str| NAMES.iter().position(|known| *known == name);
+    let bits = names.into_iter().filter_map(number).fold(0, |bits, number| bits | 1 << number);
+    CapabilitySet::from_bits_retain(bits)
+}
+
+/// What this thread and all that it executes can ever have.
+pub(crate) fn bounding() -> io::Result<CapabilitySet> {
+    let mut set = CapabilitySet::empty();
+    for number in 0..NAMES.len() {
+        let one = CapabilitySet::from_bits_retain(1 << number);
+        match rustix::thread::capability_is_in_bounding_set(one) {
+            Ok(true) => set |= one,
+            // A capability newer than the kernel is in no set.
+            Ok(false) | Err(Errno::INVAL) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(set)
+}
+
+/// Takes capabilities away from what this thread executes.
+pub(crate) fn renounce(set: CapabilitySet) -> io::Result<()> {
+    Ok(set.iter().try_for_each(rustix::thread::remove_capability_from_bounding_set)?)
+}
 
 /// Names, without `CAP_`, of the capabilities in this thread's permitted set.
 pub(crate) fn permitted() -> io::Result<Vec<&'static str>> {

@@ -13,10 +13,12 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use hierarchy::{Hierarchy, below};
+use hierarchy::{Hierarchy, Version, below};
 
 use super::failure::cannot;
-use crate::bundle::Controllers;
+use super::mounts;
+use super::sys::bpf;
+use crate::bundle::{CgroupView, Controllers, devices};
 use crate::model::pod_plan::Resources;
 
 /// Where this machine's hierarchies are mounted. Probed once in a process.
@@ -27,9 +29,7 @@ pub(crate) struct Cgroups {
 
 impl Cgroups {
     pub(crate) fn probe() -> io::Result<Cgroups> {
-        let mounts = std::fs::read_to_string("/proc/thread-self/mountinfo")
-            .map_err(|error| cannot("read /proc/thread-self/mountinfo", error))?;
-        Ok(Cgroups { hierarchies: hierarchy::parse(&mounts)? })
+        Ok(Cgroups { hierarchies: hierarchy::among(mounts::table()?)? })
     }
 
     pub(crate) fn controllers(&self) -> Controllers {
@@ -47,6 +47,39 @@ impl Cgroups {
                 .map_err(|error| cannot(format!("join cgroup {}", procs.display()), error))?;
         }
         Ok(())
+    }
+
+    /// What a container whose control groups lie at `path` sees of them.
+    pub(crate) fn view(&self, path: &Path) -> CgroupView {
+        if let [Hierarchy { version: Version::Two, .. }] = self.hierarchies.as_slice() {
+            return CgroupView::Unified;
+        }
+        let named = |hierarchy: &Hierarchy| Some((hierarchy.name()?, hierarchy.directory(path)));
+        CgroupView::Hierarchies(self.hierarchies.iter().filter_map(named).collect())
+    }
+
+    /// Keeps the processes of a container from all but the usual devices, where version 1 with its devices controller
+    /// does not do it.
+    ///
+    /// # Errors
+    /// Also where there is neither that controller nor a hierarchy of version 2.
+    pub(crate) fn restrict_devices(&self, path: &Path) -> io::Result<()> {
+        let Some(hierarchy) = self.hierarchies.iter().find(|hierarchy| hierarchy.version == Version::Two)
+        else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        hierarchy.make(path)?;
+        let directory = hierarchy.directory(path);
+        let cannot = |error| cannot(format!("restrict devices in cgroup {}", directory.display()), error);
+        let cgroup = std::fs::File::open(&directory).map_err(cannot)?;
+        bpf::load_device_program(&devices::program())
+            .and_then(|program| bpf::attach_device_program(&program, &cgroup))
+            .map_err(cannot)
+    }
+
+    /// Whether the kernel takes the program of [`Cgroups::restrict_devices`]. Looking changes nothing.
+    pub(crate) fn can_restrict_devices() -> bool {
+        bpf::load_device_program(&devices::program()).is_ok()
     }
 
     /// Makes a pod's directory and writes its limits.

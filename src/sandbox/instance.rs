@@ -135,7 +135,7 @@ fn in_memory(path: &Path) -> io::Result<bool> {
 
 /// Directories of `up` stay: each is an instance with a mark of its own.
 fn void(places: &Places) -> io::Result<()> {
-    for directory in [places.pods(), places.leases(), places.pulls()] {
+    for directory in [places.pods(), places.leases(), places.pulls(), places.starts()] {
         remove_tree(&directory)?;
     }
     remove(&places.network())

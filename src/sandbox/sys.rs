@@ -1,10 +1,12 @@
 //! The fence: every `unsafe` block of droppod is in here, one kernel interface a file, safe functions out.
 //! What `rustix` offers safely is called where it is needed and has no file here.
 
+pub(crate) mod bpf;
 pub(crate) mod clock;
 pub(crate) mod descriptor;
 pub(crate) mod execve;
 pub(crate) mod identity;
+pub(crate) mod keyring;
 pub(crate) mod namespace;
 pub(crate) mod pidfd;
 pub(crate) mod prctl;
@@ -12,4 +14,5 @@ pub(crate) mod process;
 pub(crate) mod pty;
 pub(crate) mod reap;
 pub(crate) mod scm;
+pub(crate) mod seccomp;
 pub(crate) mod signal;

@@ -4,22 +4,25 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::event_loop::{Course, Owed, Shim};
 use super::launch::{self, Instance, Stdio};
 use super::output::Output;
-use super::{ShimError, ground};
+use super::{ShimError, filter, ground};
+use crate::bundle::seccomp::Filter;
 use crate::bundle::{self, Ground, oom_score_adj};
 use crate::image::rootfs::HeldLayers;
 use crate::logs::write::LogWriter;
 use crate::model::observed::{Finished, Interrupted};
-use crate::model::pod_plan::MessagePolicy;
+use crate::model::pod_plan::{MessagePolicy, Privilege};
 use crate::model::record::{Exit, Outcome};
 use crate::paths::container_log;
 use crate::pod::{Effect, Event, RawEnd};
 use crate::rundir::{exits, objects, pods};
 use crate::sandbox::instance::up;
+use crate::sandbox::oom;
 use crate::sandbox::sys::reap::Reaped;
 use crate::sandbox::sys::{clock, pidfd};
 use crate::volume;
@@ -39,6 +42,8 @@ pub(super) struct Running {
     pub(super) output: Output,
     pub(super) id: String,
     pub(super) ground: Ground,
+    /// Of system calls, also for what is executed in the container later.
+    pub(super) filter: Option<Rc<Filter>>,
     message: PathBuf,
     oom_kills_before: u64,
     /// The OOM score of its processes.
@@ -117,20 +122,23 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Option<io::
             | ground::GroundError::Rootfs(_)
             | ground::GroundError::Target { .. } => create(error.to_string()),
         })?;
-    let mut spec =
-        bundle::spec(plan, container, &ground).map_err(|error| config(super::with_causes(&error)))?;
-    if let Some(process) = spec.process_mut() {
-        launch::keep_within_bounds(process).map_err(|error| create(error.to_string()))?;
-    }
+    let spec = bundle::spec(plan, container, &ground).map_err(|error| config(super::with_causes(&error)))?;
+    let filter =
+        filter::of(&shim.at.places, container).map_err(|error| create(super::with_causes(&error)))?;
     let log = LogWriter::open(&container_log(&shim.at.places.pod_logs(&plan.id), name, restart));
     let (output, writers) = Output::new(log).map_err(|error| create(error.to_string()))?;
     let stdin = null().map_err(|error| create(error.to_string()))?;
     let stdio = Stdio { stdin, stdout: writers.stdout, stderr: writers.stderr };
     let bundle_directory = shim.at.pod.bundle(name);
     let instance = Instance { runtime: &shim.at.pod.runtime(), bundle: &bundle_directory, id: &id };
+    // A device list is a default, not asked for by anybody: what a kernel lacks for it, `doctor` tells.
+    if container.security.privilege != Privilege::Privileged && !ground.controllers.devices {
+        drop(shim.at.cgroups.restrict_devices(&ground.cgroup));
+    }
     let oom_kills_before = shim.at.cgroups.oom_kills(&ground.cgroup).unwrap_or(0);
     let score = oom_score_adj(plan.qos, &container.resources, machine_memory());
-    let started = launch::start(instance, &spec, stdio, score).map_err(|error| error.to_string());
+    let (started, lent) = oom::lend(score, || launch::start(instance, spec, stdio, filter.clone()));
+    let started = started.map_err(|error| error.to_string());
     // Its end is not reaped before this returns, so the number still stands for the process.
     let opened = started.and_then(|launched| match pidfd::open(launched.pid) {
         Ok(process) => Ok((launched, process)),
@@ -145,13 +153,14 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Option<io::
                 output,
                 id,
                 ground,
+                filter,
                 message,
                 oom_kills_before,
                 score,
                 not_started: None,
                 _layers: layers,
             },
-            launched.unprotected,
+            lent.err(),
         )),
         Err(error) => {
             clear_run(shim, name, &id, &ground.cgroup);

@@ -15,12 +15,12 @@ use crate::image::rootfs::{self, HeldLayers, HostRootMask, Kind};
 use crate::image::store::Store;
 use crate::model::image::ImageRef;
 use crate::model::pod_plan::{
-    ContainerPlan, IpcMode, MountPlan, NetworkPlan, PodPlan, Propagation, Resources,
+    ContainerPlan, IpcMode, MountPlan, NetworkPlan, PodPlan, Privilege, Propagation, Resources,
 };
 use crate::rundir::objects;
 use crate::sandbox::network::Pinned;
 use crate::sandbox::sys::identity;
-use crate::sandbox::{namespace, network};
+use crate::sandbox::{host_devices, namespace, network};
 use crate::volume;
 
 /// Asks for the host's root without its masks.
@@ -158,6 +158,13 @@ pub(super) fn prepare(
         groups,
         home: account.home,
         pid_namespace: None,
+        cgroup_view: at.cgroups.view(&at.places.pod_cgroup(&plan.id.uid).join(&container.name)),
+        host_devices: match container.security.privilege {
+            Privilege::Privileged => {
+                host_devices::list(Path::new("/dev")).map_err(failed("list the machine's devices"))?
+            }
+            Privilege::Ordinary | Privilege::NoEscalation => Vec::new(),
+        },
         controllers: at.cgroups.controllers(),
     };
     Ok((ground, layers))

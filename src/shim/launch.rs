@@ -5,19 +5,23 @@
 //! children it does not know, because a failed create or exec leaves some.
 
 mod executor;
+mod verify;
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::syscall::syscall::SyscallType;
-use oci_spec::runtime::{Capabilities, Process, Spec};
+use oci_spec::runtime::{Capabilities, Capability, Process, Spec};
 use rustix::pipe::PipeFlags;
 
-use self::executor::Exec;
-use crate::sandbox::{capability, oom};
+use self::executor::{Exec, Place};
+use crate::bundle::seccomp::Filter;
+use crate::sandbox::capability;
+use crate::sandbox::sys::keyring;
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LaunchError {
@@ -33,14 +37,13 @@ pub(super) enum LaunchError {
 pub(super) struct Launched {
     pub(super) pid: i32,
     pub(super) verdict: File,
-    /// Why it does not have the OOM score that it was to have.
-    pub(super) unprotected: Option<io::Error>,
 }
 
 /// Takes out of a process's capabilities what this machine does not let us hand on, a privileged container's
 /// CAP_SYS_RESOURCE in another container for one: asking for more would fail without a word.
-pub(super) fn keep_within_bounds(process: &mut Process) -> io::Result<()> {
-    let permitted = capability::permitted()?;
+fn keep_within_bounds(process: &mut Process) -> Result<(), LaunchError> {
+    let permitted = capability::permitted()
+        .map_err(|source| LaunchError::Prepare { operation: "read the capabilities to hand on", source })?;
     let Some(mut capabilities) = process.capabilities().clone() else { return Ok(()) };
     let within = |set: &Option<Capabilities>| {
         set.as_ref().map(|set| {
@@ -55,6 +58,27 @@ pub(super) fn keep_within_bounds(process: &mut Process) -> io::Result<()> {
     capabilities.set_bounding(bounding).set_permitted(allowed).set_effective(effective);
     process.set_capabilities(Some(capabilities));
     Ok(())
+}
+
+/// A filter is loaded with CAP_SYS_ADMIN, unless no_new_privs is set; CAP_SETPCAP is what takes both away again. Those
+/// that the process is not to have are put into its sets, and handed back for the executor to remove.
+fn lend_for_filter(process: &mut Process, filter: Option<&Rc<Filter>>) -> Vec<Capability> {
+    let (Some(_), None, Some(mut capabilities)) =
+        (filter, process.no_new_privileges(), process.capabilities().clone())
+    else {
+        return Vec::new();
+    };
+    let own = capabilities.bounding().clone().unwrap_or_default();
+    let needed = [Capability::SysAdmin, Capability::Setpcap];
+    let lent: Vec<Capability> = needed.into_iter().filter(|one| !own.contains(one)).collect();
+    let with = |set: &Option<Capabilities>| -> Option<Capabilities> {
+        Some(set.iter().flatten().chain(&needed).copied().collect())
+    };
+    let (bounding, permitted, effective) =
+        (with(capabilities.bounding()), with(capabilities.permitted()), with(capabilities.effective()));
+    capabilities.set_bounding(bounding).set_permitted(permitted).set_effective(effective);
+    process.set_capabilities(Some(capabilities));
+    lent
 }
 
 /// What a process reads and writes.
@@ -73,20 +97,20 @@ pub(super) struct Instance<'a> {
     pub(super) id: &'a str,
 }
 
-/// Creates and starts a container, its processes with this OOM score.
+/// Creates and starts a container.
 pub(super) fn start(
     at: Instance<'_>,
-    spec: &Spec,
+    mut spec: Spec,
     stdio: Stdio,
-    score: i32,
+    filter: Option<Rc<Filter>>,
 ) -> Result<Launched, LaunchError> {
-    let (launched, lent) = oom::lend(score, || create_and_start(at, spec, stdio));
-    launched.map(|launched| Launched { unprotected: lent.err(), ..launched })
-}
-
-fn create_and_start(at: Instance<'_>, spec: &Spec, stdio: Stdio) -> Result<Launched, LaunchError> {
-    write_json(&at.bundle.join("config.json"), spec)?;
-    let (verdict, executor) = verdict_pipe()?;
+    let lent = match spec.process_mut() {
+        Some(process) => confine(process, filter.as_ref())?,
+        None => Vec::new(),
+    };
+    write_json(&at.bundle.join("config.json"), &spec)?;
+    let (verdict, writer) = verdict_pipe()?;
+    let executor = Exec::new(writer, filter, &lent, Place::Fresh);
     let attempt = Diagnosis::listen()?;
     let created = builder(at, executor)
         .map(|builder| {
@@ -101,35 +125,42 @@ fn create_and_start(at: Instance<'_>, spec: &Spec, stdio: Stdio) -> Result<Launc
     let mut container = created.map_err(|error| attempt.explain(&error))?;
     let pid = container.pid().map_or(0, |pid| pid.as_raw());
     container.start().map_err(|error| attempt.explain(&error))?;
-    Ok(Launched { pid, verdict, unprotected: None })
+    Ok(Launched { pid, verdict })
 }
 
 /// Runs a further process in a running container.
 pub(super) fn exec(
     at: Instance<'_>,
-    process: &Process,
+    mut process: Process,
     process_file: &Path,
     wiring: Wiring,
-    score: i32,
+    filter: Option<Rc<Filter>>,
 ) -> Result<Launched, LaunchError> {
-    write_json(process_file, process)?;
-    let (verdict, executor) = verdict_pipe()?;
+    let lent = confine(&mut process, filter.as_ref())?;
+    write_json(process_file, &process)?;
+    let (verdict, writer) = verdict_pipe()?;
+    let executor = Exec::new(writer, filter, &lent, Place::Lived);
     let attempt = Diagnosis::listen()?;
-    let (started, lent) = oom::lend(score, || {
-        builder(at, executor)
-            .map(|builder| match wiring {
-                Wiring::Pipes(stdio) => {
-                    builder.with_stdin(stdio.stdin).with_stdout(stdio.stdout).with_stderr(stdio.stderr)
-                }
-                Wiring::Console(socket) => builder.with_console_socket(Some(socket)),
-            })
-            .and_then(|builder| {
-                builder.as_tenant().with_detach(true).with_process(Some(process_file)).build()
-            })
-    });
+    let started = builder(at, executor)
+        .map(|builder| match wiring {
+            Wiring::Pipes(stdio) => {
+                builder.with_stdin(stdio.stdin).with_stdout(stdio.stdout).with_stderr(stdio.stderr)
+            }
+            Wiring::Console(socket) => builder.with_console_socket(Some(socket)),
+        })
+        .and_then(|builder| builder.as_tenant().with_detach(true).with_process(Some(process_file)).build());
     let pid = started.map_err(|error| attempt.explain(&error))?.as_raw();
     forget_exec(at);
-    Ok(Launched { pid, verdict, unprotected: lent.err() })
+    Ok(Launched { pid, verdict })
+}
+
+fn confine(process: &mut Process, filter: Option<&Rc<Filter>>) -> Result<Vec<Capability>, LaunchError> {
+    keep_within_bounds(process)?;
+    let lent = lend_for_filter(process, filter);
+    // libcontainer makes none: without this the container would possess the keys of whoever started droppod.
+    keyring::join_new_session()
+        .map_err(|source| LaunchError::Prepare { operation: "make a session keyring", source })?;
+    Ok(lent)
 }
 
 /// How an exec'd process is wired.
@@ -175,10 +206,10 @@ fn write_json<T: serde::Serialize>(path: &Path, value: &T) -> Result<(), LaunchE
     write().map(drop).map_err(|source| LaunchError::Prepare { operation: "write the bundle", source })
 }
 
-fn verdict_pipe() -> Result<(File, Exec), LaunchError> {
+fn verdict_pipe() -> Result<(File, OwnedFd), LaunchError> {
     let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)
         .map_err(|error| LaunchError::Prepare { operation: "make a pipe", source: error.into() })?;
-    Ok((reader.into(), Exec::new(writer)))
+    Ok((reader.into(), writer))
 }
 
 /// libcontainer says in its log what its errors leave out. The log is a pipe that is read when something failed.

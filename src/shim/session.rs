@@ -9,6 +9,7 @@ use super::event_loop::Shim;
 use super::launch::{self, Instance, Launched, Stdio, Wiring};
 use crate::bundle::{self, Terminal};
 use crate::rundir::control::{Answer, LINE_LIMIT, Request, WindowSize};
+use crate::sandbox::oom;
 use crate::sandbox::sys::{pidfd, pty, scm};
 
 #[derive(Debug)]
@@ -71,22 +72,24 @@ pub(super) fn exec(
         .filter(|running| running.verdict.is_none())
         .ok_or_else(|| format!("container {container} is not running"))?;
     let kind = if terminal.is_some() { Terminal::Yes } else { Terminal::No };
-    let mut process = bundle::exec_process(plan, &running.ground, argv, kind)
+    let process = bundle::exec_process(plan, &running.ground, argv, kind)
         .map_err(|error| super::with_causes(&error))?;
-    launch::keep_within_bounds(&mut process).map_err(|error| error.to_string())?;
     let bundle_directory = shim.at.pod.bundle(container);
     let runtime = shim.at.pod.runtime();
     let at = Instance { runtime: &runtime, bundle: &bundle_directory, id: &running.id };
     let file = bundle_directory.join("exec.json");
     let Some(size) = terminal else {
         let stdio = stdio(descriptors)?;
-        let launched = launch::exec(at, &process, &file, Wiring::Pipes(stdio), running.score)
-            .map_err(|error| error.to_string())?;
+        let exec = || launch::exec(at, process, &file, Wiring::Pipes(stdio), running.filter.clone());
+        // Where the score is refused, an event of the container has told so when it started.
+        let (launched, _) = oom::lend(running.score, exec);
+        let launched = launched.map_err(|error| error.to_string())?;
         return hear(launched, None);
     };
     let path = shim.at.pod.0.join("console.sock");
     let listener = listen(&path).map_err(|error| format!("cannot make a terminal: {error}"))?;
-    let launched = launch::exec(at, &process, &file, Wiring::Console(path.clone()), running.score);
+    let exec = || launch::exec(at, process, &file, Wiring::Console(path.clone()), running.filter.clone());
+    let (launched, _) = oom::lend(running.score, exec);
     // The master is in the socket's queue by now, or will never be.
     let master = receive_master(&listener);
     drop(std::fs::remove_file(&path));

@@ -12,6 +12,8 @@ use crate::model::time::Timestamp;
 use super::STOPPED;
 use super::conditions::is_sidecar;
 
+const GATED: &str = "SchedulingGated";
+
 struct Columns {
     status: String,
     ready: usize,
@@ -84,8 +86,9 @@ fn columns(pod: &Pod) -> Columns {
     let status = pod.status.as_ref();
     let phase = status.and_then(|status| status.phase.as_deref()).unwrap_or("Unknown");
     let own_reason = status.and_then(|status| status.reason.as_deref()).filter(|reason| !reason.is_empty());
+    let word = if is_gated(pod) { GATED } else { own_reason.unwrap_or(phase) };
     let mut columns = Columns {
-        status: own_reason.unwrap_or(phase).to_owned(),
+        status: word.to_owned(),
         ready: 0,
         total: pod.spec.as_ref().map_or(0, |spec| spec.containers.len())
             + declared.values().filter(|container| is_sidecar(container)).count(),
@@ -107,8 +110,12 @@ fn columns(pod: &Pod) -> Columns {
         // Not `Init:Stopped`: it is the pod that was stopped, wherever it was.
         STOPPED.clone_into(&mut columns.status);
     }
-    if pod.metadata.deletion_timestamp.is_some() && !terminal {
-        columns.status = "Terminating".to_owned();
+    if pod.metadata.deletion_timestamp.is_some() {
+        match own_reason {
+            Some("NodeLost") => columns.status = "Unknown".to_owned(),
+            Some(_) | None if !terminal => columns.status = "Terminating".to_owned(),
+            Some(_) | None => {}
+        }
     }
     columns
 }
@@ -182,6 +189,12 @@ fn end_word(terminated: &ContainerStateTerminated) -> String {
         (None, Some(signal)) => format!("Signal:{signal}"),
         (None, None) => format!("ExitCode:{}", terminated.exit_code),
     }
+}
+
+fn is_gated(pod: &Pod) -> bool {
+    let mut conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions
+        .any(|condition| condition.type_ == "PodScheduled" && condition.reason.as_deref() == Some(GATED))
 }
 
 fn has_condition(pod: &Pod, type_: &str) -> bool {

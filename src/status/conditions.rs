@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{ContainerStatus, PodCondition};
 
 use crate::api::{Container, PodSpec};
-use crate::model::desired::Waiting;
+use crate::model::desired::{FAILED_SANDBOX, Waiting};
 use crate::model::record::SandboxState;
 
 use super::Course;
@@ -29,6 +29,8 @@ pub(super) fn conditions(
     let unready: Vec<&str> =
         sidecars().chain(app).filter(|status| !status.ready).map(|status| status.name.as_str()).collect();
     let scheduled = match held_back {
+        // It has its place, and does not come up there.
+        Some(why) if why.reason == FAILED_SANDBOX => Ok(()),
         Some(why) => Err(Unmet { reason: "Unschedulable", message: why.message.clone() }),
         None => Ok(()),
     };

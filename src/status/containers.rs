@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::{Container, PodSpec};
+use crate::model::desired::Blocked;
 use crate::model::id::PodId;
 use crate::model::pod_plan::Role;
 use crate::model::record::{self, ContainerRecord, Exit};
@@ -51,7 +52,8 @@ fn status(container: &Container, spec: &PodSpec, course: &Course) -> ContainerSt
 
 fn not_started(container: &Container, spec: &PodSpec, course: &Course) -> ContainerState {
     let waiting = course.waiting.as_ref().filter(|_| course.record().is_none());
-    match waiting.and_then(|waiting| waiting.why.containers.get(&container.name)) {
+    let own = |why: &'_ Blocked| why.containers.get(&container.name).or(why.pod.as_ref()).cloned();
+    match waiting.and_then(|waiting| own(&waiting.why)) {
         Some(why) => waiting_state(&why.reason, &why.message),
         None if course.stopped().is_some() => waiting_state(STOPPED, ""),
         None => waiting_state(creating(spec), ""),

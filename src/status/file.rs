@@ -1,5 +1,7 @@
 //! The status file beside a manifest.
 
+use std::fmt;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::Serialize;
 
@@ -23,6 +25,20 @@ pub(crate) enum FileState {
     Refused,
     SourceLost,
     PruneHeld,
+}
+
+impl fmt::Display for FileState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FileState::Settling => "Settling",
+            FileState::Applied => "Applied",
+            FileState::Invalid => "Invalid",
+            FileState::Conflict => "Conflict",
+            FileState::Refused => "Refused",
+            FileState::SourceLost => "SourceLost",
+            FileState::PruneHeld => "PruneHeld",
+        })
+    }
 }
 
 /// All that a status file is made of.

@@ -1,3 +1,5 @@
+mod file;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -5,12 +7,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::manifest::{IgnoredField, Mistake};
 use crate::model::desired::{Blocked, Waiting};
 use crate::model::id::{PodId, Uid};
 use crate::model::object::{Deletion, ObjectKey, ObjectRecord, Source};
 use crate::model::pod_plan::{Revision, Role};
-use crate::model::record::{ContainerRecord, ContainerState, EventKind, Exit, FORMAT, SandboxState};
+use crate::model::record::{ContainerRecord, ContainerState, Exit, FORMAT, SandboxState};
 
 const HOST: &str = "192.0.2.1";
 
@@ -122,7 +123,7 @@ fn finished(outcome: Outcome, containers: Vec<ContainerRecord>) -> Course {
 
 fn held(why: Blocked) -> Course {
     let id = record(Vec::new()).id;
-    Course { waiting: Some(WaitingRecord { id, why, since: at(0), events: Vec::new() }), ..Course::default() }
+    Course { waiting: Some(WaitingRecord { id, why, since: at(0) }), ..Course::default() }
 }
 
 fn blocked(container: &str, reason: &str, message: &str) -> Course {
@@ -164,13 +165,7 @@ fn the_columns_are_those_of_kubectl() {
     let cases = [
         ("Pending", "ContainerCreating", "0/1", "0", Course::default()),
         ("Pending", "ImagePullBackOff", "0/1", "0", blocked("c", "ImagePullBackOff", "")),
-        (
-            "Pending",
-            "ContainerCreating",
-            "0/1",
-            "0",
-            held(Blocked { containers: BTreeMap::new(), pod: Some(full) }),
-        ),
+        ("Pending", "OutOfpods", "0/1", "0", held(Blocked { containers: BTreeMap::new(), pod: Some(full) })),
         ("Running", "Running", "1/1", "0", app(running())),
         ("Running", "CrashLoopBackOff", "0/1", "3 (10s ago)", crash()),
         ("Running", "Error", "0/1", "0", app(ended(1, "Error"))),
@@ -315,122 +310,4 @@ fn a_secret_is_shown_encoded_when_asked_for_in_full() {
     assert_eq!(full["stringData"], Value::Null);
     assert_eq!(full["kind"], "Secret");
     assert_eq!(full["metadata"]["uid"], "01010101-0101-4101-8101-010101010101");
-}
-
-fn report<'a>(state: FileState, items: Vec<(&'a Known, &'a Course)>) -> FileReport<'a> {
-    FileReport {
-        name: "web.yaml",
-        state,
-        observed_hash: "sha256:1",
-        applied_hash: "sha256:1",
-        note: None,
-        mistakes: &[],
-        ignored: &[],
-        items,
-        host_ip: HOST,
-    }
-}
-
-#[test]
-fn the_status_file_of_a_running_pod() {
-    let mut container = entry("c", Role::App, running());
-    (container.last, container.restart_count) = (Some(exit(1, "Error")), 1);
-    let mut course = course(vec![container]);
-    let event = EventRecord {
-        kind: EventKind::Warning,
-        reason: "BackOff".to_owned(),
-        message: "Back-off restarting failed container: yes".to_owned(),
-        container: Some("c".to_owned()),
-        count: 2,
-        first: at(5),
-        last: at(6),
-    };
-    course.record.as_mut().unwrap().events.push(event);
-    let web = web();
-    let secret = known("Secret", "s", json!({"metadata": {"name": "s"}, "stringData": {"password": "hush"}}));
-    let nothing = Course::default();
-    let text = render(&report(FileState::Applied, vec![(&secret, &nothing), (&web, &course)]));
-    assert_eq!(text, include_str!("tests/running.yaml"));
-}
-
-#[test]
-fn the_status_file_of_an_invalid_manifest() {
-    let mistake = |line: usize, field: &str, help: Option<&str>| Mistake {
-        field: field.to_owned(),
-        message: "unknown field".to_owned(),
-        help: help.map(str::to_owned),
-        labels: Vec::new(),
-        line,
-        column: 3,
-    };
-    let mistakes = [mistake(4, "spec.contianers", Some("did you mean `containers`?")), mistake(9, "", None)];
-    let reason = "scheduling has no meaning on one machine".to_owned();
-    let ignored = [IgnoredField { field: "spec.tolerations".to_owned(), reason, line: 7 }];
-    let mut report = report(FileState::Invalid, Vec::new());
-    (report.mistakes, report.ignored) = (&mistakes, &ignored);
-    assert_eq!(render(&report), include_str!("tests/invalid.yaml"));
-}
-
-#[test]
-fn a_line_for_a_person_sums_the_file_up() {
-    let web = web();
-    let up = course(vec![entry("c", Role::App, running())]);
-    let pulling = blocked("c", "ImagePullBackOff", "");
-    let done = finished(Outcome::Succeeded, vec![entry("c", Role::App, ended(0, "Completed"))]);
-    let killed = Outcome::Failed { reason: "DeadlineExceeded".to_owned(), message: String::new() };
-    let killed = finished(killed, Vec::new());
-    let map = known("ConfigMap", "m", json!({"metadata": {"name": "m"}}));
-    let nothing = Course::default();
-    let cases: [(Vec<(&Known, &Course)>, &str); 7] = [
-        (vec![], "0 objects"),
-        (vec![(&map, &nothing)], "1 object"),
-        (vec![(&web, &up)], "1 pod running"),
-        (vec![(&map, &nothing), (&web, &up), (&web, &up)], "2 pods running"),
-        (vec![(&web, &up), (&web, &pulling)], "2 pods: 1 running, 1 waiting (ImagePullBackOff)"),
-        (vec![(&web, &done)], "1 pod succeeded"),
-        (vec![(&web, &killed)], "1 pod failed (DeadlineExceeded)"),
-    ];
-    for (items, summary) in cases {
-        let text = render(&report(FileState::Applied, items));
-        let line = text.lines().find_map(|line| line.trim().strip_prefix("summary: ")).unwrap();
-        assert_eq!(line.trim_matches('"').trim_matches('\''), summary);
-    }
-}
-
-#[test]
-fn ten_events_of_a_pod_are_listed_the_last_ones() {
-    let mut course = course(vec![entry("c", Role::App, running())]);
-    let event = |number: i64| EventRecord {
-        kind: EventKind::Normal,
-        reason: format!("Event{number}"),
-        message: String::new(),
-        container: None,
-        count: 1,
-        first: at(number),
-        last: at(number),
-    };
-    course.record.as_mut().unwrap().events = (0..15).map(event).collect();
-    let web = web();
-    let text = render(&report(FileState::Applied, vec![(&web, &course)]));
-    let reasons: Vec<&str> =
-        text.lines().filter_map(|line| line.trim().strip_prefix("reason: Event")).collect();
-    assert_eq!(reasons, ["5", "6", "7", "8", "9", "10", "11", "12", "13", "14"]);
-}
-
-#[test]
-fn strings_that_look_like_something_else_are_quoted() {
-    let value = json!({
-        "bool": "yes", "octal": "0400", "null": "null", "number": "1e3", "time": "12:30:45", "empty": "",
-        "colon": "a: b", "hash": "a #b", "lines": "a\nb\n", "long": "x ".repeat(100), "text": "plain words",
-        "y": 1, "list": [], "map": {},
-    });
-    let text = to_yaml(&value);
-    let expected = include_str!("tests/quoting.yaml");
-    assert_eq!(text, expected);
-}
-
-#[test]
-fn status_files_are_named_after_their_manifests() {
-    let names = ["web.yaml", "web.yml", "web.json"].map(status_name);
-    assert_eq!(names, ["web.status.yaml", "web.yml.status.yaml", "web.json.status.yaml"]);
 }

@@ -58,7 +58,7 @@ pub(super) fn plan(
         mounts,
         resources: resources::of(container.resources.as_ref()),
         user,
-        security: security::security(container),
+        security: security::security(pod_context, container),
         stop_signal: stop_signal.unwrap_or(signal::SIGTERM),
         termination_message: termination_message(container),
         stdin: if container.tty == Some(true) { Stdin::Terminal } else { Stdin::Closed },

@@ -34,6 +34,16 @@ pub(super) fn revision(authored: &Value, volumes: &BTreeMap<String, VolumePlan>)
     Revision { pod: hex(&Sha256::digest(canonical(&spec))), live: hex(&hash.finalize()) }
 }
 
+/// Whether a pod that was made from one content can take over the other.
+pub(crate) fn is_same_pod(one: &Value, other: &Value) -> bool {
+    let lasting = |authored: &Value| {
+        let mut spec = authored.get("spec").cloned().unwrap_or_default();
+        take_live(authored, &mut spec);
+        canonical(&spec)
+    };
+    lasting(one) == lasting(other)
+}
+
 /// Takes out of `spec` what a living pod takes over.
 fn take_live(authored: &Value, spec: &mut Value) -> Value {
     let mut live = Map::new();

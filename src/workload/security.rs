@@ -1,12 +1,15 @@
 //! `securityContext` → who a container runs as and what it may do; the container's word counts over the pod's.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
-use k8s_openapi::api::core::v1::{Capabilities, PodSecurityContext, SecurityContext};
+use k8s_openapi::api::core::v1::{
+    Capabilities, PodSecurityContext, SeccompProfile as Asked, SecurityContext,
+};
 
 use crate::api::Container;
 use crate::model::id::PodId;
-use crate::model::pod_plan::{Privilege, RootAccess, SecurityPlan, UserPlan};
+use crate::model::pod_plan::{Privilege, RootAccess, SeccompProfile, SecurityPlan, UserPlan};
 
 const DEFAULT_CAPABILITIES: &[&str] = &[
     "CHOWN",
@@ -131,7 +134,7 @@ pub(super) fn to_id(id: i64) -> Option<u32> {
     u32::try_from(id).ok()
 }
 
-pub(super) fn security(container: &Container) -> SecurityPlan {
+pub(super) fn security(pod: Option<&PodSecurityContext>, container: &Container) -> SecurityPlan {
     let context = container.security_context.as_ref();
     let privilege = privilege(context);
     let asked = context.and_then(|context| context.capabilities.as_ref());
@@ -143,6 +146,21 @@ pub(super) fn security(container: &Container) -> SecurityPlan {
             Privilege::Ordinary | Privilege::NoEscalation => capabilities(asked),
         },
         root: if read_only { RootAccess::ReadOnly } else { RootAccess::Writable },
+        seccomp: seccomp(
+            privilege,
+            context
+                .and_then(|own| own.seccomp_profile.as_ref())
+                .or(pod.and_then(|pod| pod.seccomp_profile.as_ref())),
+        ),
+    }
+}
+
+/// A privileged container has no filter, whatever its pod has, as in Kubernetes. Validation has refused other types.
+fn seccomp(privilege: Privilege, asked: Option<&Asked>) -> SeccompProfile {
+    match (privilege, asked.map(|asked| (asked.type_.as_str(), asked.localhost_profile.as_deref()))) {
+        (Privilege::Privileged, _) | (_, Some(("Unconfined", _))) => SeccompProfile::Unconfined,
+        (_, Some(("Localhost", path))) => SeccompProfile::Localhost(PathBuf::from(path.unwrap_or_default())),
+        (_, Some(_) | None) => SeccompProfile::RuntimeDefault,
     }
 }
 

@@ -1,5 +1,8 @@
 //! What may befall a folder under `watch`: it goes, comes back, is another, and has things in it that are no manifests.
 
+mod rules;
+mod writing;
+
 use std::fs;
 use std::io::Write;
 

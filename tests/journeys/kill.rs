@@ -79,6 +79,40 @@ fn a_pod_process_that_dies_takes_its_containers_along_and_comes_back() {
     assert_eq!(watch.stop(), 0);
 }
 
+#[test]
+fn a_pod_process_that_dies_again_and_again_is_started_after_a_rest_and_its_file_says_why() {
+    let Some(bench) = Bench::new() else { return };
+    let watch = bench.watch();
+    bench.manifest("web.yaml", &pod("web"));
+    let mut before = Vec::new();
+    for _ in 0..2 {
+        bench.until("a process that was not killed yet runs", || {
+            let now = bench.pids("web", "main");
+            !now.is_empty() && now != before && bench.status("web") == "Running"
+        });
+        before = bench.pids("web", "main");
+        kill_all(&bench.shims());
+    }
+    bench.until_status("web", "FailedCreatePodSandBox");
+    bench.until("the status file says why", || {
+        bench.read("web.status.yaml").contains("back-off 10s starting the pod again: the pod process died")
+    });
+    assert!(
+        bench.read("web.status.yaml").contains("reason: SandboxChanged"),
+        "{}",
+        bench.read("web.status.yaml")
+    );
+    assert_eq!(watch.stop(), 0);
+    // The rest outlives the watcher.
+    let watch = bench.watch();
+    assert_eq!(bench.status("web"), "FailedCreatePodSandBox");
+    bench.until_status("web", "Running");
+    bench.remove("web.yaml");
+    bench.until_clean();
+    bench.until("nothing is remembered", || names_in(&bench.path("r/starts")).is_empty());
+    assert_eq!(watch.stop(), 0);
+}
+
 /// Random moments, the same ones for the same seed: `DROPPOD_SEED=n cargo test …`.
 struct Dice(u64);
 

@@ -3,11 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by it, and says where")]
 
 mod bench;
+mod confinement;
 mod edges;
 mod edit;
 mod folder;
+mod full;
 mod image;
 mod kill;
+mod look;
 mod pod;
 mod session;
+mod stopped;
 mod up;

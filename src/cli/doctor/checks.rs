@@ -9,6 +9,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use crate::paths::Places;
 use crate::sandbox::cgroup::Cgroups;
 use crate::sandbox::network::tables::probe;
+use crate::sandbox::sys::seccomp;
 
 use super::{Check, Verdict};
 
@@ -22,7 +23,7 @@ pub(super) fn all(places: &Places) -> Vec<Check> {
     let [addresses, frames] = tables();
     let mut checks = vec![
         kernel(),
-        capability("CAP_SYS_ADMIN", SYS_ADMIN, Verdict::Stops("namespaces and mounts need it: run as root")),
+        sys_admin(),
         capability("CAP_NET_ADMIN", NET_ADMIN, Verdict::Lacks("pods have no network but their own lo")),
         capability(
             "CAP_SYS_RESOURCE",
@@ -30,7 +31,7 @@ pub(super) fn all(places: &Places) -> Vec<Check> {
             Verdict::Lacks("pod processes cannot be kept from the OOM killer, limits cannot be raised"),
         ),
     ];
-    checks.extend(["mnt", "pid", "net", "ipc", "uts"].map(namespace));
+    checks.extend(NAMESPACES.map(namespace));
     checks.extend(cgroups());
     checks.extend([
         overlay(),
@@ -46,6 +47,23 @@ pub(super) fn all(places: &Places) -> Vec<Check> {
         directory("log directory", &places.log),
     ]);
     checks
+}
+
+/// What can be told for sure and at once: overlayfs, for one, may be a module that loads when it is asked for.
+pub(super) fn indispensable() -> Vec<Check> {
+    let mut checks = vec![sys_admin()];
+    checks.extend(NAMESPACES.map(namespace));
+    checks.extend(cgroups());
+    checks.extend([openat2(), pidfd()]);
+    checks
+}
+
+pub(super) const SYS_ADMIN_NAME: &str = "CAP_SYS_ADMIN";
+const NAMESPACES: [&str; 5] = ["mnt", "pid", "net", "ipc", "uts"];
+
+fn sys_admin() -> Check {
+    let otherwise = Verdict::Stops("namespaces and mounts need it: run as root");
+    capability(SYS_ADMIN_NAME, SYS_ADMIN, otherwise)
 }
 
 fn check(subject: &'static str, found: bool, otherwise: Verdict, detail: impl Into<String>) -> Check {
@@ -102,10 +120,10 @@ fn cgroups() -> Vec<Check> {
         check("cpu controller", have.cpu, lacks("cpu limits and requests have no effect"), ""),
         check("pids controller", have.pids, lacks("a fork bomb in a pod is one of the machine"), ""),
         check(
-            "devices controller",
-            have.devices,
+            "device control",
+            have.devices || Cgroups::can_restrict_devices(),
             lacks("device access is limited by capabilities alone"),
-            "",
+            if have.devices { "devices controller" } else { "eBPF" },
         ),
     ]
 }
@@ -130,10 +148,8 @@ fn overlay() -> Check {
 }
 
 fn seccomp() -> Check {
-    let actions = read_to_string("/proc/sys/kernel/seccomp/actions_avail").unwrap_or_default();
-    let available = actions.split_whitespace().any(|action| action == "errno");
-    let detail = if available { "the kernel has it" } else { "" };
-    check("seccomp", false, Verdict::Lacks("containers run without a filter in this version"), detail)
+    let otherwise = Verdict::Lacks("only containers with `seccompProfile: {type: Unconfined}` run");
+    check("seccomp", seccomp::is_available(), otherwise, "")
 }
 
 fn openat2() -> Check {

@@ -1,14 +1,15 @@
-//! Which columns each kind has, and what stands in them.
+//! Which columns each kind has, and what stands in them: all of it read from the object alone.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::api::core::v1::Event;
+use serde_json::Value;
 
-use crate::api::{KindName, Object, Pod};
-use crate::cli::records::{Records, Shown};
+use crate::api::{KindName, Pod};
+use crate::cli::print::resource_name;
+use crate::cli::table::cell;
 use crate::model::time::Timestamp;
-use crate::status::{age, pod_status, ready_column, restarts_column, status_word};
+use crate::status::{age, ready_column, restarts_column, status_word};
 
 /// The columns of one kind of table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,96 +18,236 @@ pub(super) struct Layout {
     pub(super) extras: Vec<Extra>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Extra {
     Namespace,
     /// `pod/web` in place of `web`.
     KindPrefix,
     Wide,
+    /// A column for this label.
+    Label(String),
     Labels,
 }
 
+/// What a kind's table shows. A kind that is not listed has a name and an age.
+struct Table {
+    kind: &'static str,
+    headers: &'static [&'static str],
+    wide: &'static [&'static str],
+    cells: fn(&Value, Timestamp) -> Cells,
+}
+
+/// Beside the name, which is the first of each table but that of events.
+#[derive(Default)]
+struct Cells {
+    own: Vec<String>,
+    wide: Vec<String>,
+}
+
+const TABLES: &[Table] = &[
+    Table {
+        kind: "Pod",
+        headers: &["NAME", "READY", "STATUS", "RESTARTS", "AGE"],
+        wide: &["IP", "NODE", "NOMINATED NODE", "READINESS GATES"],
+        cells: pod,
+    },
+    Table { kind: "ConfigMap", headers: &["NAME", "DATA", "AGE"], wide: &[], cells: config_map },
+    Table { kind: "Secret", headers: &["NAME", "TYPE", "DATA", "AGE"], wide: &[], cells: secret },
+    Table { kind: "Namespace", headers: &["NAME", "STATUS", "AGE"], wide: &[], cells: namespace },
+];
+
+const OTHER: Table = Table { kind: "", headers: &["NAME", "AGE"], wide: &[], cells: other };
+
+const EVENT: &[&str] = &["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"];
+const EVENT_WIDE: &[&str] = &[
+    "LAST SEEN",
+    "TYPE",
+    "REASON",
+    "OBJECT",
+    "SUBOBJECT",
+    "SOURCE",
+    "MESSAGE",
+    "FIRST SEEN",
+    "COUNT",
+    "NAME",
+];
+
 impl Layout {
-    fn has(&self, extra: Extra) -> bool {
-        self.extras.contains(&extra)
+    fn has(&self, extra: &Extra) -> bool {
+        self.extras.contains(extra)
     }
 
-    fn frame(&self, namespace: &str, own: Vec<String>, wide: Vec<String>, labels: String) -> Vec<String> {
+    fn table(&self) -> &'static Table {
+        TABLES.iter().find(|table| table.kind == self.kind.kind).unwrap_or(&OTHER)
+    }
+
+    fn is_of_events(&self) -> bool {
+        self.kind.kind == "Event"
+    }
+
+    /// What this table shows besides the kind's own columns goes around them.
+    fn frame(
+        &self,
+        namespace: &str,
+        own: Vec<String>,
+        extra: impl Fn(&Extra) -> Option<String>,
+    ) -> Vec<String> {
         let mut row = Vec::new();
-        if self.has(Extra::Namespace) {
+        if self.has(&Extra::Namespace) {
             row.push(namespace.to_owned());
         }
         row.extend(own);
-        if self.has(Extra::Wide) {
-            row.extend(wide);
-        }
-        if self.has(Extra::Labels) {
-            row.push(labels);
-        }
+        row.extend(self.extras.iter().filter_map(extra));
         row
     }
 }
 
 pub(super) fn header(layout: &Layout) -> Vec<String> {
-    let (own, wide): (&[&str], &[&str]) = match layout.kind.kind {
-        "Pod" => (
-            &["NAME", "READY", "STATUS", "RESTARTS", "AGE"],
-            &["IP", "NODE", "NOMINATED NODE", "READINESS GATES"],
-        ),
-        "ConfigMap" => (&["NAME", "DATA", "AGE"], &[]),
-        "Secret" => (&["NAME", "TYPE", "DATA", "AGE"], &[]),
-        "Namespace" => (&["NAME", "STATUS", "AGE"], &[]),
-        _ => (&["NAME", "AGE"], &[]),
+    let table = layout.table();
+    let wide = layout.has(&Extra::Wide);
+    let words: Vec<&str> = match (layout.is_of_events(), wide) {
+        (true, true) => EVENT_WIDE.to_vec(),
+        (true, false) => EVENT.to_vec(),
+        (false, true) => table.headers.iter().chain(table.wide).copied().collect(),
+        (false, false) => table.headers.to_vec(),
     };
-    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-    layout.frame("NAMESPACE", words(own), words(wide), "LABELS".to_owned())
+    layout.frame("NAMESPACE", words.into_iter().map(str::to_owned).collect(), |extra| match extra {
+        // The last part of a label's name says which it is.
+        Extra::Label(key) => Some(key.rsplit('/').next().unwrap_or(key).to_uppercase()),
+        Extra::Labels => Some("LABELS".to_owned()),
+        Extra::Namespace | Extra::KindPrefix | Extra::Wide => None,
+    })
 }
 
-pub(super) fn row(layout: &Layout, records: &Records, shown: &Shown, now: Timestamp) -> Vec<String> {
-    let key = &shown.known.record.key;
-    let name = if layout.has(Extra::KindPrefix) { key.to_string() } else { key.name.clone() };
-    // A clock that was set back makes nothing younger than now.
-    let lived = Duration::try_from(now.duration_since(shown.known.record.created_at)).unwrap_or_default();
-    let age = age(lived);
-    let mut wide = Vec::new();
-    let own = match &shown.known.object {
-        Object::Pod(authored) => {
-            let mut pod = Pod::clone(authored);
-            pod.status = Some(pod_status(authored, &shown.course, records.host_ip()));
-            // A pod with a time of deletion is Terminating, whatever its containers do.
-            pod.metadata.deletion_timestamp =
-                shown.known.record.deletion.as_ref().map(|deletion| Time(deletion.at));
-            wide = wide_of(&pod);
-            vec![name, ready_column(&pod), status_word(&pod), restarts_column(&pod, now), age]
+pub(super) fn row(layout: &Layout, object: &Value, now: Timestamp) -> Vec<String> {
+    let wide = layout.has(&Extra::Wide);
+    let own = if layout.is_of_events() {
+        event(object, wide, now)
+    } else {
+        let name = if layout.has(&Extra::KindPrefix) {
+            resource_name(object)
+        } else {
+            text(object, "/metadata/name")
+        };
+        let mut cells = (layout.table().cells)(object, now);
+        let mut own = vec![name];
+        own.append(&mut cells.own);
+        if wide {
+            own.append(&mut cells.wide);
         }
-        Object::ConfigMap(map) => {
-            let entries = map.data.as_ref().map_or(0, BTreeMap::len)
-                + map.binary_data.as_ref().map_or(0, BTreeMap::len);
-            vec![name, entries.to_string(), age]
-        }
-        Object::Secret(secret) => {
-            let kind = secret.type_.clone().unwrap_or_else(|| "Opaque".to_owned());
-            let mut keys: Vec<&String> = secret.data.iter().flat_map(BTreeMap::keys).collect();
-            keys.extend(secret.string_data.iter().flat_map(BTreeMap::keys));
-            keys.sort();
-            keys.dedup();
-            vec![name, kind, keys.len().to_string(), age]
-        }
-        Object::Namespace(_) => vec![name, "Active".to_owned(), age],
-        Object::Unserved { .. } => vec![name, age],
+        own
     };
-    layout.frame(&key.namespace, own, wide, labels(&shown.known.object))
+    let namespace = text(object, "/metadata/namespace");
+    let row = layout.frame(&namespace, own, |extra| match extra {
+        Extra::Label(key) => Some(label(object, key)),
+        Extra::Labels => Some(labels(object)),
+        Extra::Namespace | Extra::KindPrefix | Extra::Wide => None,
+    });
+    row.iter().map(|text| cell(text)).collect()
 }
 
-fn wide_of(pod: &Pod) -> Vec<String> {
-    let none = || "<none>".to_owned();
-    let ip = pod.status.as_ref().and_then(|status| status.pod_ip.clone()).filter(|ip| !ip.is_empty());
-    let node = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    vec![ip.unwrap_or_else(none), node, none(), none()]
+fn text(object: &Value, pointer: &str) -> String {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-fn labels(object: &Object) -> String {
-    let labels = object.metadata().labels.iter().flatten();
-    let pairs: Vec<String> = labels.map(|(key, value)| format!("{key}={value}")).collect();
-    if pairs.is_empty() { "<none>".to_owned() } else { pairs.join(",") }
+fn entries(object: &Value, pointer: &str) -> usize {
+    object.pointer(pointer).and_then(Value::as_object).map_or(0, serde_json::Map::len)
+}
+
+fn or_none(text: Option<String>) -> String {
+    text.filter(|text| !text.is_empty()).unwrap_or_else(|| "<none>".to_owned())
+}
+
+/// How long ago that was; nothing is younger than now though the clock was set back.
+fn since(time: Option<Timestamp>, now: Timestamp) -> String {
+    let known = |time| age(Duration::try_from(now.duration_since(time)).unwrap_or_default());
+    time.map_or_else(|| "<unknown>".to_owned(), known)
+}
+
+fn lived(object: &Value, now: Timestamp) -> String {
+    since(text(object, "/metadata/creationTimestamp").parse().ok(), now)
+}
+
+fn pod(object: &Value, now: Timestamp) -> Cells {
+    let Ok(pod) = serde_json::from_value::<Pod>(object.clone()) else { return other(object, now) };
+    let status = pod.status.as_ref();
+    let own = vec![ready_column(&pod), status_word(&pod), restarts_column(&pod, now), lived(object, now)];
+    let wide = vec![
+        or_none(status.and_then(|status| status.pod_ip.clone())),
+        or_none(pod.spec.as_ref().and_then(|spec| spec.node_name.clone())),
+        or_none(status.and_then(|status| status.nominated_node_name.clone())),
+        readiness_gates(&pod),
+    ];
+    Cells { own, wide }
+}
+
+/// `1/2`: gates whose condition holds, of all.
+fn readiness_gates(pod: &Pod) -> String {
+    let gates = pod.spec.as_ref().and_then(|spec| spec.readiness_gates.as_deref()).unwrap_or_default();
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    let holds = |type_: &str| {
+        conditions.iter().any(|condition| condition.type_ == type_ && condition.status == "True")
+    };
+    match gates {
+        [] => "<none>".to_owned(),
+        gates => {
+            let met = gates.iter().filter(|gate| holds(&gate.condition_type)).count();
+            format!("{met}/{}", gates.len())
+        }
+    }
+}
+
+fn config_map(object: &Value, now: Timestamp) -> Cells {
+    let entries = entries(object, "/data") + entries(object, "/binaryData");
+    Cells { own: vec![entries.to_string(), lived(object, now)], ..Cells::default() }
+}
+
+fn secret(object: &Value, now: Timestamp) -> Cells {
+    let kind = Some(text(object, "/type")).filter(|kind| !kind.is_empty());
+    let kind = kind.unwrap_or_else(|| "Opaque".to_owned());
+    let own = vec![kind, entries(object, "/data").to_string(), lived(object, now)];
+    Cells { own, ..Cells::default() }
+}
+
+fn namespace(object: &Value, now: Timestamp) -> Cells {
+    Cells { own: vec![or_none(Some(text(object, "/status/phase"))), lived(object, now)], ..Cells::default() }
+}
+
+fn other(object: &Value, now: Timestamp) -> Cells {
+    Cells { own: vec![lived(object, now)], ..Cells::default() }
+}
+
+fn event(object: &Value, wide: bool, now: Timestamp) -> Vec<String> {
+    let Ok(event) = serde_json::from_value::<Event>(object.clone()) else { return Vec::new() };
+    let involved = &event.involved_object;
+    let kind = involved.kind.as_deref().unwrap_or_default().to_lowercase();
+    let about = format!("{kind}/{}", involved.name.as_deref().unwrap_or_default());
+    let last = event.last_timestamp.as_ref().or(event.first_timestamp.as_ref()).map(|time| time.0);
+    let type_ = event.type_.clone().unwrap_or_default();
+    let mut row = vec![since(last, now), type_, event.reason.clone().unwrap_or_default(), about];
+    let message = event.message.as_deref().unwrap_or_default().trim().to_owned();
+    if wide {
+        let source = event.source.unwrap_or_default();
+        let parts = [source.component, source.host];
+        let source: Vec<String> = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
+        let first = event.first_timestamp.as_ref().map(|time| time.0);
+        row.extend([involved.field_path.clone().unwrap_or_default(), source.join(", "), message]);
+        row.extend([since(first, now), event.count.unwrap_or(1).to_string()]);
+        row.push(event.metadata.name.unwrap_or_default());
+    } else {
+        row.push(message);
+    }
+    row
+}
+
+fn label(object: &Value, key: &str) -> String {
+    let labels = object.pointer("/metadata/labels").and_then(Value::as_object);
+    labels.and_then(|labels| labels.get(key)).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn labels(object: &Value) -> String {
+    let labels = object.pointer("/metadata/labels").and_then(Value::as_object).into_iter().flatten();
+    let pairs: Vec<String> =
+        labels.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
+    or_none(Some(pairs.join(",")))
 }

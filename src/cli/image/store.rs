@@ -18,6 +18,8 @@ pub(crate) enum ImageError {
     Pull { image: ImageRef, failure: PullFailure },
     #[error("cannot load an image: {0}")]
     Load(PullFailure),
+    #[error("cannot {operation} {what}")]
+    Full { operation: &'static str, what: String },
     #[error("there is no image {0} in the store")]
     Unknown(ImageRef),
     #[error("images are being pulled; what no reference names is kept until later")]
@@ -54,7 +56,13 @@ pub(crate) fn load(
     now: Timestamp,
     out: &mut dyn Write,
 ) -> Result<(), ImageError> {
-    let loaded = archive::load(store, file, now).map_err(|error| ImageError::Load(error.into()))?;
+    let loaded = archive::load(store, file, now).map_err(|error| {
+        if is_full(&error) {
+            ImageError::Full { operation: "load", what: file.display().to_string() }
+        } else {
+            ImageError::Load(error.into())
+        }
+    })?;
     for reference in loaded {
         writeln!(out, "image/{reference} loaded")?;
     }
@@ -99,6 +107,19 @@ pub(crate) fn prune(store: &Store, out: &mut dyn Write) -> Result<(), ImageError
         Collected::Layers(count) => Ok(writeln!(out, "{count} layers removed")?),
         Collected::Busy => Err(ImageError::Busy),
     }
+}
+
+/// Whatever an archive was being read for: a disc without room is no fault of the archive.
+fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        if matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 fn failed(operation: &'static str) -> impl Fn(io::Error) -> ImageError {

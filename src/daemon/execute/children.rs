@@ -9,6 +9,7 @@ use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
 use crate::model::id::Uid;
 use crate::model::image::{Archive, PullRequest};
+use crate::model::time::Moment;
 use crate::sandbox::spawn::Child;
 
 /// Of what a child wrote, what is kept: its end.
@@ -27,6 +28,7 @@ struct PullChild {
     child: Child,
     /// What it writes: why it failed.
     output: File,
+    since: Moment,
 }
 
 /// A pull that has ended.
@@ -35,6 +37,7 @@ pub(crate) struct EndedPull {
     pub(crate) request: PullRequest,
     /// The message of one that failed.
     pub(crate) failure: Option<String>,
+    pub(crate) since: Moment,
 }
 
 impl Children {
@@ -42,8 +45,8 @@ impl Children {
         self.pods.insert(uid.clone(), child);
     }
 
-    pub(crate) fn add_pull(&mut self, request: &PullRequest, child: Child, output: File) {
-        self.pulls.insert(request.clone(), PullChild { child, output });
+    pub(crate) fn add_pull(&mut self, request: &PullRequest, child: Child, output: File, since: Moment) {
+        self.pulls.insert(request.clone(), PullChild { child, output, since });
     }
 
     pub(crate) fn is_pulling(&self, request: &PullRequest) -> bool {
@@ -85,7 +88,7 @@ impl Children {
                 End::Exited(0) => None,
                 End::Exited(_) | End::Unknown => Some(message(&mut pull.output, end)),
             };
-            done.push(EndedPull { request: request.clone(), failure });
+            done.push(EndedPull { request: request.clone(), failure, since: pull.since });
             false
         });
         done

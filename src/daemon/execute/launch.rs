@@ -7,7 +7,6 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::PathBuf;
 
-use crate::model::desired::{Blocked, Waiting};
 use crate::model::pod_plan::{NetworkPlan, PodPlan};
 use crate::model::time::Now;
 use crate::paths::{Places, PodDir};
@@ -16,31 +15,31 @@ use crate::rundir::lock::Lock;
 use crate::rundir::{goal, lease};
 use crate::sandbox::spawn::{LIFELINE_FD, LOCK_FD};
 
-use super::{ActError, Acted, Hands, goal_of, wait};
+use super::{ActError, Acted, Hands, goal_of, memory};
 
 // `SealedBinary::start` hands descriptors over from 3 on, in order.
 const _: () = assert!(LOCK_FD == 3 && LIFELINE_FD == 4);
 
 impl Hands {
-    /// One that fails leaves nothing but why it waits, which the pod's status then tells.
+    /// One that fails leaves nothing but what is remembered of it: the pod then waits for the next try.
     pub(super) fn launch(&mut self, plan: &PodPlan, now: Now) -> Result<Acted, ActError> {
         let started = write_down(&self.places, plan).and_then(|lock| match lock {
             Some(lock) => self.start(plan, &lock).map(|()| Acted::Done),
             None => Ok(Acted::AlreadySo),
         });
-        started.map_err(|source| {
-            let why = Blocked {
-                containers: std::collections::BTreeMap::new(),
-                pod: Some(Waiting {
-                    reason: "FailedCreatePodSandBox".to_owned(),
-                    message: source.to_string(),
-                }),
-            };
-            // The first failure is the one to tell; the next pass tries all of it again.
-            drop(self.clear(&plan.id));
-            drop(wait::write(&self.places, &plan.id, &why, now));
-            ActError::pod("start the process", &plan.id)(source)
-        })
+        match started {
+            Ok(Acted::Done) => {
+                memory::note_launch(&self.places, plan, now)?;
+                Ok(Acted::Done)
+            }
+            Ok(Acted::AlreadySo) => Ok(Acted::AlreadySo),
+            Err(source) => {
+                // The first failure is the one to tell; the next try does all of it again.
+                drop(self.clear(&plan.id));
+                drop(memory::note_death(&self.places, &plan.id, None, &source.to_string(), now));
+                Err(ActError::pod("start the process", &plan.id)(source))
+            }
+        }
     }
 
     fn start(&mut self, plan: &PodPlan, lock: &Lock) -> io::Result<()> {

@@ -1,30 +1,39 @@
 //! Pull processes: at most three, each for one image, their failures written down with when to try again.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
-use std::time::Duration;
 
 use rustix::fs::MemfdFlags;
 
 use crate::image::store::file_name;
+use crate::model::back_off;
+use crate::model::id::Uid;
 use crate::model::image::{Archive, ImageRef, PullRequest};
+use crate::model::object::Known;
 use crate::model::observed::PullError;
+use crate::model::record::{EventKind, EventRecord};
 use crate::model::time::Now;
 use crate::publish::remove;
 use crate::rundir::pulls::{self, FailedPull};
+use crate::workload;
 
 use super::children::EndedPull;
+use super::memory::{self, PULLED};
 use super::{ActError, Acted, Hands};
 
 const AT_ONCE: usize = 3;
-const FIRST_WAIT: Duration = Duration::from_secs(10);
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 impl Hands {
     /// A pull that finds no room is planned again by the pass that follows the end of another.
-    pub(super) fn pull(&mut self, request: &PullRequest) -> Result<Acted, ActError> {
+    pub(super) fn pull(
+        &mut self,
+        request: &PullRequest,
+        known: &BTreeMap<Uid, Known>,
+        now: Now,
+    ) -> Result<Acted, ActError> {
         if self.children.pulls() >= AT_ONCE {
             return Ok(Acted::AlreadySo);
         }
@@ -35,19 +44,47 @@ impl Hands {
             rustix::fs::memfd_create("pull", MemfdFlags::CLOEXEC).map_err(|error| failed(error.into()))?;
         let args = [OsStr::new("pull"), OsStr::new(&text), self.places.images.as_os_str()];
         let child = self.binary.start(&args, output.as_fd(), &[]).map_err(failed)?;
-        self.children.add_pull(request, child, File::from(output));
+        self.children.add_pull(request, child, File::from(output), now.boot);
+        match request {
+            PullRequest::Archive(_) => {}
+            PullRequest::Image(image) => self.tell_users(image, known, |authored, container| {
+                let message = format!("Pulling image \"{authored}\"");
+                EventRecord::once(EventKind::Normal, "Pulling", message, Some(container), now.wall)
+            })?,
+        }
         Ok(Acted::Done)
     }
 
     /// Reaps what has ended and writes down what the ends of pulls mean.
-    pub(crate) fn reap(&mut self, now: Now) -> Vec<ActError> {
+    pub(crate) fn reap(&mut self, known: &BTreeMap<Uid, Known>, now: Now) -> Vec<ActError> {
         let ended = self.children.reap();
-        ended.iter().filter_map(|pull| self.pull_ended(pull, now).err()).collect()
+        ended.iter().filter_map(|pull| self.pull_ended(pull, known, now).err()).collect()
     }
 
-    fn pull_ended(&mut self, ended: &EndedPull, now: Now) -> Result<(), ActError> {
+    fn pull_ended(
+        &mut self,
+        ended: &EndedPull,
+        known: &BTreeMap<Uid, Known>,
+        now: Now,
+    ) -> Result<(), ActError> {
         match &ended.request {
-            PullRequest::Image(image) => self.image_ended(image, ended.failure.as_deref(), now),
+            PullRequest::Image(image) => {
+                self.image_ended(image, ended.failure.as_deref(), now)?;
+                let took = (now.boot - ended.since).as_secs_f32();
+                self.tell_users(image, known, |authored, container| {
+                    let (kind, reason, message) = match &ended.failure {
+                        None => {
+                            let message = format!("Successfully pulled image \"{authored}\" in {took:.1}s");
+                            (EventKind::Normal, PULLED, message)
+                        }
+                        Some(why) => {
+                            let message = format!("Failed to pull image \"{authored}\": {why}");
+                            (EventKind::Warning, "Failed", message)
+                        }
+                    };
+                    EventRecord::once(kind, reason, message, Some(container), now.wall)
+                })
+            }
             PullRequest::Archive(archive) => {
                 self.load_ended(archive, ended.failure.as_deref());
                 Ok(())
@@ -76,6 +113,19 @@ impl Hands {
         })
     }
 
+    /// Adds an event to each container that has the image; `event` is given the image as its author wrote it.
+    fn tell_users(
+        &self,
+        image: &ImageRef,
+        known: &BTreeMap<Uid, Known>,
+        event: impl Fn(&str, &str) -> EventRecord,
+    ) -> Result<(), ActError> {
+        for user in workload::users_of(known, image) {
+            memory::note_events(&self.places, &user.pod, [event(&user.authored, &user.container)])?;
+        }
+        Ok(())
+    }
+
     /// The process itself has noted in the store that it has loaded the archive.
     fn load_ended(&mut self, archive: &Archive, failure: Option<&str>) {
         let path = archive.path.display();
@@ -90,16 +140,11 @@ impl Hands {
 
     fn note_failure(&self, file: &str, image: &ImageRef, message: &str, now: Now) -> io::Result<()> {
         let tries = pulls::read(&self.places, file)?.map_or(0, |failed| failed.error.tries) + 1;
-        let retry_at = now.boot + back_off(tries);
+        // The failure is an answer of somebody else's: never asked again at once.
+        let retry_at = now.boot + back_off::delay(tries.saturating_add(1));
         tracing::warn!(%image, tries, message, "image pull failed");
         let error = PullError { message: message.to_owned(), tries };
         pulls::write(&self.places, file, &FailedPull { image: image.clone(), error, retry_at })?;
         Ok(())
     }
-}
-
-/// 10 s after the first failure, doubling to 300 s.
-pub(super) fn back_off(tries: u32) -> Duration {
-    let doublings = tries.saturating_sub(1).min(16);
-    (FIRST_WAIT * 2u32.pow(doublings)).min(LONGEST_WAIT)
 }

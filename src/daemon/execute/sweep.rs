@@ -19,7 +19,7 @@ use crate::rundir::{goal, objects, pods};
 use crate::sandbox::leftover;
 
 use super::launch::output_file;
-use super::{ActError, Hands, children};
+use super::{ActError, Hands, children, memory};
 
 impl Hands {
     /// The end is on disc before anything that tells of the pod is removed.
@@ -31,23 +31,39 @@ impl Hands {
         now: Now,
     ) -> Result<(), ActError> {
         let places = &self.places;
-        tell_last_words(places, pod);
+        let words = last_words(places, pod);
+        if let Some(words) = &words {
+            tracing::warn!(%pod, uid = %pod.uid, output = words, "pod process died");
+        }
         leftover::kill(&self.cgroups, places, &pod.uid).map_err(ActError::pod("kill the processes", pod))?;
+        // What cannot be read of it tells nothing, and must not keep it from being swept.
+        let last = pods::read_record(&places.pod(&pod.uid)).ok().flatten();
         match then {
             AfterSweep::RecordLoss => record_loss(places, pod, known, now)?,
             AfterSweep::Nothing => keep_end(places, pod)?,
-            AfterSweep::StartAgain => {}
+            AfterSweep::StartAgain | AfterSweep::StartLater => {}
         }
-        self.clear(pod)
+        self.clear(pod)?;
+        match then {
+            AfterSweep::Nothing | AfterSweep::RecordLoss => Ok(()),
+            AfterSweep::StartAgain => memory::keep_events(places, pod, last.as_ref()),
+            AfterSweep::StartLater => {
+                let words = words.as_deref().unwrap_or(SPEECHLESS);
+                memory::note_death(places, pod, last.as_ref(), words, now)
+            }
+        }
     }
 }
 
-fn tell_last_words(places: &Places, pod: &PodId) {
+/// Of a process that was killed.
+const SPEECHLESS: &str = "the pod process died without a word";
+
+/// The end of what a pod process wrote, on one line.
+fn last_words(places: &Places, pod: &PodId) -> Option<String> {
     let path = output_file(&places.pod(&pod.uid));
     let words = File::open(path).and_then(|mut file| children::tail(&mut file)).unwrap_or_default();
-    if !words.trim().is_empty() {
-        tracing::warn!(%pod, uid = %pod.uid, output = words.trim(), "pod process died");
-    }
+    let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    (!words.is_empty()).then_some(words)
 }
 
 /// An end that the pod process published is put on disc if it died before it could do so itself.

@@ -6,9 +6,7 @@ use crate::daemon::tests::ground::Ground;
 use crate::model::desired::{Blocked, Waiting};
 use crate::model::network::InstanceNetwork;
 use crate::model::object::{ObjectKey, ObjectRecord, Source};
-use crate::model::pod_plan::{
-    IpcMode, Live, NetworkPlan, PidMode, PodPlan, QosClass, Resources, RestartPolicy, Revision, Role,
-};
+use crate::model::pod_plan::{NetworkPlan, PodPlan, RestartPolicy, Revision, Role, sample};
 use crate::model::record::{
     ContainerRecord, ContainerState, Exit, FORMAT, Outcome, PodRecord, SandboxState, StopReason,
 };
@@ -35,33 +33,14 @@ fn plan(ground: &Ground) -> PodPlan {
     };
     PodPlan {
         id: id(),
-        revision: Revision { pod: "p1".into(), live: "l1".into() },
-        live: Live {
-            labels: BTreeMap::new(),
-            annotations: BTreeMap::new(),
-            grace: 30,
-            active_deadline: None,
-            resources: Resources::default(),
-        },
         restart_policy: RestartPolicy::Never,
-        hostname: "web".into(),
-        host_ports: Vec::new(),
         network: NetworkPlan::Bridge {
             bridge: network.bridge,
             address: [10, 77, 0, 2].into(),
             prefix: network.prefix,
             gateway: network.gateway,
         },
-        pid: PidMode::Container,
-        ipc: IpcMode::Pod,
-        host_aliases: Vec::new(),
-        resolv_conf: String::new(),
-        sysctls: BTreeMap::new(),
-        volumes: BTreeMap::new(),
-        init_containers: Vec::new(),
-        containers: Vec::new(),
-        fs_group: None,
-        qos: QosClass::BestEffort,
+        ..sample::pod()
     }
 }
 
@@ -188,8 +167,9 @@ fn a_wait_of_many_passes_is_one_event_and_keeps_its_beginning() {
     assert_eq!(wait::write(&places, &id(), &blocked("ImagePullBackOff"), later).unwrap(), Acted::Done);
     let written = pods::read_waiting(&places.pod(&id().uid)).unwrap().unwrap();
     assert_eq!(written.since, now().wall);
-    let reasons: Vec<_> = written.events.iter().map(|event| (event.reason.as_str(), event.count)).collect();
-    assert_eq!(reasons, [("Failed", 1), ("BackOff", 1)]);
+    let told = starts::read(&places, &id().uid).unwrap().unwrap().events;
+    let reasons: Vec<_> = told.iter().map(|event| (event.reason.as_str(), event.count)).collect();
+    assert_eq!(reasons, [("Failed", 1), ("BackOff", 1), ("Failed", 1)]);
 }
 
 #[test]
@@ -256,11 +236,4 @@ fn a_pod_lost_to_a_restart_of_the_machine_says_so() {
     sweep::lose(&places, &id(), &BTreeMap::new(), now()).unwrap();
     let finished = objects::finished_of(&places, &id().uid).unwrap().unwrap();
     assert!(matches!(finished.outcome, Outcome::Failed { reason, .. } if reason == "NodeLost"));
-}
-
-#[test]
-fn pulls_back_off_from_10_s_to_300_s() {
-    let waits: Vec<u64> = (1..8).map(|tries| pull::back_off(tries).as_secs()).collect();
-    assert_eq!(waits, [10, 20, 40, 80, 160, 300, 300]);
-    assert_eq!(pull::back_off(u32::MAX).as_secs(), 300);
 }

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
@@ -11,7 +12,7 @@ use crate::model::object::ObjectRecord;
 use crate::model::observed::Finished;
 use crate::model::pod_plan::Revision;
 use crate::model::record::{FORMAT, Outcome, PodRecord, SandboxState};
-use crate::model::time::Timestamp;
+use crate::model::time::{Now, Timestamp};
 
 /// A watched folder and the objects taken from it.
 struct Bench {

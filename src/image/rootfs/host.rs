@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Mode};
@@ -13,6 +13,7 @@ use super::targets::{Kind, ensure_target};
 use super::{HostRootMask, dress_like, open_directory};
 use crate::image::inside;
 use crate::paths::Places;
+use crate::sandbox::mounts::{self, Mount};
 
 pub(super) struct Host {
     /// Without symlinks, absolute.
@@ -37,7 +38,7 @@ impl Host {
             HostRootMask::Masked => masked(places)?,
             HostRootMask::Full => Vec::new(),
         };
-        let carried = carried(&std::fs::read("/proc/thread-self/mountinfo")?);
+        let carried = carried(mounts::table()?);
         Ok(Host { masked, carried })
     }
 
@@ -160,45 +161,17 @@ fn named(directory: &str, wanted: impl Fn(&[u8]) -> bool) -> io::Result<Vec<Path
     Ok(found)
 }
 
-/// Mounts below `/usr` and `/opt`, in the order in which they were made (proc_pid_mountinfo(5)).
-fn carried(mountinfo: &[u8]) -> Vec<Carried> {
-    let mut found = Vec::new();
-    for line in mountinfo.split(|byte| *byte == b'\n') {
-        let mut fields = line.split(|byte| *byte == b' ');
-        let (Some(path), Some(options)) = (fields.nth(4), fields.next()) else { continue };
-        let path = unescape(path);
-        if !path.starts_with("/usr") && !path.starts_with("/opt") {
-            continue;
-        }
-        let flags =
-            options.split(|byte| *byte == b',').fold(MountFlags::empty(), |flags, option| match option {
-                b"nosuid" => flags | MountFlags::NOSUID,
-                b"nodev" => flags | MountFlags::NODEV,
-                b"noexec" => flags | MountFlags::NOEXEC,
-                _ => flags,
-            });
-        found.push(Carried { path, flags });
-    }
-    found
-}
-
-/// Blanks in paths are written as octal, `\040`.
-fn unescape(field: &[u8]) -> PathBuf {
-    let mut bytes = Vec::new();
-    let mut rest = field;
-    while let Some((first, after)) = rest.split_first() {
-        let digits = (*first == b'\\').then(|| after.get(..3)).flatten();
-        let code = digits.and_then(|digits| std::str::from_utf8(digits).ok());
-        match code.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[3..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    PathBuf::from(std::ffi::OsString::from_vec(bytes))
+/// Mounts below `/usr` and `/opt`, in the order in which they were made.
+fn carried(mounts: Vec<Mount>) -> Vec<Carried> {
+    let shown =
+        mounts.into_iter().filter(|mount| mount.point.starts_with("/usr") || mount.point.starts_with("/opt"));
+    let flags = |options: &str| {
+        options.split(',').fold(MountFlags::empty(), |flags, option| match option {
+            "nosuid" => flags | MountFlags::NOSUID,
+            "nodev" => flags | MountFlags::NODEV,
+            "noexec" => flags | MountFlags::NOEXEC,
+            _ => flags,
+        })
+    };
+    shown.map(|mount| Carried { flags: flags(&mount.options), path: mount.point }).collect()
 }

@@ -11,10 +11,7 @@ use crate::image::tests::{Place, Tar, gzip, image, is_root, layout, open};
 use crate::image::{archive, store::Store};
 use crate::model::id::InstanceId;
 use crate::model::image::{ImageRef, StoredImage};
-use crate::model::pod_plan::{
-    ContainerPlan, ImagePlan, MessagePolicy, Privilege, Resources, RestartPolicy, Role, RootAccess,
-    SecurityPlan, Stdin, TerminationMessage, UserPlan,
-};
+use crate::model::pod_plan::{ContainerPlan, ImagePlan, sample};
 use crate::model::time::Timestamp;
 use crate::paths::Places;
 
@@ -41,35 +38,8 @@ fn unshare() -> std::io::Result<()> {
 }
 
 fn container(reference: ImageRef, stored: Option<StoredImage>) -> ContainerPlan {
-    ContainerPlan {
-        name: "app".to_owned(),
-        role: Role::App,
-        image: ImagePlan { authored: reference.to_string(), reference, stored },
-        argv: Vec::new(),
-        env: Vec::new(),
-        working_dir: "/".to_owned(),
-        mounts: Vec::new(),
-        resources: Resources::default(),
-        user: UserPlan {
-            uid: None,
-            gid: None,
-            image_user: String::new(),
-            must_not_be_root: false,
-            supplemental_groups: Vec::new(),
-        },
-        security: SecurityPlan {
-            privilege: Privilege::Ordinary,
-            capabilities: Vec::new(),
-            root: RootAccess::Writable,
-        },
-        stop_signal: 15,
-        termination_message: TerminationMessage {
-            path: "/dev/termination-log".into(),
-            policy: MessagePolicy::File,
-        },
-        stdin: Stdin::Closed,
-        restart_policy: RestartPolicy::Never,
-    }
+    let image = ImagePlan { authored: reference.to_string(), reference, stored };
+    ContainerPlan { image, ..sample::container("app") }
 }
 
 fn places(place: &Place) -> Places {

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::sandbox::failure::cannot;
-use crate::sandbox::mounts::unescape;
+use crate::sandbox::mounts::Mount;
 
 /// Controllers that limit a pod. The others of a version 2 hierarchy stay as the machine's owner has them.
 const WANTED: [&str; 3] = ["cpu", "memory", "pids"];
@@ -23,14 +23,13 @@ pub(in crate::sandbox) struct Hierarchy {
     controllers: Vec<String>,
 }
 
-/// Hierarchies among the lines of a `mountinfo`. One that is mounted twice counts once, and one without
+/// Hierarchies among the mounts. One that is mounted twice counts once, and one without
 /// controllers that only names processes (`name=systemd`) is the service manager's alone.
-pub(super) fn parse(mountinfo: &str) -> io::Result<Vec<Hierarchy>> {
+pub(super) fn among(mounts: Vec<Mount>) -> io::Result<Vec<Hierarchy>> {
     let mut found: Vec<Hierarchy> = Vec::new();
-    for line in mountinfo.lines() {
-        let Some((mount, kind, options)) = fields(line) else { continue };
-        let (version, controllers) = match kind {
-            "cgroup" => (Version::One, v1_controllers(options)),
+    for Mount { point: mount, kind, data, .. } in mounts {
+        let (version, controllers) = match kind.as_str() {
+            "cgroup" => (Version::One, v1_controllers(&data)),
             "cgroup2" => (Version::Two, v2_controllers(&mount)?),
             _ => continue,
         };
@@ -41,14 +40,6 @@ pub(super) fn parse(mountinfo: &str) -> io::Result<Vec<Hierarchy>> {
         }
     }
     Ok(found)
-}
-
-/// Mount point, file system type and the file system's own options (proc_pid_mountinfo(5)).
-fn fields(line: &str) -> Option<(PathBuf, &str, &str)> {
-    let (mount, file_system) = line.split_once(" - ")?;
-    let point = mount.split(' ').nth(4)?;
-    let mut file_system = file_system.split(' ');
-    Some((unescape(point), file_system.next()?, file_system.nth(1)?))
 }
 
 fn v1_controllers(options: &str) -> Vec<String> {
@@ -71,6 +62,11 @@ fn v2_controllers(mount: &Path) -> io::Result<Vec<String>> {
 impl Hierarchy {
     pub(in crate::sandbox) fn has(&self, controller: &str) -> bool {
         self.controllers.iter().any(|known| known == controller)
+    }
+
+    /// The last part of where it is mounted, such as `memory`.
+    pub(super) fn name(&self) -> Option<String> {
+        Some(self.mount.file_name()?.to_str()?.to_owned())
     }
 
     /// `path` is the same in every hierarchy and starts with `/`.

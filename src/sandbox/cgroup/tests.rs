@@ -177,7 +177,7 @@ fn hierarchies_are_told_from_the_mount_table() {
 33 31 0:29 / /mnt/again rw,relatime - cgroup cgroup rw,cpu,cpuacct
 40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,release_agent=/lib/x,name=systemd
 ";
-    let [only] = hierarchy::parse(table).unwrap().try_into().unwrap();
+    let [only] = hierarchy::among(mounts::parse(table.as_bytes())).unwrap().try_into().unwrap();
     assert!(only.has("cpu") && only.has("cpuacct") && !only.has("memory"));
     assert_eq!(
         only.directory(Path::new("/droppod/0/shims")),

@@ -40,9 +40,7 @@ fn alone(kind: Kept, inside: impl FnOnce(&Places) + Send + 'static) {
             run,
         };
         inside(&places);
-        for point in crate::sandbox::mounts::within(&root).unwrap().iter().rev() {
-            rustix::mount::unmount(point, UnmountFlags::DETACH).unwrap();
-        }
+        mounts::detach_within(&root).unwrap();
         std::fs::remove_dir_all(&root).unwrap();
     });
     ran.join().unwrap();

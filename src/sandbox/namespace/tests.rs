@@ -2,40 +2,19 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::model::id::PodId;
-use crate::model::pod_plan::{Live, PidMode, QosClass, Resources, RestartPolicy, Revision};
+use crate::model::pod_plan::sample;
 
 fn plan(network: NetworkPlan) -> PodPlan {
     PodPlan {
-        id: PodId {
-            namespace: "default".to_owned(),
-            name: "web".to_owned(),
-            uid: sys::identity::random_uid().unwrap(),
-        },
-        revision: Revision { pod: String::new(), live: String::new() },
-        live: Live {
-            labels: BTreeMap::new(),
-            annotations: BTreeMap::new(),
-            grace: 30,
-            active_deadline: None,
-            resources: Resources::default(),
-        },
-        restart_policy: RestartPolicy::Always,
+        id: PodId { uid: sys::identity::random_uid().unwrap(), ..sample::pod().id },
         hostname: "web-0".to_owned(),
         host_ports: Vec::new(),
         network,
-        pid: PidMode::Container,
-        ipc: IpcMode::Pod,
-        host_aliases: Vec::new(),
-        resolv_conf: String::new(),
         sysctls: BTreeMap::from([
             ("net.ipv4.ip_local_port_range".to_owned(), "40000 50000".to_owned()),
             ("kernel/shm_rmid_forced".to_owned(), "1".to_owned()),
         ]),
-        volumes: BTreeMap::new(),
-        init_containers: Vec::new(),
-        containers: Vec::new(),
-        fs_group: None,
-        qos: QosClass::BestEffort,
+        ..sample::pod()
     }
 }
 

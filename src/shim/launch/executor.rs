@@ -1,7 +1,9 @@
-//! The last code before the container's own: signals back to their defaults, death with the pod process, then
-//! `execve` without a fallback to a shell. Runs in the container's namespaces with its user and capabilities.
+//! The last code before the container's own: what confines it is looked at once more, signals go back to their
+//! defaults, it is to die with the pod process, its system calls are filtered; then `execve` without a fallback to a
+//! shell. Runs in the container's namespaces with its user and capabilities.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::ffi::CString;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -11,9 +13,13 @@ use std::path::Path;
 use std::rc::Rc;
 
 use libcontainer::workload::{Executor, ExecutorError, ExecutorSetEnvsError, ExecutorValidationError};
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{Capability, Process, Spec};
+use rustix::thread::CapabilitySet;
 
-use crate::sandbox::sys::{execve, prctl, signal};
+use super::verify;
+use crate::bundle::seccomp::Filter;
+use crate::sandbox::capability;
+use crate::sandbox::sys::{execve, prctl, seccomp, signal};
 
 /// Exit code of a process whose `execve` failed; the reason is in the pipe.
 const NOT_STARTED: i32 = 128;
@@ -23,30 +29,66 @@ const NOT_STARTED: i32 = 128;
 #[derive(Debug, Clone)]
 pub(super) struct Exec {
     verdict: Rc<OwnedFd>,
+    filter: Option<Rc<Filter>>,
+    /// Capabilities that the process has only until its filter is loaded.
+    lent: CapabilitySet,
+    place: Place,
+}
+
+/// Where the program is to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// A container that was just made, as its spec says.
+    Fresh,
+    /// One whose own processes may have changed what they are allowed to.
+    Lived,
 }
 
 impl Exec {
-    pub(super) fn new(verdict: OwnedFd) -> Exec {
-        Exec { verdict: Rc::new(verdict) }
+    pub(super) fn new(
+        verdict: OwnedFd,
+        filter: Option<Rc<Filter>>,
+        lent: &[Capability],
+        place: Place,
+    ) -> Exec {
+        Exec { verdict: Rc::new(verdict), filter, lent: verify::set(lent), place }
+    }
+
+    fn become_program(&self, spec: &Spec, process: &Process) -> Result<Infallible, String> {
+        let argv: &[String] = process.args().as_deref().unwrap_or_default();
+        let env: &[String] = process.env().as_deref().unwrap_or_default();
+        let name = argv.first().map_or("", String::as_str);
+        let program = Program::find(argv, env).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound if !name.contains('/') => {
+                format!("exec: {name:?}: executable file not found in $PATH")
+            }
+            _ => format!("exec: {name:?}: {error}"),
+        })?;
+        capability::renounce(self.lent)
+            .map_err(|error| format!("cannot take back capabilities lent to load a filter: {error}"))?;
+        verify::process(process, self.lent)?;
+        match self.place {
+            Place::Fresh => verify::kernel_paths(spec)?,
+            Place::Lived => {}
+        }
+        let ready = prctl::die_with_parent();
+        ready.map_err(|error| format!("cannot make the container end with its pod: {error}"))?;
+        signal::reset_for_exec();
+        if let Some(filter) = &self.filter {
+            // What was lent ends with the next call: execve gives no capability outside the bounding set.
+            seccomp::load(&filter.program, filter.flags)
+                .map_err(|error| format!("cannot load the seccomp filter: {error}"))?;
+        }
+        let error = execve::execve(&program.path, &program.argv, &program.env);
+        Err(format!("exec: {name:?}: {error}"))
     }
 }
 
 impl Executor for Exec {
     fn exec(&self, spec: &Spec) -> Result<(), ExecutorError> {
         let Some(process) = spec.process() else { return Err(ExecutorError::InvalidArg) };
-        let argv: &[String] = process.args().as_deref().unwrap_or_default();
-        let env: &[String] = process.env().as_deref().unwrap_or_default();
-        let why = match become_program(argv, env) {
-            Err(error)
-                if error.kind() == io::ErrorKind::NotFound
-                    && argv.first().is_some_and(|program| !program.contains('/')) =>
-            {
-                format!("exec: {:?}: executable file not found in $PATH", argv[0])
-            }
-            Err(error) => {
-                let program = argv.first().map_or("", String::as_str);
-                format!("exec: {program:?}: {error}")
-            }
+        let why = match self.become_program(spec, process) {
+            Err(why) => why,
             Ok(never) => match never {},
         };
         // A reason that nobody reads any more is of no use to anybody.
@@ -67,18 +109,20 @@ impl Executor for Exec {
     }
 }
 
-fn become_program(argv: &[String], env: &[String]) -> io::Result<std::convert::Infallible> {
-    let program = argv.first().ok_or(io::ErrorKind::InvalidInput)?;
-    let path = env.iter().rev().find_map(|entry| entry.strip_prefix("PATH=")).unwrap_or_default();
-    let argv = c_strings(argv)?;
-    let env = c_strings(env)?;
-    prctl::die_with_parent()?;
-    signal::reset_for_exec();
-    if program.contains('/') {
-        return Err(execve::execve(&argv[0], &argv, &env));
+/// What `execve` is given.
+struct Program {
+    path: CString,
+    argv: Vec<CString>,
+    env: Vec<CString>,
+}
+
+impl Program {
+    fn find(argv: &[String], env: &[String]) -> io::Result<Program> {
+        let name = argv.first().ok_or(io::ErrorKind::InvalidInput)?;
+        let path = env.iter().rev().find_map(|entry| entry.strip_prefix("PATH=")).unwrap_or_default();
+        let path = if name.contains('/') { CString::new(name.as_bytes())? } else { search(name, path)? };
+        Ok(Program { path, argv: c_strings(argv)?, env: c_strings(env)? })
     }
-    let found = search(program, path)?;
-    Err(execve::execve(&found, &argv, &env))
 }
 
 /// The first executable file of that name in PATH, as a shell looks for it.

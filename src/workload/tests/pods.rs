@@ -232,6 +232,7 @@ fn a_pod_to_go_is_gone_and_one_that_has_ended_wants_nothing() {
         record: None,
         finished: Some(Finished { outcome: Outcome::Succeeded, record }),
         launched_in: None,
+        deaths: None,
     };
     scene.observed.pods.insert(uid.clone(), seen);
     assert_eq!(scene.desired(), Desired::default());

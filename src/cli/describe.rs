@@ -1,0 +1,119 @@
+//! `describe`: an object and its events for a person, in kubectl's words and order.
+
+use std::io::{Write, stdout};
+
+use k8s_openapi::api::core::v1::Event;
+use serde_json::Value;
+
+use crate::api::{ConfigMap, Namespace, Object, Pod, Secret};
+use crate::model::time::Timestamp;
+use crate::sandbox::sys::clock;
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::records::{Records, Shown, not_found};
+use super::selector::{self, Selector};
+use super::settings::Settings;
+use super::{go, target, tell};
+
+mod container;
+mod events;
+mod metadata;
+mod others;
+mod pod;
+mod sheet;
+#[cfg(test)]
+mod tests;
+mod volumes;
+
+use sheet::Sheet;
+
+pub(crate) use events::interval;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  droppod describe pod web
+  droppod describe pods -l app=web
+  droppod describe cm/settings
+
+A NAME that no object has describes those whose names begin with it.")]
+pub(crate) struct DescribeArgs {
+    /// TYPE [NAME…] or TYPE/NAME…; TYPE is pods, configmaps, secrets or namespaces
+    #[arg(required = true, value_name = "TYPE [NAME] | TYPE/NAME")]
+    words: Vec<String>,
+    /// Only objects with these labels, such as app=web,tier!=db
+    #[arg(short = 'l', long, value_parser = selector::parse)]
+    selector: Option<Selector>,
+    /// Leave the events out
+    #[arg(long, value_name = "BOOL", default_value = "true", num_args = 0..=1, default_missing_value = "true",
+          require_equals = true, action = clap::ArgAction::Set)]
+    show_events: bool,
+}
+
+pub(crate) fn run(args: &DescribeArgs, settings: &Settings) -> Result<Exit, Failure> {
+    let targets = target::parse(&args.words)?;
+    let selector = args.selector.clone().unwrap_or_default();
+    let records = Records::load(&settings.places)?;
+    let mut chosen: Vec<&Shown> = Vec::new();
+    let mut missing = Vec::new();
+    for target in targets {
+        let objects: Vec<&Shown> = records.of(target.kind, &settings.scope, &selector).collect();
+        let Some(name) = target.name else {
+            chosen.extend(objects);
+            continue;
+        };
+        let of_name = |shown: &&Shown| shown.known.record.key.name == name;
+        let begins = |shown: &&Shown| shown.known.record.key.name.starts_with(name);
+        let found: Vec<&Shown> = match objects.iter().copied().find(of_name) {
+            Some(one) => vec![one],
+            None => objects.into_iter().filter(begins).collect(),
+        };
+        if found.is_empty() {
+            missing.push(not_found(target.kind.plural, name));
+        }
+        chosen.extend(found);
+    }
+    let now = clock::wall();
+    let texts: Vec<String> = chosen
+        .iter()
+        .map(|shown| {
+            let events = args.show_events.then(|| records.events_of(shown));
+            described(&shown.known.object, &records.full(shown), events.as_deref(), now)
+        })
+        .collect();
+    write!(stdout(), "{}", texts.join("\n\n")).map_err(Failure::of_output)?;
+    for failure in &missing {
+        tell(failure.to_string().trim_end());
+    }
+    if chosen.is_empty() && missing.is_empty() {
+        tell("No resources found.");
+    }
+    Ok(if missing.is_empty() { Exit::Done } else { Exit::Failed })
+}
+
+/// `full` is the object as `get -o json` prints it.
+fn described(object: &Object, full: &Value, events: Option<&[Event]>, now: Timestamp) -> String {
+    let mut sheet = Sheet::default();
+    let known = match object {
+        Object::Pod(_) => read::<Pod>(full).map(|it| pod::describe(&it, now, &mut sheet)),
+        Object::ConfigMap(_) => read::<ConfigMap>(full).map(|it| others::config_map(&it, &mut sheet)),
+        Object::Secret(_) => read::<Secret>(full).map(|it| others::secret(&it, &mut sheet)),
+        Object::Namespace(_) => read::<Namespace>(full).map(|it| others::namespace(&it, &mut sheet)),
+        Object::Unserved { .. } => None,
+    };
+    if known.is_none() {
+        metadata::any(full, &mut sheet);
+    }
+    match (object, events) {
+        // Of these kubectl shows none.
+        (Object::Secret(_) | Object::Namespace(_), _) | (_, None) => {}
+        (Object::Pod(_) | Object::ConfigMap(_) | Object::Unserved { .. }, Some(events)) => {
+            events::describe(events, now, &mut sheet);
+        }
+    }
+    sheet.aligned()
+}
+
+fn read<T: serde::de::DeserializeOwned>(full: &Value) -> Option<T> {
+    serde_json::from_value(full.clone()).ok()
+}

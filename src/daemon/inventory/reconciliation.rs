@@ -1,0 +1,237 @@
+//! What files declare → objects in force, as far as caution lets it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::daemon::folder::{chain, earlier};
+use crate::manifest::Declared;
+use crate::model::id::Uid;
+use crate::model::object::{Known, Source};
+use crate::model::time::{Moment, Now};
+use crate::paths::Places;
+use crate::rundir::objects;
+use crate::workload;
+
+use super::change::{self, Change, Claim};
+use super::file::{Content, ManifestFile};
+use super::keep::Step;
+use super::prune::{self, Held};
+use super::view::FolderState;
+use super::{Caution, Inventory, InventoryError, Reconciled, Undone};
+
+/// What could not be written down is tried again after this.
+const TRY_AGAIN: Duration = Duration::from_secs(2);
+
+/// A change that is to be made, or why it cannot be.
+struct Due {
+    source: Source,
+    line: usize,
+    step: Result<Step, InventoryError>,
+}
+
+impl Inventory {
+    /// Brings the objects in force to what the files declare, as far as caution lets it.
+    pub(crate) fn reconcile(&mut self, places: &Places, now: Now) -> Reconciled {
+        let mut done = Reconciled::default();
+        self.drop_forgotten(places);
+        let steps = self.decide(places, now, &mut done);
+        self.undone.clear();
+        for Due { source, line, step } in steps {
+            match step.and_then(|step| self.take(places, step, now)) {
+                Ok(()) => done.changed += 1,
+                Err(failure) => {
+                    let undone = Undone { line, why: chain(&failure) };
+                    self.undone.entry(source).or_default().push(undone);
+                    done.failures.push(failure);
+                }
+            }
+        }
+        if !done.failures.is_empty() {
+            done.again_at = earlier(done.again_at, Some(now.boot + TRY_AGAIN));
+        }
+        self.note_applied();
+        self.forget_went();
+        done
+    }
+
+    /// For a look at files that brings nothing into force: what is not so yet waits for a watcher.
+    pub(crate) fn compare(&mut self) {
+        self.note_applied();
+        for file in self.files.values_mut() {
+            file.unfinished |= file.is_good() && file.applied_hash != file.observed_hash;
+        }
+    }
+
+    /// An object whose record is gone from disc is gone: its pod was, and the record was removed.
+    fn drop_forgotten(&mut self, places: &Places) {
+        self.objects
+            .retain(|uid, known| known.record.deletion.is_none() || places.object(uid).object().exists());
+    }
+
+    /// What is to be written, in order. Borrows end here, so that writing can follow.
+    fn decide(&mut self, places: &Places, now: Now, done: &mut Reconciled) -> Vec<Due> {
+        let declaring: BTreeMap<&Source, &[Declared]> = self
+            .files
+            .iter()
+            .filter_map(|(source, file)| match self.claim(source) {
+                Claim::Declares => match &file.content {
+                    Content::Declares(declared) => Some((source, declared.as_slice())),
+                    Content::Unknown | Content::Mistaken | Content::Refused(_) => None,
+                },
+                Claim::Keeps | Claim::Gone => None,
+            })
+            .collect();
+        let replaces = |known: &Known, declared: &Declared| replaces(places, known, declared);
+        let found = change::changes(&self.objects, &declaring, |source| self.claim(source), replaces);
+        let held = self.hold(&found.changes, now.boot);
+        let mut steps = Vec::new();
+        for change in &found.changes {
+            if let Some(root) = self.disturbed(change)
+                && let Some(until) = self.restless(root, now.boot)
+            {
+                done.again_at = earlier(done.again_at, Some(until));
+                continue;
+            }
+            if let Change::Remove { uid } = change
+                && held.values().any(|held| held.objects.contains(uid))
+            {
+                continue;
+            }
+            let (source, line) = self.place(change);
+            let step = self.may_add(change).and_then(|()| self.step(change, now));
+            steps.push(Due { source: source.clone(), line, step });
+        }
+        let conflicts = found.conflicts.into_iter().map(|(source, found)| (source.clone(), found)).collect();
+        for held in held.values() {
+            done.again_at = earlier(done.again_at, Some(held.since + prune::SECOND_LOOK));
+        }
+        self.conflicts = conflicts;
+        let mut held = held;
+        for (root, folder) in &mut self.folders {
+            folder.held = held.remove(root);
+        }
+        steps
+    }
+
+    /// Objects of folders that nobody looks at, or that tell nothing, stay as they are.
+    fn claim(&self, source: &Source) -> Claim {
+        let seen = self.folders.get(&source.root).is_some_and(|folder| folder.state == FolderState::Seen);
+        if !seen {
+            return Claim::Keeps;
+        }
+        match self.files.get(source) {
+            None => Claim::Gone,
+            Some(ManifestFile { content: Content::Declares(_), .. }) => Claim::Declares,
+            Some(_) => Claim::Keeps,
+        }
+    }
+
+    /// Removals that are too many to be believed at once, for each folder.
+    fn hold(&self, changes: &[Change<'_>], now: Moment) -> BTreeMap<PathBuf, Held> {
+        let mut held = BTreeMap::new();
+        if self.caution == Caution::Trust {
+            return held;
+        }
+        for (root, folder) in &self.folders {
+            let removed: BTreeSet<Uid> = changes
+                .iter()
+                .filter_map(|change| match change {
+                    Change::Remove { uid } => Some(*uid),
+                    Change::Add { .. }
+                    | Change::Move { .. }
+                    | Change::Update { .. }
+                    | Change::Replace { .. } => None,
+                })
+                .filter(|uid| {
+                    let source = &self.objects[*uid].record.source;
+                    source.root == *root && !folder.went.contains(&source.path)
+                })
+                .cloned()
+                .collect();
+            if let Err(more) = prune::decide(&removed, self.live(root).count(), folder.held.as_ref(), now) {
+                held.insert(root.clone(), more);
+            }
+        }
+        held
+    }
+
+    /// The file that a change comes from, and the line that says so.
+    fn place<'a>(&'a self, change: &Change<'a>) -> (&'a Source, usize) {
+        match *change {
+            Change::Move { source, .. } => (source, 1),
+            Change::Add { declared, source }
+            | Change::Update { declared, source, .. }
+            | Change::Replace { declared, source, .. } => (source, declared.line),
+            Change::Remove { uid } => (&self.objects[uid].record.source, 1),
+        }
+    }
+
+    fn may_add(&self, change: &Change<'_>) -> Result<(), InventoryError> {
+        let Change::Add { declared, source } = change else { return Ok(()) };
+        let why = self.folders.get(&source.root).and_then(|folder| folder.unremembered.clone());
+        let object = declared.key.to_string();
+        why.map_or(Ok(()), |why| Err(InventoryError::Unremembered { object, why }))
+    }
+
+    /// The folder whose edit would end or change something that runs.
+    fn disturbed<'a>(&'a self, change: &Change<'a>) -> Option<&'a Path> {
+        match change {
+            Change::Add { .. } | Change::Move { .. } => None,
+            Change::Update { source, .. } | Change::Replace { source, .. } => Some(&source.root),
+            Change::Remove { uid } => Some(&self.objects[*uid].record.source.root),
+        }
+    }
+
+    fn restless(&self, root: &Path, now: Moment) -> Option<Moment> {
+        if self.caution == Caution::Trust {
+            return None;
+        }
+        self.folders.get(root).and_then(|folder| folder.restless_until).filter(|until| now < *until)
+    }
+
+    /// A file is remembered as gone for as long as it has objects and does not come back.
+    fn forget_went(&mut self) {
+        for (root, folder) in &mut self.folders {
+            folder.went.retain(|path| {
+                let source = Source { root: root.clone(), path: path.clone() };
+                let has_objects =
+                    |known: &Known| known.record.deletion.is_none() && known.record.source == source;
+                !self.files.contains_key(&source) && self.objects.values().any(has_objects)
+            });
+        }
+    }
+
+    /// A file's content is in force when none of it waits: what it declares is as declared and its own, and nothing
+    /// else is.
+    fn note_applied(&mut self) {
+        let mut own: BTreeMap<&Source, Vec<&Known>> = BTreeMap::new();
+        for known in self.objects.values().filter(|known| known.record.deletion.is_none()) {
+            own.entry(&known.record.source).or_default().push(known);
+        }
+        for (source, file) in &mut self.files {
+            let Content::Declares(declared) = &file.content else { continue };
+            let own = own.get(source).map_or(&[][..], Vec::as_slice);
+            let in_force = |declared: &Declared| {
+                own.iter().any(|known| {
+                    known.record.key == declared.key && known.record.authored == declared.authored
+                })
+            };
+            // As many as are declared, each of them once: nothing that is to go is still there.
+            let stale = file.applied_hash != file.observed_hash;
+            if stale && own.len() == declared.len() && declared.iter().all(in_force) {
+                file.applied_hash.clone_from(&file.observed_hash);
+            }
+        }
+    }
+}
+
+/// A pod that has ended is run again by any change of its spec; a living one takes over what it can.
+pub(crate) fn replaces(places: &Places, known: &Known, declared: &Declared) -> bool {
+    // An end that cannot be read counts as one: a pod must not run twice.
+    let ended = !matches!(objects::finished_of(places, &known.record.uid), Ok(None));
+    if ended {
+        return known.record.authored.get("spec") != declared.authored.get("spec");
+    }
+    !workload::is_same_pod(&known.record.authored, &declared.authored)
+}

@@ -1,0 +1,123 @@
+//! Status files, whole.
+
+use super::*;
+use crate::manifest::{IgnoredField, Mistake};
+use crate::model::record::EventKind;
+
+fn report<'a>(state: FileState, items: Vec<(&'a Known, &'a Course)>) -> FileReport<'a> {
+    FileReport {
+        name: "web.yaml",
+        state,
+        observed_hash: "sha256:1",
+        applied_hash: "sha256:1",
+        note: None,
+        mistakes: &[],
+        ignored: &[],
+        items,
+        host_ip: HOST,
+    }
+}
+
+#[test]
+fn the_status_file_of_a_running_pod() {
+    let mut container = entry("c", Role::App, running());
+    (container.last, container.restart_count) = (Some(exit(1, "Error")), 1);
+    let mut course = course(vec![container]);
+    let event = EventRecord {
+        kind: EventKind::Warning,
+        reason: "BackOff".to_owned(),
+        message: "Back-off restarting failed container: yes".to_owned(),
+        container: Some("c".to_owned()),
+        count: 2,
+        first: at(5),
+        last: at(6),
+    };
+    course.record.as_mut().unwrap().events.push(event);
+    let web = web();
+    let secret = known("Secret", "s", json!({"metadata": {"name": "s"}, "stringData": {"password": "hush"}}));
+    let nothing = Course::default();
+    let text = render(&report(FileState::Applied, vec![(&secret, &nothing), (&web, &course)]));
+    assert_eq!(text, include_str!("running.yaml"));
+}
+
+#[test]
+fn the_status_file_of_an_invalid_manifest() {
+    let mistake = |line: usize, field: &str, help: Option<&str>| Mistake {
+        field: field.to_owned(),
+        message: "unknown field".to_owned(),
+        help: help.map(str::to_owned),
+        labels: Vec::new(),
+        line,
+        column: 3,
+    };
+    let mistakes = [mistake(4, "spec.contianers", Some("did you mean `containers`?")), mistake(9, "", None)];
+    let reason = "scheduling has no meaning on one machine".to_owned();
+    let ignored = [IgnoredField { field: "spec.tolerations".to_owned(), reason, line: 7 }];
+    let mut report = report(FileState::Invalid, Vec::new());
+    (report.mistakes, report.ignored) = (&mistakes, &ignored);
+    assert_eq!(render(&report), include_str!("invalid.yaml"));
+}
+
+#[test]
+fn a_line_for_a_person_sums_the_file_up() {
+    let web = web();
+    let up = course(vec![entry("c", Role::App, running())]);
+    let pulling = blocked("c", "ImagePullBackOff", "");
+    let done = finished(Outcome::Succeeded, vec![entry("c", Role::App, ended(0, "Completed"))]);
+    let killed = Outcome::Failed { reason: "DeadlineExceeded".to_owned(), message: String::new() };
+    let killed = finished(killed, Vec::new());
+    let map = known("ConfigMap", "m", json!({"metadata": {"name": "m"}}));
+    let nothing = Course::default();
+    let cases: [(Vec<(&Known, &Course)>, &str); 7] = [
+        (vec![], "0 objects"),
+        (vec![(&map, &nothing)], "1 object"),
+        (vec![(&web, &up)], "1 pod running"),
+        (vec![(&map, &nothing), (&web, &up), (&web, &up)], "2 pods running"),
+        (vec![(&web, &up), (&web, &pulling)], "2 pods: 1 running, 1 waiting (ImagePullBackOff)"),
+        (vec![(&web, &done)], "1 pod succeeded"),
+        (vec![(&web, &killed)], "1 pod failed (DeadlineExceeded)"),
+    ];
+    for (items, summary) in cases {
+        let text = render(&report(FileState::Applied, items));
+        let line = text.lines().find_map(|line| line.trim().strip_prefix("summary: ")).unwrap();
+        assert_eq!(line.trim_matches('"').trim_matches('\''), summary);
+    }
+}
+
+#[test]
+fn ten_events_of_a_pod_are_listed_the_last_ones() {
+    let mut course = course(vec![entry("c", Role::App, running())]);
+    let event = |number: i64| EventRecord {
+        kind: EventKind::Normal,
+        reason: format!("Event{number}"),
+        message: String::new(),
+        container: None,
+        count: 1,
+        first: at(number),
+        last: at(number),
+    };
+    course.record.as_mut().unwrap().events = (0..15).map(event).collect();
+    let web = web();
+    let text = render(&report(FileState::Applied, vec![(&web, &course)]));
+    let reasons: Vec<&str> =
+        text.lines().filter_map(|line| line.trim().strip_prefix("reason: Event")).collect();
+    assert_eq!(reasons, ["5", "6", "7", "8", "9", "10", "11", "12", "13", "14"]);
+}
+
+#[test]
+fn strings_that_look_like_something_else_are_quoted() {
+    let value = json!({
+        "bool": "yes", "octal": "0400", "null": "null", "number": "1e3", "time": "12:30:45", "empty": "",
+        "colon": "a: b", "hash": "a #b", "lines": "a\nb\n", "long": "x ".repeat(100), "text": "plain words",
+        "y": 1, "list": [], "map": {},
+    });
+    let text = to_yaml(&value);
+    let expected = include_str!("quoting.yaml");
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn status_files_are_named_after_their_manifests() {
+    let names = ["web.yaml", "web.yml", "web.json"].map(status_name);
+    assert_eq!(names, ["web.status.yaml", "web.yml.status.yaml", "web.json.status.yaml"]);
+}

@@ -1,0 +1,187 @@
+//! The first mistakes that somebody makes, each with the whole answer: what, why, and what to do next.
+#![expect(clippy::unwrap_used, reason = "a test fails by it, and says where")]
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// A directory to stand in, gone at the end.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Place {
+        let path = std::env::temp_dir().join(format!("droppod-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Place(path)
+    }
+
+    /// Exit code, stdout, and stderr without the name of this directory.
+    fn droppod(&self, args: &[&str]) -> (i32, String, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_droppod"));
+        command.args(args).current_dir(&self.0).stdin(Stdio::null());
+        self.answer(command)
+    }
+
+    fn answer(&self, mut command: Command) -> (i32, String, String) {
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        for (name, place) in [("STATE_DIR", "s"), ("RUN_DIR", "r"), ("LOG_DIR", "l"), ("MANIFESTS", "m")] {
+            command.env(format!("DROPPOD_{name}"), self.0.join(place));
+        }
+        let output = command.output().unwrap();
+        let plain = |bytes: &[u8]| {
+            String::from_utf8_lossy(bytes).replace(self.0.canonicalize().unwrap().to_str().unwrap(), "HERE")
+        };
+        (output.status.code().unwrap_or(-1), plain(&output.stdout), plain(&output.stderr))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.0));
+    }
+}
+
+const POD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers:\n  \
+                   - {name: main, image: droppod.local/host, command: ['true']}\n";
+
+#[test]
+fn droppod_alone_shows_what_it_can_do() {
+    let place = Place::new("alone");
+    let (code, stdout, stderr) = place.droppod(&[]);
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    assert!(stdout.contains("Usage: droppod") && stdout.contains("Examples:"), "{stdout}");
+    assert!(!stdout.contains('\u{1b}'), "colour is for terminals");
+}
+
+#[test]
+fn each_first_mistake_is_answered_with_what_to_do_next() {
+    if !rustix::process::geteuid().is_root() {
+        #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+        {
+            eprintln!("skipped: without root these commands stop at that");
+        }
+        return;
+    }
+    let place = Place::new("mistakes");
+    fs::write(place.0.join("web.yaml"), POD).unwrap();
+    fs::write(place.0.join("map.yaml"), "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: map}\n").unwrap();
+    fs::create_dir(place.0.join("empty")).unwrap();
+    let transcript: &[(&[&str], i32, &str)] = &[
+        (
+            &["valdiate", "m"],
+            2,
+            "error: unrecognized subcommand 'valdiate'\n\n  tip: a similar subcommand exists: 'validate'\n\n\
+             Usage: droppod [OPTIONS] [COMMAND]\n\nFor more information, try '--help'.\n",
+        ),
+        (
+            &["watch"],
+            2,
+            "error: cannot watch HERE/m\n  because: it is not a directory\n  \
+             help: make it: mkdir -p HERE/m; or name another folder: droppod watch DIR\n",
+        ),
+        (
+            &["up", "-f", "wbe.yaml"],
+            1,
+            "error: cannot read wbe.yaml\n  because: No such file or directory (os error 2)\n  \
+             help: did you mean web.yaml?\n",
+        ),
+        (
+            &["up", "-f", "empty/x.yaml"],
+            1,
+            "error: cannot read empty/x.yaml\n  because: No such file or directory (os error 2)\n  \
+             help: no manifest is in empty\n",
+        ),
+        (
+            &["apply", "-f", "empty"],
+            1,
+            "error: there is no manifest in empty\n  \
+             help: manifests end in .yaml, .yml or .json; -R looks into subdirectories\n",
+        ),
+        (
+            &["apply", "web.yaml"],
+            2,
+            "error: unexpected argument 'web.yaml' found\n\n\
+             Usage: droppod apply [OPTIONS] --filename <PATH>\n\nFor more information, try '--help'.\n",
+        ),
+        (
+            &["up", "-f", "map.yaml"],
+            12,
+            "error: the manifests declare no pod\n  because: they hold only ConfigMap\n  \
+             help: this version runs Pods\n",
+        ),
+        (
+            &["up", "-f", "web.yaml", "--exit-code-from", "pod/nope"],
+            2,
+            "error: the manifests declare no pod nope\n  help: the pods there are: web\n",
+        ),
+        (
+            &["up", "-f", "web.yaml", "--exit-code-from", "pod/web:sidecar"],
+            2,
+            "error: pod web has no container sidecar\n  help: the containers there are: main\n",
+        ),
+        (
+            &["get", "pdos"],
+            2,
+            "error: `pdos` is not a kind that droppod serves\n  \
+             help: did you mean pods? it serves pods, configmaps, secrets, namespaces\n",
+        ),
+        (
+            &["exec", "web"],
+            2,
+            "error: the following required arguments were not provided:\n  <CMD>...\n\n\
+             Usage: droppod exec <POD> -- <CMD>...\n\nFor more information, try '--help'.\n",
+        ),
+        (&["down"], 0, "nothing runs\n"),
+    ];
+    for (args, code, stderr) in transcript {
+        let answer = place.droppod(args);
+        assert_eq!((answer.0, answer.2.as_str()), (*code, *stderr), "droppod {}", args.join(" "));
+        assert_eq!(answer.1, "", "droppod {}", args.join(" "));
+    }
+    assert!(!place.0.join("r/up").exists(), "nothing was begun");
+}
+
+#[test]
+fn without_root_each_verb_says_what_to_do() {
+    let place = Place::new("powerless");
+    fs::write(place.0.join("web.yaml"), POD).unwrap();
+    fs::create_dir(place.0.join("m")).unwrap();
+    let nobody = |args: &[&str]| {
+        let mut command = if rustix::process::geteuid().is_root() {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid=65534", "--regid=65534", "--clear-groups", env!("CARGO_BIN_EXE_droppod")]);
+            command
+        } else {
+            Command::new(env!("CARGO_BIN_EXE_droppod"))
+        };
+        command.args(args).current_dir(&place.0).stdin(Stdio::null());
+        place.answer(command)
+    };
+    if nobody(&["version"]).0 != 0 {
+        #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+        {
+            eprintln!("skipped: another user cannot execute the binary here");
+        }
+        return;
+    }
+    let no_pods = "error: pods cannot run here\n  because: CAP_SYS_ADMIN is missing: namespaces and mounts need it: \
+                   run as root\n  help: for example with sudo; `droppod validate` needs no root\n";
+    for args in [&["watch"][..], &["up", "-f", "web.yaml"], &["run", "x", "--image=i", "--rm"]] {
+        let (code, _, stderr) = nobody(args);
+        assert_eq!((code, stderr.as_str()), (1, no_pods), "droppod {}", args.join(" "));
+    }
+    fs::create_dir_all(place.0.join("s/objects")).unwrap();
+    let closed = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    fs::set_permissions(place.0.join("s"), closed).unwrap();
+    for args in [&["apply", "-f", "web.yaml"][..], &["down"], &["delete", "pod", "web"], &["get", "pods"]] {
+        let (code, _, stderr) = nobody(args);
+        assert_eq!(code, if rustix::process::geteuid().is_root() { 1 } else { code });
+        if rustix::process::geteuid().is_root() {
+            assert!(
+                stderr.contains("\n  help: ") && stderr.contains("root"),
+                "droppod {}: {stderr}",
+                args[0]
+            );
+        }
+    }
+}

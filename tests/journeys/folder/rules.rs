@@ -1,0 +1,114 @@
+//! Which files of a folder are read, who has an object, and where its status goes.
+
+use std::fs;
+
+use crate::bench::Bench;
+
+fn map(name: &str) -> String {
+    format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{key: value}}\n")
+}
+
+fn names(bench: &Bench) -> Vec<String> {
+    let names = bench.run(&["get", "configmaps", "-o", "name"]).stdout;
+    names.lines().map(|line| line.trim_start_matches("configmap/").to_owned()).collect()
+}
+
+fn until_names(bench: &Bench, wanted: &[&str]) {
+    bench.until(&format!("{wanted:?} are declared"), || names(bench) == wanted);
+}
+
+#[test]
+fn an_ignore_file_hides_what_it_matches_and_the_deeper_one_decides() {
+    let Some(bench) = Bench::new() else { return };
+    let folder = bench.folder();
+    fs::create_dir_all(folder.join("drafts/kept")).unwrap();
+    fs::create_dir_all(folder.join("team")).unwrap();
+    fs::write(folder.join(".droppodignore"), "# by hand\ndrafts/*\n!drafts/kept\n*-old.yaml\n").unwrap();
+    fs::write(folder.join("team/.droppodignore"), "!b-old.yaml\n").unwrap();
+    for name in ["a", "a-old", "drafts/c", "drafts/kept/d", "team/b-old"] {
+        let object = name.rsplit('/').next().unwrap();
+        fs::write(folder.join(format!("{name}.yaml")), map(object)).unwrap();
+    }
+    let watch = bench.watch();
+    until_names(&bench, &["a", "b-old", "d"]);
+    // A rule that comes takes objects away, one that goes brings them.
+    fs::write(folder.join(".droppodignore"), "a.yaml\n").unwrap();
+    until_names(&bench, &["a-old", "b-old", "c", "d"]);
+    fs::remove_file(folder.join(".droppodignore")).unwrap();
+    until_names(&bench, &["a", "a-old", "b-old", "c", "d"]);
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn a_file_beside_it_switches_a_manifest_off_and_on() {
+    let Some(bench) = Bench::new() else { return };
+    bench
+        .manifest("a.yaml", &map("a"))
+        .manifest("b.json", r#"{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "b"}}"#);
+    let watch = bench.watch();
+    until_names(&bench, &["a", "b"]);
+    bench.manifest("a.yaml.skip", "");
+    until_names(&bench, &["b"]);
+    bench.until("its status file goes along", || !bench.folder().join("a.status.yaml").exists());
+    bench.remove("a.yaml.skip");
+    until_names(&bench, &["a", "b"]);
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn the_second_file_of_an_object_names_the_first_and_takes_over_when_that_goes() {
+    let Some(bench) = Bench::new() else { return };
+    bench.manifest("a.yaml", &map("m"));
+    let watch = bench.watch();
+    until_names(&bench, &["m"]);
+    let other = map("m").replace("value", "other");
+    bench.manifest("b.yaml", &other);
+    bench.until("the conflict is told", || bench.read("b.status.yaml").contains("state: Conflict"));
+    let status = bench.read("b.status.yaml");
+    assert!(status.contains("a.yaml already"), "{status}");
+    assert!(status.contains("appliedHash: ''") || status.contains("appliedHash: \"\""), "{status}");
+    assert!(bench.said("file=b.yaml state=Conflict"), "{}", bench.log());
+    let uid = || bench.run(&["get", "configmap", "m", "-o", "json"]).stdout;
+    assert!(uid().contains("\"value\""));
+    bench.remove("a.yaml");
+    bench.until("the other has it", || uid().contains("\"other\""));
+    bench.until("and says so", || bench.read("b.status.yaml").contains("state: Applied"));
+    assert!(bench.said("file=b.yaml state=Applied"), "{}", bench.log());
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn status_files_go_below_a_directory_of_their_own() {
+    let Some(bench) = Bench::new() else { return };
+    fs::create_dir(bench.folder().join("team")).unwrap();
+    bench.manifest("a.yaml", &map("a"));
+    fs::write(bench.folder().join("team/b.yml"), map("b")).unwrap();
+    let place = bench.path("status");
+    let (folder, to) = (bench.folder(), place.clone());
+    let watch = bench.start(&["watch", folder.to_str().unwrap(), "--status-dir", to.to_str().unwrap()]);
+    let has =
+        |name: &str| fs::read_to_string(place.join(name)).is_ok_and(|text| text.contains("state: Applied"));
+    bench.until("both are reported", || has("a.status.yaml") && has("team/b.yml.status.yaml"));
+    assert_eq!(fs::read_dir(bench.folder()).unwrap().count(), 2, "nothing is written beside them");
+    bench.remove("a.yaml");
+    bench.until("it goes with its manifest", || !place.join("a.status.yaml").exists());
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn objects_of_many_documents_and_formats_are_read_from_below() {
+    let Some(bench) = Bench::new() else { return };
+    fs::create_dir_all(bench.folder().join("one/two/three")).unwrap();
+    let documents = format!("{}---\n{}---\n# nothing\n", map("a"), map("b"));
+    fs::write(bench.folder().join("one/two/three/all.yaml"), documents).unwrap();
+    let list = r#"{"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "d"}}]}"#;
+    fs::write(bench.folder().join("one/list.json"), list).unwrap();
+    let watch = bench.watch();
+    until_names(&bench, &["a", "b", "c", "d"]);
+    // A document that goes takes its object, and no other.
+    fs::write(bench.folder().join("one/two/three/all.yaml"), map("b")).unwrap();
+    until_names(&bench, &["b", "c", "d"]);
+    assert_eq!(watch.stop(), 0);
+}
