@@ -3,6 +3,7 @@
 mod accept;
 mod apply;
 mod attendance;
+mod completion;
 mod delete;
 mod departure;
 mod describe;
@@ -121,6 +122,8 @@ enum Verb {
     Image(image::ImageArgs),
     /// Tell what this kernel and machine offer
     Doctor(doctor::DoctorArgs),
+    /// Print what completes command lines in a shell
+    Completion(completion::CompletionArgs),
     /// Print the version
     Version,
     #[command(hide = true)]
@@ -211,6 +214,7 @@ fn verb(args: impl Iterator<Item = OsString>) -> Result<Exit, Failure> {
         Verb::Validate(args) => validate(&args, &settings),
         Verb::Image(args) => image::run(&args, &settings),
         Verb::Doctor(args) => doctor::run(&args, &settings),
+        Verb::Completion(args) => completion::run(&args),
         Verb::Version => version(),
         Verb::Pull(args) => Ok(pull::run(&args)),
     }
@@ -222,7 +226,7 @@ fn validate(args: &ValidateArgs, settings: &Settings) -> Result<Exit, Failure> {
         strictness: args.validate.into(),
         policy: &settings.policy(),
         drawing: settings.color.drawing(),
-        width: report::PLAIN_WIDTH,
+        width: terminal::width(),
     };
     let verdict = validate::validate(
         &args.files,

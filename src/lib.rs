@@ -23,6 +23,8 @@ pub(crate) mod api;
 pub(crate) mod bundle;
 pub mod cli;
 pub(crate) mod daemon;
+#[doc(hidden)]
+pub mod fuzz;
 pub(crate) mod image;
 pub(crate) mod logs;
 pub(crate) mod manifest;

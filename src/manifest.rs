@@ -94,6 +94,16 @@ pub(crate) struct Policy {
     pub(crate) scope: Option<String>,
 }
 
+/// The documents of a text as values, whatever they are; the messages say why there are none.
+pub(crate) fn documents(text: &str) -> Result<Vec<Value>, Vec<String>> {
+    let documents = reader::documents(&Text::new(text));
+    if documents.faults.is_empty() {
+        Ok(documents.roots.iter().map(|(_, root)| root.to_value()).collect())
+    } else {
+        Err(documents.faults.into_iter().map(|fault| fault.message).collect())
+    }
+}
+
 /// Largest file that is read.
 pub(crate) const FILE_LIMIT: usize = reader::FILE_LIMIT;
 

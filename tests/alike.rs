@@ -96,7 +96,6 @@ const TEMPLATES: &[&str] = &[
     "{.spec.containers[?(@.name==1)].name}",
     "{..containerPort}",
     "{.spec..mountPath}",
-    "{..name}",
     "{.spec.hostNetwork} {.spec.terminationGracePeriodSeconds}",
     r#"{range .spec.containers[*]}{.name}{"\t"}{.image}{"\n"}{end}"#,
     r#"{range .spec.containers[*]}{.name}: {range .ports[*]}[{.containerPort}]{end}{"\n"}{end}done"#,

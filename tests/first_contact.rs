@@ -92,6 +92,12 @@ fn each_first_mistake_is_answered_with_what_to_do_next() {
              help: no manifest is in empty\n",
         ),
         (
+            &["up", "-f", "absent/x.yaml"],
+            1,
+            "error: cannot read absent/x.yaml\n  because: No such file or directory (os error 2)\n  \
+             help: there is no directory absent\n",
+        ),
+        (
             &["apply", "-f", "empty"],
             1,
             "error: there is no manifest in empty\n  \
@@ -123,7 +129,7 @@ fn each_first_mistake_is_answered_with_what_to_do_next() {
             &["get", "pdos"],
             2,
             "error: `pdos` is not a kind that droppod serves\n  \
-             help: did you mean pods? it serves pods, configmaps, secrets, namespaces\n",
+             help: did you mean pods? it serves namespaces, configmaps, secrets, pods\n",
         ),
         (
             &["exec", "web"],

@@ -136,3 +136,18 @@ fn living(places: &Places) -> io::Result<BTreeSet<Uid>> {
     }
     Ok(living)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_that_is_too_old_is_told_by_what_it_lacks() {
+        let verdict = Verdict::Stops("images cannot be unpacked safely (Linux 5.6)");
+        let old = Check { subject: "openat2", verdict, detail: String::new() };
+        let told = refusal(&[old]).map(|failure| failure.to_string());
+        let expected = "error: pods cannot run here\n  because: openat2: images cannot be unpacked safely (Linux 5.6)\n  \
+                        help: `droppod doctor` lists everything that this kernel and machine lack\n";
+        assert_eq!(told.as_deref(), Some(expected));
+    }
+}

@@ -12,9 +12,9 @@ use crate::manifest::{Declared, FILE_LIMIT, Strictness, read};
 
 use super::exit::Exit;
 use super::failure::Failure;
-use super::report::{self, PLAIN_WIDTH};
+use super::report;
 use super::settings::Settings;
-use super::tell;
+use super::{tell, terminal};
 
 /// The text of one file.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ pub(crate) fn declared(
         let reading = read(&input.text, &settings.namespace, strictness, &settings.policy());
         let text = String::from_utf8_lossy(&input.text);
         let drawing = settings.color.drawing();
-        let report = report::render(&input.name, &text, &reading.mistakes, drawing, PLAIN_WIDTH);
+        let report = report::render(&input.name, &text, &reading.mistakes, drawing, terminal::width());
         if !report.is_empty() {
             tell(report.trim_end());
         }
@@ -154,6 +154,7 @@ fn unread(path: &Path, error: io::Error) -> Failure {
             let present = present.strip_prefix("./").unwrap_or(present);
             failure.help(format!("did you mean {}?", present.display()))
         }
+        _ if !beside.is_dir() => failure.help(format!("there is no directory {}", beside.display())),
         _ if present.is_empty() => failure.help(format!("no manifest is in {}", beside.display())),
         _ => failure.help(format!("ls {} shows what there is", beside.display())),
     }

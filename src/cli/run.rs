@@ -14,7 +14,7 @@ use super::failure::Failure;
 use super::folder::anchor_images;
 use super::input::{self, Input};
 use super::settings::Settings;
-use super::{tell, up};
+use super::up;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -25,6 +25,7 @@ use super::{tell, up};
 pub(crate) struct RunArgs {
     /// The pod's name
     name: String,
+    /// As in a manifest: a reference, oci-archive:FILE or droppod.local/host
     #[arg(long)]
     image: String,
     /// NAME=VALUE, as often as needed
@@ -36,8 +37,13 @@ pub(crate) struct RunArgs {
     /// Labels in place of run=NAME
     #[arg(short, long, value_name = "KEY=VALUE", value_delimiter = ',', value_parser = pair)]
     labels: Vec<(String, String)>,
+    /// Annotations of the pod
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    annotations: Vec<(String, String)>,
+    /// When the program is started again
     #[arg(long, value_enum, default_value = "Always")]
     restart: Restart,
+    /// When the image is looked up anew
     #[arg(long, value_enum)]
     image_pull_policy: Option<Pull>,
     /// What follows -- is the program too, not only its arguments
@@ -49,9 +55,15 @@ pub(crate) struct RunArgs {
     /// Run it in the foreground; the exit code is the program's
     #[arg(long)]
     attach: bool,
-    /// The same as --attach
-    #[arg(short = 'i', long)]
+    /// Connect standard input; not served in this version, `droppod exec -i` does it
+    #[arg(short = 'i', long, hide = true)]
     stdin: bool,
+    /// Give the program a terminal
+    #[arg(short, long)]
+    tty: bool,
+    /// JSON that is merged into the pod, such as {"spec":{"hostNetwork":true}}
+    #[arg(long, value_name = "JSON", value_parser = json_object)]
+    overrides: Option<Value>,
     /// Only print the manifest
     #[arg(long, value_enum, value_name = "HOW", requires = "output")]
     dry_run: Option<DryRun>,
@@ -94,6 +106,33 @@ enum Format {
     Json,
 }
 
+fn json_object(text: &str) -> Result<Value, String> {
+    match serde_json::from_str(text) {
+        Ok(Value::Object(fields)) => Ok(Value::Object(fields)),
+        Ok(_) => Err("it is not an object: {\"spec\":{…}}".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// <https://www.rfc-editor.org/rfc/rfc7386>: objects are merged, null removes, everything else replaces.
+fn merge(into: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        patch.clone_into(into);
+        return;
+    };
+    if !into.is_object() {
+        *into = json!({});
+    }
+    for (name, value) in patch {
+        let Some(fields) = into.as_object_mut() else { return };
+        if value.is_null() {
+            fields.remove(name);
+        } else {
+            merge(fields.entry(name.as_str()).or_insert(Value::Null), value);
+        }
+    }
+}
+
 fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
@@ -102,8 +141,19 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 pub(crate) fn run(args: &RunArgs, settings: &Settings) -> Result<Exit, Failure> {
-    let foreground = args.rm || args.attach || args.stdin;
-    let manifest = pod(args, settings, foreground);
+    if args.stdin {
+        return Err(Failure::new(Exit::Usage, "standard input cannot be connected to a pod that is being made")
+            .because("nobody can attach to a container in this version")
+            .help(format!(
+                "let it run, then go in: droppod run {0} --image={1} -- sleep infinity && droppod exec -it {0} -- sh",
+                args.name, args.image
+            )));
+    }
+    let foreground = args.rm || args.attach;
+    let mut manifest = pod(args, settings, foreground);
+    if let Some(overrides) = &args.overrides {
+        merge(&mut manifest, overrides);
+    }
     match (args.dry_run, args.output) {
         (Some(DryRun::Client), format) => {
             let text = match format {
@@ -119,15 +169,11 @@ pub(crate) fn run(args: &RunArgs, settings: &Settings) -> Result<Exit, Failure> 
         (None, None) => {}
     }
     let base = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-    let mut manifest = manifest;
     anchor_images(&mut manifest, &base);
     let input =
         Input { name: format!("run {}", args.name), path: None, base, text: to_yaml(&manifest).into_bytes() };
     let declared = input::declared(std::slice::from_ref(&input), settings, Strictness::Strict)?;
     if foreground {
-        if args.stdin {
-            tell("note: standard input is not connected; `droppod exec -i` connects it to a running pod");
-        }
         return up::run_one(&input, &args.name, settings);
     }
     let wishes = declared
@@ -153,6 +199,9 @@ fn pod(args: &RunArgs, settings: &Settings, foreground: bool) -> Value {
     if let Some(port) = args.port {
         container.insert("ports".to_owned(), json!([{"containerPort": port}]));
     }
+    if args.tty {
+        container.insert("tty".to_owned(), json!(true));
+    }
     if let Some(policy) = args.image_pull_policy {
         container.insert("imagePullPolicy".to_owned(), json!(format!("{policy:?}")));
     }
@@ -163,10 +212,30 @@ fn pod(args: &RunArgs, settings: &Settings, foreground: bool) -> Value {
     };
     // In the foreground a program that is always started again would never give its exit code.
     let restart = if foreground { Restart::Never } else { args.restart };
-    json!({
+    let mut pod = json!({
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": args.name, "namespace": settings.namespace, "labels": labels},
         "spec": {"containers": [container], "restartPolicy": format!("{restart:?}")},
-    })
+    });
+    if !args.annotations.is_empty() {
+        let annotations: Map<String, Value> =
+            args.annotations.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+        pod["metadata"]["annotations"] = Value::Object(annotations);
+    }
+    pod
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overrides_are_merged_field_by_field_and_null_removes() {
+        let mut pod =
+            json!({"spec": {"restartPolicy": "Always", "containers": [1]}, "metadata": {"name": "web"}});
+        merge(&mut pod, &json!({"spec": {"hostNetwork": true, "containers": [2], "restartPolicy": null}}));
+        let expected = json!({"spec": {"hostNetwork": true, "containers": [2]}, "metadata": {"name": "web"}});
+        assert_eq!(pod, expected);
+    }
 }

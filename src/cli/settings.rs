@@ -134,16 +134,8 @@ impl Settings {
             .or_else(|| from_environment("DROPPOD_NAMESPACE"))
             .or(file.namespace)
             .unwrap_or_else(|| "default".to_owned());
-        let color = match (args.color, from_environment("DROPPOD_COLOR")) {
-            (Some(color), _) => Some(color),
-            (None, Some(word)) => Some(one_of("DROPPOD_COLOR", &word)?),
-            (None, None) => file.color,
-        };
-        let pod_security = match (args.pod_security, from_environment("DROPPOD_POD_SECURITY")) {
-            (Some(level), _) => Some(level),
-            (None, Some(word)) => Some(one_of("DROPPOD_POD_SECURITY", &word)?),
-            (None, None) => file.pod_security,
-        };
+        let color = chosen(args.color, "DROPPOD_COLOR", file.color)?;
+        let pod_security = chosen(args.pod_security, "DROPPOD_POD_SECURITY", file.pod_security)?;
         let scope = if args.all_namespaces { Scope::All } else { Scope::Namespace(namespace.clone()) };
         Ok(Settings {
             places: places(state, run, log),
@@ -167,13 +159,18 @@ fn from_environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn one_of<T: ValueEnum>(variable: &str, word: &str) -> Result<T, Failure> {
-    T::from_str(word, false).map_err(|_| {
-        let names = T::value_variants().iter().filter_map(|value| value.to_possible_value());
-        let names: Vec<String> = names.map(|name| name.get_name().to_owned()).collect();
+/// Of a few words: flag over environment over file.
+fn chosen<T: ValueEnum>(flag: Option<T>, variable: &str, file: Option<T>) -> Result<Option<T>, Failure> {
+    let (None, Some(word)) = (&flag, from_environment(variable)) else { return Ok(flag.or(file)) };
+    let known = T::from_str(&word, false).map_err(|_| {
+        let words: Vec<String> = T::value_variants()
+            .iter()
+            .filter_map(|value| Some(value.to_possible_value()?.get_name().to_owned()))
+            .collect();
         Failure::new(Exit::Usage, format!("{variable} is `{word}`"))
-            .help(format!("it may be {}", names.join(", ")))
-    })
+            .help(format!("it may be {}", words.join(", ")))
+    })?;
+    Ok(Some(known))
 }
 
 fn places(state: PathBuf, run: PathBuf, log: PathBuf) -> Places {

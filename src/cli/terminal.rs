@@ -4,7 +4,15 @@ use std::io::{IsTerminal, stderr, stdout};
 
 use serde::Deserialize;
 
-use super::report::Drawing;
+use super::report::{Drawing, PLAIN_WIDTH};
+
+/// Columns of what is told on stderr: those of the terminal, as far as lines stay readable.
+pub(crate) fn width() -> usize {
+    match rustix::termios::tcgetwinsize(stderr()) {
+        Ok(size) if size.ws_col > 0 => usize::from(size.ws_col).clamp(40, 120),
+        Ok(_) | Err(_) => PLAIN_WIDTH,
+    }
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -25,6 +25,7 @@ use crate::rundir::objects;
 use super::folder::{Look, News};
 use change::Conflict;
 use file::{Content, ManifestFile, Reader};
+pub(crate) use reconciliation::replaces;
 pub(crate) use view::{FolderState, FolderView};
 
 #[derive(Debug)]

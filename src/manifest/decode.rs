@@ -117,6 +117,9 @@ impl<'de> Decoder<'de, '_> {
                     .to_owned(),
             ),
             (Kind::List(_), MAPPING) => Some("remove the `- `".to_owned()),
+            (Kind::Text(text), MAPPING) if text.contains(':') && !text.contains(' ') => {
+                Some("write a blank after the `:`".to_owned())
+            }
             (Kind::Bool(_) | Kind::Number(_) | Kind::Text(_), MAPPING) => {
                 Some("write its fields below it, indented, each as `name: value`".to_owned())
             }

@@ -156,12 +156,16 @@ fn type_of(at: &At<'_>) -> Result<Type, Vec<Fault>> {
         (Some(api_version), Some(kind)) => (api_version, kind),
         (api_version, kind) => {
             let mut faults = Vec::new();
-            if api_version.is_none() {
+            if let Some(fault) = misspelled(at, "apiVersion").filter(|_| api_version.is_none()) {
+                faults.push(fault);
+            } else if api_version.is_none() {
                 let known = kinds::KNOWN.iter().find(|known| Some(known.kind) == kind);
                 let example = known.map_or_else(|| "v1".to_owned(), kinds::KnownKind::api_version);
                 faults.push(missing(&version_at, &format!("write `apiVersion: {example}`")));
             }
-            if kind.is_none() {
+            if let Some(fault) = misspelled(at, "kind").filter(|_| kind.is_none()) {
+                faults.push(fault);
+            } else if kind.is_none() {
                 faults.push(missing(&kind_at, "write `kind: Pod`, for example"));
             }
             return Err(faults);
@@ -188,6 +192,14 @@ fn type_of(at: &At<'_>) -> Result<Type, Vec<Fault>> {
             Err(vec![fault.similar(similar(kind, names))])
         }
     }
+}
+
+/// A key that was likely meant to be `field`.
+fn misspelled(at: &At<'_>, field: &str) -> Option<Fault> {
+    let meant = |entry: &At<'_>| entry.last_key() != field && similar(entry.last_key(), [field]).is_some();
+    let entry = at.each_entry().filter(|_| !at.key(field).is_set()).find(meant)?;
+    let fault = Fault::at_key(&entry, "unknown field", "not a field here");
+    Some(fault.help(format!("did you mean `{field}`?")))
 }
 
 fn missing(at: &At<'_>, help: &str) -> Fault {

@@ -49,14 +49,14 @@ pub(super) fn meant(word: &str, known: &[&'static str]) -> Option<&'static str> 
     known.iter().copied().find(|name| name == field)
 }
 
-/// A field of this name, spelled right, and what it is a field of.
-pub(super) fn home(word: &str) -> Option<(&'static str, &'static str)> {
-    if let Some(name) = ["cpu", "memory"].into_iter().find(|name| *name == word) {
-        return Some((name, "`limits` and of `requests`, under `resources`"));
+/// What a field of this name is a field of, and what may be wrong.
+pub(super) fn home(word: &str) -> Option<String> {
+    if matches!(word, "cpu" | "memory") {
+        return Some(format!("write `{word}` under `limits` or `requests`, and these under `resources`"));
     }
     let homes: [(FieldsOf, &str); 17] = [
         (fields::<ObjectMeta>, "`metadata`"),
-        (fields::<PodSpec>, "a Pod's `spec`"),
+        (fields::<PodSpec>, POD),
         (fields::<Container>, "a container"),
         (fields::<ResourceRequirements>, "`resources`"),
         (fields::<SecurityContext>, "`securityContext`"),
@@ -73,11 +73,17 @@ pub(super) fn home(word: &str) -> Option<(&'static str, &'static str)> {
         (fields::<ServiceSpec>, "a Service's `spec`"),
         (|| &["data", "binaryData", "stringData"], "a ConfigMap or a Secret"),
     ];
-    homes.iter().find_map(|(fields, home)| {
-        let field = fields().iter().copied().find(|field| field.eq_ignore_ascii_case(word))?;
-        Some((field, *home))
-    })
+    let (fields, home) = homes.iter().find(|(fields, _)| fields().contains(&word))?;
+    let field = fields().iter().find(|field| **field == word)?;
+    let doubtful = if home.starts_with("a ") && home.ends_with("`spec`") && *home != POD {
+        "kind"
+    } else {
+        "indentation"
+    };
+    Some(format!("`{field}` is a field of {home}; is the {doubtful} right?"))
 }
+
+const POD: &str = "a Pod's `spec`";
 
 /// The fields that a type asks its deserializer for.
 fn fields<T: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
@@ -132,9 +138,10 @@ mod tests {
 
     #[test]
     fn a_field_is_known_to_be_at_home_elsewhere() {
-        assert_eq!(home("replicas"), Some(("replicas", "a Deployment's `spec`")));
-        assert_eq!(home("Containers"), Some(("containers", "a Pod's `spec`")));
-        assert_eq!(home("mountpath"), Some(("mountPath", "an entry of `volumeMounts`")));
+        let replicas = "`replicas` is a field of a Deployment's `spec`; is the kind right?";
+        assert_eq!(home("replicas").as_deref(), Some(replicas));
+        let containers = "`containers` is a field of a Pod's `spec`; is the indentation right?";
+        assert_eq!(home("containers").as_deref(), Some(containers));
         assert_eq!(home("nonsense"), None);
         assert_eq!(meant("environment", &["args", "env"]), Some("env"));
         assert_eq!(meant("environment", &["args"]), None);

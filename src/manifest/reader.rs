@@ -58,8 +58,8 @@ enum Content {
         entries: Vec<Entry>,
         /// The key whose value comes next.
         key: Option<Key>,
-        /// Values of `<<`.
-        merged: Vec<Node>,
+        /// Values of `<<`, and where each `<<` is written.
+        merged: Vec<(Range<usize>, Node)>,
     },
 }
 
@@ -113,9 +113,13 @@ impl<'t> Builder<'t> {
             }
             Event::Scalar(value, style, anchor, tag) => {
                 let bare_merge = value == "<<" && style == ScalarStyle::Plain;
-                let kind = scalar::resolve(&value, style, tag.as_deref()).unwrap_or_else(|bad| {
-                    self.done.faults.push(Fault::new(self.path(), span.clone(), bad.0, "this value"));
-                    Kind::Null
+                let is_key =
+                    matches!(self.open.last(), Some(Open { content: Content::Map { key: None, .. }, .. }));
+                let resolve = if is_key { scalar::resolve_key } else { scalar::resolve };
+                let kind = resolve(&value, style, tag.as_deref()).unwrap_or_else(|bad| {
+                    let label = if is_key { "this key" } else { "this value" };
+                    self.done.faults.push(Fault::new(self.path(), span.clone(), bad.0, label));
+                    if is_key { Kind::Text(String::new()) } else { Kind::Null }
                 });
                 self.place(Node { span: span.clone(), kind }, anchor, span, bare_merge)
             }
@@ -146,7 +150,10 @@ impl<'t> Builder<'t> {
             Content::List(items) => Kind::List(items),
             Content::Map { mut entries, merged, .. } => {
                 self.refuse_duplicates(&entries)?;
-                merge(&mut entries, merged);
+                if let Some(fault) = merged_too_late(self.path(), &entries, &merged) {
+                    self.done.faults.push(fault);
+                }
+                merge(&mut entries, merged.into_iter().map(|(_, node)| node).collect());
                 if let Some(first) = entries.first() {
                     span = first.key_span.clone();
                 }
@@ -192,7 +199,7 @@ impl<'t> Builder<'t> {
                     node.span = key.span.clone();
                 }
                 if key.merge {
-                    merged.push(mergeable(node, at)?);
+                    merged.push((key.span, mergeable(node, at)?));
                 } else {
                     entries.push(Entry { key: key.text, key_span: key.span, value: node });
                 }
@@ -267,7 +274,9 @@ impl<'t> Builder<'t> {
         if let Some(template) = syntax::template(self.text, byte) {
             return syntax::not_filled_in(self.path(), template);
         }
-        if let Some((span, misread)) = syntax::colon(self.text, byte, error.info()) {
+        let better =
+            syntax::foreign(self.text, byte).or_else(|| syntax::colon(self.text, byte, error.info()));
+        if let Some((span, misread)) = better.or_else(|| syntax::tab(self.text, byte, error.info())) {
             return syntax::fault(self.path(), misread, span, None);
         }
         syntax::fault(self.path(), error.info(), byte..self.text.end_of_char(byte), bracket)
@@ -328,6 +337,24 @@ fn mergeable(node: Node, at: Range<usize>) -> Result<Node, Fault> {
         return Ok(node);
     }
     Err(Fault::new(String::new(), at, "`<<` takes a mapping or a list of mappings", "neither of them"))
+}
+
+/// By YAML what a mapping says itself counts wherever it stands; kubectl lets a later `<<` override it.
+fn merged_too_late(path: String, entries: &[Entry], merged: &[(Range<usize>, Node)]) -> Option<Fault> {
+    let own: HashMap<&str, &Range<usize>> = entries
+        .iter()
+        .filter(|_| !merged.is_empty())
+        .map(|entry| (entry.key.as_str(), &entry.key_span))
+        .collect();
+    merged.iter().find_map(|(span, node)| {
+        let sources = if node.items().is_empty() { std::slice::from_ref(node) } else { node.items() };
+        let keys = sources.iter().flat_map(Node::entries).map(|entry| entry.key.as_str());
+        let earlier = keys.filter_map(|key| own.get(key)).find(|own| own.start < span.start)?;
+        let message = "`<<` comes after a field that it gives another value";
+        let fault = Fault::new(path.clone(), span.clone(), message, "too late")
+            .label((*earlier).clone(), "this field");
+        Some(fault.help("write `<<` first: what follows it counts"))
+    })
 }
 
 /// YAML merge keys: what the mapping says itself counts first, then the merged ones, the earlier before the later.

@@ -28,6 +28,9 @@ pub(crate) fn resolve(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Resu
         _ => return Ok(Kind::Text(text.to_owned())),
     };
     match (suffix, &value) {
+        ("int", Kind::Number(_)) if integer(&text.replace('_', "")).is_none() => {
+            Err(BadScalar("the value is not what its tag says"))
+        }
         ("int" | "float", Kind::Number(_)) | ("bool", Kind::Bool(_)) | ("null", Kind::Null) => Ok(value),
         _ => Err(BadScalar("the value is not what its tag says")),
     }
@@ -131,6 +134,21 @@ pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
 
 pub(crate) fn without_breaks(text: &str) -> String {
     text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect()
+}
+
+/// A mapping's key. What kubectl makes of a fraction is nobody's intention: `1.0` would become `1`, and `1e6`
+/// `1e+06`.
+pub(crate) fn resolve_key(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Kind, BadScalar> {
+    let kind = resolve(text, style, tag)?;
+    let whole = |text: &str| integer(&text.replace('_', "")).is_some_and(|number| number.is_i64());
+    match kind {
+        Kind::Number(_) if !whole(text) => {
+            Err(BadScalar("a key that looks like a fraction or a very large number has to be in quotes"))
+        }
+        Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) | Kind::List(_) | Kind::Map(_) => {
+            Ok(kind)
+        }
+    }
 }
 
 /// A mapping's key is text whatever it looks like: `on` is `true`, `0x10` is `16`.

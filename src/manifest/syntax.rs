@@ -43,12 +43,69 @@ pub(crate) fn colon(text: &Text<'_>, byte: usize, info: &str) -> Option<(Range<u
     let before = text.slice(line.start..byte);
     let field = before.trim_start_matches([' ', '-']);
     let start = byte - field.len();
+    if let Some(dash) = dash_without_blank(text, line.start) {
+        return Some((dash, DASH_WITHOUT_BLANK));
+    }
     match field.find(": ") {
         Some(at) => Some((start + at + 2..byte + 1, COLON_IN_VALUE)),
         None => Some((start..byte + 1, FIELD_TOO_DEEP)),
     }
 }
 
+/// A `-` at the beginning of the line above, written as part of the word after it.
+fn dash_without_blank(text: &Text<'_>, line: usize) -> Option<Range<usize>> {
+    let above = text.line(line.checked_sub(1)?);
+    let word = text.slice(above.clone());
+    let start = above.start + word.len() - word.trim_start().len();
+    let glued =
+        text.slice(start..above.end).strip_prefix('-')?.starts_with(|c: char| c.is_ascii_alphabetic());
+    glued.then_some(start..start + 2)
+}
+
+/// What version control or a web page left in the file, at `byte` or in a line before it.
+pub(crate) fn foreign(text: &Text<'_>, byte: usize) -> Option<(Range<usize>, &'static str)> {
+    let mut line = text.line(byte);
+    loop {
+        let words = text.slice(line.clone());
+        if words.starts_with("<<<<<<< ") || words.starts_with(">>>>>>> ") || words == "=======" {
+            return Some((line, MERGE_CONFLICT));
+        }
+        if words.starts_with("```") {
+            return Some((line, FENCE));
+        }
+        line = text.line(line.start.checked_sub(1)?);
+        if byte - line.start > LOOKED_BACK {
+            return None;
+        }
+    }
+}
+
+/// Bytes before a mistake that are searched for its cause.
+const LOOKED_BACK: usize = 10_000;
+
+/// The parser names the value before a tab; the tab is what is wrong.
+pub(crate) fn tab(text: &Text<'_>, byte: usize, info: &str) -> Option<(Range<usize>, &'static str)> {
+    let mut line = text.line(byte);
+    if let Some(at) = [byte, byte.saturating_sub(1)].into_iter().find(|at| text.slice(*at..*at + 1) == "\t") {
+        return Some((at..at, "tab"));
+    }
+    if !info.contains("tab") {
+        return None;
+    }
+    for _ in 0..2 {
+        let words = text.slice(line.clone());
+        let blank = &words[..words.len() - words.trim_start().len()];
+        if let Some(at) = blank.find('\t') {
+            return Some((line.start + at..line.start + at, "tab"));
+        }
+        line = text.line(line.end + 1);
+    }
+    None
+}
+
+const MERGE_CONFLICT: &str = "merge conflict";
+const FENCE: &str = "fence";
+const DASH_WITHOUT_BLANK: &str = "dash without blank";
 const COLON_IN_VALUE: &str = "colon in value";
 const FIELD_TOO_DEEP: &str = "field too deep";
 
@@ -101,7 +158,31 @@ const WORDS: &[(&str, Words)] = &[
         Words {
             message: "text follows a closed quote",
             label: "not part of the string",
-            help: "put the whole value in quotes",
+            help: "put the whole value in one pair of quotes; in single quotes, write `'` as `''`",
+        },
+    ),
+    (
+        MERGE_CONFLICT,
+        Words {
+            message: "a merge conflict was left in the file",
+            label: "its marker",
+            help: "keep one of the two sides and remove the lines of the markers",
+        },
+    ),
+    (
+        FENCE,
+        Words {
+            message: "a line of Markdown was copied into the file",
+            label: "not YAML",
+            help: "remove the lines that begin with three backticks",
+        },
+    ),
+    (
+        DASH_WITHOUT_BLANK,
+        Words {
+            message: "a `-` with no blank after it begins no item of a list",
+            label: "write `- ` here",
+            help: "put a blank after the `-`",
         },
     ),
     (

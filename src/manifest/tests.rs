@@ -4,6 +4,7 @@
 mod hostile;
 mod objects;
 mod scalars;
+mod secret;
 
 use serde_json::Value;
 

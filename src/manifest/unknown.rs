@@ -52,10 +52,7 @@ pub(crate) fn unknown(parent: &At<'_>, at: &At<'_>, known: &[&'static str]) -> U
         };
     }
     match elsewhere::home(word) {
-        Some((field, home)) => Unknown {
-            fault: fault.help(format!("`{field}` is a field of {home}; is the indentation right?")),
-            meant: None,
-        },
+        Some(help) => Unknown { fault: fault.help(help), meant: None },
         None if known.len() <= LISTED => {
             let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
             Unknown { fault: fault.help(format!("fields here: {}", names.join(", "))), meant: None }

@@ -52,6 +52,14 @@ impl Rules {
         self.faults.len() >= MOST
     }
 
+    /// Whether a field directly in here was found wrong or mistyped: it may be the one that is missed.
+    fn doubts(&self, at: &At<'_>) -> bool {
+        let path = at.to_string();
+        self.settled.iter().any(|settled| {
+            settled.strip_prefix(path.as_str()).and_then(|rest| rest.strip_prefix('.')).is_some()
+        })
+    }
+
     fn wrong(&mut self, at: &At<'_>, message: &str, help: &str) {
         self.push(Fault::at(at, message, "").help(help));
     }
@@ -65,7 +73,7 @@ impl Rules {
         });
         if is_empty {
             let name = at.last_key();
-            let message = if at.is_set() { "the field is empty" } else { "the field is missing" };
+            let message = if at.node.is_some() { "the field is empty" } else { "the field is missing" };
             self.push(Fault::at(at, message, format!("`{name}` is needed here")));
         }
     }
@@ -73,8 +81,7 @@ impl Rules {
     /// One of a few words.
     fn one_of(&mut self, at: &At<'_>, words: &[&str]) {
         let Some(text) = at.text().filter(|text| !words.contains(text)) else { return };
-        let fault =
-            Fault::at(at, "the value is not one that this field takes", "none of the values it takes");
+        let fault = Fault::at(at, "the value is not one that this field takes", "unknown here");
         let listed: Vec<String> =
             words.iter().filter(|word| !word.is_empty()).map(|word| format!("`{word}`")).collect();
         let help = match similar(text, words.iter().copied()) {
@@ -92,7 +99,11 @@ impl Rules {
                 _ if low == high => format!("write {low}"),
                 _ => format!("write a number from {low} to {high}"),
             };
-            self.push(Fault::at(at, "the number is out of range", "out of range").help(help));
+            let label = match number {
+                Some(number) if number < low => format!("less than {low}"),
+                Some(_) | None => format!("more than {high}"),
+            };
+            self.push(Fault::at(at, "the number is out of range", label).help(help));
         }
     }
 

@@ -49,13 +49,18 @@ impl Cgroups {
         Ok(())
     }
 
-    /// What a container whose control groups lie at `path` sees of them.
-    pub(crate) fn view(&self, path: &Path) -> CgroupView {
+    /// What a container whose control groups lie at `path` sees of them; its directories of version 1 are made, as
+    /// they are to be bound. In a hybrid's version 2 hierarchy nothing is controlled, and no container has a place.
+    pub(crate) fn view(&self, path: &Path) -> io::Result<CgroupView> {
         if let [Hierarchy { version: Version::Two, .. }] = self.hierarchies.as_slice() {
-            return CgroupView::Unified;
+            return Ok(CgroupView::Unified);
         }
-        let named = |hierarchy: &Hierarchy| Some((hierarchy.name()?, hierarchy.directory(path)));
-        CgroupView::Hierarchies(self.hierarchies.iter().filter_map(named).collect())
+        let mut hierarchies = Vec::new();
+        for hierarchy in self.hierarchies.iter().filter(|hierarchy| hierarchy.version == Version::One) {
+            hierarchy.make(path)?;
+            hierarchies.extend(hierarchy.name().map(|name| (name, hierarchy.directory(path))));
+        }
+        Ok(CgroupView::Hierarchies(hierarchies))
     }
 
     /// Keeps the processes of a container from all but the usual devices, where version 1 with its devices controller

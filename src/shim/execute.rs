@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::console::Console;
 use super::event_loop::{Course, Owed, Shim};
-use super::launch::{self, Instance, Stdio};
+use super::launch::{self, Instance, Launched, Stdio, Wiring};
 use super::output::Output;
 use super::{ShimError, filter, ground};
 use crate::bundle::seccomp::Filter;
@@ -16,7 +17,7 @@ use crate::bundle::{self, Ground, oom_score_adj};
 use crate::image::rootfs::HeldLayers;
 use crate::logs::write::LogWriter;
 use crate::model::observed::{Finished, Interrupted};
-use crate::model::pod_plan::{MessagePolicy, Privilege};
+use crate::model::pod_plan::{MessagePolicy, Privilege, Stdin};
 use crate::model::record::{Exit, Outcome};
 use crate::paths::container_log;
 use crate::pod::{Effect, Event, RawEnd};
@@ -126,9 +127,6 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Option<io::
     let filter =
         filter::of(&shim.at.places, container).map_err(|error| create(super::with_causes(&error)))?;
     let log = LogWriter::open(&container_log(&shim.at.places.pod_logs(&plan.id), name, restart));
-    let (output, writers) = Output::new(log).map_err(|error| create(error.to_string()))?;
-    let stdin = null().map_err(|error| create(error.to_string()))?;
-    let stdio = Stdio { stdin, stdout: writers.stdout, stderr: writers.stderr };
     let bundle_directory = shim.at.pod.bundle(name);
     let instance = Instance { runtime: &shim.at.pod.runtime(), bundle: &bundle_directory, id: &id };
     // A device list is a default, not asked for by anybody: what a kernel lacks for it, `doctor` tells.
@@ -137,15 +135,18 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Option<io::
     }
     let oom_kills_before = shim.at.cgroups.oom_kills(&ground.cgroup).unwrap_or(0);
     let score = oom_score_adj(plan.qos, &container.resources, machine_memory());
-    let (started, lent) = oom::lend(score, || launch::start(instance, spec, stdio, filter.clone()));
-    let started = started.map_err(|error| error.to_string());
+    let (started, lent) = oom::lend(score, || {
+        start_wired(shim, container.stdin, log, |wiring| {
+            launch::start(instance, spec, wiring, filter.clone()).map_err(|error| error.to_string())
+        })
+    });
     // Its end is not reaped before this returns, so the number still stands for the process.
-    let opened = started.and_then(|launched| match pidfd::open(launched.pid) {
-        Ok(process) => Ok((launched, process)),
+    let opened = started.and_then(|(launched, output)| match pidfd::open(launched.pid) {
+        Ok(process) => Ok((launched, output, process)),
         Err(error) => Err(format!("cannot hold on to the container's process: {error}")),
     });
     match opened {
-        Ok((launched, process)) => Ok((
+        Ok((launched, output, process)) => Ok((
             Running {
                 pid: launched.pid,
                 process,
@@ -174,7 +175,32 @@ fn machine_memory() -> u64 {
     u64::from(info.mem_unit).saturating_mul(info.totalram)
 }
 
-fn null() -> io::Result<OwnedFd> {
+/// Starts a container on pipes or on a terminal, whose output is read from then on.
+fn start_wired(
+    shim: &Shim,
+    stdin: Stdin,
+    log: LogWriter,
+    start: impl FnOnce(Wiring) -> Result<Launched, String>,
+) -> Result<(Launched, Output), String> {
+    let unwired = |error: std::io::Error| format!("cannot connect the container's output: {error}");
+    match stdin {
+        Stdin::Closed => {
+            let (output, writers) = Output::new(log).map_err(unwired)?;
+            let stdin = null().map_err(unwired)?;
+            let stdio = Stdio { stdin, stdout: writers.stdout, stderr: writers.stderr };
+            Ok((start(Wiring::Pipes(stdio))?, output))
+        }
+        Stdin::Terminal => {
+            let console = Console::listen(&shim.at.pod).map_err(unwired)?;
+            let launched = start(Wiring::Console(console.path.clone()))?;
+            let output = console.master().and_then(|master| Output::of_terminal(master, log));
+            // Without its terminal the program's first look at it ends it.
+            Ok((launched, output.map_err(unwired)?))
+        }
+    }
+}
+
+fn null() -> std::io::Result<OwnedFd> {
     Ok(File::open("/dev/null")?.into())
 }
 

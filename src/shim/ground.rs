@@ -144,9 +144,11 @@ pub(super) fn prepare(
     let etc = at.pod.etc();
     let mut groups = account.groups;
     groups.extend(plan.fs_group);
+    let cgroup = at.places.pod_cgroup(&plan.id.uid).join(&container.name);
     let ground = Ground {
         rootfs: root,
-        cgroup: at.places.pod_cgroup(&plan.id.uid).join(&container.name),
+        cgroup_view: at.cgroups.view(&cgroup).map_err(failed("make the container's control groups"))?,
+        cgroup,
         binds,
         shm: sandbox.shm.clone(),
         hosts: etc.join("hosts"),
@@ -158,7 +160,6 @@ pub(super) fn prepare(
         groups,
         home: account.home,
         pid_namespace: None,
-        cgroup_view: at.cgroups.view(&at.places.pod_cgroup(&plan.id.uid).join(&container.name)),
         host_devices: match container.security.privilege {
             Privilege::Privileged => {
                 host_devices::list(Path::new("/dev")).map_err(failed("list the machine's devices"))?

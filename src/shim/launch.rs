@@ -101,7 +101,7 @@ pub(super) struct Instance<'a> {
 pub(super) fn start(
     at: Instance<'_>,
     mut spec: Spec,
-    stdio: Stdio,
+    wiring: Wiring,
     filter: Option<Rc<Filter>>,
 ) -> Result<Launched, LaunchError> {
     let lent = match spec.process_mut() {
@@ -113,13 +113,7 @@ pub(super) fn start(
     let executor = Exec::new(writer, filter, &lent, Place::Fresh);
     let attempt = Diagnosis::listen()?;
     let created = builder(at, executor)
-        .map(|builder| {
-            builder
-                .with_stdin(stdio.stdin)
-                .with_stdout(stdio.stdout)
-                .with_stderr(stdio.stderr)
-                .as_init(at.bundle)
-        })
+        .map(|builder| wiring.connect(builder).as_init(at.bundle))
         // systemd is asked for unless told otherwise, also where there is none.
         .and_then(|builder| builder.with_systemd(false).with_detach(true).build());
     let mut container = created.map_err(|error| attempt.explain(&error))?;
@@ -142,12 +136,7 @@ pub(super) fn exec(
     let executor = Exec::new(writer, filter, &lent, Place::Lived);
     let attempt = Diagnosis::listen()?;
     let started = builder(at, executor)
-        .map(|builder| match wiring {
-            Wiring::Pipes(stdio) => {
-                builder.with_stdin(stdio.stdin).with_stdout(stdio.stdout).with_stderr(stdio.stderr)
-            }
-            Wiring::Console(socket) => builder.with_console_socket(Some(socket)),
-        })
+        .map(|builder| wiring.connect(builder))
         .and_then(|builder| builder.as_tenant().with_detach(true).with_process(Some(process_file)).build());
     let pid = started.map_err(|error| attempt.explain(&error))?.as_raw();
     forget_exec(at);
@@ -163,12 +152,23 @@ fn confine(process: &mut Process, filter: Option<&Rc<Filter>>) -> Result<Vec<Cap
     Ok(lent)
 }
 
-/// How an exec'd process is wired.
+/// How a process is wired.
 #[derive(Debug)]
 pub(super) enum Wiring {
     Pipes(Stdio),
     /// A listening socket that is sent the terminal's master.
     Console(PathBuf),
+}
+
+impl Wiring {
+    fn connect(self, builder: ContainerBuilder) -> ContainerBuilder {
+        match self {
+            Wiring::Pipes(stdio) => {
+                builder.with_stdin(stdio.stdin).with_stdout(stdio.stdout).with_stderr(stdio.stderr)
+            }
+            Wiring::Console(socket) => builder.with_console_socket(Some(socket)),
+        }
+    }
 }
 
 /// Forgets a container that has ended. Its cgroup is ours to remove.

@@ -32,6 +32,12 @@ impl Output {
         Ok((output, Writers { stdout: stdout_writer, stderr: stderr_writer }))
     }
 
+    /// Of a terminal, which has one stream.
+    pub(super) fn of_terminal(master: OwnedFd, log: LogWriter) -> io::Result<Output> {
+        rustix::io::ioctl_fionbio(&master, true)?;
+        Ok(Output { stdout: Some(master.into()), stderr: None, log })
+    }
+
     pub(super) fn descriptors(&self) -> impl Iterator<Item = (Stream, BorrowedFd<'_>)> {
         let stdout = self.stdout.iter().map(|file| (Stream::Stdout, file.as_fd()));
         stdout.chain(self.stderr.iter().map(|file| (Stream::Stderr, file.as_fd())))

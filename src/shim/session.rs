@@ -2,8 +2,9 @@
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixStream;
 
+use super::console::Console;
 use super::control::{answer, take_line};
 use super::event_loop::Shim;
 use super::launch::{self, Instance, Launched, Stdio, Wiring};
@@ -86,13 +87,12 @@ pub(super) fn exec(
         let launched = launched.map_err(|error| error.to_string())?;
         return hear(launched, None);
     };
-    let path = shim.at.pod.0.join("console.sock");
-    let listener = listen(&path).map_err(|error| format!("cannot make a terminal: {error}"))?;
-    let exec = || launch::exec(at, process, &file, Wiring::Console(path.clone()), running.filter.clone());
+    let console =
+        Console::listen(&shim.at.pod).map_err(|error| format!("cannot make a terminal: {error}"))?;
+    let wiring = Wiring::Console(console.path.clone());
+    let exec = || launch::exec(at, process, &file, wiring, running.filter.clone());
     let (launched, _) = oom::lend(running.score, exec);
-    // The master is in the socket's queue by now, or will never be.
-    let master = receive_master(&listener);
-    drop(std::fs::remove_file(&path));
+    let master = console.master();
     let launched = launched.map_err(|error| error.to_string())?;
     let master = master.map_err(|error| format!("cannot make a terminal: {error}"))?;
     // A terminal of the wrong size is better than none.
@@ -115,22 +115,6 @@ fn stdio(descriptors: Vec<OwnedFd>) -> Result<Stdio, String> {
     let [stdin, stdout, stderr] = <[OwnedFd; 3]>::try_from(descriptors)
         .map_err(|given| format!("{} descriptors were handed over instead of three", given.len()))?;
     Ok(Stdio { stdin, stdout, stderr })
-}
-
-fn listen(path: &std::path::Path) -> io::Result<UnixListener> {
-    crate::publish::remove(path)?;
-    let listener = UnixListener::bind(path)?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
-}
-
-fn receive_master(listener: &UnixListener) -> io::Result<OwnedFd> {
-    let (stream, _) = listener.accept()?;
-    let mut received = scm::receive(&stream, &mut [0; 4096])?;
-    received
-        .descriptors
-        .pop()
-        .ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "no terminal was sent"))
 }
 
 /// The caller has something to say, or has gone.

@@ -12,6 +12,9 @@ use crate::model::time::Timestamp;
 use super::STOPPED;
 use super::conditions::is_sidecar;
 
+#[cfg(test)]
+mod tests;
+
 const GATED: &str = "SchedulingGated";
 
 struct Columns {

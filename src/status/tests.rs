@@ -121,6 +121,23 @@ fn finished(outcome: Outcome, containers: Vec<ContainerRecord>) -> Course {
     Course { finished: Some(finished), ..Course::default() }
 }
 
+fn stopped(containers: Vec<ContainerRecord>) -> Course {
+    let interrupted = Interrupted { at: at(9), record: Some(record(containers)) };
+    Course { interrupted: Some(interrupted), ..Course::default() }
+}
+
+#[test]
+fn a_pod_that_was_stopped_is_pending_and_tells_how_its_containers_ended() {
+    let course = stopped(vec![entry("c", Role::App, ended(143, "Error"))]);
+    let Object::Pod(pod) = web().object else { panic!("it is a pod") };
+    let status = pod_status(&pod, &course, HOST);
+    assert_eq!((status.phase.as_deref(), status.reason.as_deref()), (Some("Pending"), Some("Stopped")));
+    let app = &status.container_statuses.as_deref().unwrap()[0];
+    assert_eq!(app.state.as_ref().unwrap().waiting.as_ref().unwrap().reason.as_deref(), Some("Stopped"));
+    let last = app.last_state.as_ref().unwrap().terminated.as_ref().unwrap();
+    assert_eq!((last.exit_code, app.ready, status.pod_ip), (143, false, None));
+}
+
 fn held(why: Blocked) -> Course {
     let id = record(Vec::new()).id;
     Course { waiting: Some(WaitingRecord { id, why, since: at(0) }), ..Course::default() }

@@ -248,7 +248,7 @@ static void process(void) {
     for (int number = 0; number < 1024; number++)
         if (fcntl(number, F_GETFD) != -1) printf(" %d", number);
     printf("\n");
-    printf("mkdir in the root: %s\n", mkdir("/probe", 0700) == 0 || errno == EEXIST ? "done" : strerror(errno));
+    printf("mkdir in the root: %s\n", mkdir("/made", 0700) == 0 ? "done" : strerror(errno));
     FILE *cgroup = fopen("/proc/self/cgroup", "r");
     char line[4096];
     int below_root = 0;
@@ -263,10 +263,11 @@ static void process(void) {
     if (map && fscanf(map, "%lu %lu %lu", &inside, &outside, &length) == 3)
         printf("user namespace: %s\n", inside == 0 && outside == 0 && length == 4294967295UL ? "the host's" : "own");
     if (map) fclose(map);
-    FILE *limit = fopen("/sys/fs/cgroup/pids/pids.max", "r");
-    if (!limit) limit = fopen("/sys/fs/cgroup/pids.max", "r");
-    if (limit && fgets(line, sizeof line, limit)) printf("pids limit of the container: %s", line);
-    if (limit) fclose(limit);
+    /* KEYCTL_DESCRIBE of the session keyring: type;uid;gid;permissions;name. */
+    char key[256] = {0};
+    long described = syscall(SYS_keyctl, 6, -3, key, sizeof key - 1);
+    char *name = described > 0 ? strrchr(key, ';') : NULL;
+    printf("session keyring: %s\n", name ? name + 1 : strerror(errno));
 }
 
 /* With a word: the one part of the table that it names. */

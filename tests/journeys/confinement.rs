@@ -117,12 +117,12 @@ fn a_profile_of_ones_own_is_kept_and_one_that_is_missing_stops_the_container() {
     let _watcher = bench.watch();
     let missing = "{seccompProfile: {type: Localhost, localhostProfile: team/none.json}}";
     bench.manifest("probe.yaml", &pod(&bench, "missing", missing, "[/probe]"));
-    bench.until_status("missing", "CreateContainerError");
+    bench.until_status("missing", "ContainerCannotRun");
     bench.run(&["get", "pod", "missing", "-o", "yaml"]).says("cannot read seccomp profile");
     std::os::unix::fs::symlink("/etc/passwd", folder.join("out.json")).unwrap();
     let escaping = "{seccompProfile: {type: Localhost, localhostProfile: team/out.json}}";
     bench.manifest("probe.yaml", &pod(&bench, "escaping", escaping, "[/probe]"));
-    bench.until_status("escaping", "CreateContainerError");
+    bench.until_status("escaping", "ContainerCannotRun");
     bench.remove("probe.yaml").until_clean();
 }
 
@@ -137,8 +137,63 @@ fn what_is_executed_in_a_container_is_confined_as_the_container_is() {
     ] {
         bench.manifest("probe.yaml", &pod(&bench, name, context, "[sleep, infinity]"));
         bench.until_status(name, "Running");
+        assert_eq!(posture("processes"), format!("{} per pod", pids_limit(&bench, name)));
         let found = bench.run(&["exec", name, "--", "/probe"]).exits(0).stdout;
         compare(table, &found);
     }
     bench.remove("probe.yaml").until_clean();
+}
+
+/// The pids limit of the pod's cgroup, above that of its container.
+fn pids_limit(bench: &Bench, pod: &str) -> String {
+    let container = bench.pids(pod, "main")[0];
+    let cgroups = fs::read_to_string(format!("/proc/{container}/cgroup")).unwrap();
+    let path = cgroups.lines().find_map(|line| line.split_once(":pids:")).unwrap().1;
+    let pod =
+        Path::new("/sys/fs/cgroup/pids").join(path.trim_start_matches('/')).parent().unwrap().to_owned();
+    fs::read_to_string(pod.join("pids.max")).unwrap().trim().to_owned()
+}
+
+/// What the README says of droppod in a row of its table.
+fn posture(row: &str) -> String {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let mut cells = readme.lines().map(|line| line.split('|').map(str::trim));
+    let mut found =
+        cells.find(|cells| cells.clone().nth(1) == Some(row)).unwrap_or_else(|| panic!("no row {row}"));
+    found.nth(2).unwrap_or_default().to_owned()
+}
+
+#[test]
+fn the_readme_tells_the_default_posture_as_the_probe_saw_it() {
+    let table = |name: &str| fs::read_to_string(home().join(name)).unwrap();
+    let (default, capable, unconfined) =
+        (table("default.txt"), table("sys-admin.txt"), table("unconfined.txt"));
+    let in_table = |table: &str, what: &str| -> String {
+        let prefix = format!("{what}: ");
+        table.lines().find_map(|line| line.strip_prefix(&prefix)).unwrap_or("not in the table").to_owned()
+    };
+    let seen = |what: &str| in_table(&default, what);
+    let capabilities = |set: &str| u64::from_str_radix(&seen(set), 16).unwrap().count_ones();
+    let all = |paths: &[&str], how: &str| paths.iter().all(|path| seen(&format!("path {path}")) == how);
+    let or = |holds: bool, then: &str| if holds { then.to_owned() } else { "otherwise".to_owned() };
+
+    let denies = seen("status Seccomp") == "2" && seen("call keyctl") == "EPERM i386 EPERM x32 ENOSYS";
+    assert_eq!(posture("seccomp"), or(denies, "on, deny by default"));
+    assert_eq!(posture("no_new_privs"), or(seen("status NoNewPrivs") == "0", "off"));
+    assert_eq!(posture("capabilities"), capabilities("status CapBnd").to_string());
+    let handed_on = capabilities("status CapInh") + capabilities("status CapAmb");
+    assert_eq!(posture("inheritable, ambient capabilities"), or(handed_on == 0, "none"));
+    let masked = all(&["/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware"], "absent or masked");
+    assert_eq!(posture("masked kernel paths"), or(masked, "yes, verified"));
+    let read_only = all(&["/proc/sys", "/proc/bus", "/proc/irq", "/sys"], "read-only");
+    assert_eq!(posture("read-only kernel paths"), or(read_only, "yes, verified"));
+    let usual =
+        in_table(&capable, "device null") == "allowed" && in_table(&capable, "device mem") == "refused";
+    assert_eq!(posture("devices"), or(usual, "the usual nodes"));
+    let own = seen("own cgroup") == "the root" && all(&["/sys/fs/cgroup"], "read-only");
+    assert_eq!(posture("control groups seen"), or(own, "its own, read-only"));
+    let keyring = in_table(&unconfined, "session keyring") == "_ses";
+    assert_eq!(posture("session keyring"), or(keyring, "of its own"));
+    assert_eq!(posture("user namespace"), seen("user namespace"));
+    assert_eq!(posture("root file system"), seen("place /"));
 }

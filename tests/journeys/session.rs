@@ -35,6 +35,20 @@ fn a_terminal_is_made_where_one_is_asked_for() {
 }
 
 #[test]
+fn a_container_that_asks_for_a_terminal_runs_on_one() {
+    let Some(bench) = Bench::new() else { return };
+    let manifest = "apiVersion: v1\nkind: Pod\nmetadata: {name: tty}\nspec:\n  restartPolicy: Never\n  containers:\n  \
+                    - {name: main, image: droppod.local/host, tty: true, command: [sh, -c, 'test -t 0 && test -t 1 && echo well']}\n";
+    bench.manifest("tty.yaml", manifest);
+    let watch = bench.watch();
+    bench.until_status("tty", "Completed");
+    assert_eq!(bench.run(&["logs", "tty"]).exits(0).stdout.trim_end(), "well");
+    bench.remove("tty.yaml");
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
 fn logs_are_there_while_the_pod_runs_and_after_it_has_ended() {
     let Some(bench) = Bench::new() else { return };
     let watch = bench.watch();

@@ -11,6 +11,9 @@ use crate::cli::table::cell;
 use crate::model::time::Timestamp;
 use crate::status::{age, ready_column, restarts_column, status_word};
 
+#[cfg(test)]
+mod tests;
+
 /// The columns of one kind of table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Layout {

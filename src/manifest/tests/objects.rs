@@ -54,7 +54,7 @@ fn images_are_pulled_always_if_their_tag_may_move() {
         ("nginx:latest", "Always"),
         ("registry:5000/nginx", "Always"),
         ("registry:5000/nginx:1", "IfNotPresent"),
-        ("nginx@sha256:0123", "IfNotPresent"),
+        ("nginx@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "IfNotPresent"),
         ("droppod.local/host", "IfNotPresent"),
         ("oci:images/app", "IfNotPresent"),
         ("oci-archive:app.tar", "IfNotPresent"),
@@ -94,8 +94,9 @@ fn quantities_need_no_quotes_and_requests_follow_limits() {
 
 #[test]
 fn ports_are_numbers_or_names() {
-    let spec =
-        spec_with("    readinessProbe: {httpGet: {port: 80}}\n    livenessProbe: {httpGet: {port: http}}\n");
+    let spec = spec_with(
+        "    ports: [{name: http, containerPort: 80}]\n    readinessProbe: {httpGet: {port: 80}}\n    livenessProbe: {httpGet: {port: http}}\n",
+    );
     let probe = |probe: &Option<k8s_openapi::api::core::v1::Probe>| {
         let probe = probe.clone().unwrap();
         (

@@ -61,8 +61,11 @@ fn scalars_are_read_as_kubectl_reads_them() {
 
 #[test]
 fn keys_become_text() {
-    let keys = value("on: 1\n1: 2\n1.5: 3\n0x10: 4\n~name: 5\n\"null\": 6\n");
-    assert_eq!(keys, json!({"true": 1, "1": 2, "1.5": 3, "16": 4, "~name": 5, "null": 6}));
+    let keys = value("on: 1\n1: 2\n0x10: 4\n~name: 5\n\"null\": 6\n");
+    assert_eq!(keys, json!({"true": 1, "1": 2, "16": 4, "~name": 5, "null": 6}));
+    let quoted = "a key that looks like a fraction or a very large number has to be in quotes";
+    assert_eq!(messages("1.5: 1\n")[0], quoted);
+    assert_eq!(messages("1.0: 1\n")[0], quoted);
     assert_eq!(messages("null: 1\n")[0], "a key cannot be null");
     assert_eq!(messages("{[a]: 1}\n")[0], "a key must be a single word");
 }
@@ -72,6 +75,7 @@ fn merge_keys_fill_in_what_is_not_said() {
     let text = "base: &base {a: 1, b: 2}\nmore: &more {b: 3, c: 4}\nall:\n  <<: [*base, *more]\n  a: 0\n";
     assert_eq!(value(text)["all"], json!({"a": 0, "b": 2, "c": 4}));
     assert_eq!(value("\"<<\": {a: 1}\n"), json!({"<<": {"a": 1}}));
+    assert_eq!(messages("{a: 1, <<: {a: 2}}\n")[0], "`<<` comes after a field that it gives another value");
     assert_eq!(messages("<<: 1\n")[0], "`<<` takes a mapping or a list of mappings");
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::ops::Range;
+use std::path::Path;
 
 use k8s_openapi::api::core::v1::{ContainerPort, VolumeMount};
 
@@ -10,6 +11,7 @@ use crate::api::Container;
 use crate::manifest::fault::Fault;
 use crate::manifest::node::At;
 use crate::manifest::unknown::similar;
+use crate::model::image::ImageRef;
 
 use super::names::{LABEL, PORT};
 use super::volume::Declared;
@@ -60,8 +62,8 @@ pub(super) fn check(
     let image_at = at.key("image");
     rules.required(&image_at);
     let image = container.image.as_deref().unwrap_or_default();
-    if image.contains(char::is_whitespace) {
-        rules.wrong(&image_at, "an image reference has no spaces in it", "write it as registry/name:tag");
+    if !image.is_empty() {
+        image_reference(image, &image_at, rules);
     }
     rules.one_of(&at.key("imagePullPolicy"), &["", "Always", "IfNotPresent", "Never"]);
     rules.one_of(&at.key("restartPolicy"), &["Always", "OnFailure", "Never"]);
@@ -78,6 +80,21 @@ pub(super) fn check(
         Role::Sidecar | Role::App => probe::check(container, around.grace, at, rules),
     }
     mounts(container, &at.key("volumeMounts"), &around.volumes, rules);
+}
+
+fn image_reference(image: &str, at: &At<'_>, rules: &mut Rules) {
+    let example =
+        "write it as `registry/name:tag`, such as `nginx:1.27` or `registry.example.com/team/app:2`";
+    let fault = |why: &str| Fault::at(at, format!("the image reference is not valid: {why}"), "not an image");
+    if image.contains("://") {
+        rules.push(fault("it is a URL").help("leave out what stands before the registry's name"));
+    } else if image.contains(['{', '}', '$']) {
+        rules.push(fault("it looks like a template that was not filled in").help(example));
+    } else if image.contains(char::is_whitespace) {
+        rules.push(fault("it has a blank in it").help(example));
+    } else if let Err(bad) = ImageRef::parse(image, Path::new("/")) {
+        rules.push(fault(bad.why).help(example));
+    }
 }
 
 /// An init container that ends by itself has no probes and hooks.

@@ -88,6 +88,7 @@ pub(super) fn check(container: &Container, at: &At<'_>, rules: &mut Rules) {
     for (index, from) in container.env_from.iter().flatten().enumerate() {
         let at = from_at.index(index);
         match (&from.config_map_ref, &from.secret_ref) {
+            (None, None) if rules.doubts(&at) => {}
             (Some(_), Some(_)) | (None, None) => {
                 let help = "write `configMapRef` or `secretRef`";
                 rules.push(Fault::at(&at, "exactly one source is needed", "not exactly one").help(help));
@@ -107,7 +108,7 @@ fn source(from: &EnvVarSource, at: &At<'_>, rules: &mut Rules) {
     let file_at = at.key("fileKeyRef");
     let given =
         [&field_at, &resource_at, &map_at, &secret_at, &file_at].iter().filter(|at| at.is_set()).count();
-    if given != 1 {
+    if given != 1 && !rules.doubts(at) {
         let help = "write one of `configMapKeyRef`, `secretKeyRef`, `fieldRef`, `resourceFieldRef`";
         rules.push(Fault::at_key(at, "exactly one source is needed", "not exactly one").help(help));
     }

@@ -103,6 +103,7 @@ fn one_handler(at: &At<'_>, handlers: &[&str], rules: &mut Rules) {
         at.each_entry().filter(|entry| handlers.contains(&entry.last_key()) && entry.is_set()).collect();
     let listed: Vec<String> = handlers.iter().map(|name| format!("`{name}`")).collect();
     match given.as_slice() {
+        [] if rules.doubts(at) => {}
         [] => {
             let fault = Fault::at_key(at, "it does not say what to do", "nothing to do");
             rules.push(fault.help(format!("write one of {}", listed.join(", "))));

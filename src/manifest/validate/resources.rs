@@ -73,14 +73,13 @@ fn amounts(resources: &ResourceRequirements, known: &[&str], at: &At<'_>, rules:
             Some(_) | None => {}
         }
     }
-    let huge = limits.keys().chain(requests.keys()).find(|name| name.starts_with(HUGE_PAGES));
-    let ordinary = |name: &&&str| matches!(**name, "cpu" | "memory");
-    if let Some(huge) = huge
-        && !limits.keys().chain(requests.keys()).any(|name| ordinary(&name))
+    let names = || limits_at.each_entry().chain(requests_at.each_entry()).map(|place| place.last_key());
+    if let Some(huge) = limits.keys().chain(requests.keys()).find(|name| name.starts_with(HUGE_PAGES))
+        && !names().any(|name| matches!(name, "cpu" | "memory"))
     {
-        let limit_at = limits_at.key(huge);
-        let fault =
-            Fault::at_key(&limit_at, "huge pages are given only together with cpu or memory", "alone");
+        let (limit_at, request_at) = (limits_at.key(huge), requests_at.key(huge));
+        let huge_at = if limit_at.is_set() { &limit_at } else { &request_at };
+        let fault = Fault::at_key(huge_at, "huge pages are given only together with cpu or memory", "alone");
         rules.push(fault.help("add a limit of cpu or memory"));
     }
 }
@@ -109,7 +108,8 @@ fn quantities<'r>(
         }
         if let Some(amount) = quantity_at(&given.0, &place, rules) {
             if !is_shared(name) && amount % 1000 != 0 {
-                rules.wrong(&place, "this resource comes in whole units only", "write a whole number");
+                let fault = Fault::at(&place, "this resource comes in whole units only", "a fraction");
+                rules.push(fault.help("write a whole number"));
             }
             valid.insert(name.as_str(), amount);
         }

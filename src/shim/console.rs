@@ -1,0 +1,43 @@
+//! Where libcontainer sends the master of a terminal that it made for a process.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+
+use crate::paths::PodDir;
+use crate::sandbox::sys::scm;
+
+/// A socket that is gone with this.
+#[derive(Debug)]
+pub(super) struct Console {
+    pub(super) path: PathBuf,
+    listener: UnixListener,
+}
+
+impl Console {
+    pub(super) fn listen(pod: &PodDir) -> io::Result<Console> {
+        let path = pod.0.join("console.sock");
+        crate::publish::remove(&path)?;
+        let listener = UnixListener::bind(&path)?;
+        listener.set_nonblocking(true)?;
+        Ok(Console { path, listener })
+    }
+
+    /// To be called after the process was started: the master is in the socket's queue by then, or will never be.
+    pub(super) fn master(self) -> io::Result<OwnedFd> {
+        let (stream, _) = self.listener.accept()?;
+        let mut received = scm::receive(&stream, &mut [0; 4096])?;
+        received
+            .descriptors
+            .pop()
+            .ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "no terminal was sent"))
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        // One that stays is replaced by the next, and goes with the pod's directory.
+        drop(std::fs::remove_file(&self.path));
+    }
+}
