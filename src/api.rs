@@ -3,6 +3,7 @@
 pub(crate) mod kinds;
 pub(crate) mod sysctls;
 
+pub(crate) use k8s_openapi::api::batch::v1::{CronJob, CronJobSpec, Job, JobSpec};
 pub(crate) use k8s_openapi::api::core::v1::{
     ConfigMap, Container, Namespace, Pod, PodSpec, PodStatus, Secret,
 };
@@ -15,6 +16,8 @@ pub(crate) enum Object {
     ConfigMap(ConfigMap),
     Secret(Secret),
     Namespace(Namespace),
+    Job(Box<Job>),
+    CronJob(Box<CronJob>),
     /// A kind that is valid in Kubernetes and without effect here.
     Unserved {
         api_version: String,
@@ -30,6 +33,8 @@ impl Object {
             Object::ConfigMap(map) => &map.metadata,
             Object::Secret(secret) => &secret.metadata,
             Object::Namespace(namespace) => &namespace.metadata,
+            Object::Job(job) => &job.metadata,
+            Object::CronJob(cron) => &cron.metadata,
             Object::Unserved { metadata, .. } => metadata,
         }
     }
@@ -40,6 +45,8 @@ impl Object {
             Object::ConfigMap(map) => &mut map.metadata,
             Object::Secret(secret) => &mut secret.metadata,
             Object::Namespace(namespace) => &mut namespace.metadata,
+            Object::Job(job) => &mut job.metadata,
+            Object::CronJob(cron) => &mut cron.metadata,
             Object::Unserved { metadata, .. } => metadata,
         }
     }
@@ -51,6 +58,8 @@ impl Object {
             Object::ConfigMap(_) => ("v1", "ConfigMap"),
             Object::Secret(_) => ("v1", "Secret"),
             Object::Namespace(_) => ("v1", "Namespace"),
+            Object::Job(_) => ("batch/v1", "Job"),
+            Object::CronJob(_) => ("batch/v1", "CronJob"),
             Object::Unserved { api_version, kind, .. } => (api_version, kind),
         }
     }
@@ -72,6 +81,8 @@ pub(crate) const KINDS: &[KindName] = &[
     KindName { group: "", kind: "ConfigMap", plural: "configmaps", short: "cm", namespaced: true },
     KindName { group: "", kind: "Secret", plural: "secrets", short: "", namespaced: true },
     KindName { group: "", kind: "Pod", plural: "pods", short: "po", namespaced: true },
+    KindName { group: "batch", kind: "Job", plural: "jobs", short: "", namespaced: true },
+    KindName { group: "batch", kind: "CronJob", plural: "cronjobs", short: "cj", namespaced: true },
 ];
 
 /// What is told of objects; nobody declares it.

@@ -4,6 +4,7 @@ mod accept;
 mod apply;
 mod attendance;
 mod completion;
+mod create;
 mod delete;
 mod departure;
 mod describe;
@@ -28,6 +29,7 @@ mod pull;
 mod ready;
 mod records;
 mod report;
+mod rerun;
 mod run;
 mod selector;
 mod settings;
@@ -100,6 +102,10 @@ enum Verb {
     Apply(apply::ApplyArgs),
     /// Make a pod of an image
     Run(run::RunArgs),
+    /// Make a Job of a CronJob
+    Create(create::CreateArgs),
+    /// Run again what has ended
+    Rerun(rerun::RerunArgs),
     /// Remove objects from the folder and wait until their pods are gone
     Delete(delete::DeleteArgs),
     /// Show objects
@@ -203,6 +209,8 @@ fn verb(args: impl Iterator<Item = OsString>) -> Result<Exit, Failure> {
         Verb::Accept(args) => accept::run(&args, &settings),
         Verb::Apply(args) => apply::run(&args, &settings),
         Verb::Run(args) => run::run(&args, &settings),
+        Verb::Create(args) => create::run(&args, &settings),
+        Verb::Rerun(args) => rerun::run(&args, &settings),
         Verb::Delete(args) => delete::run(&args, &settings),
         Verb::Get(args) => get::run(&args, &settings),
         Verb::Describe(args) => describe::run(&args, &settings),

@@ -21,6 +21,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::image::store::Store;
@@ -31,7 +32,7 @@ use crate::rundir::watcher::{self, Watcher};
 use crate::rundir::{objects, starts};
 use crate::sandbox::sys::clock;
 
-pub(crate) use batch::{BatchEnd, BatchReport, Progress};
+pub(crate) use batch::{BatchEnd, BatchReport, JobReport, Progress};
 pub(crate) use folder::{Root, Select};
 
 use directing::{Directing, Signals};
@@ -190,7 +191,10 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
         read_folders: Vec::new(),
         inventory,
         machine: ready.machine,
+        // Without one, as in the initial RAM disc, schedules are read as UTC.
+        zone: TimeZone::try_system().unwrap_or(TimeZone::UTC),
         trust,
+        ends: observe::Ends::default(),
         store: Store::at(&places.images),
         hands: ready.hands,
         reporter,

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-use crate::manifest::{self, Strictness};
+use crate::manifest::{self, Policy, Strictness};
 
 /// What a file of these bytes came to.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,7 +27,7 @@ pub struct Mistake {
 /// Reads a manifest as `watch` does.
 #[must_use]
 pub fn manifest(bytes: &[u8]) -> Read {
-    let reading = manifest::read(bytes, "default", Strictness::Strict);
+    let reading = manifest::read(bytes, "default", Strictness::Strict, &Policy::default());
     let mistake = |it: manifest::Mistake| Mistake {
         told: format!("{}: {} ({})", it.field, it.message, it.help.unwrap_or_default()),
         line: it.line,

@@ -2,9 +2,12 @@
 
 pub(crate) mod action;
 pub(crate) mod back_off;
+pub(crate) mod control;
 pub(crate) mod desired;
 pub(crate) mod id;
 pub(crate) mod image;
+pub(crate) mod indexes;
+pub(crate) mod job;
 pub(crate) mod network;
 pub(crate) mod object;
 pub(crate) mod observed;
@@ -12,4 +15,5 @@ pub(crate) mod pod_plan;
 pub(crate) mod port;
 pub(crate) mod quantity;
 pub(crate) mod record;
+pub(crate) mod schedule;
 pub(crate) mod time;

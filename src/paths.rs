@@ -141,6 +141,16 @@ impl ObjectDir {
         self.0.join("interrupted.json")
     }
 
+    /// What the Job controller knows of a Job.
+    pub(crate) fn job(&self) -> PathBuf {
+        self.0.join("job.json")
+    }
+
+    /// What the CronJob controller knows of a CronJob.
+    pub(crate) fn cron(&self) -> PathBuf {
+        self.0.join("cronjob.json")
+    }
+
     /// Holds the boot id under which the pod was last started.
     pub(crate) fn launched(&self) -> PathBuf {
         self.0.join("launched")

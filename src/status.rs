@@ -14,6 +14,7 @@ mod conditions;
 mod containers;
 mod events;
 mod file;
+mod job;
 mod pod;
 
 #[cfg(test)]
@@ -22,6 +23,7 @@ mod tests;
 pub(crate) use columns::{age, ready_column, restarts_column, status_word};
 pub(crate) use events::event_objects;
 pub(crate) use file::{FileReport, FileState, render};
+pub(crate) use job::{Control, ControlStatus, Stage, completions, controls, job_word, stage};
 pub(crate) use pod::pod_status;
 
 /// Seconds, where a pod does not say.
@@ -30,7 +32,8 @@ const GRACE: i64 = 30;
 /// kubectl has no word for a pod that is stopped and will run again.
 const STOPPED: &str = "Stopped";
 
-/// All that is known of one pod's course; the most telling of them counts: the end, then the record, then why it waits.
+/// All that is known of one object's course. Of a pod the most telling counts: the end, then the record, then why it
+/// waits.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Course {
     pub(crate) record: Option<PodRecord>,
@@ -42,6 +45,8 @@ pub(crate) struct Course {
     pub(crate) interrupted: Option<Interrupted>,
     /// The pod process is gone though no end is recorded.
     pub(crate) lost: bool,
+    /// Of an object that makes others.
+    pub(crate) control: Option<Control>,
 }
 
 impl Course {
@@ -80,9 +85,14 @@ pub(crate) fn full_object(known: &Known, course: &Course, host_ip: &str) -> Valu
             json!(secret)
         }
         Object::Namespace(namespace) => json!(namespace),
+        Object::Job(job) => json!(job),
+        Object::CronJob(cron) => json!(cron),
         Object::Unserved { .. } => known.record.authored.clone(),
     };
     full["metadata"] = json!(full_metadata(known));
+    if let Some(control) = &course.control {
+        full["status"] = json!(control.status);
+    }
     full
 }
 
@@ -103,6 +113,8 @@ fn full_metadata(known: &Known) -> ObjectMeta {
     metadata.uid = Some(record.uid.to_string());
     metadata.creation_timestamp = Some(Time(record.created_at));
     metadata.generation = i64::try_from(record.generation).ok();
+    // A person may write any owner into a manifest; it counts only where a controller did.
+    metadata.owner_references = metadata.owner_references.filter(|_| record.owner.is_some());
     if let Some(deletion) = &record.deletion {
         let grace = deletion.grace.map_or_else(|| grace(&known.object), i64::from);
         metadata.deletion_grace_period_seconds = Some(grace);
@@ -117,7 +129,12 @@ fn grace(object: &Object) -> i64 {
         Object::Pod(pod) => {
             pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds).unwrap_or(GRACE)
         }
-        Object::ConfigMap(_) | Object::Secret(_) | Object::Namespace(_) | Object::Unserved { .. } => 0,
+        Object::ConfigMap(_)
+        | Object::Secret(_)
+        | Object::Namespace(_)
+        | Object::Job(_)
+        | Object::CronJob(_)
+        | Object::Unserved { .. } => 0,
     }
 }
 
@@ -125,11 +142,12 @@ fn later(at: Timestamp, seconds: i64) -> Timestamp {
     at.as_second().checked_add(seconds).and_then(|second| Timestamp::from_second(second).ok()).unwrap_or(at)
 }
 
-/// Events of a pod, the oldest first.
+/// Events of an object, the oldest first.
 pub(crate) fn events(course: &Course) -> Vec<EventRecord> {
     let record = course.record().or_else(|| course.stopped()?.record.as_ref());
     let since = record.into_iter().flat_map(|record| &record.events);
-    let mut events: Vec<EventRecord> = course.events.iter().chain(since).cloned().collect();
+    let control = course.control.iter().flat_map(|control| &control.events);
+    let mut events: Vec<EventRecord> = course.events.iter().chain(since).chain(control).cloned().collect();
     events.sort_by_key(|event| event.last);
     // What the pod's earlier processes told as well is one event.
     let mut merged = Vec::new();

@@ -20,11 +20,14 @@ use references::References;
 
 mod address;
 mod container;
+mod control;
+mod cron;
 mod downward;
 mod env;
 mod expansion;
 mod files;
 mod image;
+mod job;
 mod pod;
 mod ports;
 mod references;
@@ -38,6 +41,8 @@ mod volumes;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use control::control;
+pub(crate) use job::{is_same_run, is_same_wish};
 pub(crate) use pod::creating;
 pub(crate) use resources::qos_class;
 pub(crate) use revision::is_same_pod;
@@ -163,7 +168,12 @@ fn pods_by_age(objects: &BTreeMap<Uid, Known>) -> Vec<(&Known, &Pod)> {
         .values()
         .filter_map(|known| match &known.object {
             Object::Pod(pod) => Some((known, &**pod)),
-            Object::ConfigMap(_) | Object::Secret(_) | Object::Namespace(_) | Object::Unserved { .. } => None,
+            Object::ConfigMap(_)
+            | Object::Secret(_)
+            | Object::Namespace(_)
+            | Object::Job(_)
+            | Object::CronJob(_)
+            | Object::Unserved { .. } => None,
         })
         .collect();
     pods.sort_by(|(a, _), (b, _)| {

@@ -61,11 +61,14 @@ pub(crate) fn run(args: &DeleteArgs, settings: &Settings) -> Result<Exit, Failur
     let records = Records::load(&settings.places)?;
     let mut victims = Vec::new();
     for wanted in keys(args, settings)? {
-        let victim = Victim {
-            shown: records.shown.iter().find(|shown| shown.known.record.key == wanted.key),
-            place: folder.place_of(&wanted.key, &records),
-            wanted,
-        };
+        let shown = records.shown.iter().find(|shown| shown.known.record.key == wanted.key);
+        let is_made = shown.is_some_and(|shown| shown.known.record.owner.is_some());
+        if is_made && wanted.key.kind != "Pod" {
+            return Err(goes_with_its_owner(&wanted.key));
+        }
+        // What a controller made is in no file of its own.
+        let place = if is_made { None } else { folder.place_of(&wanted.key, &records) };
+        let victim = Victim { shown, place, wanted };
         if victim.shown.is_some() || victim.place.is_some() {
             victim.must_be_ours(&folder)?;
             victim.must_stay_gone(&settings.places)?;
@@ -83,24 +86,27 @@ pub(crate) fn run(args: &DeleteArgs, settings: &Settings) -> Result<Exit, Failur
         let ObjectKey { kind, name, .. } = &wanted.key;
         writeln!(stdout(), "{} \"{name}\" deleted", kind.to_lowercase()).map_err(Failure::of_output)?;
     }
-    let shown: Vec<&Shown> = victims.iter().filter_map(|victim| victim.shown).collect();
+    let named: Vec<&Shown> = victims.iter().filter_map(|victim| victim.shown).collect();
+    let shown = with_made(&named, &records);
     let grace = if args.now { Some(1) } else { args.grace_period };
     match attendance::look(&settings.places, &folder.path, Meanwhile::Stopped) {
-        Watched::Yes => by_watcher(&shown, grace, args.wait, settings),
+        Watched::Yes => by_watcher(&named, &shown, grace, args.wait, settings),
         Watched::No | Watched::Elsewhere(_) => alone(&shown, grace, args.wait, settings),
     }
 }
 
-/// The watcher sees that the files have gone; told a grace period, the pods hear of it here.
+/// The watcher sees that the files have gone; told a grace period, the pods hear of it here. A controller's pod is in
+/// no file: that it is told to stop makes the watcher see it.
 fn by_watcher(
+    named: &[&Shown],
     shown: &[&Shown],
     grace: Option<u32>,
     wait: bool,
     settings: &Settings,
 ) -> Result<Exit, Failure> {
-    if grace.is_some() {
-        stop(shown, grace, settings)?;
-    }
+    let is_told = |shown: &&&Shown| grace.is_some() || shown.known.record.owner.is_some();
+    let told: Vec<&Shown> = named.iter().filter(is_told).copied().collect();
+    stop(&told, grace, settings)?;
     if !wait || shown.is_empty() {
         return Ok(Exit::Done);
     }
@@ -123,12 +129,38 @@ fn alone(shown: &[&Shown], grace: Option<u32>, wait: bool, settings: &Settings) 
         return Ok(Exit::Done);
     }
     let exit = departure::wait(shown, departure::Until::Stopped, None, places)?;
-    for shown in shown {
+    // How a pod of a Job that stays has ended is for the next watcher to count, before it is forgotten.
+    let goes_with_owner = |one: &&&Shown| {
+        let owner = one.known.record.owner.as_ref();
+        owner.is_none_or(|owner| shown.iter().any(|other| *other.uid() == owner.uid))
+    };
+    for shown in shown.iter().filter(goes_with_owner) {
         aftermath::forget(places, &shown.pod_id())
             .map_err(|error| Failure::new(Exit::Failed, failed(shown)).because(error))?;
     }
     departure::report(places);
     Ok(exit)
+}
+
+/// The objects and all that controllers made for them.
+fn with_made<'a>(named: &[&'a Shown], records: &'a Records) -> Vec<&'a Shown> {
+    let mut all = named.to_vec();
+    let mut at = 0;
+    while at < all.len() {
+        let owner = all[at].uid();
+        let made = records.shown.iter().filter(|shown| {
+            shown.known.record.owner.as_ref().is_some_and(|by| by.uid == *owner)
+                && shown.known.record.deletion.is_none()
+        });
+        all.extend(made);
+        at += 1;
+    }
+    all
+}
+
+fn goes_with_its_owner(key: &ObjectKey) -> Failure {
+    Failure::new(Exit::Failed, format!("{key} was made by a CronJob; nothing was deleted"))
+        .help("it goes with its CronJob or by the limits of its history; delete its pods to end them")
 }
 
 struct Wanted {

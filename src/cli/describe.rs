@@ -99,7 +99,7 @@ fn described(object: &Object, full: &Value, events: Option<&[Event]>, now: Times
         Object::ConfigMap(_) => read::<ConfigMap>(full).map(|it| others::config_map(&it, &mut sheet)),
         Object::Secret(_) => read::<Secret>(full).map(|it| others::secret(&it, &mut sheet)),
         Object::Namespace(_) => read::<Namespace>(full).map(|it| others::namespace(&it, &mut sheet)),
-        Object::Unserved { .. } => None,
+        Object::Job(_) | Object::CronJob(_) | Object::Unserved { .. } => None,
     };
     if known.is_none() {
         metadata::any(full, &mut sheet);
@@ -107,7 +107,14 @@ fn described(object: &Object, full: &Value, events: Option<&[Event]>, now: Times
     match (object, events) {
         // Of these kubectl shows none.
         (Object::Secret(_) | Object::Namespace(_), _) | (_, None) => {}
-        (Object::Pod(_) | Object::ConfigMap(_) | Object::Unserved { .. }, Some(events)) => {
+        (
+            Object::Pod(_)
+            | Object::ConfigMap(_)
+            | Object::Job(_)
+            | Object::CronJob(_)
+            | Object::Unserved { .. },
+            Some(events),
+        ) => {
             events::describe(events, now, &mut sheet);
         }
     }

@@ -5,7 +5,7 @@ use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 
 use crate::api::Object;
-use crate::daemon::inventory::{prune, reconciliation::replaces};
+use crate::daemon::inventory::{prune, replaces};
 use crate::manifest::{Declared, Strictness};
 use crate::model::id::Uid;
 use crate::model::object::{Known, ObjectKey};
@@ -109,20 +109,25 @@ fn finding(declared: &Declared, input: &Input, records: &Records, places: &Place
         return None;
     }
     let effect = match &declared.object {
-        Object::Pod(_) if replaces(places, known, &wanted) => Effect::Replace,
+        Object::Pod(_) | Object::Job(_) if replaces(places, known, &wanted) => Effect::Replace,
         Object::Pod(_) => match fields::changed_images(&known.record.authored, &wanted.authored) {
             none if none.is_empty() => Effect::InPlace,
             containers => Effect::Restart(containers),
         },
-        Object::ConfigMap(_) | Object::Secret(_) | Object::Namespace(_) | Object::Unserved { .. } => {
-            Effect::InPlace
-        }
+        Object::ConfigMap(_)
+        | Object::Secret(_)
+        | Object::Namespace(_)
+        | Object::Job(_)
+        | Object::CronJob(_)
+        | Object::Unserved { .. } => Effect::InPlace,
     };
     Some(Finding { key: declared.key.clone(), effect, changes })
 }
 
+/// What files have declared; what controllers made of it is not theirs to compare.
 fn in_force(records: &Records) -> impl Iterator<Item = &Known> {
-    records.shown.iter().map(|shown| &shown.known).filter(|known| known.record.deletion.is_none())
+    let declared = |known: &&Known| known.record.deletion.is_none() && known.record.owner.is_none();
+    records.shown.iter().map(|shown| &shown.known).filter(declared)
 }
 
 /// Objects that came from these files or directories and are declared there no more.
@@ -176,7 +181,7 @@ impl Finding {
                 format!("restart container {}", containers[0])
             }
             Effect::Restart(containers) => format!("restart containers {}", containers.join(", ")),
-            Effect::Replace => "replace pod".to_owned(),
+            Effect::Replace => format!("replace {}", self.key.kind.to_lowercase()),
             Effect::Prune => "prune".to_owned(),
             Effect::Held => "prune, held until a second look agrees".to_owned(),
         };

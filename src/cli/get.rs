@@ -36,7 +36,7 @@ mod watch;
   droppod get pods --field-selector status.phase=Running --sort-by .metadata.name
   droppod get -f web.yaml --local -o json      the file as droppod reads it")]
 pub(crate) struct GetArgs {
-    /// TYPE [NAME…] or TYPE/NAME…; TYPE is pods, configmaps, secrets, namespaces, events, all, or several: po,cm
+    /// TYPE [NAME…] or TYPE/NAME…; TYPE is pods, jobs, cronjobs, configmaps, secrets, namespaces, events, all, or several: po,cm
     #[arg(required_unless_present = "files", value_name = "TYPE [NAME] | TYPE/NAME")]
     words: Vec<String>,
     /// The objects that these manifests declare

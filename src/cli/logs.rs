@@ -18,7 +18,7 @@ use super::duration;
 use super::exec::choose;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::records::{Records, Shown};
+use super::records::{Records, Shown, not_found};
 use super::selector::{self, Selector};
 use super::settings::{Scope, Settings};
 use super::target;
@@ -35,10 +35,11 @@ const TAIL_OF_MANY: i64 = 10;
   droppod logs web
   droppod logs web -c main -f --tail=20
   droppod logs -p web
+  droppod logs job/report --all-pods
   droppod logs -l app=web --all-containers --prefix")]
 #[command(group = clap::ArgGroup::new("which").required(true).args(["pod", "selector"]))]
 pub(crate) struct LogsArgs {
-    /// NAME or pod/NAME
+    /// NAME, pod/NAME or job/NAME
     pod: Option<String>,
     /// The container
     #[arg(conflicts_with_all = ["container", "selector"], hide = true)]
@@ -75,6 +76,9 @@ struct How {
     prefix: bool,
     #[arg(long, conflicts_with = "container")]
     all_containers: bool,
+    /// Of a Job: every pod, each line with the name of its own
+    #[arg(long)]
+    all_pods: bool,
 }
 
 struct Source {
@@ -94,7 +98,7 @@ pub(crate) fn run(args: &LogsArgs, settings: &Settings) -> Result<Exit, Failure>
     let style = Style {
         color: settings.color.for_stdout(),
         timestamps: args.how.timestamps,
-        prefix: args.how.prefix.then_some(printer::Prefix::Kubectl),
+        prefix: (args.how.prefix || args.how.all_pods).then_some(printer::Prefix::Kubectl),
     };
     let mut out = Printer::new(BufWriter::new(io::stdout().lock()), style);
     let since = args.since.map(|ago| {
@@ -118,7 +122,10 @@ fn pods<'a>(
     settings: &'a Settings,
 ) -> Result<Vec<&'a Shown>, Failure> {
     match (&args.pod, &args.selector) {
-        (Some(pod), _) => Ok(vec![records.pod(&settings.namespace, target::pod_name(pod)?)?]),
+        (Some(word), _) => match job_name(word) {
+            Some(job) => of_job(args.how, job, records, settings),
+            None => Ok(vec![records.pod(&settings.namespace, target::pod_name(word)?)?]),
+        },
         (None, selector) => {
             let selector = selector.as_ref().expect("clap asks for a pod or a selector");
             let kind = crate::api::kind_named("pods").expect("pods are served");
@@ -133,6 +140,41 @@ fn pods<'a>(
             Ok(found)
         }
     }
+}
+
+fn job_name(word: &str) -> Option<&str> {
+    let target = word.contains('/').then(|| target::slashed(word).ok())??;
+    target.name.filter(|_| target.kind.kind == "Job")
+}
+
+/// Of a Job's pods, the one that kubectl would show: one that runs, else the newest.
+fn of_job<'a>(
+    how: How,
+    name: &str,
+    records: &'a Records,
+    settings: &Settings,
+) -> Result<Vec<&'a Shown>, Failure> {
+    let of_name = |shown: &&Shown| {
+        let key = &shown.known.record.key;
+        key.kind == "Job" && key.namespace == settings.namespace && key.name == name
+    };
+    let job = records.shown.iter().find(of_name).ok_or_else(|| not_found("jobs.batch", name))?;
+    let number = |shown: &Shown| {
+        shown.known.record.owner.as_ref().filter(|owner| owner.uid == *job.uid()).map(|owner| owner.number)
+    };
+    let mut pods: Vec<&Shown> = records.shown.iter().filter(|shown| number(shown).is_some()).collect();
+    pods.sort_by_key(|shown| number(shown));
+    if how.all_pods {
+        return Ok(pods);
+    }
+    let running = pods.iter().find(|shown| shown.outcome().is_none());
+    let Some(chosen) = running.or(pods.last()).copied() else {
+        return Err(Failure::new(Exit::Failed, format!("job {name} has no pods")));
+    };
+    if pods.len() > 1 {
+        tell(&format!("Found {} pods, using pod/{}", pods.len(), chosen.known.record.key.name));
+    }
+    Ok(vec![chosen])
 }
 
 fn containers(args: &LogsArgs, shown: &Shown) -> Result<Vec<String>, Failure> {

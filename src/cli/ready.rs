@@ -12,7 +12,7 @@ use crate::logs::follow::Bell;
 use crate::model::object::ObjectKey;
 use crate::model::record::Outcome;
 use crate::sandbox::sys::clock;
-use crate::status::{pod_status, status_word};
+use crate::status::{ControlStatus, job_word, pod_status, status_word};
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -91,6 +91,14 @@ fn gave_up(reasons: &[(String, String)]) -> Failure {
 }
 
 fn progress(shown: &Shown, records: &Records) -> Progress {
+    if let Some(ControlStatus::Job(status)) = shown.course.control.as_ref().map(|control| &control.status) {
+        let deleted_at = shown.known.record.deletion.as_ref().map(|deletion| deletion.at);
+        return match job_word(deleted_at, status) {
+            "Complete" => Progress::Ready,
+            "Failed" => Progress::Failed,
+            word => Progress::NotYet(word.to_owned()),
+        };
+    }
     let Object::Pod(pod) = &shown.known.object else { return Progress::Ready };
     match shown.outcome() {
         Some(Outcome::Succeeded) => return Progress::Ready,

@@ -8,13 +8,14 @@ use serde_json::Value;
 
 use crate::api::{KindName, Object};
 use crate::manifest::revive;
+use crate::model::control::Controlled;
 use crate::model::id::{PodId, Uid};
 use crate::model::object::{Known, ObjectRecord};
 use crate::model::record::{ContainerRecord, ContainerState, Outcome, PodRecord};
 use crate::paths::Places;
 use crate::rundir::{lock, objects, pods, starts};
 use crate::sandbox::host::host_ip;
-use crate::status::{Course, event_objects, full_object, pod_status};
+use crate::status::{Course, Stage, controls, event_objects, full_object, pod_status, stage};
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -63,6 +64,7 @@ impl Records {
                 Err(line) => unreadable.push(line),
             }
         }
+        tell_controls(places, &mut shown, &mut unreadable);
         shown.sort_by(|a, b| a.known.record.key.cmp(&b.known.record.key));
         let node = rustix::system::uname().nodename().to_string_lossy().into_owned();
         Ok(Records { shown, unreadable, host_ip: host_ip().to_string(), node })
@@ -99,7 +101,12 @@ impl Records {
         match &shown.known.object {
             Object::Pod(_) if shown.is_scheduled() => object["spec"]["nodeName"] = self.node.as_str().into(),
             Object::Namespace(_) => object["status"]["phase"] = "Active".into(),
-            Object::Pod(_) | Object::ConfigMap(_) | Object::Secret(_) | Object::Unserved { .. } => {}
+            Object::Pod(_)
+            | Object::ConfigMap(_)
+            | Object::Secret(_)
+            | Object::Job(_)
+            | Object::CronJob(_)
+            | Object::Unserved { .. } => {}
         }
         object
     }
@@ -234,11 +241,54 @@ fn show(places: &Places, record: ObjectRecord) -> Result<Shown, String> {
     let object = revive(&record.authored).map_err(|error| unread(&error))?;
     let course = match &object {
         Object::Pod(_) => course(places, &record.uid).map_err(|error| unread(&error))?,
-        Object::ConfigMap(_) | Object::Secret(_) | Object::Namespace(_) | Object::Unserved { .. } => {
-            Course::default()
-        }
+        Object::ConfigMap(_)
+        | Object::Secret(_)
+        | Object::Namespace(_)
+        | Object::Job(_)
+        | Object::CronJob(_)
+        | Object::Unserved { .. } => Course::default(),
     };
     Ok(Shown { known: Known { record, object }, course })
+}
+
+/// What Jobs and CronJobs have come to.
+fn tell_controls(places: &Places, shown: &mut [Shown], unreadable: &mut Vec<String>) {
+    let mut controlled = Controlled::default();
+    for Shown { known, .. } in &*shown {
+        let uid = &known.record.uid;
+        let read = match &known.object {
+            Object::Job(_) => objects::job_of(places, uid).map(|record| {
+                controlled.jobs.extend(record.map(|record| (uid.clone(), record)));
+            }),
+            Object::CronJob(_) => objects::cron_of(places, uid).map(|record| {
+                controlled.crons.extend(record.map(|record| (uid.clone(), record)));
+            }),
+            Object::Pod(_)
+            | Object::ConfigMap(_)
+            | Object::Secret(_)
+            | Object::Namespace(_)
+            | Object::Unserved { .. } => Ok(()),
+        };
+        unreadable.extend(
+            read.err().map(|error| format!("the state of {} cannot be read: {error}", known.record.key)),
+        );
+    }
+    let stages: BTreeMap<&Uid, Stage> = shown
+        .iter()
+        .map(|one| {
+            let reached = match (&one.course.finished, &one.course.record) {
+                (Some(_), _) => Stage::Ended,
+                (None, Some(record)) => stage(record),
+                (None, None) => Stage::Unready,
+            };
+            (one.uid(), reached)
+        })
+        .collect();
+    let all = shown.iter().map(|one| &one.known);
+    let mut controls = controls(all, &controlled, |uid| stages.get(uid).copied().unwrap_or(Stage::Unready));
+    for one in shown {
+        one.course.control = controls.remove(&one.known.record.uid);
+    }
 }
 
 /// All that the records tell of one pod.
@@ -256,5 +306,6 @@ pub(crate) fn course(places: &Places, uid: &Uid) -> std::io::Result<Course> {
         record,
         finished,
         interrupted: objects::interrupted_of(places, uid)?,
+        control: None,
     })
 }

@@ -13,7 +13,7 @@ pub(crate) struct Target<'a> {
 }
 
 /// `all` is what kubectl shows for it: workloads, not what they are made of.
-const NOT_ALL: [&str; 3] = ["Namespace", "ConfigMap", "Secret"];
+const ALL: [&str; 3] = ["Pod", "Job", "CronJob"];
 
 /// Objects that somebody declares.
 pub(crate) fn parse(words: &[String]) -> Result<Vec<Target<'_>>, Failure> {
@@ -38,7 +38,7 @@ fn named(
         return words.iter().map(|word| parted(word, &kind)).collect();
     }
     let kinds: Vec<&'static KindName> = if first == "all" {
-        KINDS.iter().filter(|kind| !NOT_ALL.contains(&kind.kind)).collect()
+        KINDS.iter().filter(|kind| ALL.contains(&kind.kind)).collect()
     } else {
         first.split(',').map(&kind).collect::<Result<_, _>>()?
     };
@@ -109,7 +109,7 @@ mod tests {
             (&["pods", "a", "b"], Some(&["Pod/a", "Pod/b"])),
             (&["pod/a", "cm/b"], Some(&["Pod/a", "ConfigMap/b"])),
             (&["pods,cm"], Some(&["Pod/*", "ConfigMap/*"])),
-            (&["all"], Some(&["Pod/*"])),
+            (&["all"], Some(&["Pod/*", "Job/*", "CronJob/*"])),
             (&["pod/a", "b"], None),
             (&["pod/"], None),
             (&["gateways"], None),

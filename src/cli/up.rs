@@ -36,7 +36,8 @@ const RESCAN: Duration = Duration::from_secs(10);
   droppod up -f job.yaml
   droppod up -f tests/ --timeout 10m --exit-code-from pod/tests:runner
 
-It ends when every pod that ends by itself has ended; with only endless pods it runs until a signal.
+It ends when every Job and every pod that ends by itself has ended; with only endless pods it runs until a
+signal.
 The first Ctrl-C stops the pods with their grace periods, the second kills them.")]
 pub(crate) struct UpArgs {
     /// A manifest, a directory of them, or - for standard input
@@ -60,12 +61,16 @@ pub(crate) fn run(args: &UpArgs, settings: &Settings) -> Result<Exit, Failure> {
     if declared.is_empty() {
         return Err(Failure::new(Exit::Invalid, "the manifests declare nothing"));
     }
-    if !declared.iter().any(|(_, one)| matches!(one.object, Object::Pod(_))) {
+    let runs = |object: &Object| match object {
+        Object::Pod(_) | Object::Job(_) | Object::CronJob(_) => true,
+        Object::ConfigMap(_) | Object::Secret(_) | Object::Namespace(_) | Object::Unserved { .. } => false,
+    };
+    if !declared.iter().any(|(_, one)| runs(&one.object)) {
         let kinds: BTreeSet<&str> = declared.iter().map(|(_, one)| one.key.kind.as_str()).collect();
         let kinds = kinds.into_iter().collect::<Vec<_>>().join(", ");
         return Err(Failure::new(Exit::Invalid, "the manifests declare no pod")
             .because(format!("they hold only {kinds}"))
-            .help("this version runs Pods"));
+            .help("this version runs Pods, Jobs and CronJobs"));
     }
     if let Some(from) = &exit_from {
         from.must_be_declared(&declared)?;
@@ -114,7 +119,12 @@ impl ExitFrom {
     fn must_be_declared(&self, declared: &[(usize, Declared)]) -> Result<(), Failure> {
         let pods = declared.iter().filter_map(|(_, one)| match &one.object {
             Object::Pod(pod) => Some((one.key.name.as_str(), pod.spec.as_ref())),
-            Object::ConfigMap(_) | Object::Secret(_) | Object::Namespace(_) | Object::Unserved { .. } => None,
+            Object::ConfigMap(_)
+            | Object::Secret(_)
+            | Object::Namespace(_)
+            | Object::Job(_)
+            | Object::CronJob(_)
+            | Object::Unserved { .. } => None,
         });
         let named: Vec<(String, Vec<&str>)> = pods
             .map(|(name, spec)| {
@@ -289,6 +299,9 @@ fn conclude(ended: Ended, exit_from: Option<&ExitFrom>, settings: &Settings) -> 
     for (pod, course) in &report.pods {
         tell(&format!("{}: {}", name(pod, settings), summary::line(course)));
     }
+    for job in &report.jobs {
+        tell(&format!("{}: {}", job.key, summary::job_line(job)));
+    }
     Ok(exit_of(end, &report, exit_from))
 }
 
@@ -307,11 +320,9 @@ fn exit_of(end: BatchEnd, report: &BatchReport, exit_from: Option<&ExitFrom>) ->
             return Exit::of_program(code);
         }
     }
-    if report.pods.iter().any(|(_, course)| summary::has_failed(course)) {
-        Exit::EndedFailed
-    } else {
-        Exit::Done
-    }
+    let own = |pod: &PodId| !report.made.contains(&pod.uid);
+    let pod_failed = report.pods.iter().any(|(pod, course)| own(pod) && summary::has_failed(course));
+    if pod_failed || report.jobs.iter().any(summary::job_has_failed) { Exit::EndedFailed } else { Exit::Done }
 }
 
 /// A pod as the person who started it knows it.

@@ -22,7 +22,7 @@ use super::folder::trust::Trust;
 use super::folder::{Folder, HasObjects, Look, News, Root, Select, chain};
 use super::inventory::file::Reader;
 use super::inventory::{Caution, Inventory};
-use super::observe::observe;
+use super::observe::{Ends, observe};
 use super::report::{Reporter, Scene, Tense};
 
 /// Removes all that is left of a pod that does not run, its object last.
@@ -62,8 +62,15 @@ pub(crate) fn report(places: &Places) -> Result<(), DaemonError> {
     }
     inventory.compare();
     let store = Store::at(&places.images);
-    let seen = observe(places, &store, inventory.objects(), &Children::default(), Trust::Checked)
-        .map_err(|error| DaemonError::Objects(chain(&error)))?;
+    let seen = observe(
+        places,
+        &store,
+        inventory.objects(),
+        &Children::default(),
+        Trust::Checked,
+        &mut Ends::default(),
+    )
+    .map_err(|error| DaemonError::Objects(chain(&error)))?;
     let scene = Scene { inventory: &inventory, seen: &seen, tense: Tense::Present, now: now.boot };
     Reporter::new(status_dir, host_ip().to_string()).report(&folders, &statuses, scene);
     Ok(())

@@ -5,16 +5,18 @@
 //! Stopping ──no pod is left──▶ over        Stopping ──a second signal──▶ Stopping, at once
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use crate::api::Object;
+use crate::model::control::Controlled;
 use crate::model::desired::{Blocked, DesiredPod, Want};
 use crate::model::id::{PodId, Uid};
+use crate::model::job::{JobRecord, Verdict};
+use crate::model::object::{Known, ObjectKey};
 use crate::model::observed::ProcessObservation;
-use crate::model::pod_plan::RestartPolicy;
 use crate::model::record::StopReason;
 use crate::model::time::Moment;
 use crate::rundir::goal::{self, StopOrder};
@@ -34,6 +36,18 @@ pub(crate) struct Progress {
 #[derive(Debug, Default)]
 pub(crate) struct BatchReport {
     pub(crate) pods: Vec<(PodId, Course)>,
+    pub(crate) jobs: Vec<JobReport>,
+    /// Pods whose failure is for their Job to judge.
+    pub(crate) made: BTreeSet<Uid>,
+}
+
+/// How a Job ended, or where it stood.
+#[derive(Debug)]
+pub(crate) struct JobReport {
+    pub(crate) key: ObjectKey,
+    pub(crate) verdict: Option<Verdict>,
+    pub(crate) succeeded: u64,
+    pub(crate) failed: u64,
 }
 
 /// Why a batch ended.
@@ -56,6 +70,8 @@ pub(super) struct Batch {
     words: BTreeMap<Uid, String>,
     /// The last that was seen of each pod, also after it has gone.
     courses: BTreeMap<Uid, (PodId, Course)>,
+    jobs: Vec<JobReport>,
+    made: BTreeSet<Uid>,
     stopping: Option<BatchEnd>,
 }
 
@@ -66,6 +82,8 @@ impl Batch {
             progress,
             words: BTreeMap::new(),
             courses: BTreeMap::new(),
+            jobs: Vec::new(),
+            made: BTreeSet::new(),
             stopping: None,
         }
     }
@@ -98,6 +116,9 @@ impl Batch {
     pub(super) fn follow(&mut self, world: &World, passed: &Passed, now: Moment) -> Option<BatchEnd> {
         for (uid, known) in world.inventory.objects() {
             let Object::Pod(pod) = &known.object else { continue };
+            if known.record.owner.is_some() {
+                self.made.insert(uid.clone());
+            }
             let course = passed.seen.course(uid);
             if self.stopping.is_some() && !self.is_news(uid, &course) {
                 continue;
@@ -119,10 +140,13 @@ impl Batch {
             self.courses.insert(uid.clone(), (id, course));
         }
         if self.stopping.is_none() {
+            self.jobs = job_reports(world);
             let timed_out = self.deadline.is_some_and(|deadline| now >= deadline);
             let finished =
                 |uid: &Uid| passed.seen.observed.pods.get(uid).is_some_and(|pod| pod.finished.is_some());
-            self.stopping = match verdict(&passed.desired.pods, finished) {
+            let (objects, controlled) = (world.inventory.objects(), world.inventory.controlled());
+            let awaited = awaited(objects, controlled, &passed.desired.pods, finished);
+            self.stopping = match verdict(&awaited) {
                 // Why a pod waits was written down by this pass, and is seen by the next.
                 Some(BatchEnd::NoImage | BatchEnd::Blocked) if passed.changed > 0 => None,
                 Some(end) => Some(end),
@@ -153,25 +177,114 @@ impl Batch {
     }
 
     pub(super) fn report(self) -> (BatchReport, mpsc::Sender<Progress>) {
-        (BatchReport { pods: self.courses.into_values().collect() }, self.progress)
+        let report =
+            BatchReport { pods: self.courses.into_values().collect(), jobs: self.jobs, made: self.made };
+        (report, self.progress)
+    }
+}
+
+/// Of the Jobs that files declare.
+fn job_reports(world: &World) -> Vec<JobReport> {
+    let nothing = JobRecord::default();
+    let inventory = &world.inventory;
+    let jobs = inventory
+        .objects()
+        .iter()
+        .filter(|(_, known)| known.is_declared() && matches!(known.object, Object::Job(_)));
+    jobs.map(|(uid, known)| {
+        let record = inventory.controlled().jobs.get(uid).unwrap_or(&nothing);
+        let succeeded = record.succeeded + record.completed.len();
+        let (key, verdict) = (known.record.key.clone(), record.verdict.clone());
+        JobReport { key, verdict, succeeded, failed: record.failed }
+    })
+    .collect()
+}
+
+/// What a batch waits for.
+struct Awaited<'a> {
+    pods: Vec<&'a DesiredPod>,
+    rest: Rest,
+}
+
+/// What goes on besides the pods that are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    Nothing,
+    /// A Job that will make pods, or a CronJob.
+    Something,
+}
+
+/// Endless objects are waited for only where there is nothing else.
+fn awaited<'a>(
+    objects: &BTreeMap<Uid, Known>,
+    controlled: &Controlled,
+    pods: &'a BTreeMap<Uid, DesiredPod>,
+    finished: impl Fn(&Uid) -> bool,
+) -> Awaited<'a> {
+    let declared = || objects.iter().filter(|(_, known)| known.is_declared());
+    let wanted = if declared().any(|(_, known)| nature(known) == Some(Nature::Ending)) {
+        Nature::Ending
+    } else {
+        Nature::Endless
+    };
+    let mut awaited = Awaited { pods: Vec::new(), rest: Rest::Nothing };
+    for (uid, known) in declared().filter(|(_, known)| nature(known) == Some(wanted)) {
+        match &known.object {
+            Object::Job(_) => {
+                let has_ended = controlled.jobs.get(uid).is_some_and(|record| record.finished.is_some());
+                let made =
+                    |known: &&Known| known.record.owner.as_ref().is_some_and(|owner| owner.uid == *uid);
+                let own = objects.values().filter(made).map(|known| &known.record.uid);
+                let own: Vec<&DesiredPod> =
+                    own.filter(|uid| !finished(uid)).filter_map(|uid| pods.get(uid)).collect();
+                if !has_ended && own.is_empty() {
+                    awaited.rest = Rest::Something;
+                }
+                awaited.pods.extend(own);
+            }
+            Object::CronJob(_) => awaited.rest = Rest::Something,
+            Object::Pod(_)
+            | Object::ConfigMap(_)
+            | Object::Secret(_)
+            | Object::Namespace(_)
+            | Object::Unserved { .. } => awaited.pods.extend(pods.get(uid).filter(|_| !finished(uid))),
+        }
+    }
+    awaited
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Nature {
+    Ending,
+    Endless,
+}
+
+/// Whether an object comes to an end by itself; `None` for one that nothing runs for.
+fn nature(known: &Known) -> Option<Nature> {
+    match &known.object {
+        Object::Pod(pod) => {
+            let policy = pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref());
+            Some(if policy == Some("Always") { Nature::Endless } else { Nature::Ending })
+        }
+        Object::Job(job) => {
+            let is_suspended = job.spec.as_ref().is_some_and(|spec| spec.suspend == Some(true));
+            Some(if is_suspended { Nature::Endless } else { Nature::Ending })
+        }
+        Object::CronJob(_) => Some(Nature::Endless),
+        Object::ConfigMap(_) | Object::Secret(_) | Object::Namespace(_) | Object::Unserved { .. } => None,
     }
 }
 
 /// Whether a batch has nothing more to wait for.
-pub(super) fn verdict(pods: &BTreeMap<Uid, DesiredPod>, finished: impl Fn(&Uid) -> bool) -> Option<BatchEnd> {
-    let ends = |pod: &DesiredPod| pod.restart_policy != RestartPolicy::Always;
-    let has_ending = pods.values().any(ends);
-    // Endless pods are waited for only where there is nothing else.
-    let awaited: Vec<&DesiredPod> = pods
-        .iter()
-        .filter(|(uid, pod)| ends(pod) == has_ending && !finished(uid))
-        .map(|(_, pod)| pod)
-        .collect();
-    if awaited.is_empty() {
+fn verdict(awaited: &Awaited<'_>) -> Option<BatchEnd> {
+    if awaited.rest == Rest::Something {
+        return None;
+    }
+    if awaited.pods.is_empty() {
         return Some(BatchEnd::Completed);
     }
     let mut image = false;
-    for pod in awaited {
+    for pod in &awaited.pods {
         match &pod.want {
             Want::Run(_) | Want::Gone { .. } => return None,
             Want::Wait(why) => match obstacle(why)? {
@@ -206,62 +319,4 @@ fn obstacle(why: &Blocked) -> Option<Obstacle> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::desired::Waiting;
-
-    fn pod(number: u8, restart_policy: RestartPolicy, want: Want) -> (Uid, DesiredPod) {
-        let uid = Uid::from_random([number; 16]);
-        let id = PodId { namespace: "default".into(), name: format!("pod-{number}"), uid: uid.clone() };
-        (uid, DesiredPod { id, restart_policy, want })
-    }
-
-    fn waits(reason: &str) -> Want {
-        let waiting = Waiting { reason: reason.into(), message: String::new() };
-        Want::Wait(Blocked { containers: BTreeMap::from([("main".into(), waiting)]), pod: None })
-    }
-
-    /// Stands for a pod that runs: the verdict looks at nothing else of its plan.
-    fn runs() -> Want {
-        Want::Gone { grace: None }
-    }
-
-    #[test]
-    fn a_batch_is_over_when_all_that_ends_has_ended() {
-        let pods = BTreeMap::from([
-            pod(1, RestartPolicy::Never, runs()),
-            pod(2, RestartPolicy::OnFailure, runs()),
-            pod(3, RestartPolicy::Always, runs()),
-        ]);
-        let third = Uid::from_random([3; 16]);
-        assert_eq!(verdict(&pods, |uid| *uid != third), Some(BatchEnd::Completed));
-        assert_eq!(verdict(&pods, |_| false), None);
-    }
-
-    #[test]
-    fn endless_pods_alone_run_until_a_signal() {
-        let pods = BTreeMap::from([pod(1, RestartPolicy::Always, runs())]);
-        assert_eq!(verdict(&pods, |_| false), None);
-    }
-
-    #[test]
-    fn an_image_that_cannot_be_had_ends_a_batch_when_nothing_else_runs() {
-        let mut pods = BTreeMap::from([
-            pod(1, RestartPolicy::Never, waits("ErrImagePull")),
-            pod(2, RestartPolicy::Never, runs()),
-        ]);
-        let second = Uid::from_random([2; 16]);
-        assert_eq!(verdict(&pods, |_| false), None);
-        assert_eq!(verdict(&pods, |uid| *uid == second), Some(BatchEnd::NoImage));
-        pods.remove(&second);
-        assert_eq!(verdict(&pods, |_| false), Some(BatchEnd::NoImage));
-    }
-
-    #[test]
-    fn a_missing_config_map_ends_a_batch_and_a_pull_under_way_does_not() {
-        let missing = BTreeMap::from([pod(1, RestartPolicy::Never, waits("CreateContainerConfigError"))]);
-        assert_eq!(verdict(&missing, |_| false), Some(BatchEnd::Blocked));
-        let pulling = BTreeMap::from([pod(1, RestartPolicy::Never, waits("ContainerCreating"))]);
-        assert_eq!(verdict(&pulling, |_| false), None);
-    }
-}
+mod tests;

@@ -1,10 +1,11 @@
 //! Objects in force: what files declare, taken over file by file, kept on disc, and never lost to a bad edit.
 
 pub(crate) mod change;
+pub(crate) mod control;
 pub(crate) mod file;
 mod keep;
 pub(crate) mod prune;
-pub(crate) mod reconciliation;
+mod reconciliation;
 pub(crate) mod renew;
 mod view;
 
@@ -16,6 +17,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::manifest::{self, podsecurity};
+use crate::model::control::Controlled;
 use crate::model::id::Uid;
 use crate::model::object::{Known, Source};
 use crate::model::time::Moment;
@@ -33,6 +35,7 @@ pub(crate) struct Inventory {
     reader: Reader,
     caution: Caution,
     objects: BTreeMap<Uid, Known>,
+    controlled: Controlled,
     folders: BTreeMap<PathBuf, FolderView>,
     files: BTreeMap<Source, ManifestFile>,
     conflicts: BTreeMap<Source, Vec<Conflict>>,
@@ -94,10 +97,16 @@ impl Inventory {
             .map(|(object, source)| InventoryError::Record { object, source })
             .collect();
         let mut known = BTreeMap::new();
+        let mut controlled = Controlled::default();
         let mut forbidden = BTreeMap::new();
         for record in loaded.objects {
             match manifest::revive(&record.authored) {
                 Ok(object) => {
+                    // Without what was counted, a Job would run again.
+                    if let Err(source) = control::load(places, &record.uid, &object, &mut controlled) {
+                        failures.push(InventoryError::Record { object: record.key.to_string(), source });
+                        continue;
+                    }
                     let policy = reader.policy(&record.source.root);
                     let why = podsecurity::objection(&record.authored, &policy);
                     forbidden.extend(why.map(|why| (record.uid.clone(), why)));
@@ -112,6 +121,7 @@ impl Inventory {
             reader,
             caution,
             objects: known,
+            controlled,
             folders: BTreeMap::new(),
             files: BTreeMap::new(),
             conflicts: BTreeMap::new(),
@@ -128,6 +138,10 @@ impl Inventory {
     /// Objects that may not start, and why; what runs of them already runs on.
     pub(crate) fn forbidden(&self) -> &BTreeMap<Uid, String> {
         &self.forbidden
+    }
+
+    pub(crate) fn controlled(&self) -> &Controlled {
+        &self.controlled
     }
 
     pub(crate) fn files(&self) -> &BTreeMap<Source, ManifestFile> {
@@ -150,9 +164,10 @@ impl Inventory {
         self.live(root).next().is_some()
     }
 
+    /// Objects that files of the folder declare.
     fn live(&self, root: &Path) -> impl Iterator<Item = &Known> {
         let of_root = move |known: &&Known| known.record.source.root == root;
-        self.objects.values().filter(|known| known.record.deletion.is_none()).filter(of_root)
+        self.objects.values().filter(|known| known.is_declared()).filter(of_root)
     }
 
     /// Takes over what a look at a folder told. Nothing comes into force by this alone.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 
+use crate::api::Object;
 use crate::image::store::{Store, file_name};
 use crate::model::id::{PodId, Uid};
 use crate::model::image::{ImageRef, PullRequest};
@@ -16,7 +17,7 @@ use crate::paths::Places;
 use crate::rundir::goal::{self, Goal};
 use crate::rundir::{lease, lock, objects, pods, pulls, starts};
 use crate::sandbox::network::taken;
-use crate::status::Course;
+use crate::status::{self, Control, Course, Stage};
 use crate::workload;
 
 use super::execute::children::Children;
@@ -58,6 +59,20 @@ pub(crate) enum ObserveError {
     Untrusted { path: PathBuf, why: String },
 }
 
+/// Pods that have ended and left the run directory: what is on disc of them changes no more, and is read once.
+#[derive(Debug, Default)]
+pub(crate) struct Ends(BTreeMap<Uid, PodObservation>);
+
+impl Ends {
+    fn keep(&mut self, uid: &Uid, pod: &Result<Option<PodObservation>, ObserveError>) {
+        if let Ok(Some(pod)) = pod
+            && pod.finished.is_some()
+        {
+            self.0.insert(uid.clone(), pod.clone());
+        }
+    }
+}
+
 /// # Errors
 /// If it cannot be told which pods there are: nothing may be started or ended on such a sight.
 pub(crate) fn observe(
@@ -66,6 +81,7 @@ pub(crate) fn observe(
     known: &BTreeMap<Uid, Known>,
     children: &Children,
     trust: Trust,
+    ends: &mut Ends,
 ) -> Result<Seen, ObserveError> {
     let mut seen = Seen::default();
     let directories = pods::list(places).map_err(|source| ObserveError::Pods { source })?;
@@ -78,10 +94,18 @@ pub(crate) fn observe(
         let pod = observe_pod(places, known, uid, &mut seen).map(Some);
         seen.take(uid, pod);
     }
-    for uid in known.keys().filter(|uid| !with_directory.contains(uid)) {
+    let is_pod = |known: &Known| matches!(known.object, Object::Pod(_));
+    let pods = known.iter().filter(|(_, known)| is_pod(known)).map(|(uid, _)| uid);
+    ends.0.retain(|uid, _| known.contains_key(uid));
+    for uid in pods.filter(|uid| !with_directory.contains(uid)) {
+        if let Some(pod) = ends.0.get(uid) {
+            seen.observed.pods.insert(uid.clone(), pod.clone());
+            continue;
+        }
         let interrupted = readable(objects::interrupted_of(places, uid), "interruption", uid, &mut seen);
         seen.interrupted.extend(interrupted.map(|interrupted| (uid.clone(), interrupted)));
         let pod = observe_absent(places, known, uid, &seen);
+        ends.keep(uid, &pod);
         seen.take(uid, pod);
     }
     let waits = |uid: &&Uid| {
@@ -269,6 +293,29 @@ impl Seen {
         self.starts.get(uid).and_then(|start| start.deaths.clone())
     }
 
+    /// What is known of any object's course, for reports.
+    pub(crate) fn course_of(&self, known: &Known, controls: &BTreeMap<Uid, Control>) -> Course {
+        let control = controls.get(&known.record.uid).cloned();
+        match known.object {
+            Object::Pod(_) => self.course(&known.record.uid),
+            Object::ConfigMap(_)
+            | Object::Secret(_)
+            | Object::Namespace(_)
+            | Object::Job(_)
+            | Object::CronJob(_)
+            | Object::Unserved { .. } => Course { control, ..Course::default() },
+        }
+    }
+
+    /// How far a pod has come.
+    pub(crate) fn stage(&self, uid: &Uid) -> Stage {
+        match self.observed.pods.get(uid) {
+            Some(PodObservation { finished: Some(_), .. }) => Stage::Ended,
+            Some(PodObservation { record: Some(record), .. }) => status::stage(record),
+            Some(_) | None => Stage::Unready,
+        }
+    }
+
     /// What is known of a pod's course, for reports.
     pub(crate) fn course(&self, uid: &Uid) -> Course {
         let pod = self.observed.pods.get(uid);
@@ -282,6 +329,7 @@ impl Seen {
             finished: pod.and_then(|pod| pod.finished.clone()),
             interrupted: self.interrupted.get(uid).cloned(),
             lost,
+            control: None,
         }
     }
 }

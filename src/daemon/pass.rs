@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use crate::image::store::Store;
 use crate::model::action::{Plan, Wake};
 use crate::model::desired::{Blocked, Desired, Waiting, Want};
+use crate::model::job::Present;
 use crate::model::object::Source;
 use crate::model::observed::ProcessObservation;
 use crate::model::time::{Moment, Now};
@@ -16,8 +19,9 @@ use crate::workload::{self, Machine};
 use super::execute::{Acted, Hands};
 use super::folder::trust::Trust;
 use super::folder::{Folder, HasObjects, Look, Root, Select, chain, earlier};
+use super::inventory::control::Carried;
 use super::inventory::{FolderState, Inventory};
-use super::observe::{ObserveError, Seen, observe};
+use super::observe::{Ends, ObserveError, Seen, observe};
 use super::report::{Reporter, Scene, Tense};
 use super::start;
 
@@ -38,8 +42,11 @@ pub(super) struct World {
     pub(super) read_folders: Vec<Folder>,
     pub(super) inventory: Inventory,
     pub(super) machine: Machine,
+    /// The machine's own, for schedules that name none.
+    pub(super) zone: TimeZone,
     /// Of folders, and of what lies in them.
     pub(super) trust: Trust,
+    pub(super) ends: Ends,
     pub(super) store: Store,
     pub(super) hands: Hands,
     pub(super) reporter: Reporter,
@@ -74,12 +81,19 @@ impl World {
 
         let (edits, read_again_at, statuses) = self.read_manifests(&mut complaints, now);
         let found_at = self.has_lost_folder().then_some(now.boot + FIND_AGAIN);
-        let seen = self.look()?;
+        let mut seen = self.look()?;
         complaints.extend(seen.failures.iter().map(|failure| chain(failure)));
+        let controlled = match wish {
+            Wish::AsDeclared => self.control(&mut seen, now),
+            Wish::AllGone => Carried::default(),
+        };
+        complaints.extend(controlled.failures.iter().map(|failure| chain(failure)));
         let desired = self.want(&seen, wish, now);
         let plan = plan::diff(&desired, &seen.observed, &self.machine.boot_id, now);
         let mut wake_at = earlier(earlier(read_again_at, found_at), plan.wake_at);
+        wake_at = earlier(wake_at, controlled.wake_in.map(|wait| now.boot + wait));
         let (acted, failures) = self.act(&plan, &seen, now);
+        let acted = acted + controlled.changed;
         if acted > 0 {
             // What was done is seen by the next pass only; this one must not be the last to look.
             wake_at = earlier(wake_at, Some(now.boot + FOLLOW_UP));
@@ -141,9 +155,23 @@ impl World {
             .any(|view| matches!(view.state, FolderState::Lost(_)))
     }
 
-    fn look(&self) -> Result<Seen, ObserveError> {
+    fn look(&mut self) -> Result<Seen, ObserveError> {
         let Hands { places, children, .. } = &self.hands;
-        observe(places, &self.store, self.inventory.objects(), children, self.trust)
+        observe(places, &self.store, self.inventory.objects(), children, self.trust, &mut self.ends)
+    }
+
+    /// What Jobs and CronJobs want made, ended and written down, before it is planned what runs. Pods whose end could
+    /// not be counted are left alone: what is to be counted must not go.
+    fn control(&mut self, seen: &mut Seen, now: Now) -> Carried {
+        let present = Present { now, boot_id: &self.machine.boot_id };
+        let (objects, controlled) = (self.inventory.objects(), self.inventory.controlled());
+        let steps = workload::control(objects, controlled, &seen.observed, &self.zone, present);
+        let carried = self.inventory.carry_out(&self.hands.places, steps, now);
+        for uid in &carried.uncounted {
+            seen.observed.pods.remove(uid);
+            seen.unsure.insert(uid.clone());
+        }
+        carried
     }
 
     fn want(&mut self, seen: &Seen, wish: Wish, now: Now) -> Desired {

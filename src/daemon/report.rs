@@ -1,6 +1,7 @@
 //! Status files: written beside each manifest or below a directory of their own, only when they differ.
 
 mod file;
+mod items;
 mod pace;
 
 #[cfg(test)]
@@ -9,18 +10,19 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::api::{KINDS, Object};
+use crate::api::Object;
 use crate::manifest::Mistake;
 use crate::model::id::Uid;
 use crate::model::object::{Known, Source};
 use crate::model::time::Moment;
-use crate::status::{self, Course, FileReport, FileState};
+use crate::status::{self, Control, ControlStatus, Course, FileReport, FileState};
 
 use super::folder::{Folder, earlier};
 use super::inventory::file::{Content, ManifestFile};
 use super::inventory::{FolderState, Inventory, Undone};
 use super::observe::Seen;
 use file::{Place, Refusal};
+use items::{Facts, Item};
 
 #[derive(Debug)]
 pub(crate) struct Reporter {
@@ -37,6 +39,7 @@ pub(crate) struct Reporter {
 #[derive(Debug)]
 struct Written {
     text: String,
+    facts: Facts,
     phases: Phases,
     at: Moment,
 }
@@ -83,7 +86,10 @@ impl Reporter {
         statuses: &BTreeMap<PathBuf, BTreeSet<PathBuf>>,
         scene: Scene<'_>,
     ) -> Option<Moment> {
-        let inventory = scene.inventory;
+        let Scene { inventory, seen, .. } = scene;
+        let by_source = items::by_source(inventory.objects());
+        let objects = inventory.objects().values();
+        let controls = status::controls(objects, inventory.controlled(), |uid| seen.stage(uid));
         let mut again_at = None;
         let empty = ManifestFile::default();
         let mut reported = BTreeSet::new();
@@ -97,7 +103,8 @@ impl Reporter {
                     continue;
                 }
                 let file = inventory.files().get(&source).unwrap_or(&empty);
-                let due = self.one(folder, &source, file, scene);
+                let objects = by_source.get(&source).map_or(&[][..], Vec::as_slice);
+                let due = self.one(folder, &source, file, scene, objects, &controls);
                 again_at = earlier(again_at, due);
             }
             if !lost && let Some(found) = statuses.get(root) {
@@ -114,17 +121,12 @@ impl Reporter {
         source: &Source,
         file: &ManifestFile,
         scene: Scene<'_>,
+        objects: &[&Known],
+        controls: &BTreeMap<Uid, Control>,
     ) -> Option<Moment> {
         let Scene { inventory, seen, tense, now } = scene;
-        let mut items: Vec<(&Known, Course)> = inventory
-            .objects()
-            .values()
-            .filter(|known| known.record.source == *source)
-            .map(|known| (known, seen.course(&known.record.uid)))
-            .collect();
-        // The file's order, as far as it is known: kinds in the order they are applied, then by name.
-        items.sort_by_key(|(known, _)| order(known));
-        let (state, mut note) = state_of(source, file, inventory, now);
+        let mut items = items::items(objects, seen, controls);
+        let (state, mut note) = state_of(source, file, inventory, objects, now);
         if tense == Tense::Past {
             let all = items.len();
             // One that was never started is told of with what kept it.
@@ -135,6 +137,11 @@ impl Reporter {
         }
         self.tell_state(source, state, note.as_deref());
         let undone = undone(inventory.undone(source), &file.mistakes);
+        let hashes = [file.observed_hash.as_str(), file.applied_hash.as_str()];
+        let facts = Facts::of(state, note.as_deref(), hashes, undone.as_deref(), &items);
+        if self.written.get(source).is_some_and(|before| before.facts == facts) {
+            return None;
+        }
         let phases =
             Phases { state, items: items.iter().map(|(known, course)| self.phase(known, course)).collect() };
         let report = FileReport {
@@ -145,12 +152,13 @@ impl Reporter {
             note: note.as_deref(),
             mistakes: undone.as_deref().unwrap_or(&file.mistakes),
             ignored: &file.ignored,
-            items: items.iter().map(|(known, course)| (*known, course)).collect(),
+            items: items.iter().map(|(known, course): &Item<'_>| (*known, course)).collect(),
             host_ip: &self.host_ip,
         };
         let text = status::render(&report);
-        if let Some(before) = self.written.get(source) {
+        if let Some(before) = self.written.get_mut(source) {
             if before.text == text {
+                before.facts = facts;
                 return None;
             }
             let due = before.at + pace::rest(&before.text, &text);
@@ -166,7 +174,7 @@ impl Reporter {
             Err(refusal) => self.tell(source, &refusal),
         }
         // A write that failed is tried again when there is something else to say.
-        self.written.insert(source.clone(), Written { text, phases, at: now });
+        self.written.insert(source.clone(), Written { text, facts, phases, at: now });
         None
     }
 
@@ -185,6 +193,15 @@ impl Reporter {
     fn phase(&self, known: &Known, course: &Course) -> (Uid, Option<String>) {
         let phase = match &known.object {
             Object::Pod(pod) => status::pod_status(pod, course, &self.host_ip).phase,
+            Object::Job(_) | Object::CronJob(_) => {
+                match course.control.as_ref().map(|control| &control.status) {
+                    Some(ControlStatus::Job(status)) => Some(
+                        status::job_word(known.record.deletion.as_ref().map(|deletion| deletion.at), status)
+                            .to_owned(),
+                    ),
+                    Some(ControlStatus::CronJob(_)) | None => None,
+                }
+            }
             Object::ConfigMap(_) | Object::Secret(_) | Object::Namespace(_) | Object::Unserved { .. } => None,
         };
         (known.record.uid.clone(), phase)
@@ -260,12 +277,6 @@ fn is_pod(known: &Known) -> bool {
     known.record.key.kind == "Pod"
 }
 
-fn order(known: &Known) -> (usize, &str, &str) {
-    let key = &known.record.key;
-    let kind = KINDS.iter().position(|kind| kind.kind == key.kind).unwrap_or(KINDS.len());
-    (kind, &key.namespace, &key.name)
-}
-
 fn status_path(source: &Source) -> PathBuf {
     let name = source.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     source.path.with_file_name(status::status_name(name))
@@ -276,6 +287,7 @@ fn state_of(
     source: &Source,
     file: &ManifestFile,
     inventory: &Inventory,
+    objects: &[&Known],
     now: Moment,
 ) -> (FileState, Option<String>) {
     let Some(folder) = inventory.folder(&source.root) else { return (FileState::Settling, None) };
@@ -290,7 +302,7 @@ fn state_of(
         FolderState::Unseen | FolderState::Seen => {}
     }
     let held = |known: &Known| folder.held().is_some_and(|held| held.contains(&known.record.uid));
-    if inventory.objects().values().any(|known| known.record.source == *source && held(known)) {
+    if objects.iter().any(|known| held(known)) {
         let note = "most objects of the folder are gone; they are removed when a second look agrees";
         return (FileState::PruneHeld, Some(note.to_owned()));
     }

@@ -8,11 +8,13 @@ use k8s_openapi::api::core::v1::{
     EmptyDirVolumeSource, PodSecurityContext, Probe, ResourceRequirements, Volume, VolumeProjection,
 };
 
-use crate::api::{Container, Object, Pod, PodSpec, Secret};
+use crate::api::{Container, CronJobSpec, JobSpec, Object, PodSpec, Secret};
 
 pub(crate) fn apply(object: &mut Object) {
     match object {
-        Object::Pod(pod) => pod_defaults(pod),
+        Object::Pod(pod) => pod_defaults(pod.spec.get_or_insert_default()),
+        Object::Job(job) => job_defaults(job.spec.get_or_insert_default()),
+        Object::CronJob(cron) => cron_defaults(&mut cron.spec),
         Object::Secret(secret) => secret_defaults(secret),
         Object::ConfigMap(_) | Object::Namespace(_) | Object::Unserved { .. } => {}
     }
@@ -24,8 +26,7 @@ fn text(field: &mut Option<String>, default: &str) {
     }
 }
 
-fn pod_defaults(pod: &mut Pod) {
-    let spec = pod.spec.get_or_insert_default();
+fn pod_defaults(spec: &mut PodSpec) {
     text(&mut spec.restart_policy, "Always");
     text(&mut spec.dns_policy, "ClusterFirst");
     spec.termination_grace_period_seconds.get_or_insert(30);
@@ -45,6 +46,33 @@ fn pod_defaults(pod: &mut Pod) {
         requests_from_limits(resources);
     }
     service_account(spec);
+}
+
+/// Kubernetes `pkg/apis/batch/v1/defaults.go`.
+fn job_defaults(spec: &mut JobSpec) {
+    if spec.completions.is_none() && spec.parallelism.is_none() {
+        spec.completions = Some(1);
+    }
+    spec.parallelism.get_or_insert(1);
+    let limit = if spec.backoff_limit_per_index.is_some() { i32::MAX } else { 6 };
+    spec.backoff_limit.get_or_insert(limit);
+    text(&mut spec.completion_mode, "NonIndexed");
+    spec.suspend.get_or_insert(false);
+    let replaced = if spec.pod_failure_policy.is_some() { "Failed" } else { "TerminatingOrFailed" };
+    text(&mut spec.pod_replacement_policy, replaced);
+    let rules = spec.pod_failure_policy.iter_mut().flat_map(|policy| &mut policy.rules);
+    for condition in rules.flat_map(|rule| rule.on_pod_conditions.iter_mut().flatten()) {
+        text(&mut condition.status, "True");
+    }
+    pod_defaults(spec.template.spec.get_or_insert_default());
+}
+
+fn cron_defaults(spec: &mut CronJobSpec) {
+    text(&mut spec.concurrency_policy, "Allow");
+    spec.suspend.get_or_insert(false);
+    spec.successful_jobs_history_limit.get_or_insert(3);
+    spec.failed_jobs_history_limit.get_or_insert(1);
+    job_defaults(spec.job_template.spec.get_or_insert_default());
 }
 
 /// `serviceAccount` is the old name of `serviceAccountName`; the server keeps the two equal.

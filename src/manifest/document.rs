@@ -231,6 +231,14 @@ fn typed(at: &At<'_>, its: &Type, text: Option<&Text<'_>>) -> (Option<Object>, F
             let (namespace, findings) = decode(at, text);
             (namespace.map(Object::Namespace), findings)
         }
+        ("batch", "Job") => {
+            let (job, findings) = decode(at, text);
+            (job.map(|job| Object::Job(Box::new(job))), findings)
+        }
+        ("batch", "CronJob") => {
+            let (cron, findings) = decode(at, text);
+            (cron.map(|cron| Object::CronJob(Box::new(cron))), findings)
+        }
         _ => {
             let (metadata, findings) = if validate::is_claim(its) {
                 let (claim, findings) = decode::<PersistentVolumeClaim>(at, text);

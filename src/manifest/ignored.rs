@@ -89,6 +89,13 @@ const OF_MOUNT: Table = &[
     ("recursiveReadOnly", "a read-only mount does not make the mounts below it read-only in this version"),
 ];
 
+const OF_JOB: Table = &[
+    ("managedBy", "Jobs are run by droppod itself"),
+    ("manualSelector", "a Job's pods are told by their owner"),
+    ("scheduling", SCHEDULER),
+    ("selector", "a Job's pods are told by their owner"),
+];
+
 /// `root` is the whole object's place.
 pub(crate) fn collect(object: &Object, root: &At<'_>, into: &mut Vec<Ignored>) {
     match object {
@@ -101,8 +108,15 @@ pub(crate) fn collect(object: &Object, root: &At<'_>, into: &mut Vec<Ignored>) {
             });
         }
         Object::Pod(_) => pod(&root.key("spec"), into),
+        Object::Job(_) => job(&root.key("spec"), into),
+        Object::CronJob(_) => job(&root.key("spec").key("jobTemplate").key("spec"), into),
         Object::ConfigMap(_) | Object::Secret(_) | Object::Namespace(_) => {}
     }
+}
+
+fn job(spec: &At<'_>, into: &mut Vec<Ignored>) {
+    look_up(spec, OF_JOB, into);
+    pod(&spec.key("template").key("spec"), into);
 }
 
 fn pod(spec: &At<'_>, into: &mut Vec<Ignored>) {

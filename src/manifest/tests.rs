@@ -2,6 +2,7 @@
 //! take much time or memory.
 
 mod hostile;
+mod jobs;
 mod objects;
 mod scalars;
 mod secret;

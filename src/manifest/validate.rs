@@ -4,7 +4,9 @@
 mod claim;
 pub(crate) mod config;
 mod container;
+mod cron;
 mod environment;
+mod job;
 mod metadata;
 mod names;
 mod pod;
@@ -128,6 +130,8 @@ pub(crate) fn object(object: &Object, its: &Type, at: &At<'_>, rules: &mut Rules
         Object::ConfigMap(map) => config::config_map(map, at, rules),
         Object::Secret(secret) => config::secret(secret, at, rules),
         Object::Unserved { .. } if is_claim(its) => claim::check(&at.key("spec"), rules),
+        Object::Job(job) => job::check(job, at, rules),
+        Object::CronJob(cron) => cron::check(cron, at, rules),
         Object::Namespace(_) | Object::Unserved { .. } => {}
     }
 }

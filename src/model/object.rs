@@ -23,7 +23,11 @@ pub(crate) struct ObjectKey {
 
 impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.kind.to_lowercase(), self.name)
+        let kind = self.kind.to_lowercase();
+        match self.group.as_str() {
+            "" => write!(f, "{kind}/{}", self.name),
+            group => write!(f, "{kind}.{group}/{}", self.name),
+        }
     }
 }
 
@@ -56,6 +60,18 @@ pub(crate) struct ObjectRecord {
     pub(crate) created_at: Timestamp,
     /// Set when the object is to go; its record goes once its pod has gone.
     pub(crate) deletion: Option<Deletion>,
+    /// Set on what a controller made; it goes with its owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) owner: Option<Owner>,
+}
+
+/// Who made an object. Its UID is hashed from both, so that making it twice makes it once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Owner {
+    pub(crate) uid: Uid,
+    /// Tells it from the owner's others: which pod of a Job it is, from 0; when a Job of a CronJob was due, in
+    /// seconds.
+    pub(crate) number: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,4 +87,11 @@ pub(crate) struct Known {
     pub(crate) record: ObjectRecord,
     /// Defaults filled in.
     pub(crate) object: Object,
+}
+
+impl Known {
+    /// A file says that it is to be there: it was neither made by a controller nor told to go.
+    pub(crate) fn is_declared(&self) -> bool {
+        self.record.deletion.is_none() && self.record.owner.is_none()
+    }
 }

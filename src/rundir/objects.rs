@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::model::id::Uid;
+use crate::model::job::{CronRecord, JobRecord};
 use crate::model::object::ObjectRecord;
 use crate::model::observed::{Finished, Interrupted};
 use crate::paths::Places;
@@ -96,6 +97,26 @@ pub(crate) fn interrupt(places: &Places, uid: &Uid, interrupted: &Interrupted) -
 
 pub(crate) fn interrupted_of(places: &Places, uid: &Uid) -> io::Result<Option<Interrupted>> {
     read_json(&places.object(uid).interrupted())
+}
+
+/// Records what a controller knows of a Job.
+pub(crate) fn save_job(places: &Places, uid: &Uid, record: &JobRecord) -> io::Result<()> {
+    publish_json(&places.object(uid).job(), record, Durability::Durable)?;
+    Ok(())
+}
+
+pub(crate) fn job_of(places: &Places, uid: &Uid) -> io::Result<Option<JobRecord>> {
+    read_json(&places.object(uid).job())
+}
+
+/// Records what a controller knows of a CronJob.
+pub(crate) fn save_cron(places: &Places, uid: &Uid, record: &CronRecord) -> io::Result<()> {
+    publish_json(&places.object(uid).cron(), record, Durability::Durable)?;
+    Ok(())
+}
+
+pub(crate) fn cron_of(places: &Places, uid: &Uid) -> io::Result<Option<CronRecord>> {
+    read_json(&places.object(uid).cron())
 }
 
 /// Marks that containers of the pod are started in this boot, before the first one is.

@@ -62,7 +62,12 @@ fn event_object(known: &Known, at: usize, event: EventRecord, node: &str) -> Eve
 fn field_path(object: &Object, container: &str) -> String {
     let init = match object {
         Object::Pod(pod) => pod.spec.as_ref().and_then(|spec| spec.init_containers.as_deref()),
-        Object::ConfigMap(_) | Object::Secret(_) | Object::Namespace(_) | Object::Unserved { .. } => None,
+        Object::ConfigMap(_)
+        | Object::Secret(_)
+        | Object::Namespace(_)
+        | Object::Job(_)
+        | Object::CronJob(_)
+        | Object::Unserved { .. } => None,
     };
     let is_init = init.unwrap_or_default().iter().any(|known| known.name == container);
     let list = if is_init { "initContainers" } else { "containers" };

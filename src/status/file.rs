@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use serde::Serialize;
 
 use crate::api::{Object, Pod, PodStatus};
@@ -10,9 +10,10 @@ use crate::manifest::{IgnoredField, Mistake};
 use crate::model::object::Known;
 use crate::model::record::{EventKind, EventRecord};
 
+use super::job::{ControlStatus, completions, job_word};
 use super::{Course, STOPPED, events, full_metadata, full_pod, status_word, to_yaml};
 
-/// Events listed of one pod.
+/// Events listed of one object.
 const EVENTS: usize = 10;
 
 /// State of one manifest file.
@@ -108,7 +109,7 @@ struct Item<'a> {
     kind: &'a str,
     metadata: ItemMetadata,
     #[serde(flatten)]
-    course: Option<ItemCourse>,
+    course: Option<ItemCourse<'a>>,
 }
 
 #[derive(Serialize)]
@@ -121,13 +122,22 @@ struct ItemMetadata {
     creation_timestamp: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
     deletion_timestamp: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner_references: Option<Vec<OwnerReference>>,
 }
 
-/// What only a pod has.
+/// What only a pod has, and an object that makes others.
 #[derive(Serialize)]
-struct ItemCourse {
-    status: Option<PodStatus>,
+struct ItemCourse<'a> {
+    status: ItemStatus<'a>,
     events: Vec<Event>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ItemStatus<'a> {
+    Pod(Option<PodStatus>),
+    Control(&'a ControlStatus),
 }
 
 #[derive(Serialize)]
@@ -149,7 +159,12 @@ pub(crate) fn render(report: &FileReport<'_>) -> String {
         .iter()
         .map(|(known, course)| match &known.object {
             Object::Pod(pod) => Some(full_pod(known, pod, course, report.host_ip)),
-            Object::ConfigMap(_) | Object::Secret(_) | Object::Namespace(_) | Object::Unserved { .. } => None,
+            Object::ConfigMap(_)
+            | Object::Secret(_)
+            | Object::Namespace(_)
+            | Object::Job(_)
+            | Object::CronJob(_)
+            | Object::Unserved { .. } => None,
         })
         .collect();
     let summary = summary(report, &pods);
@@ -182,7 +197,7 @@ pub(crate) fn render(report: &FileReport<'_>) -> String {
     })
 }
 
-fn item<'a>(known: &'a Known, course: &Course, pod: Option<Pod>) -> Item<'a> {
+fn item<'a>(known: &'a Known, course: &'a Course, pod: Option<Pod>) -> Item<'a> {
     let (api_version, kind) = known.object.type_meta();
     let metadata = full_metadata(known);
     let listed = || {
@@ -199,8 +214,14 @@ fn item<'a>(known: &'a Known, course: &Course, pod: Option<Pod>) -> Item<'a> {
             uid: metadata.uid,
             creation_timestamp: metadata.creation_timestamp,
             deletion_timestamp: metadata.deletion_timestamp,
+            owner_references: metadata.owner_references,
         },
-        course: pod.map(|pod| ItemCourse { status: pod.status, events: listed() }),
+        course: match (pod, &course.control) {
+            (Some(pod), _) => Some(ItemStatus::Pod(pod.status)),
+            (None, Some(control)) => Some(ItemStatus::Control(&control.status)),
+            (None, None) => None,
+        }
+        .map(|status| ItemCourse { status, events: listed() }),
     }
 }
 
@@ -226,21 +247,60 @@ fn summary(report: &FileReport<'_>, pods: &[Option<Pod>]) -> String {
     if report.state == FileState::Invalid {
         return format!("invalid: {}", counted(report.mistakes.len(), "error"));
     }
+    // What a Job's pods do is told by their Job, and what a CronJob's Jobs do in their own items.
+    let declared = |known: &Known| known.record.owner.is_none();
+    let pods: Vec<String> = report
+        .items
+        .iter()
+        .zip(pods)
+        .filter_map(|((known, _), pod)| pod.as_ref().filter(|_| declared(known)).map(doing))
+        .collect();
+    let own = report.items.iter().filter(|(known, _)| declared(known));
+    let made: Vec<(&str, String)> = own.filter_map(|(known, course)| made(known, course)).collect();
+    let of_kind =
+        |kind| made.iter().filter(move |(of, _)| *of == kind).map(|(_, doing)| doing.clone()).collect();
+    let parts = [("pod", pods), ("job", of_kind("job")), ("cronjob", of_kind("cronjob"))];
+    let parts: Vec<String> = parts
+        .into_iter()
+        .filter(|(_, doings)| !doings.is_empty())
+        .map(|(noun, doings)| told(noun, doings))
+        .collect();
+    if parts.is_empty() { counted(report.items.len(), "object") } else { parts.join("; ") }
+}
+
+/// `3 pods: 2 running, 1 failed`
+fn told(noun: &str, doings: Vec<String>) -> String {
+    let all = doings.len();
     let mut tally: Vec<(String, usize)> = Vec::new();
-    for doing in pods.iter().flatten().map(doing) {
+    for doing in doings {
         match tally.iter_mut().find(|(known, _)| *known == doing) {
             Some((_, count)) => *count += 1,
             None => tally.push((doing, 1)),
         }
     }
     match tally.as_slice() {
-        [] => counted(report.items.len(), "object"),
-        [(doing, count)] => format!("{} {doing}", counted(*count, "pod")),
+        [(doing, count)] => format!("{} {doing}", counted(*count, noun)),
         several => {
             let parts: Vec<String> =
                 several.iter().map(|(doing, count)| format!("{count} {doing}")).collect();
-            format!("{}: {}", counted(pods.iter().flatten().count(), "pod"), parts.join(", "))
+            format!("{}: {}", counted(all, noun), parts.join(", "))
         }
+    }
+}
+
+/// What a Job or a CronJob does.
+fn made(known: &Known, course: &Course) -> Option<(&'static str, String)> {
+    match (&known.object, &course.control.as_ref()?.status) {
+        (Object::Job(job), ControlStatus::Job(status)) => {
+            let word =
+                job_word(known.record.deletion.as_ref().map(|deletion| deletion.at), status).to_lowercase();
+            Some(("job", format!("{word} ({})", completions(job, status))))
+        }
+        (_, ControlStatus::CronJob(status)) => {
+            let running = status.active.as_ref().map_or(0, Vec::len);
+            Some(("cronjob", if running > 0 { "at work".to_owned() } else { "waiting".to_owned() }))
+        }
+        (_, ControlStatus::Job(_)) => None,
     }
 }
 

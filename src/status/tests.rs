@@ -40,6 +40,7 @@ fn known(kind: &str, name: &str, authored: Value) -> Known {
         generation: 2,
         created_at: at(0),
         deletion: None,
+        owner: None,
     };
     Known { record, object }
 }

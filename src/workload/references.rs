@@ -55,7 +55,11 @@ impl<'a> References<'a> {
                 Object::Secret(secret) => {
                     references.secrets.insert(key, secret);
                 }
-                Object::Pod(_) | Object::Namespace(_) | Object::Unserved { .. } => {}
+                Object::Pod(_)
+                | Object::Namespace(_)
+                | Object::Job(_)
+                | Object::CronJob(_)
+                | Object::Unserved { .. } => {}
             }
         }
         references

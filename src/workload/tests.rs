@@ -93,6 +93,7 @@ impl Scene {
             generation: 1,
             created_at: at(number.into()).wall,
             deletion: None,
+            owner: None,
         };
         self.objects.insert(uid, Known { record, object });
         self

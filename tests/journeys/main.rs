@@ -9,6 +9,7 @@ mod edit;
 mod folder;
 mod full;
 mod image;
+mod job;
 mod kill;
 mod look;
 mod pod;

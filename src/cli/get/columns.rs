@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::batch::v1::JobStatus;
 use k8s_openapi::api::core::v1::Event;
 use serde_json::Value;
 
-use crate::api::{KindName, Pod};
+use crate::api::{CronJob, Job, JobSpec, KindName, Pod};
 use crate::cli::print::resource_name;
 use crate::cli::table::cell;
 use crate::model::time::Timestamp;
-use crate::status::{age, ready_column, restarts_column, status_word};
+use crate::status::{age, completions, job_word, ready_column, restarts_column, status_word};
 
 #[cfg(test)]
 mod tests;
@@ -53,6 +54,18 @@ const TABLES: &[Table] = &[
         headers: &["NAME", "READY", "STATUS", "RESTARTS", "AGE"],
         wide: &["IP", "NODE", "NOMINATED NODE", "READINESS GATES"],
         cells: pod,
+    },
+    Table {
+        kind: "Job",
+        headers: &["NAME", "STATUS", "COMPLETIONS", "DURATION", "AGE"],
+        wide: &["CONTAINERS", "IMAGES", "SELECTOR"],
+        cells: job,
+    },
+    Table {
+        kind: "CronJob",
+        headers: &["NAME", "SCHEDULE", "TIMEZONE", "SUSPEND", "ACTIVE", "LAST SCHEDULE", "AGE"],
+        wide: &["CONTAINERS", "IMAGES", "SELECTOR"],
+        cells: cron_job,
     },
     Table { kind: "ConfigMap", headers: &["NAME", "DATA", "AGE"], wide: &[], cells: config_map },
     Table { kind: "Secret", headers: &["NAME", "TYPE", "DATA", "AGE"], wide: &[], cells: secret },
@@ -198,6 +211,44 @@ fn readiness_gates(pod: &Pod) -> String {
             format!("{met}/{}", gates.len())
         }
     }
+}
+
+fn job(object: &Value, now: Timestamp) -> Cells {
+    let Ok(job) = serde_json::from_value::<Job>(object.clone()) else { return other(object, now) };
+    let nothing = JobStatus::default();
+    let status = job.status.as_ref().unwrap_or(&nothing);
+    let deleted_at = job.metadata.deletion_timestamp.as_ref().map(|time| time.0);
+    let until = status.completion_time.as_ref().map_or(now, |time| time.0);
+    let duration = status.start_time.as_ref().map(|time| since(Some(time.0), until)).unwrap_or_default();
+    let word = job_word(deleted_at, status).to_owned();
+    let own = vec![word, completions(&job, status), duration, lived(object, now)];
+    let selector = format!("batch.kubernetes.io/controller-uid={}", text(object, "/metadata/uid"));
+    Cells { own, wide: of_template(job.spec.as_ref(), selector) }
+}
+
+fn cron_job(object: &Value, now: Timestamp) -> Cells {
+    let Ok(cron) = serde_json::from_value::<CronJob>(object.clone()) else { return other(object, now) };
+    let status = cron.status.unwrap_or_default();
+    let last = status.last_schedule_time.map(|time| since(Some(time.0), now));
+    let suspend = if cron.spec.suspend == Some(true) { "True" } else { "False" };
+    let own = vec![
+        cron.spec.schedule,
+        or_none(cron.spec.time_zone),
+        suspend.to_owned(),
+        status.active.map_or(0, |active| active.len()).to_string(),
+        or_none(last),
+        lived(object, now),
+    ];
+    Cells { own, wide: of_template(cron.spec.job_template.spec.as_ref(), or_none(None)) }
+}
+
+/// What the pods of a Job run.
+fn of_template(job: Option<&JobSpec>, selector: String) -> Vec<String> {
+    let spec = job.and_then(|job| job.template.spec.as_ref());
+    let containers = || spec.into_iter().flat_map(|spec| &spec.containers);
+    let names: Vec<&str> = containers().map(|container| container.name.as_str()).collect();
+    let images: Vec<&str> = containers().filter_map(|container| container.image.as_deref()).collect();
+    vec![names.join(","), images.join(","), selector]
 }
 
 fn config_map(object: &Value, now: Timestamp) -> Cells {

@@ -1,5 +1,7 @@
 //! One line for how a pod ended.
 
+use crate::daemon::JobReport;
+use crate::model::job::Ending;
 use crate::model::pod_plan::Role;
 use crate::model::record::{ContainerRecord, ContainerState, Exit, Outcome, PodRecord};
 use crate::status::Course;
@@ -37,6 +39,21 @@ pub(super) fn line(course: &Course) -> String {
         None if course.lost => "lost: its process has gone".to_owned(),
         // It was told to stop, and its directory is gone with its last words.
         None => "stopped".to_owned(),
+    }
+}
+
+pub(super) fn job_has_failed(job: &JobReport) -> bool {
+    job.verdict.as_ref().is_some_and(|verdict| verdict.reason.ending() == Ending::Failure)
+}
+
+pub(super) fn job_line(job: &JobReport) -> String {
+    let counts = format!("{} succeeded, {} failed", job.succeeded, job.failed);
+    match &job.verdict {
+        Some(verdict) => match verdict.reason.ending() {
+            Ending::Success => format!("Complete; {counts}"),
+            Ending::Failure => format!("Failed, {}: {}; {counts}", verdict.reason.word(), verdict.message),
+        },
+        None => format!("not ended; {counts}"),
     }
 }
 

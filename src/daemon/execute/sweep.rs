@@ -171,7 +171,12 @@ fn finish(places: &Places, pod: &PodId, mut record: PodRecord, outcome: Outcome)
 fn synthetic(pod: &PodId, known: &BTreeMap<Uid, Known>, at: Timestamp) -> PodRecord {
     let spec = known.get(&pod.uid).and_then(|known| match &known.object {
         Object::Pod(pod) => pod.spec.as_ref(),
-        Object::ConfigMap(_) | Object::Secret(_) | Object::Namespace(_) | Object::Unserved { .. } => None,
+        Object::ConfigMap(_)
+        | Object::Secret(_)
+        | Object::Namespace(_)
+        | Object::Job(_)
+        | Object::CronJob(_)
+        | Object::Unserved { .. } => None,
     });
     PodRecord {
         format: FORMAT,

@@ -59,6 +59,7 @@ fn declare(places: &Places) {
         generation: 1,
         created_at: now().wall,
         deletion: None,
+        owner: None,
     };
     objects::save(places, &record).unwrap();
 }

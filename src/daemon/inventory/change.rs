@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::api::{KINDS, Object};
+use crate::api::KINDS;
 use crate::manifest::Declared;
 use crate::model::id::Uid;
 use crate::model::object::{Known, ObjectKey, Source};
@@ -33,7 +33,7 @@ pub(crate) enum Change<'a> {
         declared: &'a Declared,
         source: &'a Source,
     },
-    /// Other content that the same pod cannot take over.
+    /// Other content that the same object cannot take over.
     Replace {
         uid: &'a Uid,
         declared: &'a Declared,
@@ -57,7 +57,7 @@ pub(crate) struct Changes<'a> {
     pub(crate) conflicts: BTreeMap<&'a Source, Vec<Conflict>>,
 }
 
-/// `replaces(known, declared)` tells whether the edit of a pod makes another pod.
+/// `replaces(known, declared)` tells whether the edit makes another object of the same name.
 pub(crate) fn changes<'a>(
     objects: &'a BTreeMap<Uid, Known>,
     declaring: &BTreeMap<&'a Source, &'a [Declared]>,
@@ -67,7 +67,7 @@ pub(crate) fn changes<'a>(
     let mut found = Changes::default();
     let live: BTreeMap<&ObjectKey, &Known> = objects
         .values()
-        .filter(|known| known.record.deletion.is_none())
+        .filter(|known| known.is_declared())
         .map(|known| (&known.record.key, known))
         .collect();
     let mut claimants: BTreeMap<&ObjectKey, Vec<(&'a Source, &'a Declared)>> = BTreeMap::new();
@@ -133,8 +133,7 @@ fn change<'a>(
     if known.record.authored == declared.authored {
         return (known.record.source != *source).then_some(Change::Move { uid, source });
     }
-    let is_pod = matches!(declared.object, Object::Pod(_));
-    Some(if is_pod && replaces(known, declared) {
+    Some(if replaces(known, declared) {
         Change::Replace { uid, declared, source }
     } else {
         Change::Update { uid, declared, source }

@@ -1,7 +1,7 @@
 //! Changes → records on disc, then in memory: what is not written down is not in force.
 
 use crate::api::Object;
-use crate::manifest::Declared;
+use crate::manifest::{Declared, podsecurity};
 use crate::model::id::Uid;
 use crate::model::object::{Deletion, Known, ObjectRecord, Source};
 use crate::model::record::FORMAT;
@@ -54,14 +54,19 @@ impl Inventory {
             Step::Put(known, operation) => self.put(places, *known, operation),
             // The old one first: two objects of one name must never both be in force.
             Step::Replace(uid, known) => {
-                self.remove(places, &uid, now)?;
+                self.remove(places, &uid, None, now)?;
                 self.put(places, *known, "replace")
             }
-            Step::Remove(uid) => self.remove(places, &uid, now),
+            Step::Remove(uid) => self.remove(places, &uid, None, now),
         }
     }
 
-    fn put(&mut self, places: &Places, known: Known, operation: &'static str) -> Result<(), InventoryError> {
+    pub(super) fn put(
+        &mut self,
+        places: &Places,
+        known: Known,
+        operation: &'static str,
+    ) -> Result<(), InventoryError> {
         let object = known.record.key.to_string();
         objects::save(places, &known.record).map_err(|source| InventoryError::Write {
             operation,
@@ -70,19 +75,48 @@ impl Inventory {
         })?;
         let ObjectRecord { uid, key, source, generation, .. } = &known.record;
         tracing::info!(operation, object = %key, %uid, generation, file = %source.path.display(), "object changed");
-        // What comes from a file has been found right when it was read.
-        self.forbidden.remove(uid);
-        self.objects.insert(uid.clone(), known);
+        let uid = uid.clone();
+        let why = podsecurity::objection(&known.record.authored, &self.reader.policy(&source.root));
+        // What comes from a file has been found right when it was read, what a controller makes of it has not.
+        match why.filter(|_| known.record.owner.is_some()) {
+            Some(why) => drop(self.forbidden.insert(uid.clone(), why)),
+            None => drop(self.forbidden.remove(&uid)),
+        }
+        let before = self.objects.insert(uid.clone(), known);
+        match before {
+            Some(before) if before.record.source != self.objects[&uid].record.source => {
+                self.move_along(places, &uid)
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// What an object has made is declared where the object is.
+    fn move_along(&mut self, places: &Places, uid: &Uid) -> Result<(), InventoryError> {
+        let source = self.objects[uid].record.source.clone();
+        let of_owner = |known: &&Known| known.record.owner.as_ref().is_some_and(|owner| owner.uid == *uid);
+        let children: Vec<Known> = self.objects.values().filter(of_owner).cloned().collect();
+        for mut child in children {
+            child.record.source = source.clone();
+            self.put(places, child, "move")?;
+        }
         Ok(())
     }
 
-    /// A pod is told to go, and its record goes after it; nothing of the other kinds outlives its record.
-    fn remove(&mut self, places: &Places, uid: &Uid, now: Now) -> Result<(), InventoryError> {
+    /// A pod is told to go, and its record goes after it, as that of an object does which has made others; nothing
+    /// of the other kinds outlives its record.
+    pub(super) fn remove(
+        &mut self,
+        places: &Places,
+        uid: &Uid,
+        grace: Option<u32>,
+        now: Now,
+    ) -> Result<(), InventoryError> {
         let Some(known) = self.objects.get_mut(uid) else { return Ok(()) };
         let key = known.record.key.clone();
         let failed = |source| InventoryError::Write { operation: "remove", object: key.to_string(), source };
-        if matches!(known.object, Object::Pod(_)) {
-            let deletion = Some(Deletion { at: now.wall, grace: None });
+        if matches!(known.object, Object::Pod(_) | Object::Job(_) | Object::CronJob(_)) {
+            let deletion = Some(Deletion { at: now.wall, grace });
             let record = ObjectRecord { deletion, ..known.record.clone() };
             objects::save(places, &record).map_err(failed)?;
             known.record = record;
@@ -110,6 +144,7 @@ fn added(declared: &Declared, source: &Source, now: Now) -> Result<Box<Known>, I
         generation: 1,
         created_at: now.wall,
         deletion: None,
+        owner: None,
     };
     Ok(Box::new(Known { record, object: declared.object.clone() }))
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::api::Object;
 use crate::daemon::folder::{chain, earlier};
 use crate::manifest::Declared;
 use crate::model::id::Uid;
@@ -195,8 +196,7 @@ impl Inventory {
         for (root, folder) in &mut self.folders {
             folder.went.retain(|path| {
                 let source = Source { root: root.clone(), path: path.clone() };
-                let has_objects =
-                    |known: &Known| known.record.deletion.is_none() && known.record.source == source;
+                let has_objects = |known: &Known| known.is_declared() && known.record.source == source;
                 !self.files.contains_key(&source) && self.objects.values().any(has_objects)
             });
         }
@@ -206,7 +206,7 @@ impl Inventory {
     /// else is.
     fn note_applied(&mut self) {
         let mut own: BTreeMap<&Source, Vec<&Known>> = BTreeMap::new();
-        for known in self.objects.values().filter(|known| known.record.deletion.is_none()) {
+        for known in self.objects.values().filter(|known| known.is_declared()) {
             own.entry(&known.record.source).or_default().push(known);
         }
         for (source, file) in &mut self.files {
@@ -226,8 +226,22 @@ impl Inventory {
     }
 }
 
-/// A pod that has ended is run again by any change of its spec; a living one takes over what it can.
+/// A pod that has ended is run again by any change of its spec; a living one takes over what it can. A Job is run
+/// again by a change of what its pods are made from, and both because a person says so.
 pub(crate) fn replaces(places: &Places, known: &Known, declared: &Declared) -> bool {
+    let (before, after) = (&known.record.authored, &declared.authored);
+    match &declared.object {
+        Object::Pod(_) => !workload::is_same_wish(before, after) || replaces_pod(places, known, declared),
+        Object::Job(_) => !workload::is_same_run(before, after),
+        Object::ConfigMap(_)
+        | Object::Secret(_)
+        | Object::Namespace(_)
+        | Object::CronJob(_)
+        | Object::Unserved { .. } => false,
+    }
+}
+
+fn replaces_pod(places: &Places, known: &Known, declared: &Declared) -> bool {
     // An end that cannot be read counts as one: a pod must not run twice.
     let ended = !matches!(objects::finished_of(places, &known.record.uid), Ok(None));
     if ended {

@@ -21,7 +21,8 @@ impl Inventory {
         let cut_off: Vec<Uid> = self
             .objects
             .values()
-            .filter(|known| known.record.deletion.is_none() && runs_again(known))
+            // A pod of a Job is the Job's to count and replace.
+            .filter(|known| known.is_declared() && runs_again(known))
             .filter(|known| was_cut_off(places, &known.record.uid, boot_id))
             .map(|known| known.record.uid.clone())
             .collect();
@@ -48,7 +49,12 @@ impl Inventory {
 fn runs_again(known: &Known) -> bool {
     match &known.object {
         Object::Pod(pod) => restarts(pod) || asks_for_rerun(pod),
-        Object::ConfigMap(_) | Object::Secret(_) | Object::Namespace(_) | Object::Unserved { .. } => false,
+        Object::ConfigMap(_)
+        | Object::Secret(_)
+        | Object::Namespace(_)
+        | Object::Job(_)
+        | Object::CronJob(_)
+        | Object::Unserved { .. } => false,
     }
 }
 

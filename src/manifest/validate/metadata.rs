@@ -15,7 +15,9 @@ const ANNOTATIONS_LIMIT: usize = 256 * 1024;
 pub(super) fn check(object: &Object, its: &Type, at: &At<'_>, rules: &mut Rules) {
     let metadata = object.metadata();
     let syntax = match object {
-        Object::Pod(_) | Object::ConfigMap(_) | Object::Secret(_) => &SUBDOMAIN,
+        Object::Pod(_) | Object::ConfigMap(_) | Object::Secret(_) | Object::Job(_) | Object::CronJob(_) => {
+            &SUBDOMAIN
+        }
         Object::Namespace(_) => &LABEL,
         Object::Unserved { .. } if super::is_claim(its) => &SUBDOMAIN,
         Object::Unserved { .. } => &PATH_SEGMENT,
@@ -38,6 +40,11 @@ pub(super) fn check(object: &Object, its: &Type, at: &At<'_>, rules: &mut Rules)
         }
         (None, _) => {}
     }
+    labels(at, rules);
+}
+
+/// Labels and annotations, of a template too.
+pub(super) fn labels(at: &At<'_>, rules: &mut Rules) {
     for label in at.key("labels").each_entry() {
         rules.key_name(&label, &QUALIFIED);
         rules.value(&label, label.text().unwrap_or_default(), &LABEL_VALUE);

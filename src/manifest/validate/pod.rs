@@ -13,10 +13,17 @@ use super::{resources, scheduling, security, volume};
 
 pub(super) fn check(pod: &Pod, at: &At<'_>, rules: &mut Rules) {
     let at = at.key("spec");
-    let Some(spec) = &pod.spec else { return rules.required(&at) };
-    plain_fields(spec, &at, rules);
-    host(spec, &at, rules);
-    dns(spec, &at, rules);
+    match &pod.spec {
+        Some(spec) => check_spec(spec, &at, rules),
+        None => rules.required(&at),
+    }
+}
+
+/// Of a Pod, or of the template of one. `at` is its place.
+pub(super) fn check_spec(spec: &PodSpec, at: &At<'_>, rules: &mut Rules) {
+    plain_fields(spec, at, rules);
+    host(spec, at, rules);
+    dns(spec, at, rules);
     if let Some(context) = &spec.security_context {
         security::of_pod(context, &at.key("securityContext"), rules);
         security::host_sysctls(spec, context, &at, rules);
@@ -26,7 +33,7 @@ pub(super) fn check(pod: &Pod, at: &At<'_>, rules: &mut Rules) {
     }
     scheduling::check(spec, &at, rules);
     volume::check_all(spec, &at.key("volumes"), rules);
-    containers(spec, &at, rules);
+    containers(spec, at, rules);
 }
 
 fn plain_fields(spec: &PodSpec, at: &At<'_>, rules: &mut Rules) {

@@ -1,0 +1,135 @@
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::*;
+use crate::manifest::revive;
+use crate::model::desired::Waiting;
+use crate::model::job::JobEnd;
+use crate::model::object::{ObjectRecord, Owner, Source};
+use crate::model::pod_plan::RestartPolicy;
+use crate::model::record::FORMAT;
+use crate::model::time::Timestamp;
+
+#[derive(Default)]
+struct Scene {
+    objects: BTreeMap<Uid, Known>,
+    controlled: Controlled,
+    pods: BTreeMap<Uid, DesiredPod>,
+}
+
+fn uid(number: u8) -> Uid {
+    Uid::from_random([number; 16])
+}
+
+impl Scene {
+    fn object(mut self, number: u8, kind: &str, spec: serde_json::Value, owner: Option<u8>) -> Scene {
+        let (api_version, group) = if kind == "Pod" { ("v1", "") } else { ("batch/v1", "batch") };
+        let name = format!("{}-{number}", kind.to_lowercase());
+        let authored = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": "default"}, "spec": spec});
+        let record = ObjectRecord {
+            format: FORMAT,
+            uid: uid(number),
+            key: ObjectKey { group: group.into(), kind: kind.into(), namespace: "default".into(), name },
+            source: Source { root: PathBuf::from("/m"), path: PathBuf::from("a.yaml") },
+            authored: authored.clone(),
+            generation: 1,
+            created_at: Timestamp::UNIX_EPOCH,
+            deletion: None,
+            owner: owner.map(|owner| Owner { uid: uid(owner), number: 0 }),
+        };
+        self.objects.insert(uid(number), Known { record, object: revive(&authored).unwrap() });
+        self
+    }
+
+    fn pod(self, number: u8, policy: &str, want: Option<Want>) -> Scene {
+        let scene = self.object(number, "Pod", json!({"restartPolicy": policy, "containers": []}), None);
+        scene.want(number, want)
+    }
+
+    fn job(self, number: u8) -> Scene {
+        let template = json!({"spec": {"restartPolicy": "Never", "containers": []}});
+        self.object(number, "Job", json!({"template": template}), None)
+    }
+
+    fn pod_of(self, job: u8, number: u8, want: Option<Want>) -> Scene {
+        self.object(number, "Pod", json!({"restartPolicy": "Never", "containers": []}), Some(job))
+            .want(number, want)
+    }
+
+    fn want(mut self, number: u8, want: Option<Want>) -> Scene {
+        let id = PodId { namespace: "default".into(), name: format!("pod-{number}"), uid: uid(number) };
+        let restart_policy = RestartPolicy::Never;
+        self.pods.extend(want.map(|want| (uid(number), DesiredPod { id, restart_policy, want })));
+        self
+    }
+
+    fn ended(mut self, job: u8) -> Scene {
+        let verdict =
+            Verdict { reason: JobEnd::CompletionsReached, message: String::new(), at: Timestamp::UNIX_EPOCH };
+        let now = crate::model::time::Now { wall: Timestamp::UNIX_EPOCH, boot: Moment(Duration::ZERO) };
+        let finished = Some(crate::model::job::Present { now, boot_id: "boot" }.stamp());
+        let record = JobRecord { verdict: Some(verdict), finished, ..JobRecord::default() };
+        self.controlled.jobs.insert(uid(job), record);
+        self
+    }
+
+    fn verdict(&self) -> Option<BatchEnd> {
+        verdict(&awaited(&self.objects, &self.controlled, &self.pods, |_| false))
+    }
+}
+
+fn waits(reason: &str) -> Option<Want> {
+    let waiting = Waiting { reason: reason.into(), message: String::new() };
+    Some(Want::Wait(Blocked { containers: BTreeMap::from([("main".into(), waiting)]), pod: None }))
+}
+
+/// Stands for a pod that runs: the verdict looks at nothing else of its plan.
+fn runs() -> Option<Want> {
+    Some(Want::Gone { grace: None })
+}
+
+#[test]
+fn a_batch_is_over_when_all_that_ends_has_ended() {
+    let scene = Scene::default().pod(1, "Never", None).pod(2, "OnFailure", runs()).pod(3, "Always", runs());
+    assert_eq!(scene.verdict(), None);
+    let scene = Scene::default().pod(1, "Never", None).pod(2, "OnFailure", None).pod(3, "Always", runs());
+    assert_eq!(scene.verdict(), Some(BatchEnd::Completed));
+}
+
+#[test]
+fn endless_pods_alone_run_until_a_signal() {
+    assert_eq!(Scene::default().pod(1, "Always", runs()).verdict(), None);
+}
+
+#[test]
+fn an_image_that_cannot_be_had_ends_a_batch_when_nothing_else_runs() {
+    let scene = Scene::default().pod(1, "Never", waits("ErrImagePull"));
+    assert_eq!(scene.verdict(), Some(BatchEnd::NoImage));
+    assert_eq!(scene.pod(2, "Never", runs()).verdict(), None);
+}
+
+#[test]
+fn a_missing_config_map_ends_a_batch_and_a_pull_under_way_does_not() {
+    let missing = Scene::default().pod(1, "Never", waits("CreateContainerConfigError"));
+    assert_eq!(missing.verdict(), Some(BatchEnd::Blocked));
+    assert_eq!(Scene::default().pod(1, "Never", waits("ContainerCreating")).verdict(), None);
+}
+
+#[test]
+fn a_job_is_waited_for_also_between_its_pods() {
+    let scene = Scene::default().job(1).pod_of(1, 2, None);
+    assert_eq!(scene.verdict(), None);
+    assert_eq!(scene.ended(1).verdict(), Some(BatchEnd::Completed));
+    let hopeless = Scene::default().job(1).pod_of(1, 2, waits("ErrImagePull"));
+    assert_eq!(hopeless.verdict(), Some(BatchEnd::NoImage));
+}
+
+#[test]
+fn a_cron_job_alone_runs_until_a_signal_and_is_not_waited_for_beside_a_job() {
+    let template = json!({"spec": {"restartPolicy": "Never", "containers": []}});
+    let cron = json!({"schedule": "* * * * *", "jobTemplate": {"spec": {"template": template}}});
+    let scene = Scene::default().object(1, "CronJob", cron, None);
+    assert_eq!(scene.verdict(), None);
+    assert_eq!(scene.job(2).ended(2).verdict(), Some(BatchEnd::Completed));
+}

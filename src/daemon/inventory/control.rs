@@ -1,0 +1,128 @@
+//! What controllers ask for, carried out: records on disc first, then in memory.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::time::Duration;
+
+use crate::api::Object;
+use crate::manifest;
+use crate::model::control::{Controlled, Step, Steps};
+use crate::model::id::Uid;
+use crate::model::object::{Known, ObjectRecord};
+use crate::model::time::Now;
+use crate::paths::Places;
+use crate::rundir::objects;
+
+use super::{Inventory, InventoryError};
+
+/// What came of it. A failure stops only what depends on it, and is tried again by the next pass.
+#[derive(Debug, Default)]
+pub(crate) struct Carried {
+    pub(crate) changed: usize,
+    pub(crate) failures: Vec<InventoryError>,
+    /// Pods that are not in the counts of their Job though their end may be there to be counted.
+    pub(crate) uncounted: BTreeSet<Uid>,
+    pub(crate) wake_in: Option<Duration>,
+}
+
+/// What is known of an object that makes others.
+pub(super) fn load(
+    places: &Places,
+    uid: &Uid,
+    object: &Object,
+    controlled: &mut Controlled,
+) -> io::Result<()> {
+    match object {
+        Object::Job(_) => {
+            let record = objects::job_of(places, uid)?;
+            controlled.jobs.extend(record.map(|record| (uid.clone(), record)));
+        }
+        Object::CronJob(_) => {
+            let record = objects::cron_of(places, uid)?;
+            controlled.crons.extend(record.map(|record| (uid.clone(), record)));
+        }
+        Object::Pod(_)
+        | Object::ConfigMap(_)
+        | Object::Secret(_)
+        | Object::Namespace(_)
+        | Object::Unserved { .. } => {}
+    }
+    Ok(())
+}
+
+impl Inventory {
+    pub(crate) fn carry_out(&mut self, places: &Places, steps: Steps, now: Now) -> Carried {
+        let mut carried = Carried { wake_in: steps.wake_in, ..Carried::default() };
+        // Objects whose record could not be written: nothing more is done for them.
+        let mut stuck: BTreeSet<Uid> = BTreeSet::new();
+        for step in steps.steps {
+            let owner = self.owner_of(&step);
+            if owner.as_ref().is_some_and(|owner| stuck.contains(owner)) {
+                continue;
+            }
+            match self.carry(places, step, now) {
+                Ok(()) => carried.changed += 1,
+                Err(failure) => {
+                    stuck.extend(owner);
+                    carried.failures.push(failure);
+                }
+            }
+        }
+        let of_stuck =
+            |known: &&Known| known.record.owner.as_ref().is_some_and(|owner| stuck.contains(&owner.uid));
+        carried.uncounted =
+            self.objects.values().filter(of_stuck).map(|known| known.record.uid.clone()).collect();
+        carried
+    }
+
+    fn owner_of(&self, step: &Step) -> Option<Uid> {
+        match step {
+            Step::Job(uid, _) | Step::Cron(uid, _) | Step::Forget(uid) => Some(uid.clone()),
+            Step::Make(record) => record.owner.as_ref().map(|owner| owner.uid.clone()),
+            Step::End { uid, .. } => {
+                self.objects.get(uid)?.record.owner.as_ref().map(|owner| owner.uid.clone())
+            }
+        }
+    }
+
+    fn carry(&mut self, places: &Places, step: Step, now: Now) -> Result<(), InventoryError> {
+        let failed =
+            |object: String| move |source| InventoryError::Write { operation: "record", object, source };
+        match step {
+            Step::Job(uid, record) => {
+                objects::save_job(places, &uid, &record).map_err(failed(self.name(&uid)))?;
+                self.controlled.jobs.insert(uid, *record);
+                Ok(())
+            }
+            Step::Cron(uid, record) => {
+                objects::save_cron(places, &uid, &record).map_err(failed(self.name(&uid)))?;
+                self.controlled.crons.insert(uid, *record);
+                Ok(())
+            }
+            Step::Make(record) => self.make(places, *record),
+            Step::End { uid, grace } => self.remove(places, &uid, grace, now),
+            Step::Forget(uid) => {
+                objects::forget(places, &uid).map_err(failed(self.name(&uid)))?;
+                tracing::info!(object = self.name(&uid), %uid, "object forgotten");
+                self.objects.remove(&uid);
+                self.controlled.jobs.remove(&uid);
+                self.controlled.crons.remove(&uid);
+                Ok(())
+            }
+        }
+    }
+
+    /// Made twice, it is made once: its UID says which it is.
+    fn make(&mut self, places: &Places, record: ObjectRecord) -> Result<(), InventoryError> {
+        if self.objects.contains_key(&record.uid) {
+            return Ok(());
+        }
+        let object = manifest::revive(&record.authored)
+            .map_err(|source| InventoryError::Revive { object: record.key.to_string(), source })?;
+        self.put(places, Known { record, object }, "make")
+    }
+
+    fn name(&self, uid: &Uid) -> String {
+        self.objects.get(uid).map_or_else(|| uid.to_string(), |known| known.record.key.to_string())
+    }
+}

@@ -1,0 +1,218 @@
+//! The cases of Kubernetes' own tests of CronJobs, and clocks that go wrong.
+
+use serde_json::{Value, json};
+
+use crate::api::Object;
+use crate::model::id::Uid;
+use crate::model::object::Known;
+use crate::workload::control::world::{Ends, World, job_spec, merge, uid};
+
+fn cron(more: Value) -> World {
+    cron_with(json!({}), more)
+}
+
+fn cron_with(metadata: Value, more: Value) -> World {
+    let mut world = World::at("2026-05-04T12:00:30Z");
+    let mut spec = json!({"schedule": "*/5 * * * *", "jobTemplate": {"spec": job_spec(json!({}))}});
+    merge(&mut spec, more);
+    world.declare(1, "CronJob", "tick", metadata, spec);
+    world.settle();
+    world
+}
+
+/// Jobs that are there and not told to go, the oldest first.
+fn jobs(world: &World) -> Vec<&Known> {
+    let mut jobs: Vec<&Known> = world
+        .objects
+        .values()
+        .filter(|known| matches!(known.object, Object::Job(_)) && known.record.deletion.is_none())
+        .collect();
+    jobs.sort_by_key(|known| known.record.owner.as_ref().map(|owner| owner.number));
+    jobs
+}
+
+fn due(world: &World) -> Vec<String> {
+    let scheduled = "batch.kubernetes.io/cronjob-scheduled-timestamp";
+    jobs(world)
+        .iter()
+        .map(|job| job.object.metadata().annotations.as_ref().unwrap()[scheduled].clone())
+        .collect()
+}
+
+fn names(world: &World) -> Vec<String> {
+    jobs(world).iter().map(|job| job.record.key.name.clone()).collect()
+}
+
+#[test]
+fn a_job_is_made_each_time_that_is_due() {
+    let mut world = cron(json!({}));
+    assert!(jobs(&world).is_empty());
+    assert_eq!(world.wake_in.map(|wait| wait.as_secs()), Some(270));
+    world.wait(269).settle();
+    assert!(jobs(&world).is_empty());
+    world.wait(1).settle();
+    assert_eq!(due(&world), ["2026-05-04T12:05:00+00:00"]);
+    // The minute it was due at is in its name.
+    assert_eq!(names(&world), [format!("tick-{}", world.wall.as_second() / 60)]);
+    world.wait(299).settle();
+    assert_eq!(jobs(&world).len(), 1);
+}
+
+#[test]
+fn jobs_run_concurrently() {
+    let mut world = cron(json!({}));
+    world.wait(270).settle().wait(300).settle();
+    assert_eq!((jobs(&world).len(), world.active().len()), (2, 2));
+}
+
+#[test]
+fn a_suspended_cron_job_makes_none() {
+    let mut world = cron(json!({"suspend": true}));
+    world.wait(86_400).settle();
+    assert_eq!((world.made.len(), world.wake_in), (0, None));
+}
+
+#[test]
+fn where_concurrency_is_forbidden_the_next_waits_for_the_last() {
+    let mut world = cron(json!({"concurrencyPolicy": "Forbid"}));
+    world.wait(270).settle().wait(300).settle();
+    assert_eq!(due(&world), ["2026-05-04T12:05:00+00:00"]);
+    world.wait(60).end_all(Ends::With(0)).settle();
+    assert_eq!(due(&world), ["2026-05-04T12:05:00+00:00", "2026-05-04T12:10:00+00:00"]);
+    assert!(world.controlled.crons[&uid(1)].events.iter().any(|event| event.reason == "JobAlreadyActive"));
+}
+
+#[test]
+fn where_the_last_is_replaced_it_goes_with_its_pod() {
+    let mut world = cron(json!({"concurrencyPolicy": "Replace"}));
+    world.wait(270).settle();
+    let pod = world.active()[0].clone();
+    world.wait(300).settle();
+    assert_eq!(due(&world), ["2026-05-04T12:10:00+00:00"]);
+    assert!(world.active().len() == 1 && world.active()[0] != pod);
+}
+
+#[test]
+fn of_many_missed_times_the_last_is_served() {
+    let mut world = cron(json!({}));
+    world.wait(100 * 86_400).settle();
+    assert_eq!(jobs(&world).len(), 1);
+    assert!(world.controlled.crons[&uid(1)].events.iter().any(|event| event.reason == "TooManyMissedTimes"));
+}
+
+#[test]
+fn a_time_missed_for_longer_than_the_deadline_is_not_served() {
+    let mut world = cron(json!({"startingDeadlineSeconds": 60}));
+    world.wait(270 + 120).settle();
+    assert!(jobs(&world).is_empty());
+    let events = &world.controlled.crons[&uid(1)].events;
+    assert_eq!(events.iter().filter(|event| event.reason == "MissSchedule").count(), 1);
+    world.wait(230).settle();
+    assert_eq!(due(&world), ["2026-05-04T12:10:00+00:00"]);
+}
+
+#[test]
+fn as_many_ended_jobs_are_kept_as_the_limits_say() {
+    let mut world = cron(json!({"successfulJobsHistoryLimit": 2, "failedJobsHistoryLimit": 0}));
+    world.wait(270).settle();
+    for _ in 0..5 {
+        world.end_all(Ends::With(0)).settle().wait(300).settle();
+    }
+    world.end_all(Ends::With(0)).settle();
+    assert_eq!(due(&world), ["2026-05-04T12:25:00+00:00", "2026-05-04T12:30:00+00:00"]);
+    world.edit(1, json!({"jobTemplate": {"spec": {"backoffLimit": 0}}}));
+    world.wait(300).settle().end_all(Ends::With(1)).settle();
+    assert_eq!(jobs(&world).len(), 2);
+}
+
+#[test]
+fn a_recorded_job_is_started_by_the_next_watcher_and_its_time_is_not_served_twice() {
+    let mut world = cron(json!({"successfulJobsHistoryLimit": 0}));
+    // The watcher dies after the Job is on disc and before anything else is.
+    world.wait(270);
+    let make = world.steps().steps.into_iter().next().unwrap();
+    assert!(matches!(make, crate::model::control::Step::Make(_)));
+    world.take(make);
+    world.wait(10).settle();
+    assert_eq!(world.active().len(), 1);
+    world.end_all(Ends::With(0)).settle();
+    assert!(jobs(&world).is_empty());
+    world.wait(60).settle();
+    assert_eq!(world.made.len(), 2, "one Job and its pod");
+}
+
+#[test]
+fn a_clock_set_back_serves_no_time_twice() {
+    let mut world = cron(json!({"successfulJobsHistoryLimit": 0}));
+    world.wait(270).settle().end_all(Ends::With(0)).settle();
+    let made = world.made.len();
+    world.wall = "2026-05-04T12:04:58Z".parse().unwrap();
+    world.settle().wait(4).settle();
+    assert_eq!(world.made.len(), made);
+    world.wait(300).settle();
+    assert!(world.made.len() > made);
+}
+
+#[test]
+fn a_clock_that_was_years_ahead_does_not_stop_the_schedule() {
+    let mut world = cron(json!({}));
+    world.wall = "2040-01-01T00:00:01Z".parse().unwrap();
+    world.settle();
+    assert_eq!(jobs(&world).len(), 1);
+    world.wall = "2026-05-04T12:07:00Z".parse().unwrap();
+    world.settle();
+    assert_eq!(jobs(&world).len(), 1);
+    world.wait(180).settle();
+    assert_eq!(due(&world)[0], "2026-05-04T12:10:00+00:00");
+}
+
+#[test]
+fn a_machine_without_a_clock_at_boot_serves_one_time_when_it_learns_the_date() {
+    let mut world = World::at("1970-01-01T00:00:10Z");
+    let spec = json!({"schedule": "@hourly", "jobTemplate": {"spec": job_spec(json!({}))}});
+    world.declare(1, "CronJob", "tick", json!({}), spec);
+    world.settle();
+    world.wall = "2026-05-04T12:30:00Z".parse().unwrap();
+    world.settle();
+    assert_eq!(due(&world), ["2026-05-04T12:00:00+00:00"]);
+}
+
+#[test]
+fn the_time_zone_is_that_of_the_cron_job() {
+    let mut world = cron(json!({"schedule": "30 9 * * *", "timeZone": "America/New_York"}));
+    world.wait(90 * 60).settle();
+    assert_eq!(due(&world), ["2026-05-04T09:30:00-04:00"]);
+}
+
+#[test]
+fn daylight_saving_is_as_in_kubernetes_unless_once_is_asked_for() {
+    for (metadata, jobs_made) in [(json!({}), 0), (json!({"annotations": {"droppod.dev/dst": "once"}}), 1)] {
+        let mut world = World::at("2026-03-28T12:00:00Z");
+        let spec = json!({
+            "schedule": "30 2 * * *", "timeZone": "Europe/Berlin", "jobTemplate": {"spec": job_spec(json!({}))},
+        });
+        world.declare(1, "CronJob", "tick", metadata, spec);
+        world.settle();
+        world.wait(86_400).settle();
+        assert_eq!(jobs(&world).len(), jobs_made);
+    }
+}
+
+#[test]
+fn a_cron_job_that_is_removed_takes_everything_along() {
+    let mut world = cron(json!({}));
+    world.wait(270).settle();
+    let known = world.objects.get_mut(&uid(1)).unwrap();
+    known.record.deletion = Some(crate::model::object::Deletion { at: world.wall, grace: None });
+    world.settle();
+    assert!(world.objects.is_empty(), "{:?}", world.objects.keys().collect::<Vec<&Uid>>());
+}
+
+#[test]
+fn the_last_success_is_remembered_when_its_job_is_not() {
+    let mut world = cron(json!({"successfulJobsHistoryLimit": 0}));
+    world.wait(270).settle().wait(20).end_all(Ends::With(0)).settle();
+    let record = &world.controlled.crons[&uid(1)];
+    assert_eq!(record.last_success, Some(world.wall));
+    assert_eq!(record.last_schedule.map(|at| at.to_string()).as_deref(), Some("2026-05-04T12:05:00Z"));
+}

@@ -1,0 +1,392 @@
+//! The cases of Kubernetes' own tests of Jobs, and what its documentation promises.
+
+use serde_json::json;
+
+use crate::api::Object;
+use crate::model::id::Uid;
+use crate::workload::control::world::{Ends, World, uid};
+
+const OK: Ends = Ends::With(0);
+const BAD: Ends = Ends::With(1);
+
+#[test]
+fn a_job_runs_to_completion_when_tasks_succeed() {
+    let mut world = World::job(json!({"completions": 5, "parallelism": 2}));
+    world.settle();
+    for done in 0..5 {
+        assert_eq!(world.active().len(), 2.min(5 - done), "after {done}");
+        let first = world.active()[0].clone();
+        world.end(&first, OK);
+        world.settle();
+    }
+    assert_eq!((world.ended(), world.made.len()), (Some("CompletionsReached"), 5));
+}
+
+#[test]
+fn a_pod_of_a_job_is_what_kubernetes_would_make() {
+    let mut world = World::job(json!({"completions": 2, "completionMode": "Indexed"}));
+    world.settle();
+    let pod = &world.objects[&world.active()[0]];
+    let Object::Pod(spec) = &pod.object else { panic!("not a pod") };
+    let metadata = &spec.metadata;
+    let labels = metadata.labels.as_ref().unwrap();
+    let owner = uid(1).to_string();
+    for (name, value) in [
+        ("app", "x"),
+        ("batch.kubernetes.io/job-name", "pi"),
+        ("job-name", "pi"),
+        ("batch.kubernetes.io/controller-uid", owner.as_str()),
+        ("controller-uid", owner.as_str()),
+        ("batch.kubernetes.io/job-completion-index", "0"),
+    ] {
+        assert_eq!(labels[name], value, "{name}");
+    }
+    let name = pod.record.key.name.as_str();
+    assert!(name.starts_with("pi-0-") && name.len() == "pi-0-".len() + 5, "{name}");
+    let reference = &metadata.owner_references.as_ref().unwrap()[0];
+    assert_eq!(
+        (reference.kind.as_str(), reference.name.as_str(), reference.uid.as_str()),
+        ("Job", "pi", owner.as_str())
+    );
+    let spec = spec.spec.as_ref().unwrap();
+    assert_eq!(spec.hostname.as_deref(), Some("pi-0"));
+    let env = &spec.containers[0].env.as_ref().unwrap()[0];
+    assert_eq!(env.name, "JOB_COMPLETION_INDEX");
+}
+
+#[test]
+fn each_index_has_its_pod_until_it_has_succeeded() {
+    let mut world = World::job(json!({"completions": 4, "parallelism": 2, "completionMode": "Indexed"}));
+    world.settle();
+    assert_eq!(world.indexes(), [0, 1]);
+    let pods = world.active();
+    world.end(&pods[0], BAD);
+    world.end(&pods[1], OK);
+    world.settle();
+    // Back-off holds for all indexes as long as none has a limit of its own.
+    assert_eq!(world.indexes(), [0; 0]);
+    world.wait(10).settle();
+    assert_eq!(world.indexes(), [0, 2]);
+    world.end_all(OK).settle();
+    world.end_all(OK).settle();
+    assert_eq!(world.ended(), Some("CompletionsReached"));
+    assert_eq!(world.record().completed.to_string(), "0-3");
+}
+
+#[test]
+fn failures_are_answered_later_and_later_and_a_success_forgives_them() {
+    let mut world = World::job(json!({"completions": 2, "backoffLimit": 20}));
+    world.settle();
+    for wait in [10, 20, 40, 80, 160, 320, 360, 360] {
+        world.end_all(BAD).settle();
+        world.wait(wait - 1).settle();
+        assert!(world.active().is_empty(), "before {wait}");
+        world.wait(1).settle();
+        assert_eq!(world.active().len(), 1, "at {wait}");
+    }
+    world.end_all(OK).settle();
+    assert_eq!(world.active().len(), 1);
+}
+
+#[test]
+fn more_failures_than_the_limit_fail_the_job() {
+    let mut world = World::job(json!({"backoffLimit": 1}));
+    world.settle().end_all(BAD).settle();
+    assert_eq!(world.ended(), None);
+    world.wait(10).settle().end_all(BAD).settle();
+    assert_eq!(world.ended(), Some("BackoffLimitExceeded"));
+    assert_eq!(world.record().failed, 2);
+}
+
+#[test]
+fn a_job_whose_tasks_are_restarted_in_their_pods_fails_by_the_restarts() {
+    let on_failure = json!({"backoffLimit": 3, "template": {"spec": {"restartPolicy": "OnFailure"}}});
+    let mut world = World::job(on_failure);
+    world.settle();
+    let pod = world.active()[0].clone();
+    world.run(&pod, 2);
+    world.settle();
+    assert_eq!(world.ended(), None);
+    world.run(&pod, 3);
+    world.settle();
+    assert_eq!((world.ended(), world.record().failed), (Some("BackoffLimitExceeded"), 1));
+}
+
+#[test]
+fn a_job_that_is_active_for_too_long_fails_and_its_pods_go() {
+    let mut world = World::job(json!({"activeDeadlineSeconds": 60, "parallelism": 2, "completions": 2}));
+    world.settle();
+    assert_eq!(world.wake_in.map(|wait| wait.as_secs()), Some(60));
+    world.wait(59).settle();
+    assert_eq!(world.active().len(), 2);
+    world.wait(1).pass();
+    assert!(world.active().is_empty());
+    assert_eq!((world.ended(), world.record().verdict.is_some()), (None, true));
+    world.settle();
+    assert_eq!((world.ended(), world.record().failed), (Some("DeadlineExceeded"), 2));
+}
+
+#[test]
+fn a_clock_that_is_set_moves_no_deadline() {
+    let mut world = World::job(json!({"activeDeadlineSeconds": 60}));
+    world.settle();
+    world.wall = "2040-01-01T00:00:00Z".parse().unwrap();
+    world.settle();
+    assert_eq!(world.ended(), None);
+    world.boot += 60;
+    assert_eq!(world.settle().ended(), Some("DeadlineExceeded"));
+}
+
+#[test]
+fn a_job_without_completions_is_done_with_the_first_success_and_the_last_pod() {
+    let mut world = World::job(json!({"parallelism": 3}));
+    world.settle();
+    let pods = world.active();
+    assert_eq!(pods.len(), 3);
+    world.end(&pods[0], OK);
+    world.settle();
+    assert_eq!((world.ended(), world.active().len()), (None, 2));
+    world.end(&pods[1], OK);
+    world.end(&pods[2], BAD);
+    world.settle();
+    assert_eq!((world.ended(), world.made.len()), (Some("CompletionsReached"), 3));
+}
+
+#[test]
+fn a_suspended_job_has_no_pods_and_goes_on_when_it_is_resumed() {
+    let mut world =
+        World::job(json!({"suspend": true, "completions": 2, "parallelism": 2, "activeDeadlineSeconds": 60}));
+    world.settle().wait(100).settle();
+    assert!(world.made.is_empty() && world.record().started.is_none());
+    world.edit(1, json!({"suspend": false}));
+    world.settle();
+    let pods = world.active();
+    world.end(&pods[0], OK);
+    world.settle();
+    world.edit(1, json!({"suspend": true}));
+    world.settle().wait(100).settle();
+    assert!(world.active().is_empty());
+    assert_eq!((world.record().failed, world.record().succeeded), (0, 1));
+    world.edit(1, json!({"suspend": false}));
+    world.settle().wait(59).settle();
+    assert_eq!((world.ended(), world.active().len()), (None, 1));
+    world.end_all(OK).settle();
+    assert_eq!(world.ended(), Some("CompletionsReached"));
+}
+
+#[test]
+fn another_parallelism_makes_or_ends_pods() {
+    let mut world = World::job(json!({"completions": 9, "parallelism": 2}));
+    world.settle();
+    world.edit(1, json!({"parallelism": 4}));
+    assert_eq!(world.settle().active().len(), 4);
+    let oldest = world.active()[0].clone();
+    world.edit(1, json!({"parallelism": 1}));
+    assert_eq!(world.settle().active(), [oldest]);
+    world.edit(1, json!({"parallelism": 0}));
+    assert!(world.settle().active().is_empty());
+    assert_eq!(world.record().failed, 0);
+}
+
+#[test]
+fn a_job_with_nothing_to_complete_is_complete() {
+    assert_eq!(World::job(json!({"completions": 0})).settle().ended(), Some("CompletionsReached"));
+}
+
+#[test]
+fn a_pod_that_a_person_deletes_has_failed_and_is_replaced() {
+    let mut world = World::job(json!({}));
+    world.settle();
+    let pod = world.active()[0].clone();
+    world.stop(&pod);
+    world.settle();
+    assert_eq!((world.record().failed, world.active().len()), (1, 0));
+    world.wait(10).settle();
+    assert_eq!(world.active().len(), 1);
+}
+
+#[test]
+fn a_pod_is_replaced_before_or_after_it_has_gone_as_the_policy_says() {
+    for (policy, while_it_goes) in [("TerminatingOrFailed", 1), ("Failed", 0)] {
+        let mut world = World::job(json!({"podReplacementPolicy": policy}));
+        world.settle();
+        let pod = world.active()[0].clone();
+        world.stop(&pod);
+        world.pass();
+        world.wait(10).pass();
+        assert_eq!(world.active().len(), while_it_goes, "{policy}");
+        world.leave();
+        world.pass();
+        assert_eq!(world.active().len(), 1, "{policy}");
+    }
+}
+
+#[test]
+fn an_exit_code_fails_the_job_early() {
+    let rule = json!({"action": "FailJob", "onExitCodes": {"containerName": "main", "operator": "In", "values": [3, 42]}});
+    let mut world =
+        World::job(json!({"parallelism": 2, "completions": 5, "podFailurePolicy": {"rules": [rule]}}));
+    world.settle();
+    let pods = world.active();
+    world.end(&pods[0], Ends::With(42));
+    let name = world.objects[&pods[0]].record.key.name.clone();
+    world.settle();
+    assert_eq!(world.ended(), Some("PodFailurePolicy"));
+    let expected = format!(
+        "Container main for pod default/{name} failed with exit code 42 matching FailJob rule at index 0"
+    );
+    assert_eq!(world.record().verdict.unwrap().message, expected);
+    assert!(world.active().is_empty());
+}
+
+#[test]
+fn a_pod_that_the_machine_ended_is_not_counted_when_the_policy_says_so() {
+    let rule = json!({"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]});
+    let mut world = World::job(json!({"backoffLimit": 0, "podFailurePolicy": {"rules": [rule]}}));
+    world.settle().end_all(Ends::Lost).settle();
+    assert_eq!((world.ended(), world.record().failed), (None, 0));
+    world.wait(10).settle().end_all(BAD).settle();
+    assert_eq!((world.ended(), world.record().failed), (Some("BackoffLimitExceeded"), 1));
+}
+
+#[test]
+fn not_in_and_the_first_rule_that_fits_decide() {
+    let rules = json!([
+        {"action": "Count", "onExitCodes": {"operator": "In", "values": [1]}},
+        {"action": "Ignore", "onExitCodes": {"operator": "NotIn", "values": [5]}},
+        {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [5, 6]}},
+    ]);
+    for (code, failed, ended) in [(1, 1, None), (6, 0, None), (5, 1, Some("PodFailurePolicy"))] {
+        let mut world = World::job(json!({"podFailurePolicy": {"rules": rules}}));
+        world.settle().end_all(Ends::With(code)).settle();
+        assert_eq!((world.record().failed, world.ended()), (failed, ended), "{code}");
+    }
+}
+
+fn indexed(more: serde_json::Value) -> World {
+    let mut spec = json!({"completions": 3, "parallelism": 3, "completionMode": "Indexed"});
+    crate::workload::control::world::merge(&mut spec, more);
+    let mut world = World::job(spec);
+    world.settle();
+    world
+}
+
+fn of_index(world: &World, index: u64) -> Uid {
+    world.active().into_iter().find(|pod| world.index(pod) == index).unwrap()
+}
+
+#[test]
+fn an_index_that_fails_too_often_fails_alone() {
+    let mut world = indexed(json!({"backoffLimitPerIndex": 1}));
+    world.end(&of_index(&world, 1), BAD);
+    world.settle();
+    assert_eq!(world.indexes(), [0, 2]);
+    world.wait(10).settle();
+    world.end(&of_index(&world, 1), BAD);
+    world.settle().wait(1000).settle();
+    assert_eq!((world.indexes(), world.record().failed_indexes.to_string()), (vec![0, 2], "1".to_owned()));
+    world.end_all(OK).settle();
+    assert_eq!(
+        (world.ended(), world.record().completed.to_string()),
+        (Some("FailedIndexes"), "0,2".to_owned())
+    );
+}
+
+#[test]
+fn too_many_failed_indexes_fail_the_job() {
+    let mut world = indexed(json!({"backoffLimitPerIndex": 0, "maxFailedIndexes": 1}));
+    world.end(&of_index(&world, 0), BAD);
+    assert_eq!(world.settle().ended(), None);
+    world.end(&of_index(&world, 2), BAD);
+    assert_eq!(world.settle().ended(), Some("MaxFailedIndexesExceeded"));
+    assert!(world.active().is_empty());
+}
+
+#[test]
+fn an_exit_code_fails_an_index_at_once() {
+    let rule = json!({"action": "FailIndex", "onExitCodes": {"operator": "In", "values": [42]}});
+    let mut world = indexed(json!({"backoffLimitPerIndex": 5, "podFailurePolicy": {"rules": [rule]}}));
+    world.end(&of_index(&world, 1), Ends::With(42));
+    world.settle().wait(1000).settle();
+    assert_eq!((world.indexes(), world.record().failed_indexes.to_string()), (vec![0, 2], "1".to_owned()));
+}
+
+#[test]
+fn a_success_policy_ends_the_job_before_all_indexes_have() {
+    let rules = json!([{"succeededIndexes": "0,2", "succeededCount": 2}, {"succeededIndexes": "1"}]);
+    let mut world = indexed(json!({"successPolicy": {"rules": rules}}));
+    world.end(&of_index(&world, 2), OK);
+    assert_eq!(world.settle().ended(), None);
+    world.end(&of_index(&world, 0), OK);
+    world.settle();
+    assert_eq!((world.ended(), world.record().failed), (Some("SuccessPolicy"), 0));
+    assert_eq!(world.record().verdict.unwrap().message, "Matched rules at index 0");
+    assert!(world.active().is_empty());
+}
+
+#[test]
+fn indexes_that_are_taken_away_lose_their_pods_and_do_not_count() {
+    let mut world = indexed(json!({}));
+    world.end(&of_index(&world, 2), OK);
+    world.edit(1, json!({"completions": 2, "parallelism": 2}));
+    world.settle();
+    assert_eq!(world.indexes(), [0, 1]);
+    world.end_all(OK).settle();
+    assert_eq!(world.ended(), Some("CompletionsReached"));
+}
+
+#[test]
+fn a_finished_job_keeps_its_word_and_loses_its_pods_when_its_time_is_over() {
+    let mut world = World::job(json!({"ttlSecondsAfterFinished": 100}));
+    world.settle().end_all(OK).settle();
+    assert_eq!((world.ended(), world.objects.len()), (Some("CompletionsReached"), 2));
+    assert_eq!(world.wait(99).settle().objects.len(), 2);
+    assert_eq!(world.wait(1).settle().objects.len(), 1);
+    world.wait(10_000).settle();
+    assert_eq!((world.made.len(), world.ended()), (1, Some("CompletionsReached")));
+}
+
+#[test]
+fn an_end_that_is_counted_is_not_counted_again_after_a_restart_of_the_watcher() {
+    let mut world = World::job(json!({"completions": 3, "parallelism": 3}));
+    world.settle();
+    let pods = world.active();
+    world.end(&pods[0], OK);
+    world.end(&pods[1], BAD);
+    world.settle();
+    // All that a watcher has is what is on disc.
+    let text = serde_json::to_string(&world.record()).unwrap();
+    world.controlled.jobs.insert(uid(1), serde_json::from_str(&text).unwrap());
+    world.settle();
+    assert_eq!((world.record().succeeded, world.record().failed), (1, 1));
+}
+
+#[test]
+fn back_off_goes_on_over_a_restart_of_the_machine() {
+    let mut world = World::job(json!({}));
+    world.settle().end_all(BAD).settle();
+    world.boot = 5;
+    world.boot_id = "next boot".to_owned();
+    world.wall += std::time::Duration::from_secs(4);
+    world.settle();
+    assert!(world.active().is_empty());
+    world.wait(6).settle();
+    assert_eq!(world.active().len(), 1);
+}
+
+#[test]
+fn a_job_that_is_removed_takes_its_pods_along_and_its_successor_waits_for_that() {
+    let mut world = World::job(json!({}));
+    world.settle();
+    let old = world.objects.get_mut(&uid(1)).unwrap();
+    old.record.deletion = Some(crate::model::object::Deletion { at: world.wall, grace: Some(5) });
+    world.declare(2, "Job", "pi", json!({}), crate::workload::control::world::job_spec(json!({})));
+    world.pass();
+    assert_eq!((world.made.len(), world.active().len()), (1, 0));
+    world.pass();
+    assert_eq!(world.made.len(), 1, "the old pod is there still");
+    world.leave();
+    world.settle();
+    assert!(!world.objects.contains_key(&uid(1)));
+    assert_eq!((world.made.len(), world.active().len()), (2, 1));
+}
