@@ -20,6 +20,8 @@ use oci_spec::runtime::{
     Spec, SpecBuilder,
 };
 
+pub(crate) use limits::oom_score_adj;
+
 use crate::model::pod_plan::{
     ContainerPlan, MountPlan, PidMode, PodPlan, Privilege, Propagation, RootAccess, Stdin,
 };

@@ -67,6 +67,11 @@ pub(crate) enum Event {
         container: String,
         end: RawEnd,
     },
+    /// Something that the pod was to have cannot be had on this machine; it goes on without.
+    Lacks {
+        container: Option<String>,
+        what: String,
+    },
     PlanChanged(Box<PodPlan>),
     /// `grace` in seconds, in place of the plan's.
     StopAsked {

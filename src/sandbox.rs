@@ -12,5 +12,6 @@ pub(crate) mod mounts;
 pub(crate) mod namespace;
 mod netlink;
 pub(crate) mod network;
+pub(crate) mod oom;
 pub(crate) mod spawn;
 pub(crate) mod sys;

@@ -15,6 +15,7 @@ use crate::model::pod_plan::RestartPolicy;
 use crate::model::time::Now;
 
 use address::Addresses;
+use ports::Ports;
 use references::References;
 
 mod address;
@@ -28,6 +29,7 @@ mod files;
 mod image;
 mod job;
 mod pod;
+mod ports;
 mod references;
 mod resolver;
 mod resources;
@@ -72,6 +74,7 @@ pub(crate) fn expand(
 ) -> Desired {
     let references = References::of(objects);
     let mut addresses = Addresses::new(machine.network.as_ref(), &observed.leases);
+    let mut ports = Ports::new(observed);
     let mut desired = Desired::default();
     for (known, pod) in pods_by_age(objects) {
         let uid = &known.record.uid;
@@ -80,12 +83,13 @@ pub(crate) fn expand(
             Some(deletion) => Want::Gone { grace: deletion.grace },
             None if ended => continue,
             None => {
-                let resolution =
-                    pod::resolve(known, pod, &references, &observed.images, machine, &addresses, now);
+                let offers = Offers { machine, addresses: &addresses, ports: &ports };
+                let resolution = pod::resolve(known, pod, &references, &observed.images, offers, now);
                 desired.pulls.extend(resolution.pulls);
                 match resolution.plan {
                     Ok(plan) => {
                         addresses.take(&plan.network);
+                        ports.take(&plan.id, &plan.host_ports);
                         Want::Run(plan)
                     }
                     Err(blocked) => Want::Wait(blocked),
@@ -96,6 +100,22 @@ pub(crate) fn expand(
         desired.pods.insert(uid.clone(), DesiredPod { id, restart_policy: restart_policy(pod), want });
     }
     desired
+}
+
+/// What pods have to share.
+#[derive(Clone, Copy)]
+struct Offers<'a> {
+    machine: &'a Machine,
+    addresses: &'a Addresses<'a>,
+    ports: &'a Ports<'a>,
+}
+
+/// Pods that ask for ports of the machine.
+pub(crate) fn with_host_ports(objects: &BTreeMap<Uid, Known>) -> Vec<&Uid> {
+    let pods = pods_by_age(objects).into_iter();
+    let asking =
+        pods.filter(|(_, pod)| pod.spec.as_ref().is_some_and(|spec| !ports::wanted(spec).is_empty()));
+    asking.map(|(known, _)| &known.record.uid).collect()
 }
 
 /// Every image that a pod names and that lies in the store or would, with the directories of the manifests that

@@ -5,7 +5,7 @@ use oci_spec::runtime::{
     LinuxCpu, LinuxCpuBuilder, LinuxMemory, LinuxMemoryBuilder, LinuxPids, LinuxPidsBuilder, LinuxResources,
 };
 
-use crate::model::pod_plan::{ContainerPlan, Resources};
+use crate::model::pod_plan::{ContainerPlan, QosClass, Resources};
 
 use super::{Controllers, devices};
 
@@ -64,7 +64,43 @@ fn pids(limits: &Resources) -> Result<Option<LinuxPids>, OciSpecError> {
     limit.map(|limit| LinuxPidsBuilder::default().limit(limit).build()).transpose()
 }
 
+/// The kubelet's `oom_score_adj`: the more of the machine's memory a container asks for, the later it is taken.
+/// <https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/#node-out-of-memory-behavior>
+pub(crate) fn oom_score_adj(qos: QosClass, resources: &Resources, machine_memory: u64) -> i32 {
+    const GUARANTEED: i32 = -997;
+    const BEST_EFFORT: i32 = 1000;
+    match qos {
+        QosClass::Guaranteed => GUARANTEED,
+        QosClass::BestEffort => BEST_EFFORT,
+        QosClass::Burstable => {
+            let request = u128::from(resources.memory_request.unwrap_or(0));
+            let share = (1000 * request).checked_div(machine_memory.into()).unwrap_or(0);
+            let score = BEST_EFFORT.saturating_sub(i32::try_from(share).unwrap_or(i32::MAX));
+            score.clamp(BEST_EFFORT + GUARANTEED, BEST_EFFORT - 1)
+        }
+    }
+}
+
 /// The spec counts in signed numbers; what does not fit is as good as unlimited.
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kubelets_scores_are_given() {
+        let score = |qos, request| {
+            let resources = Resources { memory_request: request, ..Resources::default() };
+            oom_score_adj(qos, &resources, 4 << 30)
+        };
+        assert_eq!(score(QosClass::Guaranteed, Some(1 << 30)), -997);
+        assert_eq!(score(QosClass::BestEffort, None), 1000);
+        assert_eq!(score(QosClass::Burstable, None), 999);
+        assert_eq!(score(QosClass::Burstable, Some(1 << 30)), 750);
+        assert_eq!(score(QosClass::Burstable, Some(4 << 30)), 3);
+        assert_eq!(score(QosClass::Burstable, Some(u64::MAX)), 3);
+    }
 }

@@ -109,7 +109,14 @@ fn census(places: &Places) -> Result<Exit, Failure> {
         // A pod that waits or has ended keeps its directories for as long as its object is there.
         let kept = match found.kind {
             Kind::PodDirectory | Kind::Scratch => found.pod.as_ref().is_some_and(|pod| known.contains(pod)),
-            Kind::Process | Kind::Cgroup | Kind::Mount | Kind::Interface | Kind::Table | Kind::Lease => false,
+            Kind::Process
+            | Kind::Cgroup
+            | Kind::Mount
+            | Kind::Interface
+            | Kind::Table
+            | Kind::Pin
+            | Kind::HostPort
+            | Kind::Lease => false,
         };
         if !kept {
             writeln!(out, "{found}").map_err(Failure::of_output)?;

@@ -9,6 +9,7 @@ use crate::image::pull::{self, PullFailure};
 use crate::image::store::Store;
 use crate::model::image::PullRequest;
 use crate::model::time::Timestamp;
+use crate::sandbox::oom;
 use crate::sandbox::sys::clock;
 
 use super::exit::Exit;
@@ -25,6 +26,8 @@ pub(crate) struct PullArgs {
 }
 
 pub(crate) fn run(args: &PullArgs) -> Exit {
+    // What a watcher is spared, a pull that has met a giant is not.
+    drop(oom::set_own(0));
     let pulled = access()
         .and_then(|access| bring_in(args, &access, clock::wall()).map_err(|failure| failure.to_string()));
     match pulled {

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use crate::daemon::folder::{FolderError, identity};
 use crate::daemon::{self, DaemonError, Ended, Mode, Root, Select};
 use crate::manifest::Strictness;
+use crate::sandbox::oom;
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -73,6 +74,8 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
         .map_err(|error| Failure::new(Exit::Usage, "cannot tell where --status-dir is").because(error))?;
     trace::start(tracing::Level::INFO, settings);
     up::sweep_dead(&settings.places);
+    // Where that is refused, `doctor` says so.
+    drop(oom::set_own(oom::OF_WATCHER));
     let directories: Vec<String> = roots.iter().map(|root| root.path.display().to_string()).collect();
     let (ready, is_ready) = oneshot::channel();
     let daemon = daemon::run(daemon::Settings {

@@ -23,8 +23,8 @@ use crate::publish::{Published, remove, remove_tree};
 use crate::rundir::goal::{self, Goal, GoalPlaces, StopOrder};
 use crate::rundir::{lease, objects, starts};
 use crate::sandbox::cgroup::Cgroups;
-use crate::sandbox::mounts;
 use crate::sandbox::spawn::SealedBinary;
+use crate::sandbox::{mounts, network};
 
 use children::Children;
 
@@ -136,6 +136,10 @@ pub(crate) fn forget(cgroups: &Cgroups, places: &Places, pod: &PodId, logs: Logs
 /// What a pod has on this machine, apart from its object and its logs.
 fn clear(cgroups: &Cgroups, places: &Places, pod: &PodId) -> Result<(), ActError> {
     cgroups.remove(&places.pod_cgroup(&pod.uid)).map_err(ActError::pod("remove the cgroup", pod))?;
+    if lease::is_held(places, &pod.uid).map_err(ActError::pod("look up the address", pod))? {
+        // Before the address is anybody else's.
+        network::release(&places.id, &pod.uid).map_err(ActError::pod("close the host ports", pod))?;
+    }
     lease::release(places, &pod.uid).map_err(ActError::pod("release the address", pod))?;
     for directory in [places.scratch(&pod.uid), places.pod(&pod.uid).0] {
         mounts::detach_within(&directory).map_err(ActError::pod("unmount the volumes", pod))?;

@@ -17,6 +17,7 @@ use crate::paths::Places;
 use crate::rundir::goal::{self, Goal};
 use crate::rundir::starts::{self, Starts};
 use crate::rundir::{lease, lock, objects, pods, pulls};
+use crate::sandbox::network::taken;
 use crate::status::{self, Control, Course, Stage};
 use crate::workload;
 
@@ -47,6 +48,8 @@ pub(crate) enum ObserveError {
     Starts { source: io::Error },
     #[error("cannot list the address leases")]
     Leases { source: io::Error },
+    #[error("cannot tell which ports of the machine are in use")]
+    Ports { source: io::Error },
     #[error("cannot read the {what} of pod {pod}")]
     Pod { what: &'static str, pod: Uid, source: io::Error },
     #[error("cannot look up image {image} in the store")]
@@ -107,6 +110,16 @@ pub(crate) fn observe(
         ends.keep(uid, &pod);
         seen.take(uid, pod);
     }
+    let waits = |uid: &&Uid| {
+        let pod = seen.observed.pods.get(*uid);
+        pod.is_none_or(|pod| pod.process == ProcessObservation::Dead && pod.finished.is_none())
+    };
+    if workload::with_host_ports(known).iter().any(waits) {
+        match taken::taken(&places.id) {
+            Ok(taken) => seen.observed.taken = taken,
+            Err(source) => seen.failures.push(ObserveError::Ports { source }),
+        }
+    }
     let sought = observe_images(places, store, known, children, &mut seen);
     preload::observe(places, store, &sought, children, trust, &mut seen);
     Ok(seen)
@@ -135,6 +148,11 @@ fn observe_pod(
         .or(waiting.as_ref().map(|waiting| &waiting.id))
         .cloned()
         .unwrap_or_else(|| name_of(known, uid));
+    if let Some(goal) = &goal
+        && !goal.plan.host_ports.is_empty()
+    {
+        seen.observed.ports.insert(uid.clone(), goal.plan.host_ports.clone());
+    }
     if let Some(waiting) = waiting {
         seen.waiting.insert(uid.clone(), waiting);
     }

@@ -247,4 +247,26 @@ mod tests {
         assert!(sizes.iter().all(|size| *size <= FILE_LIMIT), "{sizes:?}");
         std::fs::remove_dir_all(dir).unwrap();
     }
+
+    #[test]
+    fn lines_that_a_full_disc_does_not_take_are_counted() {
+        let dir = scratch("full");
+        let path = dir.join("0.log");
+        let now = Timestamp::UNIX_EPOCH;
+        let mut log = LogWriter::open(&path);
+        log.take(Stream::Stdout, b"before\n", now);
+        let disc = log.file.replace(OpenOptions::new().append(true).open("/dev/full").unwrap());
+        log.take(Stream::Stdout, b"lost\nlost\n", now);
+        log.take(Stream::Stderr, b"lost\n", now);
+        log.file = disc;
+        log.take(Stream::Stdout, b"after\n", now);
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            "1970-01-01T00:00:00.000000000Z stdout F before\n\
+             1970-01-01T00:00:00.000000000Z stderr F droppod: the log could not be written, 3 lines lost\n\
+             1970-01-01T00:00:00.000000000Z stdout F after\n"
+        );
+        assert!(log.tail().ends_with("lost\nafter\n"), "a termination message needs no disc");
+        std::fs::remove_dir_all(dir).unwrap();
+    }
 }

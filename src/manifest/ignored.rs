@@ -19,7 +19,6 @@ const IDENTITY: &str = "there is no API server that a service account could spea
 const PROBES: &str = "probes are not run by this version";
 const HOOKS: &str = "lifecycle hooks are not run by this version";
 const MODULES: &str = "security modules are not configured by this version";
-const HOST_PORTS: &str = "host ports are not opened by this version";
 const CLAIMS: &str = "device claims are not served by this version";
 const WINDOWS: &str = "containers here are Linux containers";
 const USERS: &str = "user namespaces are not made by this version";
@@ -79,8 +78,6 @@ const OF_RESOURCES: Table = &[("claims", CLAIMS)];
 const OF_SECURITY: Table =
     &[("appArmorProfile", MODULES), ("seLinuxOptions", MODULES), ("windowsOptions", WINDOWS)];
 
-const OF_PORT: Table = &[("hostIP", HOST_PORTS), ("hostPort", HOST_PORTS)];
-
 const OF_MOUNT: Table = &[("bindMountOptions", "mounts get the default options")];
 
 const OF_JOB: Table = &[
@@ -123,9 +120,6 @@ fn pod(spec: &At<'_>, into: &mut Vec<Ignored>) {
             look_up(&container.key("lifecycle"), OF_LIFECYCLE, into);
             look_up(&container.key("resources"), OF_RESOURCES, into);
             look_up(&container.key("securityContext"), OF_SECURITY, into);
-            for port in container.key("ports").each_item() {
-                look_up(&port, OF_PORT, into);
-            }
             for mount in container.key("volumeMounts").each_item() {
                 look_up(&mount, OF_MOUNT, into);
             }

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use super::id::Uid;
 use super::image::{Archive, ImageRef, StoredImage};
 use super::pod_plan::Revision;
+use super::port::HostPort;
 use super::record::{Deaths, Exit, Outcome, PodRecord, StopReason};
 use super::time::{Moment, Timestamp};
 
@@ -16,6 +17,25 @@ pub(crate) struct Observed {
     /// Archives to be loaded because some image that is absent may be in one.
     pub(crate) preloads: BTreeMap<Archive, Preload>,
     pub(crate) leases: BTreeMap<Ipv4Addr, Uid>,
+    /// Host ports of pods that have been told of them and are not gone.
+    pub(crate) ports: BTreeMap<Uid, Vec<HostPort>>,
+    /// Those that others have; looked for only while a pod that wants one is not started.
+    pub(crate) taken: Vec<Taken>,
+}
+
+/// A port of the machine that no pod of this instance has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Taken {
+    pub(crate) port: HostPort,
+    pub(crate) by: Taker,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taker {
+    /// A socket listens on it.
+    Process,
+    /// A pod of another instance has it.
+    Instance,
 }
 
 /// A pod that has a directory in the run directory, or an end on disc.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::id::PodId;
 use super::image::{ImageRef, StoredImage};
+use super::port::HostPort;
 
 #[cfg(test)]
 pub(crate) mod sample;
@@ -24,6 +25,9 @@ pub(crate) struct PodPlan {
     pub(crate) restart_policy: RestartPolicy,
     pub(crate) hostname: String,
     pub(crate) network: NetworkPlan,
+    /// Ports of the machine; on its own network those that the containers say they listen on.
+    #[serde(default)]
+    pub(crate) host_ports: Vec<HostPort>,
     pub(crate) pid: PidMode,
     pub(crate) ipc: IpcMode,
     /// Extra lines of `/etc/hosts`.

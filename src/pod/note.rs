@@ -63,6 +63,10 @@ impl Out {
         self.note(EventKind::Warning, "FailedCreatePodSandBox", message, None);
     }
 
+    pub(super) fn lacks(&mut self, container: Option<&str>, what: String) {
+        self.note(EventKind::Warning, "Unenforced", what, container);
+    }
+
     pub(super) fn deadline_exceeded(&mut self) {
         self.note(EventKind::Normal, "DeadlineExceeded", phase::DEADLINE_EXCEEDED.to_owned(), None);
     }

@@ -73,6 +73,10 @@ impl Turn {
                 }
                 stage
             }
+            (stage, Event::Lacks { container, what }) => {
+                self.out.lacks(container.as_deref(), what);
+                stage
+            }
             (stage, Event::PlanChanged(plan)) => self.change_plan(stage, *plan),
             (stage, Event::StopAsked { why, grace }) => self.ask_to_stop(stage, why, grace),
             (stage, Event::Tick) => stage,

@@ -31,6 +31,11 @@ pub(crate) fn release(places: &Places, pod: &Uid) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether a pod holds an address.
+pub(crate) fn is_held(places: &Places, pod: &Uid) -> io::Result<bool> {
+    Ok(all(places)?.values().any(|holder| holder == pod))
+}
+
 /// A file that is no lease of ours is passed over.
 pub(crate) fn all(places: &Places) -> io::Result<BTreeMap<Ipv4Addr, Uid>> {
     let mut leases = BTreeMap::new();

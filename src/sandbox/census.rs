@@ -8,7 +8,7 @@ use std::path::Path;
 use super::cgroup::Cgroups;
 use super::failure::cannot;
 use super::netlink::Route;
-use super::netlink::nft::Ruleset;
+use super::netlink::nft::{Family, Ruleset};
 use super::{mounts, network};
 use crate::model::id::Uid;
 use crate::paths::Places;
@@ -32,6 +32,8 @@ pub(crate) enum Kind {
     Mount,
     Interface,
     Table,
+    Pin,
+    HostPort,
     Lease,
     PodDirectory,
     Scratch,
@@ -65,6 +67,8 @@ impl fmt::Display for Kind {
             Kind::Mount => "mount",
             Kind::Interface => "interface",
             Kind::Table => "nf_tables table",
+            Kind::Pin => "pinned interface",
+            Kind::HostPort => "host port",
             Kind::Lease => "lease",
             Kind::PodDirectory => "pod directory",
             Kind::Scratch => "scratch directory",
@@ -146,13 +150,21 @@ fn on_network(places: &Places, found: &mut Vec<Found>) -> io::Result<()> {
         }
     }
     let table = network::table_name(&places.id);
-    let tables = match Ruleset::open()?.tables() {
+    let rules = match Ruleset::open() {
         // A kernel without nf_tables has no table.
-        Err(error) if error.kind() == io::ErrorKind::Unsupported => Vec::new(),
-        answer => answer?,
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => return Ok(()),
+        opened => opened?,
     };
-    if tables.contains(&table) {
-        found.push(Found { kind: Kind::Table, name: table, pod: None });
+    for (port, pod) in network::port::all(&rules, &table)? {
+        found.push(Found { kind: Kind::HostPort, name: port.to_string(), pod });
+    }
+    for (interface, pod) in network::pin::all(&rules, &table)? {
+        found.push(Found { kind: Kind::Pin, name: interface, pod });
+    }
+    for family in [Family::Ip, Family::Bridge] {
+        if rules.tables(family)?.contains(&table) {
+            found.push(Found { kind: Kind::Table, name: format!("{family} {table}"), pod: None });
+        }
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space}
 
 use super::failure::cannot;
 use super::netlink::Route;
+use super::netlink::nft::Ruleset;
 use super::sys;
 use crate::model::pod_plan::{IpcMode, NetworkPlan, PodPlan};
 
@@ -24,6 +25,8 @@ pub(crate) struct HostNamespaces {
     pub(crate) mount: File,
     /// Works on the host's links from wherever the process is: a socket stays in the namespace it was made in.
     pub(super) route: Route,
+    /// As `route`; absent where the kernel has no nf_tables.
+    pub(super) rules: Option<Ruleset>,
 }
 
 impl HostNamespaces {
@@ -33,7 +36,11 @@ impl HostNamespaces {
             let path = format!("/proc/thread-self/ns/{name}");
             File::open(&path).map_err(|error| cannot(format!("open {path}"), error))
         };
-        Ok(HostNamespaces { network: open("net")?, mount: open("mnt")?, route: Route::open()? })
+        let rules = match Ruleset::open() {
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => None,
+            opened => Some(opened?),
+        };
+        Ok(HostNamespaces { network: open("net")?, mount: open("mnt")?, route: Route::open()?, rules })
     }
 
     /// Goes back to the host's mount and network namespaces, to undo what was done there. One thread only.

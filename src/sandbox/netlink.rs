@@ -68,6 +68,13 @@ impl Socket {
         self.listen(first, first + wanted, |_| {})
     }
 
+    /// As [`Socket::order_together`], up to the end that puts it in force: tells what would be refused.
+    fn try_together(&self, messages: Vec<Message>) -> io::Result<()> {
+        let wanted = u32::try_from(messages.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let first = self.send(std::iter::once(nft::begin()).chain(messages).collect())?;
+        self.listen(first, first + wanted, |_| {})
+    }
+
     /// Gives the number of the first message.
     fn send(&self, messages: Vec<Message>) -> io::Result<u32> {
         let first = self.sequence.get();

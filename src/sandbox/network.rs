@@ -1,36 +1,46 @@
 //! The instance's bridge and nft table, and each pod's place on them, by netlink in process.
 //!
-//! The kernel forwards a packet if the interface it came in by may forward. For what pods send that is the bridge;
-//! for what comes back it is the interface of the machine's default route, whose answers would otherwise be
-//! dropped after their address has been translated back. So both are switched on, and no other: the machine as a
-//! whole (`net.ipv4.ip_forward`) is not made a router.
+//! `guard` tells what is forwarded, `pin` what a pod may send, `port` how the machine's ports lead to pods; their
+//! rules are in `tables`.
 
+mod guard;
+pub(crate) mod pin;
+pub(crate) mod port;
 mod range;
+pub(crate) mod tables;
+pub(crate) mod taken;
 
 use std::fs::File;
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 
 use super::failure::cannot;
 use super::namespace::HostNamespaces;
-use super::netlink::nft::Ruleset;
+use super::netlink::nft::{Family, Ruleset};
 use super::netlink::{LOOPBACK, Link, Pair, Range, Route};
 use crate::model::id::{InstanceId, Uid};
 use crate::model::network::InstanceNetwork;
 use crate::model::pod_plan::NetworkPlan;
+use crate::model::port::HostPort;
+
+use guard::Memory;
+pub(crate) use pin::Pinned;
 
 /// The interface's name inside of a pod.
 const INSIDE: &str = "eth0";
+/// What the name of every instance's tables starts with.
+const TABLE: &str = "droppod_";
 /// Ranges tried before giving up against other instances that choose at the same moment.
 const TRIES: usize = 8;
 
 /// Makes the bridge, its address, the nft table (masquerade) and forwarding on it, or mends what is missing. With
-/// no `network` given, chooses the first free /22 of 10.77.0.0/16 that no route covers. Doing it twice is fine.
-pub(crate) fn ensure(id: &InstanceId, network: Option<&InstanceNetwork>) -> io::Result<InstanceNetwork> {
+/// no network `known`, chooses the first free /22 of 10.77.0.0/16 that no route covers. Doing it twice is fine.
+pub(crate) fn ensure(id: &InstanceId, known: Option<&InstanceNetwork>) -> io::Result<InstanceNetwork> {
     let route = Route::open()?;
     let name = bridge_name(id);
     let bridge = ensure_bridge(&route, id, &name)?;
-    let network = match network {
+    let network = match known {
         Some(network) => {
             let range = Range { address: network.gateway, prefix: network.prefix };
             route.add_address(bridge.index, range)?;
@@ -39,18 +49,30 @@ pub(crate) fn ensure(id: &InstanceId, network: Option<&InstanceNetwork>) -> io::
         None => choose(&route, id, &bridge)?,
     };
     route.up(bridge.index)?;
-    forward(&name)?;
-    for egress in egress(&route)? {
-        forward(&egress)?;
-    }
     let range = Range { address: network.network, prefix: network.prefix };
-    Ruleset::open()?.masquerade(&table_name(id), range)?;
+    let (rules, table) = (Ruleset::open()?, table_name(id));
+    let memory = match known {
+        Some(_) if !rules.tables(Family::Ip)?.contains(&table) => Memory::Lost,
+        Some(_) | None => Memory::Kept,
+    };
+    // Before anything is forwarded.
+    tables::write(&rules, id, &name, range)?;
+    guard::route_loopback(&name)?;
+    guard::forward(&name)?;
+    for egress in egress(&route)? {
+        guard::open(&rules, &table, &egress, memory)?;
+    }
     Ok(network)
 }
 
 /// Removes bridge and table. Those that are not there are as good as removed.
 pub(crate) fn remove(id: &InstanceId) -> io::Result<()> {
-    let table = match Ruleset::open().and_then(|rules| rules.remove(&table_name(id))) {
+    let name = table_name(id);
+    let removed = Ruleset::open().and_then(|rules| {
+        let addresses = guard::close(&rules, &name);
+        rules.remove(tables::bridge(&name)).and(addresses)
+    });
+    let table = match removed {
         // A kernel without nf_tables has no table.
         Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
         answer => answer,
@@ -63,10 +85,17 @@ pub(crate) fn remove(id: &InstanceId) -> io::Result<()> {
 }
 
 /// Called in the pod's network namespace: makes the veth pair from within (host end `v<short uid>` in the host's
-/// namespace on the bridge, `eth0` born here), address, default route. The pair goes with this namespace.
-pub(crate) fn attach(host: &HostNamespaces, pod: &Uid, plan: &NetworkPlan) -> io::Result<()> {
+/// namespace on the bridge, `eth0` born here), address, default route; and leads host ports to it. The pair goes
+/// with this namespace, its pins and ports by [`release`].
+pub(crate) fn attach(
+    host: &HostNamespaces,
+    id: &InstanceId,
+    pod: &Uid,
+    plan: &NetworkPlan,
+    ports: &[HostPort],
+) -> io::Result<Pinned> {
     let (bridge, address, prefix, gateway) = match plan {
-        NetworkPlan::Host | NetworkPlan::Loopback => return Ok(()),
+        NetworkPlan::Host | NetworkPlan::Loopback => return Ok(Pinned::Yes),
         NetworkPlan::Bridge { bridge, address, prefix, gateway } => (bridge, *address, *prefix, *gateway),
     };
     let missing = || cannot(format!("find bridge {bridge}"), io::ErrorKind::NotFound.into());
@@ -83,6 +112,10 @@ pub(crate) fn attach(host: &HostNamespaces, pod: &Uid, plan: &NetworkPlan) -> io
         namespace: here.as_fd(),
     };
     let near = make_pair(&host.route, pair)?;
+    let no_rules = || cannot("reach the host's nf_tables", io::ErrorKind::Unsupported.into());
+    let rules = host.rules.as_ref().ok_or_else(no_rules)?;
+    // Before the pod can send anything.
+    let pinned = pin::pin(rules, &table_name(id), pod, &near, pair.far_mac, address)?;
     let route = Route::open()?;
     let inside = route.link(INSIDE)?.ok_or(io::ErrorKind::NotFound)?;
     route.add_address(inside.index, Range { address, prefix })?;
@@ -92,9 +125,62 @@ pub(crate) fn attach(host: &HostNamespaces, pod: &Uid, plan: &NetworkPlan) -> io
     // second later, and drops what is sent before. To be asked for an interface makes it see to that one at once
     // (Linux 6.8), in the order in which each makes the next.
     route.link(INSIDE)?;
-    host.route.link(&near)?;
+    let near = host.route.link(&near)?;
     host.route.link(bridge)?;
+    if !ports.is_empty() {
+        if let Some(near) = near {
+            host.route.hairpin(&near)?;
+        }
+        port::open(rules, &table_name(id), pod, address, ports)?;
+    }
+    Ok(pinned)
+}
+
+/// Makes the host's side ready for a pod to be attached: tables that somebody has flushed away are written again,
+/// and packets for host ports are let in. To be called in the host's network namespace: it is its settings that
+/// are written.
+pub(crate) fn make_ready(id: &InstanceId, plan: &NetworkPlan, ports: &[HostPort]) -> io::Result<()> {
+    let network = match plan {
+        NetworkPlan::Host | NetworkPlan::Loopback => return Ok(()),
+        NetworkPlan::Bridge { bridge, address: _, prefix, gateway } => {
+            let mask = Range { address: *gateway, prefix: *prefix }.mask();
+            let network = Ipv4Addr::from_bits(gateway.to_bits() & mask);
+            InstanceNetwork { bridge: bridge.clone(), network, prefix: *prefix, gateway: *gateway }
+        }
+    };
+    if !Ruleset::open()?.tables(Family::Ip)?.contains(&table_name(id)) {
+        ensure(id, Some(&network))?;
+    }
+    if ports.is_empty() { Ok(()) } else { admit(id) }
+}
+
+/// Lets packets for host ports in by every interface that has an address.
+fn admit(id: &InstanceId) -> io::Result<()> {
+    let (route, rules, table) = (Route::open()?, Ruleset::open()?, table_name(id));
+    let addresses = route.addresses()?;
+    let has_address = |link: &Link| addresses.iter().any(|address| address.link == link.index);
+    let links = route.links()?.into_iter();
+    for link in links.filter(|link| link.index != LOOPBACK && !is_ours(link) && has_address(link)) {
+        guard::open(&rules, &table, &link, Memory::Kept)?;
+    }
     Ok(())
+}
+
+/// Takes back the host ports and the pins of a pod. In the host's network namespace; doing it twice is fine.
+pub(crate) fn release(id: &InstanceId, pod: &Uid) -> io::Result<()> {
+    let rules = match Ruleset::open() {
+        // Nothing was opened or pinned without.
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => return Ok(()),
+        opened => opened?,
+    };
+    port::close(&rules, &table_name(id), pod)?;
+    pin::unpin(&rules, &table_name(id), pod)
+}
+
+/// Whether this is the bridge of some instance.
+fn is_ours(link: &Link) -> bool {
+    let id = link.name.strip_prefix("dp").unwrap_or_default();
+    link.is_bridge && id.len() == 8 && id.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// The host end of a pod that had this UID before may be there still: its namespace goes when the kernel has time
@@ -120,7 +206,12 @@ pub(super) fn bridge_name(id: &InstanceId) -> String {
 }
 
 pub(super) fn table_name(id: &InstanceId) -> String {
-    format!("droppod_{id}")
+    format!("{TABLE}{id}")
+}
+
+/// Whether a table is some instance's.
+fn is_table(name: &str) -> bool {
+    name.starts_with(TABLE)
 }
 
 pub(super) fn veth_name(pod: &Uid) -> String {
@@ -177,29 +268,13 @@ fn network(bridge: &Link, range: Range) -> InstanceNetwork {
     }
 }
 
-/// Names of the interfaces that default routes lead out of.
-fn egress(route: &Route) -> io::Result<Vec<String>> {
+/// The interfaces that default routes lead out of.
+fn egress(route: &Route) -> io::Result<Vec<Link>> {
     let routes = route.routes()?;
     let out: Vec<u32> =
         routes.into_iter().filter(|route| route.range.prefix == 0).flat_map(|route| route.links).collect();
     let links = route.links()?.into_iter();
-    Ok(links
-        .filter(|link| link.index != LOOPBACK && out.contains(&link.index))
-        .map(|link| link.name)
-        .collect())
-}
-
-/// Lets the kernel forward what comes in by this interface. Left alone if it does already: /proc/sys may be
-/// read-only, and a write of the same value still drops the kernel's route cache.
-fn forward(interface: &str) -> io::Result<()> {
-    let path = format!("/proc/sys/net/ipv4/conf/{interface}/forwarding");
-    let switch_on = |present: String| match present.trim() {
-        "1" => Ok(()),
-        _ => std::fs::write(&path, "1"),
-    };
-    std::fs::read_to_string(&path)
-        .and_then(switch_on)
-        .map_err(|error| cannot(format!("switch on forwarding of {interface}"), error))
+    Ok(links.filter(|link| link.index != LOOPBACK && out.contains(&link.index)).collect())
 }
 
 #[cfg(test)]

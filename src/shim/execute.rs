@@ -1,7 +1,7 @@
 //! Does what the state machine says. Each effect is done at once; what it leads to is put down as an `Event`.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use super::launch::{self, Instance, Launched, Stdio, Wiring};
 use super::output::Output;
 use super::{ShimError, filter, ground};
 use crate::bundle::seccomp::Filter;
-use crate::bundle::{self, Ground};
+use crate::bundle::{self, Ground, oom_score_adj};
 use crate::image::rootfs::HeldLayers;
 use crate::logs::write::LogWriter;
 use crate::model::observed::{Finished, Interrupted};
@@ -23,6 +23,7 @@ use crate::paths::container_log;
 use crate::pod::{Effect, Event, RawEnd};
 use crate::rundir::{exits, objects, pods};
 use crate::sandbox::instance::up;
+use crate::sandbox::oom;
 use crate::sandbox::sys::reap::Reaped;
 use crate::sandbox::sys::{clock, pidfd};
 use crate::volume;
@@ -46,6 +47,8 @@ pub(super) struct Running {
     pub(super) filter: Option<Rc<Filter>>,
     message: PathBuf,
     oom_kills_before: u64,
+    /// The OOM score of its processes.
+    pub(super) score: i32,
     not_started: Option<String>,
     /// Keeps the image's layers from being removed below a mounted root.
     _layers: HeldLayers,
@@ -55,6 +58,8 @@ pub(super) fn execute(shim: &mut Shim, effect: Effect) {
     match effect {
         Effect::MakeSandbox => match ground::make(&shim.at, shim.state.plan()) {
             Ok(sandbox) => {
+                let lacks = sandbox.lacks.iter().cloned();
+                shim.happened.extend(lacks.map(|what| Event::Lacks { container: None, what }));
                 shim.sandbox = Some(sandbox);
                 shim.happened.push_back(Event::SandboxReady);
             }
@@ -92,7 +97,11 @@ fn start(shim: &mut Shim, name: &str, restart: u32) {
         return;
     }
     match launch(shim, name, restart) {
-        Ok(running) => {
+        Ok((running, unprotected)) => {
+            shim.happened.extend(unprotected.map(|error| Event::Lacks {
+                container: Some(name.to_owned()),
+                what: format!("not enforced: {error}"),
+            }));
             shim.running.insert(name.to_owned(), running);
         }
         Err((reason, message)) => {
@@ -104,7 +113,7 @@ fn start(shim: &mut Shim, name: &str, restart: u32) {
 /// kubelet's word for why a container was not made, and a message for the pod's author.
 type NotStarted = (&'static str, String);
 
-fn launch(shim: &Shim, name: &str, restart: u32) -> Result<Running, NotStarted> {
+fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Option<io::Error>), NotStarted> {
     let config = |error: String| ("CreateContainerConfigError", error);
     let create = |error: String| ("CreateContainerError", error);
     let plan = shim.state.plan();
@@ -131,8 +140,11 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<Running, NotStarted> 
         drop(shim.at.cgroups.restrict_devices(&ground.cgroup));
     }
     let oom_kills_before = shim.at.cgroups.oom_kills(&ground.cgroup).unwrap_or(0);
-    let started = start_wired(shim, container.stdin, log, |wiring| {
-        launch::start(instance, spec, wiring, filter.clone()).map_err(|error| error.to_string())
+    let score = oom_score_adj(plan.qos, &container.resources, machine_memory());
+    let (started, lent) = oom::lend(score, || {
+        start_wired(shim, container.stdin, log, |wiring| {
+            launch::start(instance, spec, wiring, filter.clone()).map_err(|error| error.to_string())
+        })
     });
     // Its end is not reaped before this returns, so the number still stands for the process.
     let opened = started.and_then(|(launched, output)| match pidfd::open(launched.pid) {
@@ -140,24 +152,33 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<Running, NotStarted> 
         Err(error) => Err(format!("cannot hold on to the container's process: {error}")),
     });
     match opened {
-        Ok((launched, output, process)) => Ok(Running {
-            pid: launched.pid,
-            process,
-            verdict: Some(launched.verdict),
-            output,
-            id,
-            ground,
-            filter,
-            message,
-            oom_kills_before,
-            not_started: None,
-            _layers: layers,
-        }),
+        Ok((launched, output, process)) => Ok((
+            Running {
+                pid: launched.pid,
+                process,
+                verdict: Some(launched.verdict),
+                output,
+                id,
+                ground,
+                filter,
+                message,
+                oom_kills_before,
+                score,
+                not_started: None,
+                _layers: layers,
+            },
+            lent.err(),
+        )),
         Err(error) => {
             clear_run(shim, name, &id, &ground.cgroup);
             Err(create(error))
         }
     }
+}
+
+fn machine_memory() -> u64 {
+    let info = rustix::system::sysinfo();
+    u64::from(info.mem_unit).saturating_mul(info.totalram)
 }
 
 /// Starts a container on pipes or on a terminal, whose output is read from then on.

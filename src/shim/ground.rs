@@ -11,14 +11,16 @@ use rustix::mount::{MountFlags, UnmountFlags};
 
 use super::pause::PidNamespace;
 use super::start::Started;
-use crate::bundle::{Bind, Ground};
+use crate::bundle::{Bind, Controllers, Ground};
 use crate::image::rootfs::{self, HeldLayers, HostRootMask, Kind};
 use crate::image::store::Store;
 use crate::model::image::ImageRef;
 use crate::model::pod_plan::{
-    Access, ContainerPlan, IpcMode, NetworkPlan, PidMode, PodPlan, Privilege, Propagation, VolumePlan,
+    Access, ContainerPlan, IpcMode, NetworkPlan, PidMode, PodPlan, Privilege, Propagation, Resources,
+    VolumePlan,
 };
 use crate::rundir::objects;
+use crate::sandbox::network::Pinned;
 use crate::sandbox::sys::identity;
 use crate::sandbox::{host_devices, namespace, network};
 use crate::volume;
@@ -35,6 +37,8 @@ pub(super) struct Sandbox {
     shm: PathBuf,
     /// Of `shareProcessNamespace`.
     processes: Option<PidNamespace>,
+    /// What the pod was to have and this machine cannot give, in words for its events.
+    pub(super) lacks: Vec<String>,
 }
 
 impl Sandbox {
@@ -69,8 +73,10 @@ fn failed(operation: &'static str) -> impl FnOnce(io::Error) -> GroundError {
 /// Makes the pod's namespaces, its place on the network, its cgroup and its volumes.
 pub(super) fn make(at: &Started, plan: &PodPlan) -> Result<Sandbox, GroundError> {
     let shared = volume::shared::SharedMounts::take(plan)?;
+    network::make_ready(&at.places.id, &plan.network, &plan.host_ports)
+        .map_err(failed("make the host's network ready for the pod"))?;
     namespace::unshare_pod(plan).map_err(failed("make the pod's namespaces"))?;
-    network::attach(&at.host, &plan.id.uid, &plan.network)
+    let pinned = network::attach(&at.host, &at.places.id, &plan.id.uid, &plan.network, &plan.host_ports)
         .map_err(failed("attach the pod to its network"))?;
     let cgroup = at.places.pod_cgroup(&plan.id.uid);
     at.cgroups.make(&cgroup, &plan.live.resources).map_err(failed("make the pod's control group"))?;
@@ -87,7 +93,7 @@ pub(super) fn make(at: &Started, plan: &PodPlan) -> Result<Sandbox, GroundError>
     identity::boot_id()
         .and_then(|boot| objects::mark_launched(&at.places, &plan.id.uid, &boot))
         .map_err(failed("mark the pod as started"))?;
-    Ok(Sandbox { shm, processes })
+    Ok(Sandbox { shm, processes, lacks: lacks(plan, at.cgroups.controllers(), pinned) })
 }
 
 fn process_namespace(at: &Started, plan: &PodPlan) -> Result<Option<PidNamespace>, GroundError> {
@@ -97,6 +103,21 @@ fn process_namespace(at: &Started, plan: &PodPlan) -> Result<Option<PidNamespace
             .map(Some)
             .map_err(failed("make the pod's process namespace")),
     }
+}
+
+fn lacks(plan: &PodPlan, have: Controllers, pinned: Pinned) -> Vec<String> {
+    let asked = |pick: fn(&Resources) -> bool| {
+        let containers = plan.all_containers().map(|container| &container.resources);
+        containers.chain([&plan.live.resources]).any(pick)
+    };
+    let cpu = |of: &Resources| of.cpu_limit_milli.is_some() || of.cpu_request_milli.is_some();
+    let without = [
+        (!have.memory && asked(|of| of.memory_limit.is_some()), "memory limits: no memory controller"),
+        (!have.cpu && asked(cpu), "cpu limits and requests: no cpu controller"),
+        (!have.pids && asked(|of| of.pids_limit.is_some()), "the limit of processes: no pids controller"),
+        (pinned == Pinned::No, "the pod's own addresses as senders: bridges are not filtered by nf_tables"),
+    ];
+    without.iter().filter(|(lacks, _)| *lacks).map(|(_, what)| format!("not enforced: {what}")).collect()
 }
 
 /// Kills what is left in the pod's cgroup, goes back to the host's namespaces, gives back the address, removes
@@ -110,6 +131,12 @@ pub(super) fn tear_down(at: &Started, plan: &PodPlan) -> Result<(), GroundError>
     crate::publish::remove_tree(&at.places.scratch(&plan.id.uid))
         .map_err(failed("remove the pod's scratch space"))?;
     crate::publish::remove_tree(&at.pod.mounts()).map_err(failed("remove the pod's mount points"))?;
+    match plan.network {
+        NetworkPlan::Bridge { .. } => {
+            network::release(&at.places.id, &plan.id.uid).map_err(failed("close the pod's host ports"))?;
+        }
+        NetworkPlan::Host | NetworkPlan::Loopback => {}
+    }
     crate::rundir::lease::release(&at.places, &plan.id.uid).map_err(failed("give back the pod's address"))
 }
 

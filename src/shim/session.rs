@@ -10,6 +10,7 @@ use super::event_loop::Shim;
 use super::launch::{self, Instance, Launched, Stdio, Wiring};
 use crate::bundle::{self, Terminal};
 use crate::rundir::control::{Answer, LINE_LIMIT, Request, WindowSize};
+use crate::sandbox::oom;
 use crate::sandbox::sys::{pidfd, pty, scm};
 
 #[derive(Debug)]
@@ -80,14 +81,17 @@ pub(super) fn exec(
     let file = bundle_directory.join("exec.json");
     let Some(size) = terminal else {
         let stdio = stdio(descriptors)?;
-        let launched = launch::exec(at, process, &file, Wiring::Pipes(stdio), running.filter.clone())
-            .map_err(|error| error.to_string())?;
+        let exec = || launch::exec(at, process, &file, Wiring::Pipes(stdio), running.filter.clone());
+        // Where the score is refused, an event of the container has told so when it started.
+        let (launched, _) = oom::lend(running.score, exec);
+        let launched = launched.map_err(|error| error.to_string())?;
         return hear(launched, None);
     };
     let console =
         Console::listen(&shim.at.pod).map_err(|error| format!("cannot make a terminal: {error}"))?;
     let wiring = Wiring::Console(console.path.clone());
-    let launched = launch::exec(at, process, &file, wiring, running.filter.clone());
+    let exec = || launch::exec(at, process, &file, wiring, running.filter.clone());
+    let (launched, _) = oom::lend(running.score, exec);
     let master = console.master();
     let launched = launched.map_err(|error| error.to_string())?;
     let master = master.map_err(|error| format!("cannot make a terminal: {error}"))?;

@@ -10,6 +10,7 @@ use crate::rundir::goal::{self, Goal};
 use crate::rundir::lock::Lock;
 use crate::sandbox::cgroup::Cgroups;
 use crate::sandbox::namespace::HostNamespaces;
+use crate::sandbox::oom;
 use crate::sandbox::spawn::{LIFELINE_FD, LOCK_FD};
 use crate::sandbox::sys::{descriptor, prctl, signal};
 
@@ -39,6 +40,8 @@ pub(super) fn start(pod: PodDir) -> Result<Started, ShimError> {
     let places = goal.places.places();
     let cgroups = Cgroups::probe().map_err(failed("find the control groups"))?;
     cgroups.join(&places.shim_cgroup()).map_err(failed("leave the caller's control group"))?;
+    // Where that is refused, `doctor` says so.
+    drop(oom::set_own(oom::OF_POD_PROCESS));
     prctl::become_subreaper().map_err(failed("become a subreaper"))?;
     signal::default_sigpipe();
     let signals = signal::SignalFd::block(&[libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP])

@@ -13,13 +13,16 @@ use crate::model::observed::ImageObservation;
 use crate::model::pod_plan::{
     ContainerPlan, HostAlias, IpcMode, Live, NetworkPlan, PidMode, PodPlan, Role, VolumePlan,
 };
+use crate::model::port::HostPort;
 use crate::model::time::Now;
 
-use super::address::Addresses;
 use super::image::{self, Standing};
 use super::references::{References, Unresolved};
 use super::security::to_id;
-use super::{Machine, container, pod_id, resolver, resources, restart_policy, revision, sysctls, volumes};
+use super::{
+    Machine, Offers, container, pod_id, ports, resolver, resources, restart_policy, revision, sysctls,
+    volumes,
+};
 
 /// Seconds, where a pod does not say.
 const GRACE: u32 = 30;
@@ -34,6 +37,7 @@ pub(super) struct Facts<'a> {
     pub(super) references: &'a References<'a>,
     pub(super) machine: &'a Machine,
     pub(super) network: NetworkPlan,
+    pub(super) host_ports: Vec<HostPort>,
     pub(super) base: PathBuf,
 }
 
@@ -47,16 +51,17 @@ pub(super) fn resolve(
     pod: &Pod,
     references: &References<'_>,
     images: &BTreeMap<ImageRef, ImageObservation>,
-    machine: &Machine,
-    addresses: &Addresses<'_>,
+    offers: Offers<'_>,
     now: Now,
 ) -> Resolution {
     let id = pod_id(known);
     let nothing = PodSpec::default();
     let spec = pod.spec.as_ref().unwrap_or(&nothing);
-    let network = match spec.host_network {
-        Some(true) => Ok(NetworkPlan::Host),
-        Some(false) | None => addresses.offer(&id.uid),
+    let host_ports = ports::wanted(spec);
+    let network = match (offers.ports.clash(&id, &host_ports), spec.host_network) {
+        (Some(clash), _) => Err(clash),
+        (None, Some(true)) => Ok(NetworkPlan::Host),
+        (None, Some(false) | None) => offers.addresses.offer(&id.uid),
     };
     let network = match sysctls::forbidden(spec).map_or(network, Err) {
         Ok(network) => network,
@@ -65,7 +70,9 @@ pub(super) fn resolve(
             return Resolution { plan: Err(blocked), pulls: BTreeSet::new() };
         }
     };
-    let facts = Facts { id: &id, pod, spec, references, machine, network, base: image::base(known) };
+    let machine = offers.machine;
+    let base = image::base(known);
+    let facts = Facts { id: &id, pod, spec, references, machine, network, host_ports, base };
     let mut waits = Waits::default();
     let containers = facts.plans(known, images, now, &mut waits);
     let volumes = match volumes::volumes(&facts) {
@@ -192,6 +199,7 @@ impl<'a> Facts<'a> {
             restart_policy: restart_policy(self.pod),
             hostname: self.hostname(),
             network: self.network.clone(),
+            host_ports: self.host_ports.clone(),
             pid: match (spec.host_pid, spec.share_process_namespace) {
                 (Some(true), _) => PidMode::Host,
                 (Some(false) | None, Some(true)) => PidMode::Pod,

@@ -19,6 +19,7 @@ use crate::model::time::{Moment, Timestamp};
 
 mod images;
 mod pods;
+mod ports;
 mod references;
 mod revisions;
 

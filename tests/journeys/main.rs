@@ -5,6 +5,7 @@
 mod bench;
 mod confine;
 mod confinement;
+mod edges;
 mod edit;
 mod escape;
 mod folder;

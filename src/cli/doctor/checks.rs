@@ -1,5 +1,6 @@
 //! The facts that `doctor` looks at. Looking changes nothing.
 
+use std::error::Error;
 use std::fs::read_to_string;
 use std::path::Path;
 
@@ -7,6 +8,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 
 use crate::paths::Places;
 use crate::sandbox::cgroup::Cgroups;
+use crate::sandbox::network::tables::probe;
 use crate::sandbox::sys::seccomp;
 
 use super::{Check, Verdict};
@@ -18,6 +20,7 @@ const SYS_ADMIN: u32 = 21;
 const SYS_RESOURCE: u32 = 24;
 
 pub(super) fn all(places: &Places) -> Vec<Check> {
+    let [addresses, frames] = tables();
     let mut checks = vec![
         kernel(),
         sys_admin(),
@@ -37,6 +40,8 @@ pub(super) fn all(places: &Places) -> Vec<Check> {
         pidfd(),
         inotify(),
         bridge(),
+        addresses,
+        frames,
         run_directory(&places.run),
         directory("state directory", &places.state),
         directory("log directory", &places.log),
@@ -180,6 +185,30 @@ fn bridge() -> Check {
     let detail =
         if loaded { "" } else { "not loaded yet; the kernel loads it when the first bridge is made" };
     check("bridge", true, Verdict::Ok, detail)
+}
+
+fn tables() -> [Check; 2] {
+    let (addresses, frames) = probe();
+    let told = |answer: &std::io::Result<()>| match answer {
+        Ok(()) => String::new(),
+        Err(error) => error.source().map_or_else(|| error.to_string(), ToString::to_string),
+    };
+    [
+        check(
+            "nf_tables",
+            addresses.is_ok(),
+            Verdict::Lacks("pods have no network but their own lo, and no host ports"),
+            told(&addresses),
+        ),
+        check(
+            "bridge filter",
+            frames.is_ok(),
+            Verdict::Lacks(
+                "pods on the bridge can send under each other's addresses (CONFIG_NF_TABLES_BRIDGE)",
+            ),
+            told(&frames),
+        ),
+    ]
 }
 
 fn run_directory(run: &Path) -> Check {

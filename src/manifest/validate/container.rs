@@ -1,6 +1,7 @@
 //! One container: name, image, ports, mounts.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::path::Path;
 
@@ -208,6 +209,16 @@ fn unknown_volume(name: &str, at: &At<'_>, volumes: &Declared<'_>) -> Fault {
     }
 }
 
+fn host_address(address: &str, at: &At<'_>, rules: &mut Rules) {
+    match address.parse::<IpAddr>() {
+        Ok(IpAddr::V6(address)) if !address.is_unspecified() => {
+            rules.wrong(at, "pods here have IPv4 addresses alone", "write an IPv4 address of the machine");
+        }
+        Ok(IpAddr::V4(_) | IpAddr::V6(_)) => {}
+        Err(_) => rules.address(at, "127.0.0.1"),
+    }
+}
+
 /// A path inside of something: relative, and never out of it.
 pub(super) fn inner_path(path: &str, at: &At<'_>, of: &str, rules: &mut Rules) {
     if path.starts_with('/') {
@@ -241,10 +252,8 @@ impl Ports {
             }
             rules.within(&at.key("hostPort"), port.host_port.map(i64::from), 0..=65535);
             rules.one_of(&at.key("protocol"), &["", "TCP", "UDP", "SCTP"]);
-            if let Some(address) = port.host_ip.as_deref().filter(|address| !address.is_empty())
-                && address.parse::<std::net::IpAddr>().is_err()
-            {
-                rules.address(&at.key("hostIP"), "127.0.0.1");
+            if let Some(address) = port.host_ip.as_deref().filter(|address| !address.is_empty()) {
+                host_address(address, &at.key("hostIP"), rules);
             }
             if let Some(name) = &port.name {
                 let name_at = at.key("name");

@@ -21,6 +21,7 @@ pub(crate) fn pod() -> PodPlan {
         },
         restart_policy: RestartPolicy::Always,
         hostname: "web".to_owned(),
+        host_ports: Vec::new(),
         network: NetworkPlan::Loopback,
         pid: PidMode::Container,
         ipc: IpcMode::Pod,

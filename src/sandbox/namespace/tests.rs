@@ -8,6 +8,7 @@ fn plan(network: NetworkPlan) -> PodPlan {
     PodPlan {
         id: PodId { uid: sys::identity::random_uid().unwrap(), ..sample::pod().id },
         hostname: "web-0".to_owned(),
+        host_ports: Vec::new(),
         network,
         sysctls: BTreeMap::from([
             ("net.ipv4.ip_local_port_range".to_owned(), "40000 50000".to_owned()),

@@ -13,6 +13,7 @@ pub(in crate::sandbox) const LOOPBACK: u32 = 1;
 const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
 const RTM_GETLINK: u16 = 18;
+const RTM_SETLINK: u16 = 19;
 pub(super) const NLM_F_DUMP: u16 = 0x300;
 pub(super) const NLM_F_EXCL: u16 = 0x200;
 pub(super) const NLM_F_CREATE: u16 = 0x400;
@@ -21,11 +22,14 @@ const IFF_UP: u32 = 1;
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MASTER: u16 = 10;
+const IFLA_PROTINFO: u16 = 12;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_NET_NS_FD: u16 = 28;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
 const VETH_INFO_PEER: u16 = 1;
+const AF_BRIDGE: u8 = 7;
+const IFLA_BRPORT_MODE: u16 = 4;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::sandbox) struct Link {
@@ -33,6 +37,7 @@ pub(in crate::sandbox) struct Link {
     pub(in crate::sandbox) name: String,
     /// The bridge it is a port of.
     pub(in crate::sandbox) master: Option<u32>,
+    pub(in crate::sandbox) is_bridge: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,6 +138,16 @@ impl Route {
             .map_err(|error| cannot(format!("bring interface {index} up or down"), error))
     }
 
+    /// Lets a port of a bridge have back what came in by it: where bridged frames pass the IPv4 hooks
+    /// (`bridge-nf-call-iptables`), a pod comes to itself by a host port only so.
+    pub(in crate::sandbox) fn hairpin(&self, link: &Link) -> io::Result<()> {
+        let mut body = interface(link.index, State::Unchanged);
+        body[0] = AF_BRIDGE;
+        let message = Message::request(RTM_SETLINK, 0, &body)
+            .nest(IFLA_PROTINFO, |port| port.bytes(IFLA_BRPORT_MODE, &[1]));
+        self.0.order(message).map_err(|error| cannot(format!("set hairpin mode of {}", link.name), error))
+    }
+
     /// Takes a while for what has traffic; the ends of pods go with their namespaces instead.
     pub(in crate::sandbox) fn delete(&self, link: &Link) -> io::Result<()> {
         match self.0.order(Message::request(RTM_DELLINK, 0, &interface(link.index, State::Unchanged))) {
@@ -149,11 +164,15 @@ fn is_no_device(error: &io::Error) -> bool {
 }
 
 fn link(body: &[u8]) -> Option<Link> {
-    let mut link = Link { index: number_at(body, 4)?, name: String::new(), master: None };
+    let mut link = Link { index: number_at(body, 4)?, name: String::new(), master: None, is_bridge: false };
     for (kind, value) in Attributes::new(body.get(16..)?) {
         match kind {
             IFLA_IFNAME => link.name = text_of(value),
             IFLA_MASTER => link.master = number_at(value, 0),
+            IFLA_LINKINFO => {
+                link.is_bridge = Attributes::new(value)
+                    .any(|(kind, value)| kind == IFLA_INFO_KIND && text_of(value) == "bridge");
+            }
             _ => {}
         }
     }

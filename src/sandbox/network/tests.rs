@@ -8,6 +8,8 @@ use std::time::Duration;
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
 use super::*;
+
+mod edges;
 use crate::sandbox::sys::namespace::unshare;
 
 /// Runs `inside` in a thread of its own in a network namespace of its own.
@@ -102,7 +104,15 @@ fn beyond() -> OwnedFd {
     beyond
 }
 
+fn id_of(network: &InstanceNetwork) -> InstanceId {
+    id(network.bridge.strip_prefix("dp").unwrap())
+}
+
 fn pod(network: &InstanceNetwork, uid: &Uid, address: &str) -> OwnedFd {
+    pod_with_ports(network, uid, address, &[])
+}
+
+fn pod_with_ports(network: &InstanceNetwork, uid: &Uid, address: &str, ports: &[HostPort]) -> OwnedFd {
     let host = HostNamespaces::keep().unwrap();
     let plan = NetworkPlan::Bridge {
         bridge: network.bridge.clone(),
@@ -110,7 +120,7 @@ fn pod(network: &InstanceNetwork, uid: &Uid, address: &str) -> OwnedFd {
         prefix: network.prefix,
         gateway: network.gateway,
     };
-    beside(|| attach(&host, uid, &plan).unwrap())
+    beside(|| assert_eq!(attach(&host, &id_of(network), uid, &plan, ports).unwrap(), Pinned::Yes))
 }
 
 #[test]
@@ -153,16 +163,16 @@ fn what_was_taken_away_is_mended_and_the_range_is_kept() {
 
         route.remove_address(bridge.index, range("10.77.0.1", 22)).unwrap();
         route.down(bridge.index).unwrap();
-        Ruleset::open().unwrap().remove(&table_name(&id)).unwrap();
+        Ruleset::open().unwrap().remove(tables::ip(&table_name(&id))).unwrap();
         std::fs::write(format!("/proc/sys/net/ipv4/conf/{}/forwarding", network.bridge), "0").unwrap();
         assert_eq!(ensure(&id, Some(&network)).unwrap(), network);
         let routes = route.routes().unwrap();
         assert!(routes.iter().any(|route| route.range == range("10.77.0.0", 22)), "{routes:?}");
-        assert_eq!(Ruleset::open().unwrap().tables().unwrap(), [table_name(&id)]);
+        assert_eq!(Ruleset::open().unwrap().tables(Family::Ip).unwrap(), [table_name(&id)]);
 
         remove(&id).unwrap();
         remove(&id).unwrap();
-        assert_eq!(Ruleset::open().unwrap().tables().unwrap(), Vec::<String>::new());
+        assert_eq!(Ruleset::open().unwrap().tables(Family::Ip).unwrap(), Vec::<String>::new());
         assert_eq!(route.link(&network.bridge).unwrap(), None);
     });
 }
