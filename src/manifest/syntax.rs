@@ -43,7 +43,7 @@ pub(crate) fn colon(text: &Text<'_>, byte: usize, info: &str) -> Option<(Range<u
     let before = text.slice(line.start..byte);
     let field = before.trim_start_matches([' ', '-']);
     let start = byte - field.len();
-    if let Some(dash) = dash_without_blank(text, line.start) {
+    if let Some(dash) = dash_without_blank(text, &line) {
         return Some((dash, DASH_WITHOUT_BLANK));
     }
     match field.find(": ") {
@@ -53,8 +53,8 @@ pub(crate) fn colon(text: &Text<'_>, byte: usize, info: &str) -> Option<(Range<u
 }
 
 /// A `-` at the beginning of the line above, written as part of the word after it.
-fn dash_without_blank(text: &Text<'_>, line: usize) -> Option<Range<usize>> {
-    let above = text.line(line.checked_sub(1)?);
+fn dash_without_blank(text: &Text<'_>, line: &Range<usize>) -> Option<Range<usize>> {
+    let above = text.line_above(line)?;
     let word = text.slice(above.clone());
     let start = above.start + word.len() - word.trim_start().len();
     let glued =
@@ -73,7 +73,7 @@ pub(crate) fn foreign(text: &Text<'_>, byte: usize) -> Option<(Range<usize>, &'s
         if words.starts_with("```") {
             return Some((line, FENCE));
         }
-        line = text.line(line.start.checked_sub(1)?);
+        line = text.line_above(&line)?;
         if byte - line.start > LOOKED_BACK {
             return None;
         }

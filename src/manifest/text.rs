@@ -72,6 +72,11 @@ impl<'a> Text<'a> {
         self.skipped + start..self.skipped + start + length
     }
 
+    /// The line above one that [`Text::line`] gave; a byte order mark is above nothing.
+    pub(crate) fn line_above(&self, line: &Range<usize>) -> Option<Range<usize>> {
+        (line.start > self.skipped).then(|| self.line(line.start - 1))
+    }
+
     /// Line and column of a byte of the file, both from 1, the column in characters.
     pub(crate) fn place(&self, byte: usize) -> (usize, usize) {
         let byte = byte.saturating_sub(self.skipped).min(self.body.len());

@@ -156,3 +156,9 @@ proptest! {
         prop_assert_eq!(&the(&json).object, &the(&yaml).object);
     }
 }
+
+#[test]
+fn a_broken_file_with_a_byte_order_mark_is_refused() {
+    assert!(!strict("\u{feff}a: [\n").mistakes.is_empty());
+    assert!(!strict("\u{feff}a: b: c\n").mistakes.is_empty());
+}

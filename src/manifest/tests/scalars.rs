@@ -75,7 +75,8 @@ fn merge_keys_fill_in_what_is_not_said() {
     let text = "base: &base {a: 1, b: 2}\nmore: &more {b: 3, c: 4}\nall:\n  <<: [*base, *more]\n  a: 0\n";
     assert_eq!(value(text)["all"], json!({"a": 0, "b": 2, "c": 4}));
     assert_eq!(value("\"<<\": {a: 1}\n"), json!({"<<": {"a": 1}}));
-    assert_eq!(messages("{a: 1, <<: {a: 2}}\n")[0], "`<<` comes after a field that it gives another value");
+    let late = "`<<` comes after a field that it gives another value".to_owned();
+    assert!(messages("{a: 1, <<: {a: 2}}\n").contains(&late));
     assert_eq!(messages("<<: 1\n")[0], "`<<` takes a mapping or a list of mappings");
 }
 
