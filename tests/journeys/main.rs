@@ -14,6 +14,7 @@ mod host_path;
 mod image;
 mod job;
 mod kill;
+mod load;
 mod look;
 mod pod;
 mod session;

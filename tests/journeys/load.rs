@@ -1,0 +1,101 @@
+//! Pods that do their worst, and what of it the others feel.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::bench::{Bench, say};
+
+/// Seconds; `DROPPOD_LOAD_SECONDS=30` makes it longer.
+const DURATION: u64 = 8;
+/// Longest answer of `get`.
+const ANSWER: Duration = Duration::from_secs(1);
+/// Processes of one pod.
+const PIDS: usize = 1024;
+/// Bytes of logs that a container may have, the last of its five files being written to.
+const LOGS: u64 = 5 * 10 * 1024 * 1024;
+/// What the others say in the meantime.
+const SMALL_TALK: u64 = 1024 * 1024;
+
+fn pod(name: &str, command: &str, resources: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec:\n  terminationGracePeriodSeconds: 1\n  \
+         volumes: [{{name: small, emptyDir: {{medium: Memory, sizeLimit: 16Mi}}}}]\n  containers:\n  \
+         - name: main\n    image: droppod.local/host\n    command: {command}\n    \
+         volumeMounts: [{{name: small, mountPath: /small}}]\n    resources: {resources}\n"
+    )
+}
+
+const BOMBS: [(&str, &str, &str); 5] = [
+    ("forks", "[perl, -e, 'while (1) { defined(fork) or select(undef, undef, undef, 0.1) }']", "{}"),
+    ("memory", "[perl, -e, 'my @x; push @x, \"x\" x 1_000_000 while 1']", "{limits: {memory: 48Mi}}"),
+    ("cpu", "[perl, -e, 'fork; fork; 1 while 1']", "{}"),
+    ("logs", "[bash, -c, 'yes all work and no play']", "{}"),
+    ("disk", "[bash, -c, 'while true; do cat /dev/zero > /small/full; sleep 0.1; done']", "{}"),
+];
+
+#[expect(clippy::disallowed_methods, reason = "what is measured is time")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn bytes_below(path: &Path) -> u64 {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| {
+            // A file may be rotated away by now.
+            let is = entry.metadata().ok()?;
+            Some(if is.is_dir() { bytes_below(&entry.path()) } else { is.len() })
+        })
+        .sum()
+}
+
+#[test]
+fn bombs_of_every_kind_harm_nobody_else() {
+    let Some(bench) = Bench::new() else { return };
+    let seconds = std::env::var("DROPPOD_LOAD_SECONDS").ok().and_then(|text| text.parse().ok());
+    let duration = Duration::from_secs(seconds.unwrap_or(DURATION));
+    let beat = "[bash, -c, 'while true; do echo beat; sleep 0.2; done']";
+    bench.manifest("heart.yaml", &pod("heart", beat, "{requests: {cpu: 200m}}"));
+    let watch = bench.watch();
+    bench.until_status("heart", "Running");
+    let heart = bench.pids("heart", "main")[0];
+    for (name, command, resources) in BOMBS {
+        bench.manifest(&format!("{name}.yaml"), &pod(name, command, resources));
+    }
+    for name in ["forks", "cpu", "logs", "disk"] {
+        bench.until_status(name, "Running");
+    }
+    bench.until("the fork bomb is at its limit", || bench.pids("forks", "main").len() > PIDS - 24);
+    bench.until("the memory hog is killed", || bench.read("memory.status.yaml").contains("OOMKilled"));
+
+    let beats = || bench.run(&["logs", "heart"]).exits(0).stdout.lines().count();
+    let (began, before) = (now(), beats());
+    let (mut slowest, mut answers, mut most) = (Duration::ZERO, 0, 0);
+    while began.elapsed() < duration {
+        let asked = now();
+        bench.run(&["get", "pods"]).exits(0);
+        slowest = slowest.max(asked.elapsed());
+        answers += 1;
+        most = most.max(bench.pids("forks", "main").len());
+    }
+    let (lived, beaten) = (began.elapsed(), beats() - before);
+    let logs = bytes_below(&bench.path("l"));
+    say(&format!(
+        "load for {lived:.1?}: {answers} answers of `get`, the slowest after {slowest:.2?}; {beaten} beats of the heart; \
+         {most} forks; {logs} bytes of logs"
+    ));
+    assert!(slowest < ANSWER, "`get` took {slowest:?}");
+    assert!(most <= PIDS, "{most} processes in one pod");
+    // Five in a second, if nothing else were to be done.
+    assert!(beaten as u64 >= 2 * lived.as_secs(), "{beaten} beats in {lived:?}");
+    assert_eq!(bench.pids("heart", "main")[0], heart, "the heart was restarted");
+    assert!(logs < LOGS + SMALL_TALK, "{logs} bytes of logs");
+
+    bench.remove("heart.yaml");
+    for (name, ..) in BOMBS {
+        bench.remove(&format!("{name}.yaml"));
+    }
+    bench.until_clean();
+    bench.until("the census counts nothing", || bench.run(&["doctor", "--census"]).code == 0);
+    assert_eq!(watch.stop(), 0);
+}
