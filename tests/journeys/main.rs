@@ -8,5 +8,6 @@ mod folder;
 mod image;
 mod kill;
 mod pod;
+mod second_kernel;
 mod session;
 mod up;
