@@ -16,6 +16,7 @@ mod job;
 mod kill;
 mod look;
 mod pod;
+mod second_kernel;
 mod session;
 mod stopped;
 mod up;
