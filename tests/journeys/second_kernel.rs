@@ -8,18 +8,18 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::bench::{TEST_DIRECTORY, say, wait_at_most};
+use crate::kill::MANY;
 
 /// Namespaces, limits, the end by memory, pids, exec, adoption, kills, each with its census.
-const JOURNEYS: [&str; 9] = [
+const JOURNEYS: [&str; 8] = [
     "pod::",
-    "edit::",
-    "session::",
-    "kill::twenty_pods_outlive_their_watcher_and_are_adopted",
+    "session::exec",
+    "session::a_terminal",
+    "up::a_timeout",
+    "confinement::",
+    "kill::many_pods_outlive_their_watcher_and_are_adopted",
     "kill::a_pod_process_that_dies_takes_its_containers_along_and_comes_back",
-    "kill::a_pod_process_killed_at_any_moment_of_start_run_and_stop_is_swept_by_its_watcher",
-    "kill::every_end_of_a_container_is_recorded_once_with_its_true_code",
-    "up::",
-    "image::",
+    "kill::a_pod_process_killed_while_nobody_watches_is_swept_by_the_next_watcher",
 ];
 
 /// What Debian's kernel has as modules and pods need.
@@ -47,7 +47,16 @@ fn the_journeys_hold_on_cgroup_v2() {
     let guest = Command::new("unshare")
         .args(["--pid", "--fork", "--kill-child", "--"])
         .arg(&kernel.program)
-        .args(["mem=2G", "rootfstype=hostfs", "rootflags=/", "rw", "con=null", "con0=null,fd:1", "quiet"])
+        .args([
+            "mem=2G",
+            "rootfstype=hostfs",
+            "rootflags=/",
+            "rw",
+            "con=null",
+            "con0=null,fd:1",
+            "quiet",
+            "loglevel=1",
+        ])
         .arg(format!("init={}", init.display()))
         .env("HOME", &place)
         .stdin(Stdio::null())
@@ -98,7 +107,8 @@ fn kernel(place: &Path) -> Option<Kernel> {
         fs::remove_file(package).unwrap();
     }
     let releases = fs::read_dir(root.join("usr/lib/uml/modules")).ok()?;
-    let modules = releases.map(|entry| entry.unwrap().path()).find(|path| path.join("modules.dep").exists())?;
+    let modules =
+        releases.map(|entry| entry.unwrap().path()).find(|path| path.join("modules.dep").exists())?;
     Some(Kernel { program, modules })
 }
 
@@ -122,7 +132,7 @@ fn init_script(kernel: &Kernel) -> String {
          {modules}\
          ip link set lo up\n\
          mkdir /run/t\n\
-         export {TEST_DIRECTORY}=/run/t\n\
+         export {TEST_DIRECTORY}=/run/t {MANY}=4\n\
          {exe} --nocapture --test-threads=2 {journeys} 2>&1\n\
          echo o > /proc/sysrq-trigger\n\
          sleep 60\n",

@@ -14,7 +14,9 @@ fn pod(name: &str) -> String {
 #[test]
 fn after_down_everything_says_stopped_and_a_second_down_is_quiet() {
     let Some(bench) = Bench::new() else { return };
-    bench.manifest("web.yaml", &pod("web")).manifest("absent.yaml", &pod("absent").replace("droppod.local/host", "oci-archive:none.tar"));
+    bench
+        .manifest("web.yaml", &pod("web"))
+        .manifest("absent.yaml", &pod("absent").replace("droppod.local/host", "oci-archive:none.tar"));
     let watch = bench.watch();
     bench.until_status("web", "Running");
     bench.until("the status file says so", || {

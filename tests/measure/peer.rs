@@ -21,7 +21,10 @@ pub(crate) fn programs(place: &Path) -> Option<PathBuf> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/measure");
     for name in ["stamp", "floor"] {
         let mut compile = Command::new("cc");
-        compile.args(["-O2", "-static", "-o"]).arg(programs.join(name)).arg(sources.join(format!("{name}.c")));
+        compile
+            .args(["-O2", "-static", "-o"])
+            .arg(programs.join(name))
+            .arg(sources.join(format!("{name}.c")));
         if !compile.status().is_ok_and(|status| status.success()) {
             say("skipped: cc cannot build a static program");
             return None;
@@ -82,7 +85,8 @@ impl Crun {
         let place = place.join("crun");
         fs::create_dir_all(place.join("root")).unwrap();
         fs::copy(programs.join("stamp"), place.join("root/stamp")).unwrap();
-        if !Command::new("crun").current_dir(&place).arg("spec").status().is_ok_and(|status| status.success()) {
+        if !Command::new("crun").current_dir(&place).arg("spec").status().is_ok_and(|status| status.success())
+        {
             say("not beside crun: it is not there");
             return None;
         }
@@ -108,7 +112,10 @@ impl Crun {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("nsenter");
-        command.arg(format!("--mount=/proc/{}/ns/mnt", self.keeper.id())).args(["--", "crun"]).args(arguments);
+        command
+            .arg(format!("--mount=/proc/{}/ns/mnt", self.keeper.id()))
+            .args(["--", "crun"])
+            .args(arguments);
         command.current_dir(&self.place);
         command
     }

@@ -80,8 +80,9 @@ fn stamp(bench: &Bench, pod: &str, word: &str) -> Option<u64> {
     let logs = fs::read_dir(bench.path("l")).ok()?.map(|entry| entry.unwrap().path());
     let of_pod = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(&begin);
     let text = fs::read_to_string(logs.into_iter().find(of_pod)?.join("main/0.log")).ok()?;
-    let line = text.lines().find_map(|line| line.split_once(" F ").map(|(_, said)| said.to_owned())
-        .filter(|said| said.starts_with(word)))?;
+    let line = text.lines().find_map(|line| {
+        line.split_once(" F ").map(|(_, said)| said.to_owned()).filter(|said| said.starts_with(word))
+    })?;
     line.split_once(' ')?.1.parse().ok()
 }
 

@@ -18,7 +18,11 @@ impl Table {
     pub(crate) fn new(runs: usize) -> Table {
         let head = format!(
             "{:38} {:>20} {:>20} {:>7}  aim\n{}",
-            "", "ours: median (..p90)", "beside: same", "ratio", "-".repeat(100)
+            "",
+            "ours: median (..p90)",
+            "beside: same",
+            "ratio",
+            "-".repeat(100)
         );
         Table { lines: vec![format!("{runs} runs, milliseconds; {}", pressure()), head] }
     }
@@ -33,9 +37,9 @@ impl Table {
     /// As `row`, where ours may take this much longer.
     pub(crate) fn row_plus(&mut self, what: &str, ours: &[u64], beside: &[u64], aim: Duration) {
         let limit = median(beside).map(|beside| beside + aim.as_nanos() as u64);
-        let verdict = median(ours).zip(limit).map(|(ours, limit)| {
-            format!("at most + {} ms: {}", aim.as_millis(), word(ours <= limit))
-        });
+        let verdict = median(ours)
+            .zip(limit)
+            .map(|(ours, limit)| format!("at most + {} ms: {}", aim.as_millis(), word(ours <= limit)));
         self.line(what, ours, beside, &verdict.unwrap_or_default());
     }
 
