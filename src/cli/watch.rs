@@ -77,11 +77,16 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
     // Where that is refused, `doctor` says so.
     drop(oom::set_own(oom::OF_WATCHER));
     let directories: Vec<String> = roots.iter().map(|root| root.path.display().to_string()).collect();
-    let (ready, is_ready) = oneshot::channel();
+    let (mode, is_ready) = if args.once {
+        (Mode::Once, None)
+    } else {
+        let (ready, is_ready) = oneshot::channel();
+        (Mode::Watch { ready }, Some(is_ready))
+    };
     let daemon = daemon::run(daemon::Settings {
         places: settings.places.clone(),
         roots,
-        mode: if args.once { Mode::Once } else { Mode::Watch { ready } },
+        mode,
         rescan: args.rescan,
         status_dir,
         strictness: Strictness::from(args.validate),
@@ -91,7 +96,9 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
     });
     let announcement = async {
         // Dropped unsent by a watcher that could not start.
-        if is_ready.await.is_ok() {
+        if let Some(is_ready) = is_ready
+            && is_ready.await.is_ok()
+        {
             tell(&format!("droppod {} watches {}", env!("CARGO_PKG_VERSION"), directories.join(", ")));
         }
     };

@@ -65,9 +65,15 @@ fn a_host_port_leads_to_its_pod_and_a_second_one_waits_for_it() {
 
     bench.remove("first.yaml");
     bench.until("the second has the port", || heard(&bench, 8080) == "second");
+    let before = bench.pids("second", "main");
     for shim in bench.shims() {
         std::process::Command::new("kill").args(["-9", &shim.to_string()]).status().unwrap();
     }
+    // What a killed pod process has left behind answers, too, until it is cleared away.
+    bench.until("the pod runs anew", || {
+        let now = bench.pids("second", "main");
+        !now.is_empty() && now.iter().all(|pid| !before.contains(pid))
+    });
     bench.until("the port is there again", || heard(&bench, 8080) == "second");
     watch.kill();
     assert_eq!(heard(&bench, 8080), "second", "a port needs no watcher");

@@ -122,3 +122,18 @@ fn down_stops_the_pods_and_keeps_the_files() {
     bench.until_clean();
     assert!(bench.folder().join("web.yaml").exists());
 }
+
+#[test]
+fn watch_once_starts_what_is_declared_and_leaves_it_running() {
+    let Some(bench) = Bench::new() else { return };
+    let folder = bench.folder().to_str().unwrap().to_owned();
+    bench.manifest("web.yaml", WEB);
+    bench.run(&["watch", "--once", &folder]).exits(0);
+    bench.until_status("web", "Running");
+    let pids = bench.pids("web", "main");
+    bench.run(&["watch", "--once", &folder]).exits(0);
+    assert_eq!(bench.pids("web", "main"), pids, "a second look has changed what runs");
+    bench.remove("web.yaml");
+    bench.run(&["watch", "--once", &folder]).exits(0);
+    bench.until_clean();
+}

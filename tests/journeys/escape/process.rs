@@ -13,9 +13,10 @@ fn binary() -> String {
 
 /// Runs a script in a pod without end, and an exec after the other beside it; then what both said.
 fn beside_execs(prison: &Prison, script: &str, spec: &str, rounds: usize) -> String {
-    let watch = prison.bench.watch();
     let context = "    securityContext: {runAsUser: 0}\n";
+    // Before the watcher, which would run what an earlier attempt has left in the folder.
     prison.bench.manifest("one.yaml", &prison.pod(spec, context, script));
+    let watch = prison.bench.watch();
     prison.bench.until_status("one", "Running");
     for _ in 0..rounds {
         prison.bench.run(&["exec", "one", "--", "/bin/busybox", "true"]).exits(0);

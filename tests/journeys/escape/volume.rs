@@ -77,11 +77,17 @@ fn cve_2017_1002102_projected_files_cannot_be_written() {
 #[test]
 fn files_of_the_pod_are_not_replaced_by_a_container() {
     let Some(prison) = Prison::new() else { return };
+    // Within its directory: from one file system to another, mv makes a copy, which anybody may who can read.
     let script = "for f in /etc/hosts /etc/resolv.conf /etc/hostname /dev/termination-log; do \
                   /bin/busybox rm -f $f 2>/dev/null && echo ESCAPED by rm $f; \
                   ln -sf $OUTSIDE/secret $f 2>/dev/null && echo ESCAPED by ln $f; \
-                  /bin/busybox mv $f /tmp/moved 2>/dev/null; test -e /tmp/moved && echo ESCAPED by mv $f; done; true";
+                  /bin/busybox mv $f $f.moved 2>/dev/null && echo ESCAPED by mv $f; \
+                  ln -s $OUTSIDE/secret $f.link && /bin/busybox mv $f.link $f 2>/dev/null && echo ESCAPED by mv over $f; \
+                  grep -q \" $f \" /proc/self/mountinfo || echo ESCAPED from $f; done; \
+                  echo what is read > /dev/termination-log";
     prison.attempt("", "", script);
+    let status = prison.bench.read("one.status.yaml");
+    assert!(status.contains("what is read"), "{status}");
 }
 
 #[test]
