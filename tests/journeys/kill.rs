@@ -40,9 +40,9 @@ fn many_pods_outlive_their_watcher_and_are_adopted() {
     watch.kill();
 
     assert_eq!(running(&bench), many);
-    let lines = bench.run(&["logs", "p7"]).stdout.lines().count();
-    bench.until("logs go on", || bench.run(&["logs", "p7"]).stdout.lines().count() > lines);
-    bench.run(&["exec", "p7", "--", "true"]).exits(0);
+    let lines = bench.run(&["logs", "p2"]).stdout.lines().count();
+    bench.until("logs go on", || bench.run(&["logs", "p2"]).stdout.lines().count() > lines);
+    bench.run(&["exec", "p2", "--", "true"]).exits(0);
     std::process::Command::new("kill")
         .args(["-9", &bench.pids("p3", "main")[0].to_string()])
         .status()
