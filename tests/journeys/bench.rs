@@ -14,6 +14,9 @@ use sha2::{Digest, Sha256};
 /// Longest wait for a fact on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Where benches are made, if not in `/tmp`.
+pub(crate) const TEST_DIRECTORY: &str = "DROPPOD_TEST_DIR";
+
 /// A place to run droppod in, gone at the end of the test.
 pub(crate) struct Bench {
     root: PathBuf,
@@ -31,7 +34,7 @@ pub(crate) struct Ran {
 
 /// A process of droppod that runs beside the test.
 pub(crate) struct Running {
-    child: Child,
+    pub(crate) child: Child,
 }
 
 impl Bench {
@@ -44,7 +47,8 @@ impl Bench {
         }
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         // Short: the path of a control socket has 108 bytes in all.
-        let root = PathBuf::from(format!("/tmp/dp{}-{number}", std::process::id()));
+        let home = std::env::var_os(TEST_DIRECTORY).unwrap_or_else(|| "/tmp".into());
+        let root = Path::new(&home).join(format!("dp{}-{number}", std::process::id()));
         fs::create_dir_all(root.join("m")).unwrap();
         let mut keeper = Command::new("unshare")
             .args(["--net", "--", "sh", "-c", "ip link set lo up 2>/dev/null; echo ready; exec sleep 1000"])
@@ -93,7 +97,7 @@ impl Bench {
         command
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = self.program(env!("CARGO_BIN_EXE_droppod"));
         command.args(args);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
@@ -228,11 +232,13 @@ impl Bench {
                 found.push(format!("process {pid} in {cgroup}"));
             }
         }
-        for hierarchy in list(Path::new("/sys/fs/cgroup")) {
+        // A hierarchy of cgroup v1 each, or the one of cgroup v2 itself.
+        let top = Path::new("/sys/fs/cgroup");
+        for hierarchy in list(top).iter().map(|name| top.join(name)).chain([top.to_owned()]) {
             for id in &instances {
-                let pods = Path::new("/sys/fs/cgroup").join(&hierarchy).join("droppod").join(id).join("pods");
+                let pods = hierarchy.join("droppod").join(id).join("pods");
                 let dirs = list(&pods).into_iter().filter(|name| pods.join(name).is_dir());
-                found.extend(dirs.map(|name| format!("cgroup {hierarchy} {name}")));
+                found.extend(dirs.map(|name| format!("cgroup {} {name}", hierarchy.display())));
             }
         }
         let root = self.root.to_str().unwrap();
@@ -385,7 +391,12 @@ fn processes() -> BTreeMap<i32, String> {
     found
 }
 
-fn wait_with_deadline(mut child: Child, args: &[&str]) -> Output {
+fn wait_with_deadline(child: Child, args: &[&str]) -> Output {
+    wait_at_most(child, &format!("`droppod {}`", args.join(" ")), PATIENCE)
+}
+
+/// Reads what a child prints until it ends, and fails if it does not.
+pub(crate) fn wait_at_most(mut child: Child, name: &str, patience: Duration) -> Output {
     fn reader(mut pipe: impl Read + Send + 'static) -> std::thread::JoinHandle<Vec<u8>> {
         std::thread::spawn(move || {
             let mut bytes = Vec::new();
@@ -393,20 +404,23 @@ fn wait_with_deadline(mut child: Child, args: &[&str]) -> Output {
             bytes
         })
     }
-    let stdout = reader(child.stdout.take().unwrap());
-    let stderr = reader(child.stderr.take().unwrap());
-    let deadline = deadline();
+    let stdout = child.stdout.take().map(reader);
+    let stderr = child.stderr.take().map(reader);
+    let deadline = after(patience);
     let status = loop {
         if let Some(status) = child.try_wait().unwrap() {
             break status;
         }
         if past(deadline) {
             drop(child.kill());
-            panic!("`droppod {}` does not end", args.join(" "));
+            panic!("{name} does not end");
         }
         pause();
     };
-    Output { status, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
+    let read = |reader: Option<std::thread::JoinHandle<Vec<u8>>>| {
+        reader.map(|reader| reader.join().unwrap()).unwrap_or_default()
+    };
+    Output { status, stdout: read(stdout), stderr: read(stderr) }
 }
 
 #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
@@ -414,9 +428,13 @@ pub(crate) fn say(line: &str) {
     eprintln!("{line}");
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test has no loop that could hand it the time")]
 fn deadline() -> Instant {
-    Instant::now() + PATIENCE
+    after(PATIENCE)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test has no loop that could hand it the time")]
+fn after(patience: Duration) -> Instant {
+    Instant::now() + patience
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test has no loop that could hand it the time")]

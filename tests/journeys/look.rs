@@ -39,11 +39,11 @@ fn a_pod_is_seen_from_all_sides() {
 
     let web = bench.run(&["describe", "pod", "we"]).exits(0).stdout;
     for part in [
-        "Name:             web\nNamespace:        default\n",
-        "Labels:           app=web\n                  tier=front\n",
+        "Name:         web\nNamespace:    default\n",
+        "Labels:       app=web\n              tier=front\n",
         "\n    State:          Running\n      Started:      ",
         "COLOUR:  <set to the key 'colour' of config map 'settings'>  Optional: false\n",
-        "QoS Class:        BestEffort\n",
+        "QoS Class:                    BestEffort\n",
         "\nEvents:\n  Type    Reason   Age  ",
         "Started container main\n",
     ] {

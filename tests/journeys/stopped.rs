@@ -14,7 +14,9 @@ fn pod(name: &str) -> String {
 #[test]
 fn after_down_everything_says_stopped_and_a_second_down_is_quiet() {
     let Some(bench) = Bench::new() else { return };
-    bench.manifest("web.yaml", &pod("web")).manifest("absent.yaml", &pod("absent").replace("/host", "/none"));
+    bench
+        .manifest("web.yaml", &pod("web"))
+        .manifest("absent.yaml", &pod("absent").replace("droppod.local/host", "oci-archive:none.tar"));
     let watch = bench.watch();
     bench.until_status("web", "Running");
     bench.until("the status file says so", || {
@@ -98,7 +100,7 @@ fn a_watcher_counts_for_the_folders_it_has() {
 #[test]
 fn logs_of_a_container_that_never_started_fail_in_kubectls_words() {
     let Some(bench) = Bench::new() else { return };
-    bench.manifest("web.yaml", &pod("web").replace("/host", "/none"));
+    bench.manifest("web.yaml", &pod("web").replace("droppod.local/host", "oci-archive:none.tar"));
     let watch = bench.watch();
     bench.until("it waits for its image", || bench.status("web").contains("mage"));
     let logs = bench.run(&["logs", "web"]).exits(1).prints("");

@@ -210,8 +210,8 @@ fn a_directory_moved_in_is_read_and_moved_out_is_gone() {
     desk.begin();
     let away = desk.bench.path("away");
     fs::create_dir_all(away.join("deep")).unwrap();
-    fs::write(away.join("deep/one.yaml"), map("one", "1")).unwrap();
-    fs::write(away.join("two.yaml"), map("two", "2")).unwrap();
+    fs::write(away.join("deep/one.yaml"), map("one", "first")).unwrap();
+    fs::write(away.join("two.yaml"), map("two", "second")).unwrap();
     let inside = desk.bench.folder().join("team");
     let both = |desk: &Desk| (desk.object("one").is_some(), desk.object("two").is_some());
 
@@ -226,7 +226,7 @@ fn a_directory_moved_in_is_read_and_moved_out_is_gone() {
     });
     assert_eq!(desk.object("one"), one);
     // A file made in a directory that is watched only since it came is heard of.
-    fs::write(renamed.join("deep/three.yaml"), map("three", "3")).unwrap();
+    fs::write(renamed.join("deep/three.yaml"), map("three", "third")).unwrap();
     desk.bench.until("a file in it counts", || desk.object("three").is_some());
     move_to(&renamed, &away);
     desk.bench.until("both are gone", || both(&desk) == (false, false));
