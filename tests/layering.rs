@@ -78,13 +78,24 @@ fn sources() -> Vec<Source> {
     assert!(files.len() > 50, "the sources were not found");
     let sources = files.iter().map(|file| {
         let text = fs::read_to_string(file).unwrap();
-        let text = match text.find("\n#[cfg(test)]") {
-            Some(at) => text[..at].to_owned(),
-            None => text,
-        };
+        let text = without_inline_tests(&text).to_owned();
         Source { path: file.strip_prefix(&root).unwrap().to_str().unwrap().to_owned(), text }
     });
     sources.filter(|source| !source.path.ends_with("tests.rs") && !source.path.contains("/tests/")).collect()
+}
+
+/// Tests inside of a file stand at its end; the line that declares tests in another file hides nothing.
+fn without_inline_tests(text: &str) -> &str {
+    let mut ends = text.match_indices("\n#[cfg(test)]\nmod ").map(|(at, _)| at);
+    let inline = ends.find(|at| text[at + 1..].lines().nth(1).unwrap().ends_with('{'));
+    inline.map_or(text, |at| &text[..at])
+}
+
+#[test]
+fn a_breach_below_declared_tests_is_seen() {
+    let declared = "use a;\n\n#[cfg(test)]\nmod tests;\n\nuse b;\n";
+    assert_eq!(without_inline_tests(declared), declared);
+    assert_eq!(without_inline_tests("use a;\n\n#[cfg(test)]\nmod tests {\n    use b;\n}\n"), "use a;\n");
 }
 
 fn collect(directory: &Path, files: &mut Vec<PathBuf>) {

@@ -152,6 +152,11 @@ impl Inventory {
         self.folders.get(root)
     }
 
+    /// Objects whose removal waits for a second look.
+    pub(crate) fn held(&self) -> impl Iterator<Item = &Uid> {
+        self.folders.values().filter_map(FolderView::held).flatten()
+    }
+
     pub(crate) fn conflicts(&self, source: &Source) -> &[Conflict] {
         self.conflicts.get(source).map_or(&[], Vec::as_slice)
     }

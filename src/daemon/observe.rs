@@ -278,6 +278,11 @@ fn observe_image(
 }
 
 impl Seen {
+    pub(crate) fn is_alive(&self, pod: &Uid) -> bool {
+        let seen = self.observed.pods.get(pod);
+        seen.is_some_and(|pod| pod.process == ProcessObservation::Alive)
+    }
+
     fn take(&mut self, uid: &Uid, pod: Result<Option<PodObservation>, ObserveError>) {
         match pod {
             Ok(Some(pod)) => {

@@ -33,6 +33,7 @@ const FIND_AGAIN: Duration = Duration::from_secs(1);
 const TRY_AGAIN: Duration = Duration::from_secs(2);
 /// The API server's word for what policy does not let in.
 const FORBIDDEN: &str = "Forbidden";
+const PRUNE_HELD: &str = "PruneHeld";
 
 /// Everything that a pass works with; nothing else changes any of it.
 #[derive(Debug)]
@@ -180,7 +181,11 @@ impl World {
         // Neither started nor ended: what is not sure to be gone may be there.
         desired.pods.retain(|uid, _| !seen.unsure.contains(uid));
         for (uid, why) in self.inventory.forbidden() {
-            forbid(desired.pods.get_mut(uid).map(|pod| &mut pod.want), why);
+            forbid(desired.pods.get_mut(uid).map(|pod| &mut pod.want), FORBIDDEN, why);
+        }
+        for uid in self.inventory.held().filter(|uid| !seen.is_alive(uid)) {
+            let why = "the file that declared the pod is gone, and its removal waits for a second look";
+            forbid(desired.pods.get_mut(uid).map(|pod| &mut pod.want), PRUNE_HELD, why);
         }
         match wish {
             Wish::AsDeclared => {}
@@ -277,10 +282,10 @@ impl Passed {
     }
 }
 
-/// A pod that policy forbids is not started; one that is to go goes.
-fn forbid(want: Option<&mut Want>, why: &str) {
+/// Keeps a pod from being started; one that is to go goes.
+fn forbid(want: Option<&mut Want>, reason: &str, why: &str) {
     if let Some(want @ (Want::Run(_) | Want::Wait(_))) = want {
-        let why = Waiting { reason: FORBIDDEN.to_owned(), message: why.to_owned() };
+        let why = Waiting { reason: reason.to_owned(), message: why.to_owned() };
         *want = Want::Wait(Blocked { containers: BTreeMap::new(), pod: Some(why) });
     }
 }

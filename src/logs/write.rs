@@ -134,16 +134,15 @@ impl LogWriter {
             Some(file) => file,
             absent => absent.insert(open_new(&self.path)?),
         };
-        if self.dropped > 0 {
-            let lost = self.dropped;
-            let note =
-                format!("{now:.9} stderr F droppod: the log could not be written, {lost} lines lost\n");
-            file.write_all(note.as_bytes())?;
-            self.size += note.len() as u64;
-        }
-        match file.write_all(text) {
+        let note = match self.dropped {
+            0 => String::new(),
+            lost => format!("{now:.9} stderr F droppod: the log could not be written, {lost} lines lost\n"),
+        };
+        // In one piece: a note that got through alone would be told again with the next lines.
+        let whole = if note.is_empty() { text } else { &[note.as_bytes(), text].concat() };
+        match file.write_all(whole) {
             Ok(()) => {
-                self.size += text.len() as u64;
+                self.size += whole.len() as u64;
                 Ok(())
             }
             Err(error) => {

@@ -108,8 +108,12 @@ impl Cgroups {
     }
 
     /// Writes limits to a directory that exists; a limit that is absent becomes unlimited.
+    ///
+    /// # Errors
+    /// The first that a hierarchy gave; the others are written nevertheless.
     pub(crate) fn limit(&self, path: &Path, resources: &Resources) -> io::Result<()> {
-        self.hierarchies.iter().try_for_each(|hierarchy| limits::write(hierarchy, path, resources))
+        let each = self.hierarchies.iter().map(|hierarchy| limits::write(hierarchy, path, resources));
+        each.fold(Ok(()), Result::and)
     }
 
     /// How many processes the kernel's OOM killer has taken in this directory and below.

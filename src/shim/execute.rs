@@ -170,6 +170,8 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Option<io::
             lent.err(),
         )),
         Err(error) => {
+            // It may run, with nobody to hold on to it.
+            drop(shim.at.cgroups.kill(&ground.cgroup));
             clear_run(shim, name, &id, &ground.cgroup);
             Err(create(error))
         }
@@ -278,16 +280,23 @@ fn termination_message(file: &Path, policy: Option<MessagePolicy>, code: i32, lo
     }
 }
 
-fn apply_resources(shim: &Shim) {
+/// A limit that the kernel refuses, such as less memory than is in use, leaves the one before it in force and is told.
+fn apply_resources(shim: &mut Shim) {
     let plan = shim.state.plan();
     let pod = shim.at.places.pod_cgroup(&plan.id.uid);
-    // A limit that the kernel refuses leaves the one before it in force.
-    drop(shim.at.cgroups.limit(&pod, &plan.live.resources));
-    for (name, running) in &shim.running {
-        if let Some(container) = plan.container(name) {
-            drop(shim.at.cgroups.limit(&running.ground.cgroup, &container.resources));
-        }
-    }
+    let of_pod = (None, shim.at.cgroups.limit(&pod, &plan.live.resources));
+    let of_containers = shim.running.iter().filter_map(|(name, running)| {
+        let container = plan.container(name)?;
+        Some((Some(name.clone()), shim.at.cgroups.limit(&running.ground.cgroup, &container.resources)))
+    });
+    let refused: Vec<Event> = std::iter::once(of_pod)
+        .chain(of_containers)
+        .filter_map(|(container, limited)| {
+            let what = format!("resources not changed: {}", super::with_causes(&limited.err()?));
+            Some(Event::Lacks { container, what })
+        })
+        .collect();
+    shim.happened.extend(refused);
 }
 
 fn record_exit(shim: &Shim, container: &str, restart: u32, exit: &Exit) {
