@@ -58,7 +58,7 @@ const TRANSCRIPT: &[(&[&str], i32, &str)] = &[
     (
         &["valdiate", "m"],
         2,
-        "error: unrecognized subcommand 'valdiate'\n\n  tip: a similar subcommand exists: 'validate'\n\n\
+        "error: unrecognized subcommand 'valdiate'\n\n  tip: some similar subcommands exist: 'wait', 'validate'\n\n\
          Usage: droppod [OPTIONS] [COMMAND]\n\nFor more information, try '--help'.\n",
     ),
     (
@@ -101,7 +101,7 @@ const TRANSCRIPT: &[(&[&str], i32, &str)] = &[
         &["up", "-f", "map.yaml"],
         12,
         "error: the manifests declare no pod\n  because: they hold only ConfigMap\n  \
-         help: this version runs Pods\n",
+         help: this version runs Pods, Jobs and CronJobs\n",
     ),
     (
         &["up", "-f", "web.yaml", "--exit-code-from", "pod/nope"],
@@ -117,7 +117,7 @@ const TRANSCRIPT: &[(&[&str], i32, &str)] = &[
         &["get", "pdos"],
         2,
         "error: `pdos` is not a kind that droppod serves\n  \
-         help: did you mean pods? it serves namespaces, configmaps, secrets, pods\n",
+         help: did you mean pods? it serves namespaces, configmaps, secrets, pods, jobs, cronjobs\n",
     ),
     (
         &["exec", "web"],
