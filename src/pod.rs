@@ -33,11 +33,12 @@ mod stop;
 mod tests;
 mod turn;
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::model::pod_plan::PodPlan;
-use crate::model::record::{EventRecord, Exit, StopReason};
+use crate::model::pod_plan::{ContainerPlan, PodPlan};
+use crate::model::record::{EventRecord, Exit, Past, StopReason};
 use crate::model::time::{Moment, Now};
 
 use container::Container;
@@ -167,8 +168,10 @@ enum Stage {
 
 impl PodState {
     /// A pod of which nothing exists yet, and the first thing to do.
-    pub(crate) fn new(plan: PodPlan, now: Now) -> (PodState, Vec<Effect>) {
-        let containers = plan.all_containers().map(Container::new).collect();
+    /// `past` tells of containers that ran under an earlier process of the same pod.
+    pub(crate) fn new(plan: PodPlan, past: &BTreeMap<String, Past>, now: Now) -> (PodState, Vec<Effect>) {
+        let container = |container: &ContainerPlan| Container::new(container, past.get(&container.name));
+        let containers = plan.all_containers().map(container).collect();
         let stage = Stage::Making { failures: 0, owed: Vec::new() };
         let state = PodState { plan: Rc::new(plan), began: now, stage, containers, events: Vec::new() };
         (state, vec![Effect::MakeSandbox])

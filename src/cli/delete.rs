@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::api::KindName;
 use crate::daemon::aftermath;
-use crate::manifest::Strictness;
+use crate::manifest::{Declared, Strictness};
 use crate::model::object::{Deletion, ObjectKey, ObjectRecord};
 use crate::model::record::StopReason;
 use crate::paths::Places;
@@ -166,6 +166,8 @@ fn goes_with_its_owner(key: &ObjectKey) -> Failure {
 struct Wanted {
     key: ObjectKey,
     plural: &'static str,
+    /// The manifest that was named, all of whose objects are to go.
+    file: Option<PathBuf>,
 }
 
 struct Victim<'a> {
@@ -175,10 +177,10 @@ struct Victim<'a> {
 }
 
 impl Victim<'_> {
-    /// What somebody wrote by hand is theirs to edit.
+    /// What somebody wrote by hand is theirs to edit, unless it is the very file that they name.
     fn must_be_ours(&self, folder: &Folder) -> Result<(), Failure> {
         let Some(Place { path, line }) = &self.place else { return Ok(()) };
-        if *path == folder.own_file(&self.wanted.key) {
+        if *path == folder.own_file(&self.wanted.key) || self.wanted.file.as_ref() == Some(path) {
             return Ok(());
         }
         let line = line.map(|line| format!(", line {line}")).unwrap_or_default();
@@ -210,8 +212,11 @@ fn keys(args: &DeleteArgs, settings: &Settings) -> Result<Vec<Wanted>, Failure> 
         let depth = if args.recursive { Depth::Recursive } else { Depth::Flat };
         let inputs = input::collect(&args.files, depth)?;
         let declared = input::declared(&inputs, settings, Strictness::Ignore)?;
-        let wanted = |key: ObjectKey| Wanted { plural: plural(&key), key };
-        return Ok(declared.into_iter().map(|(_, declared)| wanted(declared.key)).collect());
+        let wanted = |(at, Declared { key, .. }): (usize, Declared)| {
+            let file = inputs[at].path.clone();
+            Wanted { plural: plural(&key), key, file }
+        };
+        return Ok(declared.into_iter().map(wanted).collect());
     }
     let targets = target::parse(&args.words)?;
     targets
@@ -224,7 +229,7 @@ fn keys(args: &DeleteArgs, settings: &Settings) -> Result<Vec<Wanted>, Failure> 
             })?;
             let namespace = if namespaced { settings.namespace.clone() } else { String::new() };
             let (group, kind, name) = (group.to_owned(), kind.to_owned(), name.to_owned());
-            Ok(Wanted { key: ObjectKey { group, kind, namespace, name }, plural })
+            Ok(Wanted { key: ObjectKey { group, kind, namespace, name }, plural, file: None })
         })
         .collect()
 }

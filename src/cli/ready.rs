@@ -27,6 +27,8 @@ enum Progress {
     /// kubectl's STATUS word says why not yet.
     NotYet(String),
     Failed,
+    /// Its kind is not served.
+    Never,
 }
 
 /// kubelet's words for an image that will not come by waiting.
@@ -60,6 +62,11 @@ pub(crate) fn until_ready(
                 Progress::Failed => {
                     tell(&format!("{key} has failed"));
                     failed = true;
+                }
+                Progress::Never => {
+                    return Err(Failure::new(Exit::Failed, format!("{key} will never be ready"))
+                        .because("this version serves no object of its kind")
+                        .help("the file stays in the folder, its status file says so too"));
                 }
                 Progress::NotYet(reason) => {
                     if HOPELESS.contains(&reason.as_str()) {
@@ -99,7 +106,15 @@ fn progress(shown: &Shown, records: &Records) -> Progress {
             word => Progress::NotYet(word.to_owned()),
         };
     }
-    let Object::Pod(pod) = &shown.known.object else { return Progress::Ready };
+    let pod = match &shown.known.object {
+        Object::Pod(pod) => pod,
+        Object::Unserved { .. } => return Progress::Never,
+        // Not looked at by its controller yet.
+        Object::Job(_) => return Progress::NotYet("Pending".to_owned()),
+        Object::ConfigMap(_) | Object::Secret(_) | Object::Namespace(_) | Object::CronJob(_) => {
+            return Progress::Ready;
+        }
+    };
     match shown.outcome() {
         Some(Outcome::Succeeded) => return Progress::Ready,
         Some(Outcome::Failed { .. }) => return Progress::Failed,

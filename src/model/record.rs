@@ -1,5 +1,6 @@
 //! What a pod process says of itself: the state it publishes, the end it records.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
 
@@ -141,8 +142,19 @@ pub(crate) struct WaitingRecord {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StartRecord {
     pub(crate) deaths: Option<Deaths>,
+    /// Of each container that ran.
+    #[serde(default)]
+    pub(crate) past: BTreeMap<String, Past>,
     /// Of the time before there was a process, and of processes that are gone.
     pub(crate) events: Vec<EventRecord>,
+}
+
+/// What a container's runs came to under pod processes that are gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Past {
+    /// How many there were: the number of the next.
+    pub(crate) runs: u32,
+    pub(crate) last: Option<Exit>,
 }
 
 /// Deaths of a pod's processes in a row: each puts the next start off.

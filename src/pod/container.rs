@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::model::desired::Waiting;
 use crate::model::pod_plan::{ContainerPlan, Role};
-use crate::model::record::Exit;
+use crate::model::record::{Exit, Past};
 use crate::model::time::{Moment, Now};
 
 use super::note::Out;
@@ -86,14 +86,14 @@ impl Course {
 }
 
 impl Container {
-    pub(super) fn new(plan: &ContainerPlan) -> Container {
+    pub(super) fn new(plan: &ContainerPlan, past: Option<&Past>) -> Container {
         Container {
             plan: Rc::new(plan.clone()),
             status: Status::Idle,
-            restart: 0,
+            restart: past.map_or(0, |past| past.runs),
             crashes: 0,
             begun: Begun::Never,
-            last: None,
+            last: past.and_then(|past| past.last.clone()),
         }
     }
 

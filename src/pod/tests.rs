@@ -73,7 +73,7 @@ struct Script {
 
 impl Script {
     fn of(plan: PodPlan) -> Script {
-        let (state, asked) = PodState::new(plan, at(0));
+        let (state, asked) = PodState::new(plan, &BTreeMap::new(), at(0));
         Script { state, asked, seconds: 0 }
     }
 

@@ -16,7 +16,7 @@ use crate::logs::write::Stream;
 use crate::model::record::StopReason;
 use crate::model::time::Moment;
 use crate::pod::{Effect, Event, PodState};
-use crate::rundir::{goal, pods};
+use crate::rundir::{goal, pods, starts};
 use crate::sandbox::sys::clock;
 
 pub(super) struct Shim {
@@ -62,7 +62,9 @@ enum Source {
 }
 
 pub(super) fn run(started: Started) -> Result<(), ShimError> {
-    let (state, effects) = PodState::new(started.goal.plan.clone(), clock::now());
+    // What cannot be read of earlier processes is history only.
+    let before = starts::read(&started.places, &started.goal.plan.id.uid).ok().flatten().unwrap_or_default();
+    let (state, effects) = PodState::new(started.goal.plan.clone(), &before.past, clock::now());
     let mut shim = Shim {
         at: started,
         state,

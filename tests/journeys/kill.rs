@@ -80,6 +80,10 @@ fn a_pod_process_that_dies_takes_its_containers_along_and_comes_back() {
         !now.is_empty() && now[0] != pids[0]
     });
     bench.until_status("web", "Running");
+    let status = object(&bench, "web")["status"]["containerStatuses"][0].clone();
+    assert_eq!(status["restartCount"], 1, "{status:#}");
+    assert_eq!(status["lastState"]["terminated"]["exitCode"], 137, "{status:#}");
+    bench.run(&["logs", "-p", "web"]).exits(0).says("beat");
     bench.remove("web.yaml");
     bench.until_clean();
     assert_eq!(watch.stop(), 0);

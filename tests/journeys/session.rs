@@ -79,6 +79,18 @@ fn apply_get_and_delete_go_through_the_folder() {
     bench.run(&["delete", "pod", "web"]).exits(0).says("pod \"web\" deleted");
     bench.until_clean();
     bench.run(&["get", "pod", "web"]).exits(1).says("not found");
+
+    // What was written by hand goes if it is named itself.
+    bench.manifest("mine.yaml", WEB);
+    bench.until_status("web", "Running");
+    bench.run(&["delete", "pod", "web"]).exits(1).says("is declared by");
+    let mine = bench.folder().join("mine.yaml");
+    bench.run(&["delete", "-f", mine.to_str().unwrap()]).exits(0).says("pod \"web\" deleted");
+    bench.until_clean();
+    assert!(!mine.exists());
+
+    let later = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: later}\nspec: {}\n";
+    bench.run_with_input(&["apply", "-f", "-", "--wait"], later).exits(1).says("will never be ready");
     assert_eq!(watch.stop(), 0);
 }
 

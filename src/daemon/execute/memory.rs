@@ -1,11 +1,14 @@
 //! What is remembered of a pod while its processes come and go: how often they died, and what was tried for it.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use crate::model::back_off;
 use crate::model::id::PodId;
 use crate::model::pod_plan::PodPlan;
-use crate::model::record::{Deaths, EventKind, EventRecord, PodRecord, SandboxState, StartRecord, note};
+use crate::model::record::{
+    Deaths, EventKind, EventRecord, Past, PodRecord, SandboxState, StartRecord, note,
+};
 use crate::model::time::{Now, Timestamp};
 use crate::paths::Places;
 use crate::rundir::starts;
@@ -59,20 +62,24 @@ pub(super) fn note_death(
 ) -> Result<(), ActError> {
     change(places, pod, |record| {
         record.deaths = Some(one_more(record.deaths.as_ref(), words, now));
-        take_over(record, last);
         note(&mut record.events, death(last, words, now.wall));
     })
 }
 
-/// A pod process has ended in the course of things; the pod's next one goes on with its events.
-pub(super) fn keep_events(places: &Places, pod: &PodId, last: Option<&PodRecord>) -> Result<(), ActError> {
-    change(places, pod, |record| take_over(record, last))
-}
-
-fn take_over(record: &mut StartRecord, last: Option<&PodRecord>) {
-    for event in last.into_iter().flat_map(|last| &last.events) {
-        note(&mut record.events, event.clone());
-    }
+/// A pod process has ended; the pod's next one goes on with its events and the numbers of its runs.
+pub(super) fn keep(
+    places: &Places,
+    pod: &PodId,
+    last: Option<&PodRecord>,
+    past: BTreeMap<String, Past>,
+) -> Result<(), ActError> {
+    change(places, pod, |record| {
+        for event in last.into_iter().flat_map(|last| &last.events) {
+            note(&mut record.events, event.clone());
+        }
+        // One that died before it said anything has run nothing.
+        record.past.extend(past);
+    })
 }
 
 /// A process that has lived long makes the deaths before it forgotten.

@@ -10,7 +10,7 @@ use crate::model::object::Known;
 use crate::model::observed::{Finished, LOST, lost_exit};
 use crate::model::pod_plan::{Revision, Role};
 use crate::model::record::{
-    ContainerRecord, ContainerState, Exit, FORMAT, Outcome, PodRecord, SandboxState, StopReason,
+    ContainerRecord, ContainerState, Exit, FORMAT, Outcome, Past, PodRecord, SandboxState, StopReason,
 };
 use crate::model::time::{Now, Timestamp};
 use crate::paths::Places;
@@ -43,16 +43,47 @@ impl Hands {
             AfterSweep::Nothing => keep_end(places, pod)?,
             AfterSweep::StartAgain | AfterSweep::StartLater => {}
         }
+        // Before the records of their ends are removed.
+        let past = past(places, pod, last.as_ref(), now);
+        match then {
+            AfterSweep::Nothing | AfterSweep::RecordLoss => {}
+            AfterSweep::StartAgain | AfterSweep::StartLater => {
+                memory::keep(places, pod, last.as_ref(), past)?
+            }
+        }
         self.clear(pod)?;
         match then {
-            AfterSweep::Nothing | AfterSweep::RecordLoss => Ok(()),
-            AfterSweep::StartAgain => memory::keep_events(places, pod, last.as_ref()),
+            AfterSweep::Nothing | AfterSweep::RecordLoss | AfterSweep::StartAgain => Ok(()),
             AfterSweep::StartLater => {
                 let words = words.as_deref().unwrap_or(SPEECHLESS);
                 memory::note_death(places, pod, last.as_ref(), words, now)
             }
         }
     }
+}
+
+/// How the runs of each container ended, as its pod goes on under another process: by the record of the end, which is
+/// written before the state that tells of it; a run that left none is lost.
+fn past(places: &Places, pod: &PodId, last: Option<&PodRecord>, now: Now) -> BTreeMap<String, Past> {
+    let directory = places.pod(&pod.uid);
+    let containers = last.into_iter().flat_map(|last| &last.containers);
+    let past = containers.filter_map(|container| {
+        let ran = container.restart_count;
+        let recorded: Option<Exit> = read_json(&directory.exit(&container.name, ran)).ok().flatten();
+        let end = match (&container.state, recorded) {
+            (_, Some(end)) => Some(end),
+            (ContainerState::Terminated(end), None) => Some(end.clone()),
+            (ContainerState::Running { since, .. }, None) => Some(lost_exit(Some(*since), now.wall)),
+            (ContainerState::Waiting { .. }, None) => None,
+        };
+        let past = match end {
+            Some(end) => Past { runs: ran + 1, last: Some(end) },
+            None if ran > 0 => Past { runs: ran, last: container.last.clone() },
+            None => return None,
+        };
+        Some((container.name.clone(), past))
+    });
+    past.collect()
 }
 
 /// Of a process that was killed.

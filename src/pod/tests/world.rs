@@ -69,7 +69,7 @@ pub(super) struct World {
 impl World {
     pub(super) fn of(plan: PodPlan) -> World {
         let facts = plan.all_containers().map(|known| (known.name.clone(), Fact::Off)).collect();
-        let (state, effects) = PodState::new(plan, at(0));
+        let (state, effects) = PodState::new(plan, &BTreeMap::new(), at(0));
         let mut world = World {
             state,
             seconds: 0,
