@@ -116,25 +116,29 @@ impl Crun {
             .arg(format!("--mount=/proc/{}/ns/mnt", self.keeper.id()))
             .args(["--", "crun"])
             .args(arguments);
-        command.current_dir(&self.place);
         command
+    }
+
+    /// Whole: whoever enters a mount namespace starts from its root.
+    fn bundle(&self, name: &str) -> String {
+        self.place.join(name).display().to_string()
     }
 
     /// Until the first instruction of the container.
     pub(crate) fn run(&self, bundle: &str) -> u64 {
         let before = clock();
-        started(&self.output(&["run", "-b", bundle, "measured"])) - before
+        started(&self.output(&["run", "-b", &self.bundle(bundle), "measured"])) - before
     }
 
     /// Until everything is gone.
     pub(crate) fn run_whole(&self, bundle: &str) -> u64 {
         let before = clock();
-        self.output(&["run", "-b", bundle, "measured"]);
+        self.output(&["run", "-b", &self.bundle(bundle), "measured"]);
         clock() - before
     }
 
     pub(crate) fn start_waiting(&self) -> Waiting<'_> {
-        let mut run = self.command(&["run", "-d", "-b", "wait", "waiting"]);
+        let mut run = self.command(&["run", "-d", "-b", &self.bundle("wait"), "waiting"]);
         assert!(run.stdout(Stdio::null()).status().unwrap().success());
         Waiting { crun: self }
     }
