@@ -42,6 +42,7 @@ use crate::model::record::{EventRecord, Exit, Past, StopReason};
 use crate::model::time::{Moment, Now};
 
 use container::Container;
+pub(crate) use restart::again as runs_again;
 use stop::Stop;
 use turn::Turn;
 

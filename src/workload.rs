@@ -188,7 +188,7 @@ fn pod_id(known: &Known) -> PodId {
     PodId { namespace: key.namespace.clone(), name: key.name.clone(), uid: known.record.uid.clone() }
 }
 
-fn restart_policy(pod: &Pod) -> RestartPolicy {
+pub(crate) fn restart_policy(pod: &Pod) -> RestartPolicy {
     let policy = pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref());
     policy_named(policy).unwrap_or(RestartPolicy::Always)
 }

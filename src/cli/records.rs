@@ -13,9 +13,11 @@ use crate::model::id::{PodId, Uid};
 use crate::model::object::{Known, ObjectRecord};
 use crate::model::record::{ContainerRecord, ContainerState, Outcome, PodRecord};
 use crate::paths::Places;
+use crate::pod;
 use crate::rundir::{lock, objects, pods, starts};
 use crate::sandbox::host::host_ip;
 use crate::status::{Course, Stage, controls, event_objects, full_object, pod_status, stage};
+use crate::workload;
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -224,14 +226,8 @@ impl Shown {
     }
 
     fn restarts(&self, container: &ContainerRecord, code: i32) -> bool {
-        use crate::model::pod_plan::Role;
         let Object::Pod(pod) = &self.known.object else { return false };
-        let policy = pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref()).unwrap_or("Always");
-        match container.role {
-            Role::Sidecar => true,
-            Role::Init => code != 0 && policy != "Never",
-            Role::App => policy == "Always" || policy == "OnFailure" && code != 0,
-        }
+        pod::runs_again(container.role, workload::restart_policy(pod), code)
     }
 }
 

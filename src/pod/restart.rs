@@ -3,7 +3,7 @@
 pub(super) use crate::model::back_off::{LASTING, delay, in_words};
 use crate::model::pod_plan::{RestartPolicy, Role};
 
-pub(super) fn again(role: Role, policy: RestartPolicy, code: i32) -> bool {
+pub(crate) fn again(role: Role, policy: RestartPolicy, code: i32) -> bool {
     match (role, policy) {
         (Role::Sidecar, RestartPolicy::Always | RestartPolicy::OnFailure | RestartPolicy::Never)
         | (Role::App, RestartPolicy::Always) => true,

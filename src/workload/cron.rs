@@ -193,16 +193,7 @@ impl<'a> Look<'a> {
         if record.events.last().is_some_and(|event| event.reason == reason && event.message == message) {
             return;
         }
-        let event = EventRecord {
-            kind,
-            reason: reason.to_owned(),
-            message,
-            container: None,
-            count: 1,
-            first: now,
-            last: now,
-        };
-        note(&mut record.events, event);
+        note(&mut record.events, EventRecord::once(kind, reason, message, None, now));
     }
 }
 

@@ -251,15 +251,6 @@ impl Look<'_> {
 
     fn event(&self, next: &mut JobRecord, kind: EventKind, reason: &str, message: String) {
         let now = self.present.now.wall;
-        let event = EventRecord {
-            kind,
-            reason: reason.to_owned(),
-            message,
-            container: None,
-            count: 1,
-            first: now,
-            last: now,
-        };
-        note(&mut next.events, event);
+        note(&mut next.events, EventRecord::once(kind, reason, message, None, now));
     }
 }
