@@ -2,6 +2,7 @@
 //! so and is counted as passed with nothing seen.
 #![expect(clippy::unwrap_used, reason = "a test fails by it, and says where")]
 
+mod batch;
 mod bench;
 mod confine;
 mod confinement;
@@ -18,6 +19,7 @@ mod load;
 mod look;
 mod pod;
 mod second_kernel;
+mod service;
 mod session;
 mod stopped;
 mod up;
