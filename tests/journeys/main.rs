@@ -9,6 +9,7 @@ mod confinement;
 mod edges;
 mod edit;
 mod escape;
+mod examples;
 mod folder;
 mod full;
 mod host_path;
