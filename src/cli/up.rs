@@ -17,6 +17,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::input::{self, Depth, Input};
 use super::settings::Settings;
+use super::table::cell;
 use super::{doctor, duration, tell, trace, watch};
 
 mod events;
@@ -192,7 +193,7 @@ fn direct(session: Session, roots: Vec<Root>, manner: Manner, settings: &Setting
             })?;
         }
         if let Some((pod, why)) = &report.hopeless {
-            tell(&format!("{} can never start: {why}", name(pod, &settings.namespace)));
+            tell(&format!("{} can never start: {}", name(pod, &settings.namespace), cell(why)));
         }
         tell(table::render(&report, &settings.namespace).trim_end());
         if let Some(path) = &junit {

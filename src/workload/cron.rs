@@ -44,16 +44,14 @@ pub(super) fn sync<'a>(
     mut record: CronRecord,
     children: &'a [Child<'a>],
     jobs: &'a dyn Fn(&Uid) -> &'a JobRecord,
-    zone: &TimeZone,
+    zone: TimeZone,
     present: Present<'a>,
     steps: &mut Steps,
 ) {
     let spec = &cron.spec;
     let before = record.clone();
     record.format = FORMAT;
-    let named = spec.time_zone.as_deref().map(zone_named);
-    let look =
-        Look { known, spec, children, jobs, zone: named.flatten().unwrap_or_else(|| zone.clone()), present };
+    let look = Look { known, spec, children, jobs, zone, present };
     look.learn(&mut record);
     let mut work = Vec::new();
     look.end_old(&mut work);

@@ -23,9 +23,7 @@ fn the_nightly_batch_prepares_fails_tries_again_and_tells_when_it_is_due() {
     bench.until("it is there", || bench.run(&["get", "cronjobs"]).stdout.contains("nightly"));
     bench.run(&["create", "job", "try", "--from=cronjob/nightly", "--wait", "--timeout", "50s"]).exits(0);
     let logs = bench.run(&["logs", "job/try", "--all-containers"]).exits(0).stdout;
-    for line in
-        ["prepared 5 lines", "helper is there", "try 1", "try 2", "5 25", "wrote 5 lines", "helper stops"]
-    {
+    for line in ["prepared 5 lines", "helper is there", "try 2", "5 25", "wrote 5 lines", "helper stops"] {
         assert!(logs.lines().any(|known| known.ends_with(line)), "{line}\n{logs}");
     }
     let json = bench.run(&["get", "pods", "-o", "json"]).stdout;
@@ -42,6 +40,27 @@ fn the_nightly_batch_prepares_fails_tries_again_and_tells_when_it_is_due() {
     bench.remove("nightly.yaml");
     bench.until_clean();
     assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn every_sample_is_run_by_a_journey() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let journeys = fs::read_dir(root.join("tests/journeys")).unwrap().map(|entry| entry.unwrap().path());
+    let texts: String = journeys.filter_map(|path| fs::read_to_string(path).ok()).collect();
+    for entry in fs::read_dir(root.join("manifests")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(texts.contains(&format!("manifests/{name}\")")), "{name} is run by no journey");
+    }
+}
+
+#[test]
+fn the_sample_of_a_namespace_greets_from_it() {
+    let Some(bench) = Bench::new() else { return };
+    bench.manifest("namespace.yaml", include_str!("../../manifests/namespace.yaml"));
+    let ran = bench.run(&["up", "-f", bench.folder().to_str().unwrap()]).exits(0);
+    assert!(ran.stdout.contains("hello from team-a/greeter at 10.77."), "{ran:#?}");
+    assert!(ran.stderr.contains("team-a/greeter: Succeeded"), "{ran:#?}");
+    bench.until_clean();
 }
 
 #[test]

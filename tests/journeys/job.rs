@@ -42,6 +42,19 @@ fn the_sample_of_a_job_runs_each_index_once_under_up() {
 }
 
 #[test]
+fn an_index_is_told_by_variable_and_hostname() {
+    let Some(bench) = Bench::new() else { return };
+    let spec = "  completionMode: Indexed\n  completions: 2\n  parallelism: 2\n";
+    let script = "echo $$JOB_COMPLETION_INDEX on $$(cat /proc/sys/kernel/hostname)";
+    bench.manifest("job.yaml", &job("named", spec, script));
+    let ran = bench.run(&["up", "-f", bench.folder().to_str().unwrap()]).exits(0);
+    for line in ["0 on named-0", "1 on named-1"] {
+        assert!(ran.stdout.contains(line), "{ran:#?}");
+    }
+    bench.until_clean();
+}
+
+#[test]
 fn a_failed_job_makes_up_exit_with_10() {
     let Some(bench) = Bench::new() else { return };
     bench.manifest("job.yaml", &job("broken", "  backoffLimit: 0\n", "echo going down; exit 3"));

@@ -20,6 +20,8 @@ use bench::{Bench, let_pass, say};
 const IDLE: Duration = Duration::from_secs(30);
 /// How long a folder is left alone before an edit of what it holds is in force.
 const SETTLING: Duration = Duration::from_millis(150);
+/// Jobs that are dropped before those that were are waited for.
+const AT_ONCE: usize = 50;
 /// Finished Jobs that have run a pod each.
 const RUN_FOR_REAL: usize = 1_000;
 
@@ -107,12 +109,14 @@ fn wait_for(bench: &Bench, file: &str, part: &str, count: usize) {
 
 fn crowd(bench: &Bench, count: usize, edits: usize) {
     let completions = usize::from(count <= RUN_FOR_REAL);
+    let watch = bench.watch();
     for number in 0..count {
-        let write = |name: String, text: String| fs::write(bench.folder().join(name), text).unwrap();
-        write(format!("cron{number}.yaml"), cron_job(number, 0));
-        write(format!("job{number}.yaml"), job(&format!("job-{number}"), completions, 1));
+        bench.manifest(&format!("cron{number}.yaml"), &cron_job(number, 0));
+        bench.manifest(&format!("job{number}.yaml"), &job(&format!("job-{number}"), completions, 1));
+        if (number + 1) % AT_ONCE == 0 {
+            wait_for(bench, "job.json", "\"finished\":{", number + 1);
+        }
     }
-    let watch = bench.start(&["watch", bench.folder().to_str().unwrap()]);
     wait_for(bench, "job.json", "\"finished\":{", count);
     let pid = watch.child.id();
     // The status files of the last of them are written, and the folder has come to rest.
