@@ -8,9 +8,10 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 
+pub(crate) mod status;
 mod tree;
 
-pub(crate) use tree::{names, remove_tree, remove_tree_at};
+pub(crate) use tree::{directory_below, names, remove_tree, remove_tree_at};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Published {

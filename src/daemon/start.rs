@@ -10,7 +10,7 @@ use rustix::pipe::PipeFlags;
 
 use crate::model::network::InstanceNetwork;
 use crate::paths::Places;
-use crate::rundir::lock::Lock;
+use crate::rundir::lock::{self, Lock};
 use crate::rundir::network as network_file;
 use crate::sandbox::cgroup::Cgroups;
 use crate::sandbox::host::host_ip;
@@ -49,7 +49,8 @@ impl Locked {
     pub(super) fn take(places: &Places, word: &str) -> Result<Locked, DaemonError> {
         let failed = |source| DaemonError::Io { operation: "lock", path: places.lock(), source };
         DirBuilder::new().recursive(true).mode(0o700).create(&places.state).map_err(failed)?;
-        let Some(lock) = Lock::try_take(&places.lock()).map_err(failed)? else {
+        let taken = lock::patiently(|| Lock::try_take(&places.lock())).map_err(failed)?;
+        let Some(lock) = taken else {
             let holder = std::fs::read_to_string(places.lock()).unwrap_or_default();
             return Err(DaemonError::Held { path: places.state.clone(), holder: holder.trim().to_owned() });
         };

@@ -1,8 +1,8 @@
 use std::os::fd::AsFd;
 use std::os::unix::fs::symlink;
 
-use super::file::{Place, Refusal};
 use super::*;
+use crate::status::FileReport;
 use crate::daemon::tests::ground::{Ground, write};
 
 const OURS: &str = "apiVersion: droppod.dev/v1\nkind: ManifestStatus\nstatus: {}\n";
