@@ -12,6 +12,7 @@ use crate::model::network::InstanceNetwork;
 use crate::paths::Places;
 use crate::rundir::lock::{self, Lock};
 use crate::rundir::network as network_file;
+use crate::sandbox::beside::beside;
 use crate::sandbox::cgroup::Cgroups;
 use crate::sandbox::host::host_ip;
 use crate::sandbox::spawn::SealedBinary;
@@ -68,7 +69,8 @@ impl Locked {
         };
         instance::prepare(places).map_err(failed("prepare the instance in", &places.run))?;
         let boot_id = identity::boot_id().map_err(failed("read the boot id of", Path::new("/proc")))?;
-        let binary = SealedBinary::copy().map_err(failed("copy the binary of", Path::new("/proc/self")))?;
+        let (network, binary) = beside(|| make_network(places), SealedBinary::copy);
+        let binary = binary.map_err(failed("copy the binary of", Path::new("/proc/self")))?;
         let cgroups = Cgroups::probe().map_err(failed("find control groups in", Path::new("/proc")))?;
         let (read, write) = match tie {
             Tie::Free => (None, None),
@@ -78,7 +80,7 @@ impl Locked {
                 (Some(read), Some(write))
             }
         };
-        let machine = machine(boot_id, make_network(places));
+        let machine = machine(boot_id, network);
         let hands = Hands {
             places: places.clone(),
             cgroups,

@@ -2,8 +2,8 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::symlink;
 
 use super::*;
-use crate::status::FileReport;
 use crate::daemon::tests::ground::{Ground, write};
+use crate::status::FileReport;
 
 const OURS: &str = "apiVersion: droppod.dev/v1\nkind: ManifestStatus\nstatus: {}\n";
 
