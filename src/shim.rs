@@ -14,6 +14,7 @@ mod event_loop;
 mod execute;
 mod filter;
 mod ground;
+mod handler;
 mod launch;
 mod output;
 pub(crate) mod pause;

@@ -16,8 +16,6 @@ const STDIN: &str =
     "nobody can attach to a container in this version, whose input is empty; `exec -i` has one";
 const SCHEDULER: &str = "there is one machine and no scheduler";
 const IDENTITY: &str = "there is no API server that a service account could speak to";
-const PROBES: &str = "probes are not run by this version";
-const HOOKS: &str = "lifecycle hooks are not run by this version";
 const MODULES: &str = "security modules are not configured by this version";
 const CLAIMS: &str = "device claims are not served by this version";
 const WINDOWS: &str = "containers here are Linux containers";
@@ -61,17 +59,14 @@ const OF_POD_SECURITY: Table = &[
 ];
 
 const OF_CONTAINER: Table = &[
-    ("livenessProbe", PROBES),
-    ("readinessProbe", PROBES),
     ("resizePolicy", RESIZE),
     ("restartPolicyRules", "restart rules by exit code are not served by this version"),
-    ("startupProbe", PROBES),
     ("stdin", STDIN),
     ("stdinOnce", STDIN),
     ("volumeDevices", "raw block devices are not served by this version"),
 ];
 
-const OF_LIFECYCLE: Table = &[("postStart", HOOKS), ("preStop", HOOKS)];
+const OF_HTTP: Table = &[("protocol", "probes and hooks speak HTTP/1.1")];
 
 const OF_RESOURCES: Table = &[("claims", CLAIMS)];
 
@@ -117,7 +112,12 @@ fn pod(spec: &At<'_>, into: &mut Vec<Ignored>) {
     for list in ["initContainers", "containers"] {
         for container in spec.key(list).each_item() {
             look_up(&container, OF_CONTAINER, into);
-            look_up(&container.key("lifecycle"), OF_LIFECYCLE, into);
+            for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
+                look_up(&container.key(probe).key("httpGet"), OF_HTTP, into);
+            }
+            for hook in ["postStart", "preStop"] {
+                look_up(&container.key("lifecycle").key(hook).key("httpGet"), OF_HTTP, into);
+            }
             look_up(&container.key("resources"), OF_RESOURCES, into);
             look_up(&container.key("securityContext"), OF_SECURITY, into);
             for mount in container.key("volumeMounts").each_item() {

@@ -11,7 +11,7 @@ use super::console::Console;
 use super::event_loop::{Course, Owed, Shim};
 use super::launch::{self, Instance, Launched, Stdio, Wiring};
 use super::output::Output;
-use super::{ShimError, filter, ground};
+use super::{ShimError, filter, ground, handler};
 use crate::bundle::seccomp::Filter;
 use crate::bundle::{self, Ground, oom_score_adj};
 use crate::image::rootfs::HeldLayers;
@@ -78,6 +78,8 @@ pub(super) fn execute(shim: &mut Shim, effect: Effect) {
                 drop(shim.at.cgroups.kill(&running.ground.cgroup));
             }
         }
+        Effect::RunHandler { errand, work } => handler::run(shim, errand, &work),
+        Effect::EndHandler { errand } => handler::end(shim, &errand),
         Effect::ApplyResources => apply_resources(shim),
         Effect::RefreshVolumes => {
             // What cannot be written keeps its last content; the next change tries again.
@@ -231,6 +233,7 @@ pub(super) fn hear_verdict(shim: &mut Shim, name: &str) {
 pub(super) fn container_ended(shim: &mut Shim, name: &str, ended: &Reaped) {
     hear_verdict(shim, name);
     let Some(running) = shim.running.remove(name) else { return };
+    handler::end_all_of(shim, name);
     // In a shared pid namespace its other processes live on until they are killed.
     drop(shim.at.cgroups.kill(&running.ground.cgroup));
     let log = running.output.finish(clock::wall());
