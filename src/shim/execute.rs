@@ -100,9 +100,9 @@ fn start(shim: &mut Shim, name: &str, restart: u32) {
     }
     match launch(shim, name, restart) {
         Ok((running, unprotected)) => {
-            shim.happened.extend(unprotected.map(|error| Event::Lacks {
+            shim.happened.extend(unprotected.into_iter().map(|error| Event::Lacks {
                 container: Some(name.to_owned()),
-                what: format!("not enforced: {error}"),
+                what: format!("not enforced: {}", super::with_causes(&error)),
             }));
             shim.running.insert(name.to_owned(), running);
         }
@@ -115,7 +115,7 @@ fn start(shim: &mut Shim, name: &str, restart: u32) {
 /// kubelet's word for why a container was not made, and a message for the pod's author.
 type NotStarted = (&'static str, String);
 
-fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Option<io::Error>), NotStarted> {
+fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Vec<io::Error>), NotStarted> {
     let config = |error: String| ("CreateContainerConfigError", error);
     let create = |error: String| ("CreateContainerError", error);
     let plan = shim.state.plan();
@@ -137,10 +137,12 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Option<io::
     let log = LogWriter::open(&container_log(&shim.at.places.pod_logs(&plan.id), name, restart));
     let bundle_directory = shim.at.pod.bundle(name);
     let instance = Instance { runtime: &shim.at.pod.runtime(), bundle: &bundle_directory, id: &id };
-    // A device list is a default, not asked for by anybody: what a kernel lacks for it, `doctor` tells.
-    if container.security.privilege != Privilege::Privileged && !ground.controllers.devices {
-        drop(shim.at.cgroups.restrict_devices(&ground.cgroup));
-    }
+    // A device list is a default, not asked for by anybody: what a kernel lacks for it keeps no container from running.
+    let restricted = if container.security.privilege != Privilege::Privileged && !ground.controllers.devices {
+        shim.at.cgroups.restrict_devices(&ground.cgroup)
+    } else {
+        Ok(())
+    };
     let oom_kills_before = shim.at.cgroups.oom_kills(&ground.cgroup).unwrap_or(0);
     let score = oom_score_adj(plan.qos, &container.resources, machine_memory());
     let (started, lent) = oom::lend(score, || {
@@ -169,7 +171,7 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Option<io::
                 not_started: None,
                 _layers: layers,
             },
-            lent.err(),
+            restricted.err().into_iter().chain(lent.err()).collect(),
         )),
         Err(error) => {
             // It may run, with nobody to hold on to it.
