@@ -179,6 +179,7 @@ pub fn main() -> ExitCode {
     match (args.next().as_deref().and_then(OsStr::to_str), args.next()) {
         (Some("shim"), Some(pod)) => return crate::shim::main(&pod),
         (Some("pause"), None) => return crate::shim::pause::main(),
+        (Some("probe"), None) => return crate::probe::main(),
         (Some(_) | None, _) => {}
     }
     match verb(std::env::args_os()) {

@@ -16,6 +16,7 @@ mod event_loop;
 mod execute;
 mod filter;
 mod ground;
+mod handler;
 mod launch;
 mod output;
 pub(crate) mod pause;

@@ -10,6 +10,7 @@ use super::audience::Audience;
 use super::control::Connection;
 use super::execute::{self, Running};
 use super::ground::Sandbox;
+use super::handler::{self, Handler};
 use super::session::Session;
 use super::start::Started;
 use super::{ShimError, attach};
@@ -27,6 +28,8 @@ pub(super) struct Shim {
     pub(super) running: BTreeMap<String, Running>,
     pub(super) connections: Vec<Connection>,
     pub(super) sessions: Vec<Session>,
+    /// Probes and hooks under way.
+    pub(super) handlers: Vec<Handler>,
     /// What effects led to, not told to the state machine yet.
     pub(super) happened: VecDeque<Event>,
     /// The `up` that this pod belongs to is gone: whoever is last clears up after it.
@@ -64,6 +67,8 @@ enum Source {
     /// Somebody attached says something.
     Attached(String),
     Verdict(String),
+    /// By its pid.
+    Handler(i32),
 }
 
 impl Source {
@@ -93,6 +98,7 @@ pub(super) fn run(started: Started) -> Result<(), ShimError> {
         running: BTreeMap::new(),
         connections: Vec::new(),
         sessions: Vec::new(),
+        handlers: Vec::new(),
         happened: VecDeque::new(),
         orphaned: false,
         owed: None,
@@ -131,7 +137,8 @@ fn settle(shim: &mut Shim) {
     let mut changed = false;
     while let Some(event) = shim.happened.pop_front() {
         let (state, effects) = shim.state.step(event, clock::now());
-        changed |= state != shim.state;
+        // Most probes change nothing that anybody could see.
+        changed |= state != shim.state && state.record(0) != shim.state.record(0);
         shim.state = state;
         for effect in effects {
             execute::execute(shim, effect);
@@ -167,6 +174,9 @@ fn wait(shim: &Shim) -> rustix::io::Result<Vec<Source>> {
         }
         sources.extend(running.output.audience.behind().map(|pipe| (Source::Behind(name.clone()), pipe)));
         sources.extend(running.verdict.iter().map(|pipe| (Source::Verdict(name.clone()), pipe.as_fd())));
+    }
+    for handler in &shim.handlers {
+        sources.extend(handler.output().map(|pipe| (Source::Handler(handler.pid), pipe)));
     }
     let mut polled: Vec<PollFd<'_>> =
         sources.iter().map(|(source, fd)| PollFd::from_borrowed_fd(*fd, source.flags())).collect();
@@ -214,6 +224,7 @@ fn serve(shim: &mut Shim, source: Source) {
         }
         Source::Attached(name) => attach::serve(shim, &name),
         Source::Verdict(name) => execute::hear_verdict(shim, &name),
+        Source::Handler(pid) => handler::serve(shim, pid),
     }
 }
 

@@ -14,7 +14,7 @@ use super::console::Console;
 use super::event_loop::{Course, Owed, Shim};
 use super::launch::{self, Instance, Launched, Stdio, Wiring};
 use super::output::Output;
-use super::{ShimError, filter, ground};
+use super::{ShimError, filter, ground, handler};
 use crate::bundle::seccomp::Filter;
 use crate::bundle::{self, Ground, oom_score_adj};
 use crate::image::rootfs::HeldLayers;
@@ -83,6 +83,8 @@ pub(super) fn execute(shim: &mut Shim, effect: Effect) {
                 drop(shim.at.cgroups.kill(&running.ground.cgroup));
             }
         }
+        Effect::RunHandler { errand, work } => handler::run(shim, errand, &work),
+        Effect::EndHandler { errand } => handler::end(shim, &errand),
         Effect::ApplyResources => apply_resources(shim),
         Effect::RefreshVolumes => {
             // What cannot be written keeps its last content; the next change tries again.
@@ -103,9 +105,9 @@ fn start(shim: &mut Shim, name: &str, restart: u32) {
     }
     match launch(shim, name, restart) {
         Ok((running, unprotected)) => {
-            shim.happened.extend(unprotected.map(|error| Event::Lacks {
+            shim.happened.extend(unprotected.into_iter().map(|error| Event::Lacks {
                 container: Some(name.to_owned()),
-                what: format!("not enforced: {error}"),
+                what: format!("not enforced: {}", super::with_causes(&error)),
             }));
             shim.running.insert(name.to_owned(), running);
         }
@@ -118,7 +120,7 @@ fn start(shim: &mut Shim, name: &str, restart: u32) {
 /// kubelet's word for why a container was not made, and a message for the pod's author.
 type NotStarted = (&'static str, String);
 
-fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Option<io::Error>), NotStarted> {
+fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Vec<io::Error>), NotStarted> {
     let config = |error: String| ("CreateContainerConfigError", error);
     let create = |error: String| ("CreateContainerError", error);
     let plan = shim.state.plan();
@@ -140,10 +142,12 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Option<io::
     let log = LogWriter::open(&container_log(&shim.at.places.pod_logs(&plan.id), name, restart));
     let bundle_directory = shim.at.pod.bundle(name);
     let instance = Instance { runtime: &shim.at.pod.runtime(), bundle: &bundle_directory, id: &id };
-    // A device list is a default, not asked for by anybody: what a kernel lacks for it, `doctor` tells.
-    if container.security.privilege != Privilege::Privileged && !ground.controllers.devices {
-        drop(shim.at.cgroups.restrict_devices(&ground.cgroup));
-    }
+    // A device list is a default, not asked for by anybody: what a kernel lacks for it keeps no container from running.
+    let restricted = if container.security.privilege != Privilege::Privileged && !ground.controllers.devices {
+        shim.at.cgroups.restrict_devices(&ground.cgroup)
+    } else {
+        Ok(())
+    };
     let oom_kills_before = shim.at.cgroups.oom_kills(&ground.cgroup).unwrap_or(0);
     let score = oom_score_adj(plan.qos, &container.resources, machine_memory());
     let (started, lent) = oom::lend(score, || {
@@ -173,7 +177,7 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Option<io::
                 not_started: None,
                 _layers: layers,
             },
-            lent.err(),
+            restricted.err().into_iter().chain(lent.err()).collect(),
         )),
         Err(error) => {
             // It may run, with nobody to hold on to it.
@@ -258,6 +262,7 @@ pub(super) fn hear_verdict(shim: &mut Shim, name: &str) {
 pub(super) fn container_ended(shim: &mut Shim, name: &str, ended: &Reaped) {
     hear_verdict(shim, name);
     let Some(running) = shim.running.remove(name) else { return };
+    handler::end_all_of(shim, name);
     // In a shared pid namespace its other processes live on until they are killed.
     drop(shim.at.cgroups.kill(&running.ground.cgroup));
     let log = running.output.finish(ended.code, clock::wall());

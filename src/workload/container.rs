@@ -16,7 +16,7 @@ use super::env::{self, Env};
 use super::expansion::expand;
 use super::files::plain_path;
 use super::pod::Facts;
-use super::{policy_named, resources, security, signal};
+use super::{handlers, policy_named, resources, security, signal};
 
 /// A mount that names no place inside its volume, in kubelet's words.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +63,8 @@ pub(super) fn plan(
         termination_message: termination_message(container),
         stdin: stdin(container),
         restart_policy: restart_policy(facts, container, role),
+        probes: handlers::probes(facts, container),
+        hooks: handlers::hooks(facts, container),
         env: env::complete(&config.env, &facts.hostname(), env),
         image,
     })

@@ -18,6 +18,7 @@ mod kill;
 mod load;
 mod look;
 mod pod;
+mod probe;
 mod second_kernel;
 mod session;
 mod stopped;
