@@ -7,7 +7,9 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
+use crate::daemon::exhibit::Address;
 use crate::daemon::folder::{FolderError, identity};
+use crate::daemon::supervisor::{Invitation, Supervisor};
 use crate::daemon::{self, DaemonError, Ended, Mode, Root, Select};
 use crate::manifest::Strictness;
 use crate::sandbox::oom;
@@ -22,8 +24,10 @@ use super::{StrictnessArg, doctor, duration, tell, trace, up};
   droppod watch
   droppod watch /srv/pods /srv/jobs --status-dir /run/droppod-status
   droppod watch --once /srv/pods
+  droppod watch --metrics unix:/run/droppod/metrics.sock
 
-SIGTERM ends it and leaves the pods running; `droppod down` stops them.")]
+SIGTERM ends it and leaves the pods running; `droppod down` stops them. SIGHUP reads all files again at once.
+A service manager is told by $NOTIFY_SOCKET when it is ready, and by its watchdog that it is alive.")]
 pub(crate) struct WatchArgs {
     /// Folders of manifests [default: that of --manifests]
     #[arg(value_name = "DIR")]
@@ -40,6 +44,9 @@ pub(crate) struct WatchArgs {
     /// Watch DIR, too, though others can write to it: its pods are restricted and apart from all others
     #[arg(long, value_name = "DIR")]
     allow_untrusted_dir: Vec<PathBuf>,
+    /// Show figures for Prometheus at /metrics, and /healthz and /readyz, by HTTP on a socket or a loopback address
+    #[arg(long, value_name = "unix:PATH|127.0.0.1:PORT", conflicts_with = "once")]
+    metrics: Option<Address>,
     /// What to do about fields that are not known
     #[arg(long, value_enum, default_value = "strict", value_name = "HOW")]
     validate: StrictnessArg,
@@ -81,7 +88,8 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
         (Mode::Once, None)
     } else {
         let (ready, is_ready) = oneshot::channel();
-        (Mode::Watch { ready }, Some(is_ready))
+        let metrics = args.metrics;
+        (Mode::Watch { ready, supervisor: supervisor(), metrics }, Some(is_ready))
     };
     let daemon = daemon::run(daemon::Settings {
         places: settings.places.clone(),
@@ -108,6 +116,20 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
         Ended::Invalid(_) => Ok(Exit::Invalid),
         Ended::Batch(..) => Ok(Exit::Done),
     }
+}
+
+/// Whoever started this and wants to be told of it.
+fn supervisor() -> Option<Supervisor> {
+    let text = |name: &str| std::env::var(name).ok();
+    let invitation = Invitation {
+        socket: std::env::var_os("NOTIFY_SOCKET"),
+        watchdog: text("WATCHDOG_USEC"),
+        watchdog_pid: text("WATCHDOG_PID"),
+    };
+    Supervisor::meet(&invitation).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the service manager cannot be told anything");
+        None
+    })
 }
 
 /// Runs the loop in this thread until its end.
@@ -142,6 +164,7 @@ fn failure(error: DaemonError) -> Failure {
         DaemonError::Io { .. }
         | DaemonError::Folder(FolderError::Open { .. } | FolderError::Held(_))
         | DaemonError::Objects(_)
-        | DaemonError::Signals(_) => Failure::new(Exit::Failed, "cannot direct the pods").because(error),
+        | DaemonError::Signals(_)
+        | DaemonError::Exhibit { .. } => Failure::new(Exit::Failed, "cannot direct the pods").because(error),
     }
 }

@@ -82,6 +82,7 @@ impl Source {
             | Source::Session(_)
             | Source::Output(..)
             | Source::Attached(_)
+            | Source::Handler(_)
             | Source::Verdict(_) => PollFlags::IN,
         }
     }

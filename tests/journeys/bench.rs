@@ -92,7 +92,7 @@ impl Bench {
     }
 
     /// A program in the bench's network namespace.
-    fn program(&self, name: &str) -> Command {
+    pub(crate) fn program(&self, name: &str) -> Command {
         let mut command = Command::new("nsenter");
         command.arg(format!("--net=/proc/{}/ns/net", self.keeper.id())).arg("--").arg(name);
         command

@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by it, and says where")]
 
 mod attach;
+mod batch;
 mod bench;
 mod confine;
 mod confinement;
 mod edges;
 mod edit;
 mod escape;
+mod examples;
 mod folder;
 mod full;
 mod host_path;
@@ -20,6 +22,7 @@ mod look;
 mod pod;
 mod probe;
 mod second_kernel;
+mod service;
 mod session;
 mod stopped;
 mod up;
