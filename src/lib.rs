@@ -10,7 +10,7 @@
 //! ```text
 //! face     main → cli
 //! loops    daemon (tokio)    shim (one thread, no tokio)
-//! hands    image · volume · sandbox · logs · publish · rundir
+//! hands    image · volume · sandbox · logs · publish · rundir · probe
 //! thought  manifest · workload · plan · pod · bundle · status · metrics      pure
 //! words    model · api · paths                                               pure
 //! ```
@@ -33,6 +33,7 @@ pub(crate) mod model;
 pub(crate) mod paths;
 pub(crate) mod plan;
 pub(crate) mod pod;
+pub(crate) mod probe;
 pub(crate) mod publish;
 pub(crate) mod rundir;
 pub(crate) mod sandbox;

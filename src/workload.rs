@@ -26,6 +26,7 @@ mod downward;
 mod env;
 mod expansion;
 mod files;
+mod handlers;
 mod image;
 mod job;
 mod pod;

@@ -85,6 +85,11 @@ impl Reporter {
         }
     }
 
+    /// Also writes down what the status files are to say if this process is killed.
+    pub(crate) fn with_last_words(self, places: Places) -> Reporter {
+        Reporter { last_words: Some(places), ..self }
+    }
+
     /// How many files are in each state; one that settles counts by the state before.
     pub(crate) fn states(&self) -> BTreeMap<String, u64> {
         let mut states = BTreeMap::new();
@@ -92,11 +97,6 @@ impl Reporter {
             *states.entry(state.to_string()).or_default() += 1;
         }
         states
-    }
-
-    /// Also writes down what the status files are to say if this process is killed.
-    pub(crate) fn with_last_words(self, places: Places) -> Reporter {
-        Reporter { last_words: Some(places), ..self }
     }
 
     /// Writes what differs; tells when a write that waits is due.

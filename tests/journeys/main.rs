@@ -2,6 +2,7 @@
 //! so and is counted as passed with nothing seen.
 #![expect(clippy::unwrap_used, reason = "a test fails by it, and says where")]
 
+mod attach;
 mod batch;
 mod bench;
 mod confine;
@@ -19,6 +20,7 @@ mod kill;
 mod load;
 mod look;
 mod pod;
+mod probe;
 mod second_kernel;
 mod service;
 mod session;
