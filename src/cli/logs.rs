@@ -116,6 +116,20 @@ pub(crate) fn run(args: &LogsArgs, settings: &Settings) -> Result<Exit, Failure>
     Ok(Exit::Done)
 }
 
+/// All that a container has written.
+pub(super) fn show_all(pod: &str, container: Option<&str>, settings: &Settings) -> Result<Exit, Failure> {
+    let how = How {
+        follow: false,
+        previous: false,
+        timestamps: false,
+        prefix: false,
+        all_containers: false,
+        all_pods: false,
+    };
+    let (pod, container) = (Some(pod.to_owned()), container.map(str::to_owned));
+    run(&LogsArgs { pod, second: None, container, selector: None, tail: None, since: None, how }, settings)
+}
+
 fn pods<'a>(
     args: &'a LogsArgs,
     records: &'a Records,
