@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use crate::daemon::folder::{FolderError, identity};
 use crate::daemon::{self, DaemonError, Ended, Mode, Root, Select};
 use crate::manifest::Strictness;
+use crate::model::quantity;
 use crate::sandbox::oom;
 
 use super::exit::Exit;
@@ -40,6 +41,9 @@ pub(crate) struct WatchArgs {
     /// Watch DIR, too, though others can write to it: its pods are restricted and apart from all others
     #[arg(long, value_name = "DIR")]
     allow_untrusted_dir: Vec<PathBuf>,
+    /// Keep all logs within so many bytes, such as 500Mi [default: 1Gi, or a tenth of the disc]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    log_budget: Option<u64>,
     /// What to do about fields that are not known
     #[arg(long, value_enum, default_value = "strict", value_name = "HOW")]
     validate: StrictnessArg,
@@ -81,7 +85,7 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
         (Mode::Once, None)
     } else {
         let (ready, is_ready) = oneshot::channel();
-        (Mode::Watch { ready }, Some(is_ready))
+        (Mode::Watch { ready, log_budget: args.log_budget }, Some(is_ready))
     };
     let daemon = daemon::run(daemon::Settings {
         places: settings.places.clone(),
@@ -108,6 +112,12 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
         Ended::Invalid(_) => Ok(Exit::Invalid),
         Ended::Batch(..) => Ok(Exit::Done),
     }
+}
+
+/// For clap: a quantity as manifests write it.
+fn bytes(text: &str) -> Result<u64, String> {
+    let amount = quantity::whole(text).and_then(|amount| u64::try_from(amount).ok());
+    amount.ok_or_else(|| format!("`{text}` is not an amount of bytes such as 500Mi or 1G"))
 }
 
 /// Runs the loop in this thread until its end.
