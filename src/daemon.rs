@@ -123,6 +123,14 @@ impl Mode {
             },
         }
     }
+
+    /// What an `up` that is killed leaves to its pods to say.
+    fn lasting(&self, reporter: Reporter, places: &Places) -> Reporter {
+        match self {
+            Mode::Watch { .. } | Mode::Once => reporter,
+            Mode::Batch(_) => reporter.with_last_words(places.clone()),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -208,10 +216,7 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
         tracing::warn!(reason = chain(failure), "object not taken up");
     }
     let reporter = Reporter::new(status_dir, ready.machine.host_ip.to_string());
-    let reporter = match &mode {
-        Mode::Watch { .. } | Mode::Once => reporter,
-        Mode::Batch { .. } => reporter.with_last_words(places.clone()),
-    };
+    let reporter = mode.lasting(reporter, &places);
     let world = World {
         folders,
         read_folders: Vec::new(),
