@@ -43,6 +43,7 @@ mod up;
 mod validate;
 mod wait;
 mod watch;
+mod watching;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{Write, stderr, stdin, stdout};

@@ -59,7 +59,7 @@ impl Folder {
             Failure::new(Exit::Failed, format!("cannot read the folder {}", path.display())).because(error)
         };
         let files = match manifests_in(path, Depth::Recursive) {
-            Ok(files) => files,
+            Ok(listed) => listed.files,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(unread(error)),
         };

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::api::Object;
-use crate::manifest::Mistake;
+use crate::manifest::{Mistake, Severity};
 use crate::model::id::Uid;
 use crate::model::object::{Known, Source};
 use crate::model::time::Moment;
@@ -19,7 +19,7 @@ use crate::status::{self, Control, ControlStatus, Course, FileReport, FileState}
 
 use super::folder::{Folder, earlier};
 use super::inventory::file::{Content, ManifestFile};
-use super::inventory::{FolderState, Inventory, Undone};
+use super::inventory::{FolderState, Inventory, Prospect, Undone};
 use super::observe::Seen;
 use file::{Place, Refusal};
 use items::{Facts, Item};
@@ -324,7 +324,11 @@ fn state_of(
         );
     }
     if let Some(undone) = inventory.undone(source).first() {
-        return (FileState::Settling, Some(format!("not in force: {}", undone.why)));
+        let state = match undone.prospect {
+            Prospect::TriedAgain => FileState::Settling,
+            Prospect::Refused(_) => FileState::Invalid,
+        };
+        return (state, Some(format!("not in force: {}", undone.why)));
     }
     (FileState::Applied, None)
 }
@@ -332,9 +336,13 @@ fn state_of(
 /// The mistakes of a file together with what of it is not in force, if there is such.
 fn undone(undone: &[Undone], mistakes: &[Mistake]) -> Option<Vec<Mistake>> {
     let told = undone.iter().map(|undone| Mistake {
-        field: String::new(),
+        severity: Severity::Error,
+        field: undone.field.to_owned(),
         message: undone.why.clone(),
-        help: Some("it is tried again until it succeeds".to_owned()),
+        help: Some(match undone.prospect {
+            Prospect::TriedAgain => "it is tried again until it succeeds".to_owned(),
+            Prospect::Refused(help) => help.to_owned(),
+        }),
         labels: Vec::new(),
         line: undone.line,
         column: 1,

@@ -173,10 +173,11 @@ fn agree(what: &str, texts: &[String], answers: &[Answer]) -> usize {
     let differences: Vec<String> =
         texts.iter().zip(answers).filter_map(|(text, answer)| difference(text, answer)).collect();
     assert!(differences.is_empty(), "{} of {}\n{}", differences.len(), texts.len(), differences.join("\n"));
-    let apart =
-        texts.iter().filter(|text| OTHERWISE.iter().any(|(known, _)| text.contains(known))).count();
+    let apart = texts.iter().filter(|text| OTHERWISE.iter().any(|(known, _)| text.contains(known))).count();
     let (alike, refused) = (texts.len() - apart, answers.iter().filter(|answer| answer.is_none()).count());
-    eprintln!("{what}: {alike} texts read as kubectl reads them, {refused} refused by kubectl, {apart} set apart");
+    eprintln!(
+        "{what}: {alike} texts read as kubectl reads them, {refused} refused by kubectl, {apart} set apart"
+    );
     alike
 }
 
