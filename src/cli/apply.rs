@@ -43,7 +43,7 @@ pub(crate) struct WaitArgs {
     #[arg(long)]
     pub(crate) wait: bool,
     /// Give up waiting after this time, such as 2m
-    #[arg(long, value_parser = duration::parse, requires = "wait")]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, requires = "wait")]
     pub(crate) timeout: Option<Duration>,
 }
 

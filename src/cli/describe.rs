@@ -38,13 +38,13 @@ pub(crate) use events::interval;
 
 A NAME that no object has describes those whose names begin with it.")]
 pub(crate) struct DescribeArgs {
-    /// TYPE [NAME…] or TYPE/NAME…; TYPE is pods, configmaps, secrets or namespaces
+    /// TYPE [NAME…] or TYPE/NAME…; TYPE is pods, jobs, cronjobs, configmaps, secrets or namespaces
     #[arg(required = true, value_name = "TYPE [NAME] | TYPE/NAME")]
     words: Vec<String>,
     /// Only objects with these labels, such as app=web,tier!=db
     #[arg(short = 'l', long, value_parser = selector::parse)]
     selector: Option<Selector>,
-    /// Leave the events out
+    /// Whether to tell the events
     #[arg(long, value_name = "BOOL", default_value = "true", num_args = 0..=1, default_missing_value = "true",
           require_equals = true, action = clap::ArgAction::Set)]
     show_events: bool,

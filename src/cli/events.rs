@@ -33,6 +33,7 @@ pub(crate) struct EventsArgs {
     /// Go on, printing each event that comes
     #[arg(short, long)]
     watch: bool,
+    /// Leave the line of column names out
     #[arg(long)]
     no_headers: bool,
     /// yaml, json, name, jsonpath=…, custom-columns=…
