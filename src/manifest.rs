@@ -142,6 +142,11 @@ fn readable(bytes: &[u8]) -> Result<&str, (Fault, &str)> {
         Some(chunk) => (chunk.valid(), chunk.invalid()),
         None => ("", &[][..]),
     };
+    if let Some(at) = text.find('\0') {
+        let message = "the file has a zero byte in it, which no text has";
+        let fault = Fault::new(String::new(), at..at + 1, message, "a zero byte");
+        return Err((fault.help("write it anew, as UTF-8 text"), text));
+    }
     if rest.is_empty() {
         return Ok(text);
     }
