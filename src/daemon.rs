@@ -186,6 +186,10 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
         tracing::warn!(reason = chain(failure), "object not taken up");
     }
     let reporter = Reporter::new(status_dir, ready.machine.host_ip.to_string());
+    let reporter = match &mode {
+        Mode::Watch { .. } | Mode::Once => reporter,
+        Mode::Batch { .. } => reporter.with_last_words(places.clone()),
+    };
     let world = World {
         folders,
         read_folders: Vec::new(),

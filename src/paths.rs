@@ -93,6 +93,11 @@ impl Places {
         self.run.join("up")
     }
 
+    /// What the status files of an `up` are to say if it is killed.
+    pub(crate) fn last_words(&self) -> PathBuf {
+        self.run.join("last-words.json")
+    }
+
     /// Marks the instance of an `up` that was told to leave its records.
     pub(crate) fn kept(&self) -> PathBuf {
         self.run.join("kept")

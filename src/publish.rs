@@ -1,16 +1,21 @@
 //! Replaces a file whole: written beside, synced, renamed. A reader sees the old content or the new, never a
 //! part, and a symlink or FIFO planted at the name is replaced, never followed.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd};
-use std::path::Path;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 
+pub(crate) mod status;
 mod tree;
 
-pub(crate) use tree::{names, remove_tree, remove_tree_at};
+pub(crate) use tree::{directory_below, names, remove_tree, remove_tree_at};
+
+/// Files written together; each takes two descriptors meanwhile.
+const AT_ONCE: usize = 128;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Published {
@@ -39,30 +44,141 @@ pub(crate) fn publish(
     mode: u32,
     durability: Durability,
 ) -> io::Result<Published> {
-    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not the path of a file"));
-    };
-    let directory = open_directory(directory)?;
-    if holds(&directory, Path::new(name), content) {
+    let target = Target::of(path)?;
+    if target.holds(content) {
+        // An earlier try may have failed after the rename, which is in force only once it is on disc.
+        target.settle(durability)?;
         return Ok(Published::Unchanged);
     }
-    // The pid keeps two writers apart; a leftover of a killed one is taken over by the unlink.
-    let temporary = format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id());
-    match rustix::fs::unlinkat(&directory, &temporary, AtFlags::empty()) {
-        Ok(()) | Err(rustix::io::Errno::NOENT) => {}
-        Err(error) => return Err(error.into()),
-    }
-    let written = write_new(&directory, &temporary, content, mode, durability)
-        .and_then(|()| Ok(rustix::fs::renameat(&directory, &temporary, &directory, name)?));
-    if let Err(error) = written {
-        // The first error is the one to tell; a temporary file that stays is taken over by the next try.
-        let _ = rustix::fs::unlinkat(&directory, &temporary, AtFlags::empty());
-        return Err(error);
-    }
-    if durability == Durability::Durable {
-        rustix::fs::fsync(&directory)?;
-    }
+    let draft = target.draft(content, mode)?;
+    draft.sync(durability)?;
+    draft.rename()?.target.settle(durability)?;
     Ok(Published::Written)
+}
+
+/// As [`publish`] of each, private to the owner and durable. They go to disc together: a file system with a journal
+/// then writes it a few times, not twice for each file. An answer for each; one that could not be made ready is its
+/// own answer.
+pub(crate) fn publish_all(files: Vec<io::Result<(PathBuf, Vec<u8>)>>) -> Vec<io::Result<()>> {
+    let mut files = files.into_iter().peekable();
+    let mut published = Vec::with_capacity(files.len());
+    while files.peek().is_some() {
+        published.extend(publish_chunk(files.by_ref().take(AT_ONCE)));
+    }
+    published
+}
+
+fn publish_chunk(files: impl Iterator<Item = io::Result<(PathBuf, Vec<u8>)>>) -> Vec<io::Result<()>> {
+    let drafts = files.map(|file| {
+        let (path, content) = file?;
+        Target::of(&path)?.draft(&content, 0o600)
+    });
+    let drafts: Vec<io::Result<Draft>> = drafts.collect();
+    for draft in drafts.iter().flatten() {
+        draft.begin_writing();
+    }
+    let synced = drafts.into_iter().map(|draft| {
+        let draft = draft?;
+        draft.sync(Durability::Durable)?;
+        Ok(draft)
+    });
+    let synced: Vec<io::Result<Draft>> = synced.collect();
+    let renamed: Vec<io::Result<Draft>> =
+        synced.into_iter().map(|draft| draft.and_then(Draft::rename)).collect();
+    renamed.into_iter().map(|draft| draft?.target.settle(Durability::Durable)).collect()
+}
+
+/// A name in a directory.
+#[derive(Debug)]
+struct Target {
+    directory: File,
+    name: OsString,
+}
+
+impl Target {
+    fn of(path: &Path) -> io::Result<Target> {
+        let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not the path of a file"));
+        };
+        Ok(Target { directory: open_directory(directory)?, name: name.to_owned() })
+    }
+
+    fn holds(&self, content: &[u8]) -> bool {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let Ok(file) = rustix::fs::openat(&self.directory, &self.name, flags, Mode::empty()) else {
+            return false;
+        };
+        let mut file = File::from(file);
+        let same_size = file.metadata().is_ok_and(|is| is.is_file() && is.len() == content.len() as u64);
+        let mut present = Vec::new();
+        same_size && file.read_to_end(&mut present).is_ok() && present == content
+    }
+
+    fn draft(self, content: &[u8], mode: u32) -> io::Result<Draft> {
+        // The pid keeps two writers apart; a leftover of a killed one is taken over by the unlink.
+        let temporary = format!(".{}.{}.tmp", self.name.to_string_lossy(), std::process::id());
+        match rustix::fs::unlinkat(&self.directory, &temporary, AtFlags::empty()) {
+            Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(mode);
+        let file = File::from(rustix::fs::openat(&self.directory, &temporary, flags, mode)?);
+        let mut draft = Draft { target: self, temporary: Some(temporary), file };
+        // The umask has had its say in openat; the mode asked for is the mode given.
+        rustix::fs::fchmod(&draft.file, mode)?;
+        draft.file.write_all(content)?;
+        Ok(draft)
+    }
+
+    /// Syncs the name, where that matters.
+    fn settle(&self, durability: Durability) -> io::Result<()> {
+        match durability {
+            Durability::Volatile | Durability::Whole => Ok(()),
+            Durability::Durable => Ok(rustix::fs::fsync(&self.directory)?),
+        }
+    }
+}
+
+/// A new content beside the old one; goes with its value unless it took the name.
+#[derive(Debug)]
+struct Draft {
+    target: Target,
+    /// Until it has the name.
+    temporary: Option<String>,
+    file: File,
+}
+
+impl Draft {
+    /// Waits for nothing. A file system that cannot be told is written to when it is synced.
+    fn begin_writing(&self) {
+        let _ = rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed);
+    }
+
+    fn sync(&self, durability: Durability) -> io::Result<()> {
+        match durability {
+            Durability::Volatile => Ok(()),
+            Durability::Whole | Durability::Durable => self.file.sync_data(),
+        }
+    }
+
+    fn rename(mut self) -> io::Result<Draft> {
+        if let Some(temporary) = &self.temporary {
+            let Target { directory, name } = &self.target;
+            rustix::fs::renameat(directory, temporary, directory, name)?;
+            self.temporary = None;
+        }
+        Ok(self)
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if let Some(temporary) = &self.temporary {
+            // One that stays is taken over by the next try.
+            let _ = rustix::fs::unlinkat(&self.target.directory, temporary, AtFlags::empty());
+        }
+    }
 }
 
 /// Makes a file that nobody has made yet. Its name comes last: a reader finds it whole or not at all, and one who
@@ -89,9 +205,14 @@ pub(crate) fn publish_json<T: serde::Serialize>(
     value: &T,
     durability: Durability,
 ) -> io::Result<Published> {
+    publish(path, &json(value)?, 0o600, durability)
+}
+
+/// A value as [`publish_json`] writes it.
+pub(crate) fn json<T: serde::Serialize>(value: &T) -> io::Result<Vec<u8>> {
     let mut text = serde_json::to_vec(value)?;
     text.push(b'\n');
-    publish(path, &text, 0o600, durability)
+    Ok(text)
 }
 
 /// Reads what [`publish_json`] wrote; `None` if there is no such file.
@@ -114,35 +235,16 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Waits until the names in a directory are on disc.
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+    open_directory(path)?.sync_all()
+}
+
 fn open_directory(path: &Path) -> io::Result<File> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
 }
 
-fn holds(directory: impl AsFd, name: &Path, content: &[u8]) -> bool {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let Ok(file) = rustix::fs::openat(directory, name, flags, Mode::empty()) else { return false };
-    let mut file = File::from(file);
-    let same_size = file.metadata().is_ok_and(|is| is.is_file() && is.len() == content.len() as u64);
-    let mut present = Vec::new();
-    same_size && file.read_to_end(&mut present).is_ok() && present == content
-}
-
-fn write_new(
-    directory: &File,
-    name: &str,
-    content: &[u8],
-    mode: u32,
-    durability: Durability,
-) -> io::Result<()> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut file = File::from(rustix::fs::openat(directory, name, flags, Mode::from_raw_mode(mode))?);
-    // The umask has had its say in openat; the mode asked for is the mode given.
-    rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
-    file.write_all(content)?;
-    match durability {
-        Durability::Volatile => Ok(()),
-        Durability::Whole | Durability::Durable => file.sync_data(),
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 pub(crate) mod control;
 pub(crate) mod exits;
 pub(crate) mod goal;
+pub(crate) mod last_words;
 pub(crate) mod lease;
 pub(crate) mod lock;
 pub(crate) mod network;

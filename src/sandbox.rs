@@ -1,5 +1,6 @@
 //! The ground a pod stands on: namespaces, network, cgroup, and the kernel interfaces below them.
 
+pub(crate) mod beside;
 pub(crate) mod capability;
 pub(crate) mod census;
 pub(crate) mod cgroup;

@@ -5,7 +5,7 @@ use std::io::{Write, stdout};
 use k8s_openapi::api::core::v1::Event;
 use serde_json::Value;
 
-use crate::api::{ConfigMap, Namespace, Object, Pod, Secret};
+use crate::api::{ConfigMap, CronJob, Job, Namespace, Object, Pod, Secret};
 use crate::model::time::Timestamp;
 use crate::sandbox::sys::clock;
 
@@ -18,6 +18,7 @@ use super::{go, target, tell};
 
 mod container;
 mod events;
+mod job;
 mod metadata;
 mod others;
 mod pod;
@@ -33,6 +34,7 @@ pub(crate) use events::interval;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   droppod describe pod web
+  droppod describe job/squares
   droppod describe pods -l app=web
   droppod describe cm/settings
 
@@ -99,7 +101,9 @@ fn described(object: &Object, full: &Value, events: Option<&[Event]>, now: Times
         Object::ConfigMap(_) => read::<ConfigMap>(full).map(|it| others::config_map(&it, &mut sheet)),
         Object::Secret(_) => read::<Secret>(full).map(|it| others::secret(&it, &mut sheet)),
         Object::Namespace(_) => read::<Namespace>(full).map(|it| others::namespace(&it, &mut sheet)),
-        Object::Job(_) | Object::CronJob(_) | Object::Unserved { .. } => None,
+        Object::Job(_) => read::<Job>(full).map(|it| job::job(&it, &mut sheet)),
+        Object::CronJob(_) => read::<CronJob>(full).map(|it| job::cron_job(&it, &mut sheet)),
+        Object::Unserved { .. } => None,
     };
     if known.is_none() {
         metadata::any(full, &mut sheet);

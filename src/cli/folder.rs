@@ -18,7 +18,7 @@ use super::input::{Depth, manifests_in};
 use super::records::Records;
 
 /// What a manifest that names no namespace means by that in a folder.
-const NAMESPACE: &str = "default";
+pub(crate) const NAMESPACE: &str = "default";
 
 /// The folder, and what its files declare at this moment.
 #[derive(Debug)]

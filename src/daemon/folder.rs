@@ -22,6 +22,7 @@ use rustix::io::Errno;
 
 use crate::model::time::{Moment, Now};
 use crate::paths::Places;
+use crate::rundir::lock;
 
 use identity::Identity;
 use open::{Sighting, Stamp};
@@ -143,9 +144,9 @@ impl Folder {
             if let Some((at, why)) = objection.filter(|_| trust == Trust::Checked) {
                 return Err(FolderError::Untrusted { folder: root.path.clone(), at, why });
             }
-            if !handle.lock().map_err(failed)? {
-                return Err(FolderError::Held(root.path.clone()));
-            }
+            lock::patiently(|| handle.lock())
+                .map_err(failed)?
+                .ok_or_else(|| FolderError::Held(root.path.clone()))?;
         }
         let settling = Settling::new(sight);
         Ok(Folder {
@@ -217,7 +218,7 @@ impl Folder {
         }
         // What went before went from another directory.
         self.settling.take_went();
-        if !handle.lock()? {
+        if handle.lock()?.is_none() {
             return Err(io::Error::new(io::ErrorKind::ResourceBusy, "another droppod watches the folder"));
         }
         self.handle = Some(handle);
@@ -321,11 +322,11 @@ impl Handle {
         Ok(Handle { directory, identity })
     }
 
-    /// Takes the folder's lock, which goes with this handle; `false` if another process holds it.
-    fn lock(&self) -> io::Result<bool> {
+    /// Takes the folder's lock, which goes with this handle; `None` if another process holds it.
+    fn lock(&self) -> io::Result<Option<()>> {
         match rustix::fs::flock(&self.directory, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(true),
-            Err(Errno::WOULDBLOCK) => Ok(false),
+            Ok(()) => Ok(Some(())),
+            Err(Errno::WOULDBLOCK) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

@@ -1,8 +1,8 @@
 //! Status files: written beside each manifest or below a directory of their own, only when they differ.
 
-mod file;
 mod items;
 mod pace;
+mod view;
 
 #[cfg(test)]
 mod tests;
@@ -11,18 +11,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::api::Object;
-use crate::manifest::{Mistake, Severity};
 use crate::model::id::Uid;
 use crate::model::object::{Known, Source};
 use crate::model::time::Moment;
-use crate::status::{self, Control, ControlStatus, Course, FileReport, FileState};
+use crate::paths::Places;
+use crate::publish::status::{Place, Refusal};
+use crate::rundir::last_words::{self, LastWord};
+use crate::status::{self, Control, ControlStatus, Course, FileState};
 
 use super::folder::{Folder, earlier};
-use super::inventory::file::{Content, ManifestFile};
-use super::inventory::{FolderState, Inventory, Prospect, Undone};
+use super::inventory::file::ManifestFile;
+use super::inventory::{FolderState, Inventory};
 use super::observe::Seen;
-use file::{Place, Refusal};
-use items::{Facts, Item};
+use items::Facts;
+use view::{View, state_of, undone};
 
 #[derive(Debug)]
 pub(crate) struct Reporter {
@@ -32,6 +34,8 @@ pub(crate) struct Reporter {
     written: BTreeMap<Source, Written>,
     /// Told once for each file.
     refused: BTreeSet<Source>,
+    /// Of an `up`, whose pods do not outlive it.
+    last_words: Option<Places>,
     /// The state that was logged last; a file is taken for applied until something else is seen.
     told: BTreeMap<Source, FileState>,
 }
@@ -39,6 +43,7 @@ pub(crate) struct Reporter {
 #[derive(Debug)]
 struct Written {
     text: String,
+    last_word: Option<LastWord>,
     facts: Facts,
     phases: Phases,
     at: Moment,
@@ -75,8 +80,14 @@ impl Reporter {
             host_ip,
             written: BTreeMap::new(),
             refused: BTreeSet::new(),
+            last_words: None,
             told: BTreeMap::new(),
         }
+    }
+
+    /// Also writes down what the status files are to say if this process is killed.
+    pub(crate) fn with_last_words(self, places: Places) -> Reporter {
+        Reporter { last_words: Some(places), ..self }
     }
 
     /// Writes what differs; tells when a write that waits is due.
@@ -125,37 +136,23 @@ impl Reporter {
         controls: &BTreeMap<Uid, Control>,
     ) -> Option<Moment> {
         let Scene { inventory, seen, tense, now } = scene;
-        let mut items = items::items(objects, seen, controls);
-        let (state, mut note) = state_of(source, file, inventory, objects, now);
-        if tense == Tense::Past {
-            let all = items.len();
-            // One that was never started is told of with what kept it.
-            let never = |course: &Course| course.record.is_none() && course.waiting.is_some();
-            items.retain(|(known, course)| !is_pod(known) || course.finished.is_some() || never(course));
-            let stopped = all - items.len();
-            note = note.or_else(|| (stopped > 0).then(|| format!("{stopped} stopped with the command")));
-        }
-        self.tell_state(source, state, note.as_deref());
+        let (state, note) = state_of(source, file, inventory, objects, now);
         let undone = undone(inventory.undone(source), &file.mistakes);
-        let hashes = [file.observed_hash.as_str(), file.applied_hash.as_str()];
-        let facts = Facts::of(state, note.as_deref(), hashes, undone.as_deref(), &items);
+        let mut view = View { file, state, note, undone, items: items::items(objects, seen, controls) };
+        let goes_on = (tense == Tense::Present && self.last_words.is_some()).then(|| view.clone());
+        if tense == Tense::Past {
+            view.end();
+        }
+        self.tell_state(source, state, view.note.as_deref());
+        let facts = view.facts();
         if self.written.get(source).is_some_and(|before| before.facts == facts) {
             return None;
         }
-        let phases =
-            Phases { state, items: items.iter().map(|(known, course)| self.phase(known, course)).collect() };
-        let report = FileReport {
-            name: source.path.file_name().and_then(|name| name.to_str()).unwrap_or_default(),
+        let phases = Phases {
             state,
-            observed_hash: &file.observed_hash,
-            applied_hash: &file.applied_hash,
-            note: note.as_deref(),
-            mistakes: undone.as_deref().unwrap_or(&file.mistakes),
-            ignored: &file.ignored,
-            items: items.iter().map(|(known, course): &Item<'_>| (*known, course)).collect(),
-            host_ip: &self.host_ip,
+            items: view.items.iter().map(|(known, course)| self.phase(known, course)).collect(),
         };
-        let text = status::render(&report);
+        let text = view.render(source, &self.host_ip);
         if let Some(before) = self.written.get_mut(source) {
             if before.text == text {
                 before.facts = facts;
@@ -166,6 +163,10 @@ impl Reporter {
                 return Some(due);
             }
         }
+        let last_word = goes_on.and_then(|mut view| {
+            view.end();
+            self.last_word(source, view.render(source, &self.host_ip))
+        });
         let outcome = self.place(folder, source).and_then(|place| place.write(&text));
         match outcome {
             Ok(()) => {
@@ -174,8 +175,26 @@ impl Reporter {
             Err(refusal) => self.tell(source, &refusal),
         }
         // A write that failed is tried again when there is something else to say.
-        self.written.insert(source.clone(), Written { text, facts, phases, at: now });
+        self.written.insert(source.clone(), Written { text, last_word, facts, phases, at: now });
+        self.leave_last_words();
         None
+    }
+
+    /// Nothing is said over the last report of a command that ends by itself.
+    fn last_word(&self, source: &Source, text: String) -> Option<LastWord> {
+        let name = status::status_name(source.path.file_name()?.to_str()?);
+        let root = self.status_dir.as_ref().unwrap_or(&source.root);
+        let directory = root.join(source.path.parent()?);
+        Some(LastWord { directory, name, text })
+    }
+
+    fn leave_last_words(&self) {
+        let Some(places) = &self.last_words else { return };
+        let words: Vec<&LastWord> =
+            self.written.values().filter_map(|written| written.last_word.as_ref()).collect();
+        if let Err(error) = last_words::leave(places, &words) {
+            tracing::warn!(%error, "last words not left");
+        }
     }
 
     /// One line for each transition; a file that settles is on its way to another state.
@@ -273,79 +292,7 @@ fn sources(inventory: &Inventory, root: &Path) -> BTreeSet<Source> {
     present.chain(held).collect()
 }
 
-fn is_pod(known: &Known) -> bool {
-    known.record.key.kind == "Pod"
-}
-
 fn status_path(source: &Source) -> PathBuf {
     let name = source.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     source.path.with_file_name(status::status_name(name))
-}
-
-/// The state of a manifest, and a line for a person where the state alone does not say why.
-fn state_of(
-    source: &Source,
-    file: &ManifestFile,
-    inventory: &Inventory,
-    objects: &[&Known],
-    now: Moment,
-) -> (FileState, Option<String>) {
-    let Some(folder) = inventory.folder(&source.root) else { return (FileState::Settling, None) };
-    match &folder.state {
-        FolderState::Lost(why) => {
-            return (
-                FileState::SourceLost,
-                Some(format!("nothing is stopped while the folder is lost: {why}")),
-            );
-        }
-        FolderState::Refused(why) => return (FileState::Refused, Some(why.clone())),
-        FolderState::Unseen | FolderState::Seen => {}
-    }
-    let held = |known: &Known| folder.held().is_some_and(|held| held.contains(&known.record.uid));
-    if objects.iter().any(|known| held(known)) {
-        let note = "most objects of the folder are gone; they are removed when a second look agrees";
-        return (FileState::PruneHeld, Some(note.to_owned()));
-    }
-    let restless = folder.is_restless(now);
-    match &file.content {
-        Content::Refused(why) => return (FileState::Refused, Some(why.clone())),
-        Content::Mistaken if !restless && !file.unfinished => return (FileState::Invalid, None),
-        Content::Mistaken | Content::Unknown => return (FileState::Settling, None),
-        Content::Declares(_) => {}
-    }
-    if file.unfinished || (restless && file.applied_hash != file.observed_hash) {
-        return (FileState::Settling, None);
-    }
-    if let Some(conflict) = inventory.conflicts(source).first() {
-        let holder = conflict.holder.absolute();
-        return (
-            FileState::Conflict,
-            Some(format!("{} is declared in {} already", conflict.key, holder.display())),
-        );
-    }
-    if let Some(undone) = inventory.undone(source).first() {
-        let state = match undone.prospect {
-            Prospect::TriedAgain => FileState::Settling,
-            Prospect::Refused(_) => FileState::Invalid,
-        };
-        return (state, Some(format!("not in force: {}", undone.why)));
-    }
-    (FileState::Applied, None)
-}
-
-/// The mistakes of a file together with what of it is not in force, if there is such.
-fn undone(undone: &[Undone], mistakes: &[Mistake]) -> Option<Vec<Mistake>> {
-    let told = undone.iter().map(|undone| Mistake {
-        severity: Severity::Error,
-        field: undone.field.to_owned(),
-        message: undone.why.clone(),
-        help: Some(match undone.prospect {
-            Prospect::TriedAgain => "it is tried again until it succeeds".to_owned(),
-            Prospect::Refused(help) => help.to_owned(),
-        }),
-        labels: Vec::new(),
-        line: undone.line,
-        column: 1,
-    });
-    (!undone.is_empty()).then(|| mistakes.iter().cloned().chain(told).collect())
 }

@@ -10,8 +10,9 @@ use rustix::pipe::PipeFlags;
 
 use crate::model::network::InstanceNetwork;
 use crate::paths::Places;
-use crate::rundir::lock::Lock;
+use crate::rundir::lock::{self, Lock};
 use crate::rundir::network as network_file;
+use crate::sandbox::beside::beside;
 use crate::sandbox::cgroup::Cgroups;
 use crate::sandbox::host::host_ip;
 use crate::sandbox::spawn::SealedBinary;
@@ -49,7 +50,8 @@ impl Locked {
     pub(super) fn take(places: &Places, word: &str) -> Result<Locked, DaemonError> {
         let failed = |source| DaemonError::Io { operation: "lock", path: places.lock(), source };
         DirBuilder::new().recursive(true).mode(0o700).create(&places.state).map_err(failed)?;
-        let Some(lock) = Lock::try_take(&places.lock()).map_err(failed)? else {
+        let taken = lock::patiently(|| Lock::try_take(&places.lock())).map_err(failed)?;
+        let Some(lock) = taken else {
             let holder = std::fs::read_to_string(places.lock()).unwrap_or_default();
             return Err(DaemonError::Held { path: places.state.clone(), holder: holder.trim().to_owned() });
         };
@@ -67,7 +69,8 @@ impl Locked {
         };
         instance::prepare(places).map_err(failed("prepare the instance in", &places.run))?;
         let boot_id = identity::boot_id().map_err(failed("read the boot id of", Path::new("/proc")))?;
-        let binary = SealedBinary::copy().map_err(failed("copy the binary of", Path::new("/proc/self")))?;
+        let (network, binary) = beside(|| make_network(places), SealedBinary::copy);
+        let binary = binary.map_err(failed("copy the binary of", Path::new("/proc/self")))?;
         let cgroups = Cgroups::probe().map_err(failed("find control groups in", Path::new("/proc")))?;
         let (read, write) = match tie {
             Tie::Free => (None, None),
@@ -77,7 +80,7 @@ impl Locked {
                 (Some(read), Some(write))
             }
         };
-        let machine = machine(boot_id, make_network(places));
+        let machine = machine(boot_id, network);
         let hands = Hands {
             places: places.clone(),
             cgroups,

@@ -10,9 +10,13 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
+use rustix::event::{Timespec, poll};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Flock, FlockType};
+
+const ATTEMPTS: usize = 100;
+const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 
 /// A lock held by this process, and by every process it gives the descriptor to.
 #[derive(Debug)]
@@ -71,6 +75,18 @@ impl AsFd for Lock {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// Tries again for two seconds. A lock may be held for a moment by somebody who looks whether it is, or, after its
+/// holder was killed, by a child of that on its way from fork to exec.
+pub(crate) fn patiently<T>(mut attempt: impl FnMut() -> io::Result<Option<T>>) -> io::Result<Option<T>> {
+    for _ in 1..ATTEMPTS {
+        if let Some(taken) = attempt()? {
+            return Ok(Some(taken));
+        }
+        poll(&mut [], Some(&PAUSE))?;
+    }
+    attempt()
 }
 
 /// Whether a process holds the lock at this moment.
@@ -139,3 +155,6 @@ fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(rustix::fs::open(path, flags, Mode::from_raw_mode(0o600))?.into())
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,8 +6,10 @@ use crate::model::id::Uid;
 use crate::model::job::{CronRecord, JobRecord};
 use crate::model::object::ObjectRecord;
 use crate::model::observed::{Finished, Interrupted};
-use crate::paths::Places;
-use crate::publish::{Durability, publish, publish_json, read_json, remove, remove_tree};
+use crate::paths::{ObjectDir, Places};
+use crate::publish::{
+    Durability, json, publish, publish_all, publish_json, read_json, remove, remove_tree, sync_directory,
+};
 
 /// Every readable object record, and the directories whose record could not be read (they are left alone).
 #[derive(Debug, Default)]
@@ -38,12 +40,40 @@ pub(crate) fn load(places: &Places) -> io::Result<Loaded> {
 }
 
 pub(crate) fn save(places: &Places, record: &ObjectRecord) -> io::Result<()> {
-    let directory = places.object(&record.uid);
-    std::fs::create_dir_all(&directory.0)?;
-    publish_json(&directory.object(), record, Durability::Durable).map(drop).inspect_err(|_| {
+    save_all(places, &[record]).into_iter().collect()
+}
+
+/// Writes them down together, which takes a disc little longer than one; an answer for each.
+pub(crate) fn save_all(places: &Places, records: &[&ObjectRecord]) -> Vec<io::Result<()>> {
+    let mut made = false;
+    let files = records.iter().map(|record| {
+        let directory = places.object(&record.uid);
+        made |= make_directory(&directory)?;
+        Ok((directory.object(), json(record)?))
+    });
+    let mut saved = publish_all(files.collect());
+    if made && let Err(error) = sync_directory(&places.objects()) {
+        let unnamed = || Err(io::Error::new(error.kind(), error.to_string()));
+        saved = saved.into_iter().map(|saved| saved.and_then(|()| unnamed())).collect();
+    }
+    for (record, _) in records.iter().zip(&saved).filter(|(_, saved)| saved.is_err()) {
         // One that holds an earlier record, or anything else, stays.
-        drop(std::fs::remove_dir(&directory.0));
-    })
+        drop(std::fs::remove_dir(&places.object(&record.uid).0));
+    }
+    saved
+}
+
+/// Tells whether it was not there.
+fn make_directory(object: &ObjectDir) -> io::Result<bool> {
+    match std::fs::create_dir(&object.0) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            std::fs::create_dir_all(&object.0)?;
+            Ok(true)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Removes the directories of objects that have no record: what is left of one that was being made, or forgotten,
@@ -75,10 +105,13 @@ pub(crate) fn forget(places: &Places, uid: &Uid) -> io::Result<()> {
 /// Records how a pod ended. The first record stands: a second is not written.
 pub(crate) fn finish(places: &Places, uid: &Uid, finished: &Finished) -> io::Result<()> {
     let directory = places.object(uid);
-    if finished_of(places, uid)?.is_some() || !directory.0.is_dir() {
-        return Ok(());
+    if finished_of(places, uid)?.is_some() {
+        // It may have been written by a try that failed after that.
+        return sync_directory(&directory.0);
     }
-    publish_json(&directory.finished(), finished, Durability::Durable)?;
+    if directory.0.is_dir() {
+        publish_json(&directory.finished(), finished, Durability::Durable)?;
+    }
     Ok(())
 }
 

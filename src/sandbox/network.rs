@@ -15,6 +15,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 
+use super::beside::beside;
 use super::failure::cannot;
 use super::namespace::HostNamespaces;
 use super::netlink::nft::{Family, Ruleset};
@@ -67,21 +68,27 @@ pub(crate) fn ensure(id: &InstanceId, known: Option<&InstanceNetwork>) -> io::Re
 
 /// Removes bridge and table. Those that are not there are as good as removed.
 pub(crate) fn remove(id: &InstanceId) -> io::Result<()> {
+    // Each waits tens of milliseconds for the kernel's readers, and the two need not wait for each other.
+    let (table, bridge) = beside(|| remove_table(id), || remove_bridge(id));
+    table.and(bridge)
+}
+
+fn remove_table(id: &InstanceId) -> io::Result<()> {
     let name = table_name(id);
     let removed = Ruleset::open().and_then(|rules| {
         let addresses = guard::close(&rules, &name);
         rules.remove(tables::bridge(&name)).and(addresses)
     });
-    let table = match removed {
+    match removed {
         // A kernel without nf_tables has no table.
         Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
         answer => answer,
-    };
-    let route = Route::open()?;
-    if let Some(bridge) = route.link(&bridge_name(id))? {
-        route.delete(&bridge)?;
     }
-    table
+}
+
+fn remove_bridge(id: &InstanceId) -> io::Result<()> {
+    let route = Route::open()?;
+    route.link(&bridge_name(id))?.map_or(Ok(()), |bridge| route.delete(&bridge))
 }
 
 /// Called in the pod's network namespace: makes the veth pair from within (host end `v<short uid>` in the host's

@@ -21,3 +21,4 @@ mod second_kernel;
 mod session;
 mod stopped;
 mod up;
+mod words;

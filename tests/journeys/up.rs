@@ -62,14 +62,21 @@ fn a_timeout_stops_what_still_runs() {
     bench.until_clean();
 }
 
+fn status(bench: &Bench) -> String {
+    std::fs::read_to_string(bench.folder().join("long.status.yaml")).unwrap_or_default()
+}
+
 #[test]
 fn a_killed_up_takes_its_pods_along() {
     let Some(bench) = Bench::new() else { return };
     bench.manifest("long.yaml", &pod("long", "echo up; sleep 1000"));
     let up = bench.start(&["up", "-f", bench.folder().to_str().unwrap()]);
     bench.until("the pod runs", || std::fs::read_to_string(bench.path("out")).unwrap().contains("up"));
+    bench.until("the status file says so", || status(&bench).contains("summary: 1 pod running"));
     up.kill();
     bench.until_clean();
+    // Whoever cleared up has the last word.
+    assert!(status(&bench).contains("summary: 1 stopped with the command"), "{}", status(&bench));
 }
 
 #[test]

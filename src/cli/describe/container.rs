@@ -22,9 +22,11 @@ pub(super) fn describe(
     sheet: &mut Sheet,
 ) {
     sheet.line(0, format_args!("{title}:"));
+    // As kubectl sets those of a template.
+    let margin = if title.starts_with(' ') { " " } else { "" };
     for container in containers {
         let status = statuses.iter().find(|status| status.name == container.name);
-        sheet.line(1, format_args!("{}:", container.name));
+        sheet.line(1, format_args!("{margin}{}:", container.name));
         image(container, status, sheet);
         ports(container.ports.as_deref().unwrap_or_default(), sheet);
         words("Command:", container.command.as_deref().unwrap_or_default(), sheet);

@@ -24,7 +24,7 @@ pub(super) fn name(metadata: &ObjectMeta, sheet: &mut Sheet) {
 
 pub(super) fn marks(metadata: &ObjectMeta, sheet: &mut Sheet) {
     pairs("Labels", metadata.labels.as_ref(), sheet);
-    annotations(metadata.annotations.as_ref(), sheet);
+    annotations("Annotations:", metadata.annotations.as_ref(), sheet);
 }
 
 pub(super) fn pairs(title: &str, pairs: Option<&BTreeMap<String, String>>, sheet: &mut Sheet) {
@@ -38,8 +38,19 @@ pub(super) fn pairs(title: &str, pairs: Option<&BTreeMap<String, String>>, sheet
     }
 }
 
-fn annotations(annotations: Option<&BTreeMap<String, String>>, sheet: &mut Sheet) {
-    let mut title = "Annotations:";
+pub(super) fn controller(metadata: &ObjectMeta, sheet: &mut Sheet) {
+    let owners = metadata.owner_references.iter().flatten();
+    for owner in owners.filter(|owner| owner.controller == Some(true)) {
+        sheet.field(0, "Controlled By", format_args!("{}/{}", owner.kind, owner.name));
+    }
+}
+
+/// `title` is how its first line begins.
+pub(super) fn annotations(
+    mut title: &str,
+    annotations: Option<&BTreeMap<String, String>>,
+    sheet: &mut Sheet,
+) {
     for (key, value) in annotations.into_iter().flatten().filter(|(key, _)| *key != LAST_APPLIED) {
         let value = value.strip_suffix('\n').unwrap_or(value);
         if key.len() + value.len() + 2 > LONGEST || value.contains('\n') {

@@ -37,10 +37,10 @@ pub(super) fn describe(pod: &Pod, now: Timestamp, sheet: &mut Sheet) {
             sheet.line(1, format_args!("{} \t{} ", condition.type_, condition.status));
         }
     }
-    volumes::describe(spec.volumes.as_deref().unwrap_or_default(), sheet);
+    volumes::describe("Volumes", spec.volumes.as_deref().unwrap_or_default(), sheet);
     sheet.field(0, "QoS Class", status.qos_class.as_deref().unwrap_or_default());
     metadata::pairs("Node-Selectors", spec.node_selector.as_ref(), sheet);
-    tolerations(spec.tolerations.as_deref().unwrap_or_default(), sheet);
+    tolerations("Tolerations:", spec.tolerations.as_deref().unwrap_or_default(), sheet);
 }
 
 fn place(spec: &PodSpec, status: &PodStatus, sheet: &mut Sheet) {
@@ -83,16 +83,13 @@ fn addresses(pod: &Pod, status: &PodStatus, sheet: &mut Sheet) {
             all.iter().for_each(|one| sheet.field(1, "IP", &one.ip));
         }
     }
-    let owners = pod.metadata.owner_references.iter().flatten();
-    for owner in owners.filter(|owner| owner.controller == Some(true)) {
-        sheet.field(0, "Controlled By", format_args!("{}/{}", owner.kind, owner.name));
-    }
+    metadata::controller(&pod.metadata, sheet);
 }
 
-fn tolerations(tolerations: &[Toleration], sheet: &mut Sheet) {
+/// `title` is how its first line begins.
+pub(super) fn tolerations(mut title: &str, tolerations: &[Toleration], sheet: &mut Sheet) {
     let mut sorted: Vec<&Toleration> = tolerations.iter().collect();
     sorted.sort_by_key(|toleration| toleration.key.clone());
-    let mut title = "Tolerations:";
     for toleration in sorted {
         let mut text = toleration.key.clone().unwrap_or_default();
         let given = |part: &Option<String>| part.clone().filter(|part| !part.is_empty());

@@ -11,7 +11,7 @@ fn objects_are_described_as_kubectl_describes_them() {
     let now = "2026-01-02T03:10:00Z".parse().unwrap();
     let objects: Vec<Value> = serde_json::from_str(OBJECTS).unwrap();
     let events: Vec<Event> = serde_json::from_str(EVENTS).unwrap();
-    let described: Vec<String> = ["web", "bare", "settings", "empty", "keys", "batch"]
+    let described: Vec<String> = ["web", "bare", "settings", "empty", "keys", "batch", "squares", "nightly"]
         .into_iter()
         .map(|name| {
             let full = objects.iter().find(|object| object["metadata"]["name"] == name).unwrap();

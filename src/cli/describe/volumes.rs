@@ -4,14 +4,15 @@ use k8s_openapi::api::core::v1::{DownwardAPIVolumeFile, ProjectedVolumeSource, V
 
 use super::sheet::Sheet;
 
-pub(super) fn describe(volumes: &[Volume], sheet: &mut Sheet) {
+pub(super) fn describe(title: &str, volumes: &[Volume], sheet: &mut Sheet) {
     if volumes.is_empty() {
-        sheet.field(0, "Volumes", "<none>");
+        sheet.field(0, title, "<none>");
         return;
     }
-    sheet.line(0, "Volumes:");
+    sheet.line(0, format_args!("{title}:"));
+    let margin = if title.starts_with(' ') { " " } else { "" };
     for volume in volumes {
-        sheet.line(1, format_args!("{}:", volume.name));
+        sheet.line(1, format_args!("{margin}{}:", volume.name));
         source(volume, sheet);
     }
 }

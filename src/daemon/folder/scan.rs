@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use super::names::{self, IGNORE_FILE, SKIP};
 use super::open::{self, Owner, Sighting};
 use super::trust::{self, Trust};
+use crate::publish::directory_below;
 
 /// Directories deeper than this are not looked into: a bind mount can make a folder its own descendant.
 const DEPTH_LIMIT: usize = 32;
@@ -78,7 +79,7 @@ impl Scanner<'_> {
     /// `objection` is that against a parent directory: whoever can write there can replace all below.
     fn enter(&mut self, path: &Path, objection: Option<&str>) -> Result<(), ScanError> {
         let failed = |source: Errno| ScanError { path: path.to_owned(), source: source.into() };
-        let directory = match open::directory(self.root, path) {
+        let directory = match directory_below(self.root, path) {
             Ok(directory) => directory,
             // Gone, or replaced by something else, since its parent was listed.
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) if !path.as_os_str().is_empty() => return Ok(()),

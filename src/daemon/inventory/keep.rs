@@ -1,5 +1,8 @@
 //! Changes → records on disc, then in memory: what is not written down is not in force.
 
+use std::collections::BTreeMap;
+use std::io;
+
 use crate::api::Object;
 use crate::manifest::{Declared, podsecurity};
 use crate::model::id::Uid;
@@ -19,6 +22,23 @@ pub(super) enum Step {
     Put(Box<Known>, &'static str),
     Replace(Uid, Box<Known>),
     Remove(Uid),
+}
+
+impl Step {
+    /// Of the object that it is about.
+    pub(super) fn uid(&self) -> &Uid {
+        match self {
+            Step::Put(known, _) | Step::Replace(_, known) => &known.record.uid,
+            Step::Remove(uid) => uid,
+        }
+    }
+
+    fn removes(&self) -> Option<&Uid> {
+        match self {
+            Step::Put(..) => None,
+            Step::Replace(uid, _) | Step::Remove(uid) => Some(uid),
+        }
+    }
 }
 
 impl Inventory {
@@ -49,16 +69,30 @@ impl Inventory {
         })
     }
 
-    pub(super) fn take(&mut self, places: &Places, step: Step, now: Now) -> Result<(), InventoryError> {
-        match step {
-            Step::Put(known, operation) => self.put(places, *known, operation),
-            // The old one first: two objects of one name must never both be in force.
-            Step::Replace(uid, known) => {
-                self.remove(places, &uid, None, now)?;
-                self.put(places, *known, "replace")
+    /// Takes the steps together, and tells which were not taken, by their [`Step::uid`].
+    pub(super) fn take(
+        &mut self,
+        places: &Places,
+        steps: Vec<Step>,
+        now: Now,
+    ) -> BTreeMap<Uid, InventoryError> {
+        let mut failures = BTreeMap::new();
+        // The old ones first: two objects of one name must never both be in force.
+        let doomed = steps.iter().filter_map(Step::removes).cloned().collect();
+        let mut kept = self.remove_all(places, doomed, None, now);
+        let mut puts = Vec::new();
+        for step in steps {
+            match step {
+                Step::Put(known, operation) => puts.push((*known, operation)),
+                Step::Replace(old, known) => match kept.remove(&old) {
+                    None => puts.push((*known, "replace")),
+                    Some(failure) => drop(failures.insert(known.record.uid.clone(), failure)),
+                },
+                Step::Remove(uid) => failures.extend(kept.remove(&uid).map(|failure| (uid, failure))),
             }
-            Step::Remove(uid) => self.remove(places, &uid, None, now),
         }
+        failures.extend(self.put_all(places, puts));
+        failures
     }
 
     pub(super) fn put(
@@ -67,12 +101,33 @@ impl Inventory {
         known: Known,
         operation: &'static str,
     ) -> Result<(), InventoryError> {
-        let object = known.record.key.to_string();
-        objects::save(places, &known.record).map_err(|source| InventoryError::Write {
-            operation,
-            object,
-            source,
-        })?;
+        self.put_all(places, vec![(known, operation)]).into_values().next().map_or(Ok(()), Err)
+    }
+
+    fn put_all(
+        &mut self,
+        places: &Places,
+        puts: Vec<(Known, &'static str)>,
+    ) -> BTreeMap<Uid, InventoryError> {
+        let records: Vec<&ObjectRecord> = puts.iter().map(|(known, _)| &known.record).collect();
+        let saved = objects::save_all(places, &records);
+        let mut failures = BTreeMap::new();
+        for ((known, operation), saved) in puts.into_iter().zip(saved) {
+            let (uid, object) = (known.record.uid.clone(), known.record.key.to_string());
+            let put = saved
+                .map_err(|source| InventoryError::Write { operation, object, source })
+                .and_then(|()| self.adopt(places, known, operation));
+            failures.extend(put.err().map(|failure| (uid, failure)));
+        }
+        failures
+    }
+
+    fn adopt(
+        &mut self,
+        places: &Places,
+        known: Known,
+        operation: &'static str,
+    ) -> Result<(), InventoryError> {
         let ObjectRecord { uid, key, source, generation, .. } = &known.record;
         tracing::info!(operation, object = %key, %uid, generation, file = %source.path.display(), "object changed");
         let uid = uid.clone();
@@ -103,8 +158,6 @@ impl Inventory {
         Ok(())
     }
 
-    /// A pod is told to go, and its record goes after it, as that of an object does which has made others; nothing
-    /// of the other kinds outlives its record.
     pub(super) fn remove(
         &mut self,
         places: &Places,
@@ -112,20 +165,55 @@ impl Inventory {
         grace: Option<u32>,
         now: Now,
     ) -> Result<(), InventoryError> {
-        let Some(known) = self.objects.get_mut(uid) else { return Ok(()) };
-        let key = known.record.key.clone();
-        let failed = |source| InventoryError::Write { operation: "remove", object: key.to_string(), source };
-        if matches!(known.object, Object::Pod(_) | Object::Job(_) | Object::CronJob(_)) {
-            let deletion = Some(Deletion { at: now.wall, grace });
-            let record = ObjectRecord { deletion, ..known.record.clone() };
-            objects::save(places, &record).map_err(failed)?;
-            known.record = record;
-        } else {
-            objects::forget(places, uid).map_err(failed)?;
-            self.objects.remove(uid);
+        self.remove_all(places, vec![uid.clone()], grace, now).into_values().next().map_or(Ok(()), Err)
+    }
+
+    fn remove_all(
+        &mut self,
+        places: &Places,
+        uids: Vec<Uid>,
+        grace: Option<u32>,
+        now: Now,
+    ) -> BTreeMap<Uid, InventoryError> {
+        let deletion = Some(Deletion { at: now.wall, grace });
+        let marked: Vec<ObjectRecord> = uids
+            .iter()
+            .filter_map(|uid| self.objects.get(uid))
+            .filter(|known| outlives_its_record(&known.object))
+            .map(|known| ObjectRecord { deletion: deletion.clone(), ..known.record.clone() })
+            .collect();
+        let saved = objects::save_all(places, &marked.iter().collect::<Vec<_>>());
+        let mut marks: BTreeMap<Uid, (ObjectRecord, io::Result<()>)> = marked
+            .into_iter()
+            .zip(saved)
+            .map(|(record, saved)| (record.uid.clone(), (record, saved)))
+            .collect();
+        let mut failures = BTreeMap::new();
+        for uid in uids {
+            let Some(known) = self.objects.get_mut(&uid) else { continue };
+            let key = known.record.key.clone();
+            let removed = match marks.remove(&uid) {
+                Some((record, saved)) => saved.map(|()| known.record = record),
+                None => objects::forget(places, &uid).map(|()| drop(self.objects.remove(&uid))),
+            };
+            match removed {
+                Ok(()) => tracing::info!(object = %key, %uid, "object removed"),
+                Err(source) => {
+                    let object = key.to_string();
+                    failures.insert(uid, InventoryError::Write { operation: "remove", object, source });
+                }
+            }
         }
-        tracing::info!(object = %key, %uid, "object removed");
-        Ok(())
+        failures
+    }
+}
+
+/// A pod is told to go, and its record goes after it, as that of an object does which has made others; nothing of
+/// the other kinds outlives its record.
+fn outlives_its_record(object: &Object) -> bool {
+    match object {
+        Object::Pod(_) | Object::Job(_) | Object::CronJob(_) => true,
+        Object::ConfigMap(_) | Object::Secret(_) | Object::Namespace(_) | Object::Unserved { .. } => false,
     }
 }
 

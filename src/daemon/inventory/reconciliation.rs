@@ -38,15 +38,22 @@ impl Inventory {
         self.drop_forgotten(places);
         self.undone.clear();
         let steps = self.decide(places, now, &mut done);
+        let mut asked = Vec::new();
+        let mut taken = Vec::new();
         for Due { source, line, step } in steps {
-            match step.and_then(|step| self.take(places, step, now)) {
-                Ok(()) => done.changed += 1,
-                Err(failure) => {
-                    let (why, prospect) = (chain(&failure), Prospect::TriedAgain);
-                    let undone = Undone { line, field: "", why, prospect };
-                    self.undone.entry(source).or_default().push(undone);
-                    done.failures.push(failure);
+            match step {
+                Ok(step) => {
+                    asked.push((source, line, step.uid().clone()));
+                    taken.push(step);
                 }
+                Err(failure) => self.note_undone(source, line, failure, &mut done),
+            }
+        }
+        let mut failures = self.take(places, taken, now);
+        for (source, line, uid) in asked {
+            match failures.remove(&uid) {
+                None => done.changed += 1,
+                Some(failure) => self.note_undone(source, line, failure, &mut done),
             }
         }
         if !done.failures.is_empty() {
@@ -55,6 +62,13 @@ impl Inventory {
         self.note_applied();
         self.forget_went();
         done
+    }
+
+    fn note_undone(&mut self, source: Source, line: usize, failure: InventoryError, done: &mut Reconciled) {
+        let (why, prospect) = (chain(&failure), Prospect::TriedAgain);
+        let undone = Undone { line, field: "", why, prospect };
+        self.undone.entry(source).or_default().push(undone);
+        done.failures.push(failure);
     }
 
     /// For a look at files that brings nothing into force: what is not so yet waits for a watcher.

@@ -18,6 +18,7 @@ impl Inventory {
     /// Called once, before any file is read. A `Never` pod is left to the plan, which records its loss.
     pub(crate) fn renew(&mut self, places: &Places, boot_id: &str, now: Now) -> Vec<InventoryError> {
         let mut failures = Vec::new();
+        let mut steps = Vec::new();
         let cut_off: Vec<Uid> = self
             .objects
             .values()
@@ -38,10 +39,12 @@ impl Inventory {
                     object: known.record.key.to_string(),
                     source,
                 });
-            let done =
-                renewed.and_then(|known| self.take(places, Step::Replace(uid.clone(), Box::new(known)), now));
-            failures.extend(done.err());
+            match renewed {
+                Ok(known) => steps.push(Step::Replace(uid, Box::new(known))),
+                Err(failure) => failures.push(failure),
+            }
         }
+        failures.extend(self.take(places, steps, now).into_values());
         failures
     }
 }

@@ -1,9 +1,9 @@
 use std::os::fd::AsFd;
 use std::os::unix::fs::symlink;
 
-use super::file::{Place, Refusal};
 use super::*;
 use crate::daemon::tests::ground::{Ground, write};
+use crate::status::FileReport;
 
 const OURS: &str = "apiVersion: droppod.dev/v1\nkind: ManifestStatus\nstatus: {}\n";
 

@@ -17,7 +17,7 @@ use super::{RunDirectory, id_of, make_own, prepare, retire};
 use crate::paths::Places;
 use crate::publish::remove_tree;
 use crate::rundir::lock::{self, Lock};
-use crate::rundir::pods;
+use crate::rundir::{last_words, pods};
 use crate::sandbox::sys::identity::random_uid;
 
 /// An instance that this process directs.
@@ -88,6 +88,8 @@ fn sweep(up: &Places) -> io::Result<()> {
 
 fn clear(up: &Places, processes: &Path) -> io::Result<()> {
     Cgroups::probe()?.kill(processes)?;
+    // A folder that cannot be written to must not keep the rest from being cleared up.
+    drop(last_words::say(up));
     // What is mounted further in may be somebody's data: retirement says so.
     if mounts::within(&up.run)?.iter().all(|point| *point == up.run) {
         remove_tree(&up.pods())?;

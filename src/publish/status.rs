@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::daemon::folder::open;
-use crate::publish::{Durability, publish};
+use super::{Durability, directory_below, publish};
 
 /// Every status file starts with these lines.
 const OURS: &str = "apiVersion: droppod.dev/v1\nkind: ManifestStatus\n";
@@ -18,14 +17,14 @@ const OURS: &str = "apiVersion: droppod.dev/v1\nkind: ManifestStatus\n";
 const MODE: u32 = 0o644;
 
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     directory: OwnedFd,
     name: String,
 }
 
 /// Why a status file is not written or removed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     #[error("the folder is not there")]
     NoFolder,
     #[error("a file that is not ours bears the name {0}")]
@@ -42,14 +41,14 @@ impl Refusal {
 
 impl Place {
     /// In the manifest's own directory, reached through no link.
-    pub(super) fn beside(root: BorrowedFd<'_>, below: &Path, name: String) -> Result<Place, Refusal> {
-        let directory = open::directory(root, below)
+    pub(crate) fn beside(root: BorrowedFd<'_>, below: &Path, name: String) -> Result<Place, Refusal> {
+        let directory = directory_below(root, below)
             .map_err(|error| Refusal::io("open the directory of", &name)(error.into()))?;
         Ok(Place { directory, name })
     }
 
     /// At the same relative path below a directory that the user named.
-    pub(super) fn below(directory: &Path, below: &Path, name: String) -> Result<Place, Refusal> {
+    pub(crate) fn below(directory: &Path, below: &Path, name: String) -> Result<Place, Refusal> {
         std::fs::create_dir_all(directory).map_err(Refusal::io("make the directory of", &name))?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(directory, flags, Mode::empty())
@@ -65,7 +64,14 @@ impl Place {
         Place::beside(root.as_fd(), below, name)
     }
 
-    pub(super) fn write(&self, text: &str) -> Result<(), Refusal> {
+    /// In a directory known by its absolute path, reached through no link.
+    pub(crate) fn in_directory(directory: &Path, name: String) -> Result<Place, Refusal> {
+        let root = rustix::fs::open("/", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|error| Refusal::io("open the root directory for", &name)(error.into()))?;
+        Place::beside(root.as_fd(), directory.strip_prefix("/").unwrap_or(directory), name)
+    }
+
+    pub(crate) fn write(&self, text: &str) -> Result<(), Refusal> {
         match self.standing()? {
             Standing::Nothing | Standing::Ours => {}
             Standing::NotOurs => return Err(Refusal::NotOurs(self.name.clone())),
@@ -76,7 +82,15 @@ impl Place {
         Ok(())
     }
 
-    pub(super) fn remove(&self) -> Result<(), Refusal> {
+    /// As [`Place::write`], if there is one already.
+    pub(crate) fn write_over(&self, text: &str) -> Result<(), Refusal> {
+        match self.standing()? {
+            Standing::Nothing => Ok(()),
+            Standing::Ours | Standing::NotOurs => self.write(text),
+        }
+    }
+
+    pub(crate) fn remove(&self) -> Result<(), Refusal> {
         match self.standing()? {
             Standing::Nothing => Ok(()),
             Standing::NotOurs => Err(Refusal::NotOurs(self.name.clone())),

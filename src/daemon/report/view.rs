@@ -1,0 +1,126 @@
+//! What is told of one manifest: its state, and what of its objects and their pods.
+
+use crate::daemon::inventory::file::{Content, ManifestFile};
+use crate::daemon::inventory::{FolderState, Inventory, Prospect, Undone};
+use crate::manifest::{Mistake, Severity};
+use crate::model::object::{Known, Source};
+use crate::model::time::Moment;
+use crate::status::{self, Course, FileReport, FileState};
+
+use super::items::{Facts, Item};
+
+/// What is told of one manifest.
+#[derive(Debug, Clone)]
+pub(super) struct View<'a> {
+    pub(super) file: &'a ManifestFile,
+    pub(super) state: FileState,
+    pub(super) note: Option<String>,
+    /// Mistakes and what is not in force, where there is such.
+    pub(super) undone: Option<Vec<Mistake>>,
+    pub(super) items: Vec<Item<'a>>,
+}
+
+impl View<'_> {
+    /// As it is once what runs has been stopped.
+    pub(super) fn end(&mut self) {
+        let all = self.items.len();
+        // One that was never started is told of with what kept it.
+        let never = |course: &Course| course.record.is_none() && course.waiting.is_some();
+        self.items.retain(|(known, course)| !is_pod(known) || course.finished.is_some() || never(course));
+        let stopped = all - self.items.len();
+        if self.note.is_none() && stopped > 0 {
+            self.note = Some(format!("{stopped} stopped with the command"));
+        }
+    }
+
+    pub(super) fn facts(&self) -> Facts {
+        let hashes = [self.file.observed_hash.as_str(), self.file.applied_hash.as_str()];
+        Facts::of(self.state, self.note.as_deref(), hashes, self.undone.as_deref(), &self.items)
+    }
+
+    pub(super) fn render(&self, source: &Source, host_ip: &str) -> String {
+        status::render(&FileReport {
+            name: source.path.file_name().and_then(|name| name.to_str()).unwrap_or_default(),
+            state: self.state,
+            observed_hash: &self.file.observed_hash,
+            applied_hash: &self.file.applied_hash,
+            note: self.note.as_deref(),
+            mistakes: self.undone.as_deref().unwrap_or(&self.file.mistakes),
+            ignored: &self.file.ignored,
+            items: self.items.iter().map(|(known, course)| (*known, course)).collect(),
+            host_ip,
+        })
+    }
+}
+
+/// The state of a manifest, and a line for a person where the state alone does not say why.
+pub(super) fn state_of(
+    source: &Source,
+    file: &ManifestFile,
+    inventory: &Inventory,
+    objects: &[&Known],
+    now: Moment,
+) -> (FileState, Option<String>) {
+    let Some(folder) = inventory.folder(&source.root) else { return (FileState::Settling, None) };
+    match &folder.state {
+        FolderState::Lost(why) => {
+            return (
+                FileState::SourceLost,
+                Some(format!("nothing is stopped while the folder is lost: {why}")),
+            );
+        }
+        FolderState::Refused(why) => return (FileState::Refused, Some(why.clone())),
+        FolderState::Unseen | FolderState::Seen => {}
+    }
+    let held = |known: &Known| folder.held().is_some_and(|held| held.contains(&known.record.uid));
+    if objects.iter().any(|known| held(known)) {
+        let note = "most objects of the folder are gone; they are removed when a second look agrees";
+        return (FileState::PruneHeld, Some(note.to_owned()));
+    }
+    let restless = folder.is_restless(now);
+    match &file.content {
+        Content::Refused(why) => return (FileState::Refused, Some(why.clone())),
+        Content::Mistaken if !restless && !file.unfinished => return (FileState::Invalid, None),
+        Content::Mistaken | Content::Unknown => return (FileState::Settling, None),
+        Content::Declares(_) => {}
+    }
+    if file.unfinished || (restless && file.applied_hash != file.observed_hash) {
+        return (FileState::Settling, None);
+    }
+    if let Some(conflict) = inventory.conflicts(source).first() {
+        let holder = conflict.holder.absolute();
+        return (
+            FileState::Conflict,
+            Some(format!("{} is declared in {} already", conflict.key, holder.display())),
+        );
+    }
+    if let Some(undone) = inventory.undone(source).first() {
+        let state = match undone.prospect {
+            Prospect::TriedAgain => FileState::Settling,
+            Prospect::Refused(_) => FileState::Invalid,
+        };
+        return (state, Some(format!("not in force: {}", undone.why)));
+    }
+    (FileState::Applied, None)
+}
+
+/// The mistakes of a file together with what of it is not in force, if there is such.
+pub(super) fn undone(undone: &[Undone], mistakes: &[Mistake]) -> Option<Vec<Mistake>> {
+    let told = undone.iter().map(|undone| Mistake {
+        severity: Severity::Error,
+        field: undone.field.to_owned(),
+        message: undone.why.clone(),
+        help: Some(match undone.prospect {
+            Prospect::TriedAgain => "it is tried again until it succeeds".to_owned(),
+            Prospect::Refused(help) => help.to_owned(),
+        }),
+        labels: Vec::new(),
+        line: undone.line,
+        column: 1,
+    });
+    (!undone.is_empty()).then(|| mistakes.iter().cloned().chain(told).collect())
+}
+
+fn is_pod(known: &Known) -> bool {
+    known.record.key.kind == "Pod"
+}
