@@ -42,10 +42,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     annotations: Vec<(String, String)>,
     /// When the program is started again
-    #[arg(long, value_enum, default_value = "Always")]
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "Always")]
     restart: Restart,
     /// When the image is looked up anew
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, value_name = "WHEN")]
     image_pull_policy: Option<Pull>,
     /// What follows -- is the program too, not only its arguments
     #[arg(long)]
@@ -68,7 +68,8 @@ pub(crate) struct RunArgs {
     /// Only print the manifest
     #[arg(long, value_enum, value_name = "HOW", requires = "output")]
     dry_run: Option<DryRun>,
-    #[arg(short, long, value_enum)]
+    /// The form that --dry-run prints
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
     output: Option<Format>,
     #[command(flatten)]
     wait: WaitArgs,

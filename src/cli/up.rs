@@ -59,7 +59,7 @@ pub(crate) struct UpArgs {
     #[arg(short, long = "filename", required = true, value_name = "PATH")]
     files: Vec<PathBuf>,
     /// Stop everything after this time, such as 10m; the exit code is then 11
-    #[arg(long, value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     timeout: Option<Duration>,
     /// Stop everything as soon as one pod can never start, whatever else runs
     #[arg(long)]
