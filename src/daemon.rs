@@ -80,6 +80,8 @@ pub(crate) enum Mode {
         supervisor: Option<Supervisor>,
         /// Where figures and health are shown, if anywhere.
         metrics: Option<Address>,
+        /// Bytes of all logs; in place of the usual.
+        log_budget: Option<u64>,
     },
     /// Until nothing is left to be done; pods stay.
     Once,
@@ -195,14 +197,7 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
         // The files are read once.
         Mode::Batch(_) => Vec::new(),
     };
-    let mut folders: Vec<Folder> = Vec::new();
-    for root in roots {
-        // Named twice is named once; a second lock of the same folder would be refused.
-        if folders.iter().all(|folder| folder.root.path != root.path) {
-            let trust = if untrusted.contains(&root.path) { Trust::Admitted } else { trust };
-            folders.push(Folder::open(root, trust, Sight::Polling, &places)?);
-        }
-    }
+    let folders = open_folders(roots, &untrusted, trust, &places)?;
     let ready = locked.prepare(&places, tie, logs)?;
     // Events are heard before the first look, so that no change falls between the two.
     let ears = Ears::open(&paths, &places);
@@ -239,12 +234,12 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
     let mut directing =
         Directing { world, ears, ends: Ends::new(), signals, service: Service::default(), rescan };
     let ended = match mode {
-        Mode::Watch { ready, supervisor, metrics } => {
+        Mode::Watch { ready, supervisor, metrics, log_budget } => {
             let exhibit = metrics.map(|address| {
                 Exhibit::open(&address).map_err(|source| DaemonError::Exhibit { address, source })
             });
             directing.service = Service::new(supervisor, exhibit.transpose()?);
-            directing.watch(ready).await
+            directing.watch(ready, log_budget).await
         }
         Mode::Once => directing.once().await,
         Mode::Batch(terms) => directing.batch(terms).await?,
@@ -253,4 +248,21 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
     // Held until here: the one says who directs the instance, at the other's end the pods of an `up` stop.
     drop((ready.lock, ready.lifeline));
     Ok(ended)
+}
+
+fn open_folders(
+    roots: Vec<Root>,
+    untrusted: &BTreeSet<PathBuf>,
+    trust: Trust,
+    places: &Places,
+) -> Result<Vec<Folder>, DaemonError> {
+    let mut folders: Vec<Folder> = Vec::new();
+    for root in roots {
+        // Named twice is named once; a second lock of the same folder would be refused.
+        if folders.iter().all(|folder| folder.root.path != root.path) {
+            let trust = if untrusted.contains(&root.path) { Trust::Admitted } else { trust };
+            folders.push(Folder::open(root, trust, Sight::Polling, places)?);
+        }
+    }
+    Ok(folders)
 }

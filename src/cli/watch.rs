@@ -12,6 +12,7 @@ use crate::daemon::folder::{FolderError, identity};
 use crate::daemon::supervisor::{Invitation, Supervisor};
 use crate::daemon::{self, DaemonError, Ended, Mode, Root, Select};
 use crate::manifest::Strictness;
+use crate::model::quantity;
 use crate::sandbox::oom;
 
 use super::exit::Exit;
@@ -47,6 +48,9 @@ pub(crate) struct WatchArgs {
     /// Show figures for Prometheus at /metrics, and /healthz and /readyz, by HTTP on a socket or a loopback address
     #[arg(long, value_name = "unix:PATH|127.0.0.1:PORT", conflicts_with = "once")]
     metrics: Option<Address>,
+    /// Keep all logs within so many bytes, such as 500Mi [default: 1Gi, or a tenth of the disc]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    log_budget: Option<u64>,
     /// What to do about fields that are not known
     #[arg(long, value_enum, default_value = "strict", value_name = "HOW")]
     validate: StrictnessArg,
@@ -88,8 +92,8 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
         (Mode::Once, None)
     } else {
         let (ready, is_ready) = oneshot::channel();
-        let metrics = args.metrics;
-        (Mode::Watch { ready, supervisor: supervisor(), metrics }, Some(is_ready))
+        let (metrics, log_budget) = (args.metrics, args.log_budget);
+        (Mode::Watch { ready, supervisor: supervisor(), metrics, log_budget }, Some(is_ready))
     };
     let daemon = daemon::run(daemon::Settings {
         places: settings.places.clone(),
@@ -130,6 +134,12 @@ fn supervisor() -> Option<Supervisor> {
         tracing::warn!(%error, "the service manager cannot be told anything");
         None
     })
+}
+
+/// For clap: a quantity as manifests write it.
+fn bytes(text: &str) -> Result<u64, String> {
+    let amount = quantity::whole(text).and_then(|amount| u64::try_from(amount).ok());
+    amount.ok_or_else(|| format!("`{text}` is not an amount of bytes such as 500Mi or 1G"))
 }
 
 /// Runs the loop in this thread until its end.

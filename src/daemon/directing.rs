@@ -6,7 +6,9 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
+use crate::logs::budget::{self, Life};
 use crate::model::action::Wake;
+use crate::model::id::PodId;
 use crate::model::time::Moment;
 use crate::sandbox::instance;
 use crate::sandbox::sys::clock;
@@ -25,6 +27,9 @@ use super::{DaemonError, Ended};
 const BLIND: Duration = Duration::from_secs(1);
 /// After a pass that could not see what is there.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
+
+/// Between two looks at how much the logs have come to.
+const LOGS_LOOKED_AT: Duration = Duration::from_secs(60);
 
 /// The loop and all that wakes it.
 #[derive(Debug)]
@@ -47,8 +52,9 @@ enum Next {
 }
 
 impl Directing {
-    pub(super) async fn watch(&mut self, ready: oneshot::Sender<()>) -> Ended {
+    pub(super) async fn watch(&mut self, ready: oneshot::Sender<()>, log_budget: Option<u64>) -> Ended {
         let mut wake = Wake::Startup;
+        let mut logs_due = clock::boot();
         let mut ready = Some(ready);
         let mut is_told = false;
         loop {
@@ -65,6 +71,12 @@ impl Directing {
             if passed.is_some() && !is_told {
                 self.service.ready();
                 is_told = true;
+            }
+            if let Some(passed) = &passed
+                && logs_due <= clock::boot()
+            {
+                self.keep_logs(passed, log_budget);
+                logs_due = clock::boot() + LOGS_LOOKED_AT;
             }
             let wake_at = passed.map_or_else(blind, |passed| passed.wake_at);
             match self.next(wake_at).await {
@@ -83,6 +95,24 @@ impl Directing {
                     return Ended::Stopped;
                 }
             }
+        }
+    }
+
+    fn keep_logs(&self, passed: &Passed, log_budget: Option<u64>) {
+        let places = &self.world.hands.places;
+        let logs = passed.seen.observed.pods.iter().map(|(uid, pod)| {
+            let id = PodId { namespace: pod.namespace.clone(), name: pod.name.clone(), uid: uid.clone() };
+            // One that was told of anything may have somebody who writes.
+            let life = if pod.told.is_some() { Life::Living } else { Life::Ended };
+            (places.pod_logs(&id), life)
+        });
+        let kept = log_budget
+            .map_or_else(|| budget::usual(&places.log), Ok)
+            .and_then(|bytes| budget::keep(logs, bytes));
+        match kept {
+            Ok(0) => {}
+            Ok(bytes) => tracing::info!(bytes, "logs beyond their budget removed"),
+            Err(error) => tracing::warn!(%error, "logs not kept within their budget"),
         }
     }
 
