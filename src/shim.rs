@@ -8,6 +8,8 @@
 //!              Event → pod::step → Effects → done at once, what they lead to comes back as an Event
 //! ```
 
+mod attach;
+mod audience;
 mod console;
 mod control;
 mod event_loop;

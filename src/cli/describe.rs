@@ -2,10 +2,11 @@
 
 use std::io::{Write, stdout};
 
+use jiff::tz::TimeZone;
 use k8s_openapi::api::core::v1::Event;
 use serde_json::Value;
 
-use crate::api::{ConfigMap, Namespace, Object, Pod, Secret};
+use crate::api::{ConfigMap, CronJob, Job, Namespace, Object, Pod, Secret};
 use crate::model::time::Timestamp;
 use crate::sandbox::sys::clock;
 
@@ -18,6 +19,7 @@ use super::{go, target, tell};
 
 mod container;
 mod events;
+mod job;
 mod metadata;
 mod others;
 mod pod;
@@ -38,7 +40,7 @@ pub(crate) use events::interval;
 
 A NAME that no object has describes those whose names begin with it.")]
 pub(crate) struct DescribeArgs {
-    /// TYPE [NAME…] or TYPE/NAME…; TYPE is pods, configmaps, secrets or namespaces
+    /// TYPE [NAME…] or TYPE/NAME…; TYPE is pods, jobs, cronjobs, configmaps, secrets or namespaces
     #[arg(required = true, value_name = "TYPE [NAME] | TYPE/NAME")]
     words: Vec<String>,
     /// Only objects with these labels, such as app=web,tier!=db
@@ -74,11 +76,12 @@ pub(crate) fn run(args: &DescribeArgs, settings: &Settings) -> Result<Exit, Fail
         chosen.extend(found);
     }
     let now = clock::wall();
+    let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
     let texts: Vec<String> = chosen
         .iter()
         .map(|shown| {
             let events = args.show_events.then(|| records.events_of(shown));
-            described(&shown.known.object, &records.full(shown), events.as_deref(), now)
+            described(&shown.known.object, &records.full(shown), events.as_deref(), &zone, now)
         })
         .collect();
     write!(stdout(), "{}", texts.join("\n\n")).map_err(Failure::of_output)?;
@@ -92,14 +95,24 @@ pub(crate) fn run(args: &DescribeArgs, settings: &Settings) -> Result<Exit, Fail
 }
 
 /// `full` is the object as `get -o json` prints it.
-fn described(object: &Object, full: &Value, events: Option<&[Event]>, now: Timestamp) -> String {
+///
+/// `zone` is the machine's own, for schedules that name none.
+fn described(
+    object: &Object,
+    full: &Value,
+    events: Option<&[Event]>,
+    zone: &TimeZone,
+    now: Timestamp,
+) -> String {
     let mut sheet = Sheet::default();
     let known = match object {
         Object::Pod(_) => read::<Pod>(full).map(|it| pod::describe(&it, now, &mut sheet)),
         Object::ConfigMap(_) => read::<ConfigMap>(full).map(|it| others::config_map(&it, &mut sheet)),
         Object::Secret(_) => read::<Secret>(full).map(|it| others::secret(&it, &mut sheet)),
         Object::Namespace(_) => read::<Namespace>(full).map(|it| others::namespace(&it, &mut sheet)),
-        Object::Job(_) | Object::CronJob(_) | Object::Unserved { .. } => None,
+        Object::Job(_) => read::<Job>(full).map(|it| job::job(&it, &mut sheet)),
+        Object::CronJob(_) => read::<CronJob>(full).map(|it| job::cron_job(&it, zone, now, &mut sheet)),
+        Object::Unserved { .. } => None,
     };
     if known.is_none() {
         metadata::any(full, &mut sheet);

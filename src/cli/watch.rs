@@ -7,7 +7,9 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
+use crate::daemon::exhibit::Address;
 use crate::daemon::folder::{FolderError, identity};
+use crate::daemon::supervisor::{Invitation, Supervisor};
 use crate::daemon::{self, DaemonError, Ended, Mode, Root, Select};
 use crate::manifest::Strictness;
 use crate::model::quantity;
@@ -23,8 +25,10 @@ use super::{StrictnessArg, doctor, duration, tell, trace, up};
   droppod watch
   droppod watch /srv/pods /srv/jobs --status-dir /run/droppod-status
   droppod watch --once /srv/pods
+  droppod watch --metrics unix:/run/droppod/metrics.sock
 
-SIGTERM ends it and leaves the pods running; `droppod down` stops them.")]
+SIGTERM ends it and leaves the pods running; `droppod down` stops them. SIGHUP reads all files again at once.
+A service manager is told by $NOTIFY_SOCKET when it is ready, and by its watchdog that it is alive.")]
 pub(crate) struct WatchArgs {
     /// Folders of manifests [default: that of --manifests]
     #[arg(value_name = "DIR")]
@@ -44,6 +48,9 @@ pub(crate) struct WatchArgs {
     /// Keep all logs within so many bytes, such as 500Mi [default: 1Gi, or a tenth of the disc]
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     log_budget: Option<u64>,
+    /// Show figures for Prometheus at /metrics, and /healthz and /readyz, by HTTP on a socket or a loopback address
+    #[arg(long, value_name = "unix:PATH|127.0.0.1:PORT", conflicts_with = "once")]
+    metrics: Option<Address>,
     /// What to do about fields that are not known
     #[arg(long, value_enum, default_value = "strict", value_name = "HOW")]
     validate: StrictnessArg,
@@ -85,7 +92,8 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
         (Mode::Once, None)
     } else {
         let (ready, is_ready) = oneshot::channel();
-        (Mode::Watch { ready, log_budget: args.log_budget }, Some(is_ready))
+        let (metrics, log_budget) = (args.metrics, args.log_budget);
+        (Mode::Watch { ready, log_budget, supervisor: supervisor(), metrics }, Some(is_ready))
     };
     let daemon = daemon::run(daemon::Settings {
         places: settings.places.clone(),
@@ -120,6 +128,20 @@ fn bytes(text: &str) -> Result<u64, String> {
     amount.ok_or_else(|| format!("`{text}` is not an amount of bytes such as 500Mi or 1G"))
 }
 
+/// Whoever started this and wants to be told of it.
+fn supervisor() -> Option<Supervisor> {
+    let text = |name: &str| std::env::var(name).ok();
+    let invitation = Invitation {
+        socket: std::env::var_os("NOTIFY_SOCKET"),
+        watchdog: text("WATCHDOG_USEC"),
+        watchdog_pid: text("WATCHDOG_PID"),
+    };
+    Supervisor::meet(&invitation).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the service manager cannot be told anything");
+        None
+    })
+}
+
 /// Runs the loop in this thread until its end.
 pub(super) fn direct(settings: daemon::Settings) -> Result<Ended, Failure> {
     runtime()?.block_on(daemon::run(settings)).map_err(failure)
@@ -152,6 +174,7 @@ fn failure(error: DaemonError) -> Failure {
         DaemonError::Io { .. }
         | DaemonError::Folder(FolderError::Open { .. } | FolderError::Held(_))
         | DaemonError::Objects(_)
-        | DaemonError::Signals(_) => Failure::new(Exit::Failed, "cannot direct the pods").because(error),
+        | DaemonError::Signals(_)
+        | DaemonError::Exhibit { .. } => Failure::new(Exit::Failed, "cannot direct the pods").because(error),
     }
 }

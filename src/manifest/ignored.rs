@@ -12,8 +12,6 @@ pub(crate) struct Ignored {
     pub(crate) start: usize,
 }
 
-const STDIN: &str =
-    "nobody can attach to a container in this version, whose input is empty; `exec -i` has one";
 const SCHEDULER: &str = "there is one machine and no scheduler";
 const IDENTITY: &str = "there is no API server that a service account could speak to";
 const MODULES: &str = "security modules are not configured by this version";
@@ -62,8 +60,6 @@ const OF_POD_SECURITY: Table = &[
 const OF_CONTAINER: Table = &[
     ("resizePolicy", RESIZE),
     ("restartPolicyRules", "restart rules by exit code are not served by this version"),
-    ("stdin", STDIN),
-    ("stdinOnce", STDIN),
     ("volumeDevices", "raw block devices are not served by this version"),
 ];
 

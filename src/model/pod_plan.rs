@@ -308,6 +308,10 @@ pub(crate) enum MessagePolicy {
 pub(crate) enum Stdin {
     /// `/dev/null`.
     Closed,
+    /// Open until the container ends, whoever attaches and goes.
+    Pipe,
+    /// Ends with the first who attaches.
+    PipeOnce,
     Terminal,
 }
 

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use super::audience::Expected;
 use super::console::Console;
 use super::event_loop::{Course, Owed, Shim};
 use super::launch::{self, Instance, Launched, Stdio, Wiring};
@@ -41,6 +44,8 @@ pub(super) struct Running {
     /// Absent once the program has taken over.
     pub(super) verdict: Option<File>,
     pub(super) output: Output,
+    /// The writing end of its input, until that is given away.
+    pub(super) stdin: Option<OwnedFd>,
     pub(super) id: String,
     pub(super) ground: Ground,
     /// Of system calls, also for what is executed in the container later.
@@ -151,17 +156,18 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Vec<io::Err
         })
     });
     // Its end is not reaped before this returns, so the number still stands for the process.
-    let opened = started.and_then(|(launched, output)| match pidfd::open(launched.pid) {
-        Ok(process) => Ok((launched, output, process)),
+    let opened = started.and_then(|(launched, wires)| match pidfd::open(launched.pid) {
+        Ok(process) => Ok((launched, wires, process)),
         Err(error) => Err(format!("cannot hold on to the container's process: {error}")),
     });
     match opened {
-        Ok((launched, output, process)) => Ok((
+        Ok((launched, Wires { output, stdin }, process)) => Ok((
             Running {
                 pid: launched.pid,
                 process,
                 verdict: Some(launched.verdict),
                 output,
+                stdin,
                 id,
                 ground,
                 filter,
@@ -187,29 +193,50 @@ fn machine_memory() -> u64 {
     u64::from(info.mem_unit).saturating_mul(info.totalram)
 }
 
-/// Starts a container on pipes or on a terminal, whose output is read from then on.
+/// A run's output, which is read from its start on, and the writing end of its input.
+struct Wires {
+    output: Output,
+    stdin: Option<OwnedFd>,
+}
+
+/// Starts a container on pipes or on a terminal.
 fn start_wired(
     shim: &Shim,
     stdin: Stdin,
     log: LogWriter,
     start: impl FnOnce(Wiring) -> Result<Launched, String>,
-) -> Result<(Launched, Output), String> {
-    let unwired = |error: std::io::Error| format!("cannot connect the container's output: {error}");
-    match stdin {
-        Stdin::Closed => {
-            let (output, writers) = Output::new(log).map_err(unwired)?;
-            let stdin = null().map_err(unwired)?;
-            let stdio = Stdio { stdin, stdout: writers.stdout, stderr: writers.stderr };
-            Ok((start(Wiring::Pipes(stdio))?, output))
+) -> Result<(Launched, Wires), String> {
+    let (wiring, wires) = match stdin {
+        Stdin::Closed => on_pipes(log, null().map_err(unwired)?, None, Expected::No)?,
+        Stdin::Pipe | Stdin::PipeOnce => {
+            let (theirs, ours) = pipe_with(PipeFlags::CLOEXEC).map_err(|error| unwired(error.into()))?;
+            on_pipes(log, theirs, Some(ours), Expected::Yes)?
         }
         Stdin::Terminal => {
             let console = Console::listen(&shim.at.pod).map_err(unwired)?;
             let launched = start(Wiring::Console(console.path.clone()))?;
             let output = console.master().and_then(|master| Output::of_terminal(master, log));
             // Without its terminal the program's first look at it ends it.
-            Ok((launched, output.map_err(unwired)?))
+            return Ok((launched, Wires { output: output.map_err(unwired)?, stdin: None }));
         }
-    }
+    };
+    Ok((start(wiring)?, wires))
+}
+
+fn on_pipes(
+    log: LogWriter,
+    stdin: OwnedFd,
+    ours: Option<OwnedFd>,
+    expected: Expected,
+) -> Result<(Wiring, Wires), String> {
+    let (output, writers) = Output::new(log, expected).map_err(unwired)?;
+    let stdio = Stdio { stdin, stdout: writers.stdout, stderr: writers.stderr };
+    Ok((Wiring::Pipes(stdio), Wires { output, stdin: ours }))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it stands where errors are mapped")]
+fn unwired(error: io::Error) -> String {
+    format!("cannot connect the container's streams: {error}")
 }
 
 fn null() -> std::io::Result<OwnedFd> {
@@ -238,7 +265,7 @@ pub(super) fn container_ended(shim: &mut Shim, name: &str, ended: &Reaped) {
     handler::end_all_of(shim, name);
     // In a shared pid namespace its other processes live on until they are killed.
     drop(shim.at.cgroups.kill(&running.ground.cgroup));
-    let log = running.output.finish(clock::wall());
+    let log = running.output.finish(ended.code, clock::wall());
     let oom_kills = shim.at.cgroups.oom_kills(&running.ground.cgroup).unwrap_or(0);
     clear_run(shim, name, &running.id, &running.ground.cgroup);
     if let Some(message) = running.not_started {

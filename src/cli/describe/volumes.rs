@@ -2,16 +2,17 @@
 
 use k8s_openapi::api::core::v1::{DownwardAPIVolumeFile, ProjectedVolumeSource, Volume};
 
+use super::container::Within;
 use super::sheet::Sheet;
 
-pub(super) fn describe(volumes: &[Volume], sheet: &mut Sheet) {
+pub(super) fn describe(within: Within, volumes: &[Volume], sheet: &mut Sheet) {
     if volumes.is_empty() {
-        sheet.field(0, "Volumes", "<none>");
+        sheet.field(within.level(), "Volumes", "<none>");
         return;
     }
-    sheet.line(0, "Volumes:");
+    sheet.line(within.level(), "Volumes:");
     for volume in volumes {
-        sheet.line(1, format_args!("{}:", volume.name));
+        within.name(&volume.name, sheet);
         source(volume, sheet);
     }
 }
