@@ -4,6 +4,7 @@ mod accept;
 mod apply;
 mod attach;
 mod attendance;
+mod complete;
 mod completion;
 mod create;
 mod delete;
@@ -25,6 +26,7 @@ mod image;
 mod input;
 mod jsonpath;
 mod logs;
+mod man;
 mod print;
 mod pull;
 mod ready;
@@ -44,6 +46,7 @@ mod up;
 mod validate;
 mod wait;
 mod watch;
+mod watching;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{Write, stderr, stdin, stdout};
@@ -133,8 +136,13 @@ enum Verb {
     Doctor(doctor::DoctorArgs),
     /// Print what completes command lines in a shell
     Completion(completion::CompletionArgs),
+    /// Write the manual pages into a directory
+    Man(man::ManArgs),
     /// Print the version
+    #[command(after_help = "Example:\n  droppod version")]
     Version,
+    #[command(hide = true)]
+    Complete(complete::CompleteArgs),
     #[command(hide = true)]
     Pull(pull::PullArgs),
 }
@@ -201,6 +209,10 @@ fn verb(args: impl Iterator<Item = OsString>) -> Result<Exit, Failure> {
             return Ok(if error.use_stderr() { Exit::Usage } else { Exit::Done });
         }
     };
+    if let Some(Verb::Complete(args)) = &cli.verb {
+        // A Tab is no place for what may be wrong with the settings.
+        return complete::run(args);
+    }
     let Some(verb) = cli.verb else {
         write!(stdout(), "{}", Cli::command().render_help()).map_err(Failure::of_output)?;
         return Ok(Exit::Done);
@@ -228,6 +240,8 @@ fn verb(args: impl Iterator<Item = OsString>) -> Result<Exit, Failure> {
         Verb::Image(args) => image::run(&args, &settings),
         Verb::Doctor(args) => doctor::run(&args, &settings),
         Verb::Completion(args) => completion::run(&args),
+        Verb::Man(args) => man::run(&args),
+        Verb::Complete(args) => complete::run(&args),
         Verb::Version => version(),
         Verb::Pull(args) => Ok(pull::run(&args)),
     }

@@ -77,11 +77,11 @@ pub(crate) enum Mode {
     Watch {
         /// Told once the first pass is done.
         ready: oneshot::Sender<()>,
-        /// Bytes of all logs; in place of the usual.
-        log_budget: Option<u64>,
         supervisor: Option<Supervisor>,
         /// Where figures and health are shown, if anywhere.
         metrics: Option<Address>,
+        /// Bytes of all logs; in place of the usual.
+        log_budget: Option<u64>,
     },
     /// Until nothing is left to be done; pods stay.
     Once,
@@ -121,6 +121,14 @@ impl Mode {
                 trust: Trust::NamedByUser,
                 caution: Caution::Trust,
             },
+        }
+    }
+
+    /// What an `up` that is killed leaves to its pods to say.
+    fn lasting(&self, reporter: Reporter, places: &Places) -> Reporter {
+        match self {
+            Mode::Watch { .. } | Mode::Once => reporter,
+            Mode::Batch(_) => reporter.with_last_words(places.clone()),
         }
     }
 }
@@ -208,10 +216,7 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
         tracing::warn!(reason = chain(failure), "object not taken up");
     }
     let reporter = Reporter::new(status_dir, ready.machine.host_ip.to_string());
-    let reporter = match &mode {
-        Mode::Watch { .. } | Mode::Once => reporter,
-        Mode::Batch { .. } => reporter.with_last_words(places.clone()),
-    };
+    let reporter = mode.lasting(reporter, &places);
     let world = World {
         folders,
         read_folders: Vec::new(),
@@ -229,7 +234,7 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
     let mut directing =
         Directing { world, ears, ends: Ends::new(), signals, service: Service::default(), rescan };
     let ended = match mode {
-        Mode::Watch { ready, log_budget, supervisor, metrics } => {
+        Mode::Watch { ready, supervisor, metrics, log_budget } => {
             let exhibit = metrics.map(|address| {
                 Exhibit::open(&address).map_err(|source| DaemonError::Exhibit { address, source })
             });

@@ -6,6 +6,7 @@ mod document;
 mod elsewhere;
 mod fault;
 mod ignored;
+pub(crate) mod immutable;
 mod node;
 pub(crate) mod podsecurity;
 mod reader;
@@ -51,6 +52,7 @@ pub(crate) struct Declared {
 /// A rule that the file breaks, where, and what to do about it. Rendering is `cli::report`'s.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mistake {
+    pub(crate) severity: Severity,
     /// `spec.containers[0].image`, empty for the document.
     pub(crate) field: String,
     /// Lower case, no full stop, no text of the file.
@@ -62,6 +64,15 @@ pub(crate) struct Mistake {
     pub(crate) line: usize,
     /// 1-based, in characters.
     pub(crate) column: usize,
+}
+
+/// What a mistake does to its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Severity {
+    /// Nothing of the file comes into force.
+    Error,
+    /// The file is taken as it is.
+    Warning,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,6 +142,11 @@ fn readable(bytes: &[u8]) -> Result<&str, (Fault, &str)> {
         Some(chunk) => (chunk.valid(), chunk.invalid()),
         None => ("", &[][..]),
     };
+    if let Some(at) = text.find('\0') {
+        let message = "the file has a zero byte in it, which no text has";
+        let fault = Fault::new(String::new(), at..at + 1, message, "a zero byte");
+        return Err((fault.help("write it anew, as UTF-8 text"), text));
+    }
     if rest.is_empty() {
         return Ok(text);
     }
@@ -146,7 +162,6 @@ fn readable(bytes: &[u8]) -> Result<&str, (Fault, &str)> {
 fn read_text(text: &Text<'_>, namespace: &str, strictness: Strictness, policy: &Policy) -> Reading {
     let documents = reader::documents(text);
     let mut faults = documents.faults;
-    let mut warnings = Vec::new();
     let mut found = Vec::new();
     let mut ignored = Vec::new();
     for (start, root) in documents.roots {
@@ -157,13 +172,13 @@ fn read_text(text: &Text<'_>, namespace: &str, strictness: Strictness, policy: &
         let unknown = understood.unknown.into_iter().map(|unknown| unknown.fault);
         match strictness {
             Strictness::Strict => faults.extend(unknown),
-            Strictness::Warn => warnings.extend(unknown),
+            Strictness::Warn => faults.extend(unknown.map(Fault::warning)),
             Strictness::Ignore => {}
         }
     }
     same_object_twice(&found, &mut faults);
 
-    let objects = if faults.is_empty() {
+    let objects = if faults.iter().all(|fault| fault.severity == Severity::Warning) {
         let declared = |found: document::Found| Declared {
             key: found.key,
             authored: found.authored,
@@ -174,7 +189,6 @@ fn read_text(text: &Text<'_>, namespace: &str, strictness: Strictness, policy: &
     } else {
         Vec::new()
     };
-    faults.append(&mut warnings);
     let ignored = ignored
         .into_iter()
         .map(|it| IgnoredField { field: it.field, reason: it.reason, line: text.place(it.start).0 })

@@ -4,7 +4,8 @@ use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::manifest::{Declared, Strictness};
+use crate::manifest::immutable::{Objection, objection};
+use crate::manifest::{Declared, Strictness, revive};
 use crate::model::object::ObjectKey;
 
 use super::attendance::{self, Meanwhile, Watched};
@@ -42,7 +43,7 @@ pub(crate) struct WaitArgs {
     #[arg(long)]
     pub(crate) wait: bool,
     /// Give up waiting after this time, such as 2m
-    #[arg(long, value_parser = duration::parse, requires = "wait")]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, requires = "wait")]
     pub(crate) timeout: Option<Duration>,
 }
 
@@ -99,6 +100,21 @@ pub(crate) fn put(wishes: Vec<Wish<'_>>, wait: WaitArgs, settings: &Settings) ->
     }
 }
 
+/// The object in force may be one that takes no such edit.
+fn must_be_taken(wish: &Wish<'_>, records: &Records) -> Result<(), Failure> {
+    let in_force = records.shown.iter().find(|shown| {
+        let record = &shown.known.record;
+        record.key == wish.key && record.deletion.is_none()
+    });
+    let (Some(in_force), Ok(wanted)) = (in_force, revive(&wish.authored)) else { return Ok(()) };
+    let Some(Objection { field, message, help }) = objection(&in_force.known.object, &wanted) else {
+        return Ok(());
+    };
+    let ObjectKey { kind, name, .. } = &wish.key;
+    let what = format!("the {kind} \"{name}\" is invalid: {field}: {message}; nothing was changed");
+    Err(Failure::new(Exit::Invalid, what).help(help))
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Deed {
     File,
@@ -107,6 +123,7 @@ enum Deed {
 }
 
 fn whether_to_write(wish: &Wish<'_>, folder: &Folder, records: &Records) -> Result<Deed, Failure> {
+    must_be_taken(wish, records)?;
     let Some(place) = folder.place_of(&wish.key, records) else { return Ok(Deed::File) };
     if Some(&place.path) == wish.from.path.as_ref() {
         return Ok(Deed::Nothing);

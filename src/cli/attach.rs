@@ -3,6 +3,10 @@
 use std::io::{self, IsTerminal, pipe};
 use std::os::fd::AsFd;
 
+use rustix::event::{Timespec, poll};
+
+use crate::model::id::PodId;
+use crate::model::record::ContainerState;
 use crate::rundir::control::{Answer, InputWish, Request};
 use crate::sandbox::sys::pty::RawMode;
 
@@ -13,7 +17,9 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::records::Records;
 use super::settings::Settings;
-use super::{target, tell};
+use super::{logs, target, tell};
+
+const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -35,43 +41,72 @@ pub(crate) struct AttachArgs {
     /// The container has a terminal: keys go to it as they are pressed
     #[arg(short, long)]
     tty: bool,
+    /// Wait until it runs; if it has ended by then, show its log
+    #[arg(long, hide = true)]
+    from_start: bool,
 }
 
 pub(crate) fn run(args: &AttachArgs, settings: &Settings) -> Result<Exit, Failure> {
-    let records = Records::load(&settings.places)?;
-    let shown = records.pod(&settings.namespace, target::pod_name(&args.pod)?)?;
-    let container = choose(shown, args.container.as_deref())?;
-    must_run(shown, &container)?;
-    let pod = shown.pod_id();
-    let broken = |error: io::Error| {
-        Failure::new(Exit::Failed, format!("cannot attach to pod {pod}"))
-            .because(error)
-            .help("`droppod get pod` shows whether the pod still runs")
+    let line = if args.from_start {
+        match wait_for_start(args, settings)? {
+            // It may have ended meanwhile.
+            Start::Runs => connect(args, settings).ok(),
+            Start::Missed => None,
+        }
+    } else {
+        Some(connect(args, settings)?)
     };
-    let talk = Talk::open(&settings.places.pod(shown.uid())).map_err(broken)?;
-    match attach(talk, container, args).map_err(broken)? {
+    let Some(Line { pod, talk, outputs }) = line else {
+        // One that never ran has written nothing; who waits for it tells why.
+        return logs::show_all(&args.pod, args.container.as_deref(), settings)
+            .map_err(|_| Failure::Quiet(Exit::Failed));
+    };
+    match relay(talk, outputs, args).map_err(|error| broken(&pod, error))? {
         End::Code(code) => Ok(Exit::of_program(code)),
         End::Left => {
             tell("detached, the container runs on");
             Ok(Exit::Done)
         }
-        End::Refused(why) => Err(Failure::new(Exit::Failed, format!("pod {pod} refuses: {why}"))),
+        End::Refused(why) => Err(refused(&pod, &why)),
     }
 }
 
-fn attach(mut talk: Talk, container: String, args: &AttachArgs) -> io::Result<End> {
-    let (output, their_output) = pipe()?;
-    let (errors, their_errors) = pipe()?;
+/// To a container that has taken the caller on.
+struct Line {
+    pod: PodId,
+    talk: Talk,
+    outputs: Vec<Output>,
+}
+
+fn connect(args: &AttachArgs, settings: &Settings) -> Result<Line, Failure> {
+    let records = Records::load(&settings.places)?;
+    let shown = records.pod(&settings.namespace, target::pod_name(&args.pod)?)?;
+    let container = choose(shown, args.container.as_deref())?;
+    must_run(shown, &container)?;
+    let pod = shown.pod_id();
     let input = if args.stdin { InputWish::Connect } else { InputWish::None };
     let request = Request::Attach { container, input, terminal: args.tty.then(window_size) };
-    talk.ask(&request, &[their_output.as_fd(), their_errors.as_fd()])?;
+    let asked = Talk::open(&settings.places.pod(shown.uid())).and_then(|talk| ask(talk, &request));
+    let (talk, outputs, answer) = asked.map_err(|error| broken(&pod, error))?;
+    match answer {
+        Answer::Started { .. } | Answer::Ended { .. } => Ok(Line { pod, talk, outputs }),
+        Answer::Refused { why } => Err(refused(&pod, &why)),
+    }
+}
+
+fn ask(mut talk: Talk, request: &Request) -> io::Result<(Talk, Vec<Output>, Answer)> {
+    let (output, their_output) = pipe()?;
+    let (errors, their_errors) = pipe()?;
+    talk.ask(request, &[their_output.as_fd(), their_errors.as_fd()])?;
     // As long as these are open here, no end of file would be seen.
     drop((their_output, their_errors));
-    match talk.wait()? {
-        Answer::Started { .. } => {}
-        Answer::Refused { why } => return Ok(End::Refused(why)),
-        Answer::Ended { code } => return Ok(End::Code(code)),
-    }
+    let answer = talk.wait()?;
+    let outputs =
+        vec![Output::new(output.into(), Standard::Output), Output::new(errors.into(), Standard::Error)];
+    Ok((talk, outputs, answer))
+}
+
+fn relay(mut talk: Talk, outputs: Vec<Output>, args: &AttachArgs) -> io::Result<End> {
     let mine = io::stdin();
     let raw = args.stdin && args.tty && mine.is_terminal();
     let _raw = raw.then(|| RawMode::enter(mine.as_fd())).transpose()?;
@@ -80,7 +115,48 @@ fn attach(mut talk: Talk, container: String, args: &AttachArgs) -> io::Result<En
         (Some(theirs), false) => Some(Input::to_pipe(theirs)?),
         (None, _) => None,
     };
-    let outputs =
-        vec![Output::new(output.into(), Standard::Output), Output::new(errors.into(), Standard::Error)];
     Relay { talk, input, outputs, signals: Signals::Leave }.run()
+}
+
+fn broken(pod: &PodId, error: io::Error) -> Failure {
+    Failure::new(Exit::Failed, format!("cannot attach to pod {pod}"))
+        .because(error)
+        .help("`droppod get pod` shows whether the pod still runs")
+}
+
+fn refused(pod: &PodId, why: &str) -> Failure {
+    Failure::new(Exit::Failed, format!("pod {pod} refuses: {why}"))
+}
+
+/// What became of a container that was to start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    Runs,
+    /// It has ended, or will never be.
+    Missed,
+}
+
+fn wait_for_start(args: &AttachArgs, settings: &Settings) -> Result<Start, Failure> {
+    loop {
+        // Read first: what has ended since is seen after it.
+        let over = settings.places.over().exists();
+        // The instance may be in the making.
+        if let Ok(records) = Records::load(&settings.places)
+            && let Ok(shown) = records.pod(&settings.namespace, target::pod_name(&args.pod)?)
+            && let Ok(container) = choose(shown, args.container.as_deref())
+        {
+            match shown.container(&container).map(|record| &record.state) {
+                Some(ContainerState::Running { .. }) if shown.outcome().is_none() => return Ok(Start::Runs),
+                Some(ContainerState::Terminated(_)) => return Ok(Start::Missed),
+                Some(ContainerState::Running { .. } | ContainerState::Waiting { .. }) | None => {}
+            }
+        }
+        if over {
+            return Ok(Start::Missed);
+        }
+        poll(&mut [], Some(&LOOK_AGAIN)).map_err(|error| {
+            Failure::new(Exit::Failed, "cannot wait for the pod to start")
+                .because(std::io::Error::from(error))
+        })?;
+    }
 }

@@ -30,7 +30,10 @@ enum What {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  droppod create job nightly-now --from=cronjob/nightly --wait")]
 struct JobArgs {
+    /// The Job's name
     name: String,
     /// The CronJob, as cronjob/NAME
     #[arg(long, value_name = "cronjob/NAME")]

@@ -22,13 +22,16 @@ use super::folder::{Folder, Place};
 use super::input::{self, Depth};
 use super::records::{Records, Shown, not_found};
 use super::settings::{Scope, Settings};
-use super::target;
+use super::{target, tell};
+
+mod cut;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   droppod delete pod web
   droppod delete -f web.yaml --ignore-not-found
-  droppod delete pod/web configmap/web --now")]
+  droppod delete pod/web configmap/web --now
+  droppod delete pod web --edit-file           also out of a file of your own")]
 #[command(group = clap::ArgGroup::new("which").required(true).args(["words", "files"]))]
 #[expect(clippy::struct_excessive_bools, reason = "flags of the command line, each for itself")]
 pub(crate) struct DeleteArgs {
@@ -51,6 +54,9 @@ pub(crate) struct DeleteArgs {
     #[arg(long, value_name = "BOOL", default_value = "true", num_args = 0..=1, default_missing_value = "true",
           require_equals = true, action = clap::ArgAction::Set)]
     wait: bool,
+    /// Take the object out of the file that declares it, whoever wrote that; the rest of the file stays as it is
+    #[arg(long)]
+    edit_file: bool,
     /// An object that is not there is as good as deleted
     #[arg(long)]
     ignore_not_found: bool,
@@ -70,19 +76,18 @@ pub(crate) fn run(args: &DeleteArgs, settings: &Settings) -> Result<Exit, Failur
         let place = if is_made { None } else { folder.place_of(&wanted.key, &records) };
         let victim = Victim { shown, place, wanted };
         if victim.shown.is_some() || victim.place.is_some() {
-            victim.must_be_ours(&folder)?;
+            if !args.edit_file {
+                victim.must_be_ours(&folder)?;
+            }
             victim.must_stay_gone(&settings.places)?;
             victims.push(victim);
         } else if !args.ignore_not_found {
             return Err(not_found(victim.wanted.plural, &victim.wanted.key.name));
         }
     }
-    for Victim { wanted, place, .. } in &victims {
-        if let Some(place) = place {
-            remove(&place.path).map_err(|error| {
-                Failure::new(Exit::Failed, format!("cannot remove {}", place.path.display())).because(error)
-            })?;
-        }
+    for victim in &victims {
+        victim.undeclare(&folder)?;
+        let wanted = &victim.wanted;
         let ObjectKey { kind, name, .. } = &wanted.key;
         writeln!(stdout(), "{} \"{name}\" deleted", kind.to_lowercase()).map_err(Failure::of_output)?;
     }
@@ -177,16 +182,35 @@ struct Victim<'a> {
 }
 
 impl Victim<'_> {
-    /// What somebody wrote by hand is theirs to edit, unless it is the very file that they name.
+    /// Whether the whole file may go: `apply` wrote it for this object, or it is the very file that was named.
+    fn has_file(&self, path: &PathBuf, folder: &Folder) -> bool {
+        *path == folder.own_file(&self.wanted.key) || self.wanted.file.as_ref() == Some(path)
+    }
+
+    /// Makes that no file declares it any more.
+    fn undeclare(&self, folder: &Folder) -> Result<(), Failure> {
+        let Some(Place { path, .. }) = &self.place else { return Ok(()) };
+        if self.has_file(path, folder) {
+            return remove(path).map_err(|error| {
+                Failure::new(Exit::Failed, format!("cannot remove {}", path.display())).because(error)
+            });
+        }
+        let line = cut::cut(path, &self.wanted.key)?;
+        tell(&format!("note: {} is out of {}, line {line}", self.wanted.key, path.display()));
+        Ok(())
+    }
+
+    /// What somebody wrote by hand is theirs to edit.
     fn must_be_ours(&self, folder: &Folder) -> Result<(), Failure> {
         let Some(Place { path, line }) = &self.place else { return Ok(()) };
-        if *path == folder.own_file(&self.wanted.key) || self.wanted.file.as_ref() == Some(path) {
+        if self.has_file(path, folder) {
             return Ok(());
         }
         let line = line.map(|line| format!(", line {line}")).unwrap_or_default();
         let what =
             format!("{} is declared by {}{line}; nothing was deleted", self.wanted.key, path.display());
-        Err(Failure::new(Exit::Failed, what).help("remove it from that file; a watcher then stops it"))
+        Err(Failure::new(Exit::Failed, what)
+            .help("remove it from that file, or let --edit-file do it; a watcher then stops it"))
     }
 
     /// A watcher that does not look into the object's folder knows the object all the same.

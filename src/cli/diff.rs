@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::api::Object;
 use crate::daemon::inventory::{prune, replaces};
+use crate::manifest::immutable::{Objection, objection};
 use crate::manifest::{Declared, Strictness};
 use crate::model::id::Uid;
 use crate::model::object::{Known, ObjectKey};
@@ -90,6 +91,8 @@ enum Effect {
     Restart(Vec<String>),
     Replace,
     Prune,
+    /// The object takes no such edit.
+    Refused(Objection),
     /// Too many to go at once: a second look has to agree.
     Held,
 }
@@ -108,18 +111,22 @@ fn finding(declared: &Declared, input: &Input, records: &Records, places: &Place
     if changes.is_empty() {
         return None;
     }
-    let effect = match &declared.object {
-        Object::Pod(_) | Object::Job(_) if replaces(places, known, &wanted) => Effect::Replace,
-        Object::Pod(_) => match fields::changed_images(&known.record.authored, &wanted.authored) {
+    let effect = match (objection(&known.object, &declared.object), &declared.object) {
+        (Some(objection), _) => Effect::Refused(objection),
+        (None, Object::Pod(_) | Object::Job(_)) if replaces(places, known, &wanted) => Effect::Replace,
+        (None, Object::Pod(_)) => match fields::changed_images(&known.record.authored, &wanted.authored) {
             none if none.is_empty() => Effect::InPlace,
             containers => Effect::Restart(containers),
         },
-        Object::ConfigMap(_)
-        | Object::Secret(_)
-        | Object::Namespace(_)
-        | Object::Job(_)
-        | Object::CronJob(_)
-        | Object::Unserved { .. } => Effect::InPlace,
+        (
+            None,
+            Object::ConfigMap(_)
+            | Object::Secret(_)
+            | Object::Namespace(_)
+            | Object::Job(_)
+            | Object::CronJob(_)
+            | Object::Unserved { .. },
+        ) => Effect::InPlace,
     };
     Some(Finding { key: declared.key.clone(), effect, changes })
 }
@@ -173,6 +180,7 @@ impl Finding {
             Effect::Create => ('+', GREEN),
             Effect::InPlace | Effect::Restart(_) | Effect::Replace => ('~', YELLOW),
             Effect::Prune | Effect::Held => ('-', RED),
+            Effect::Refused(_) => ('!', RED),
         };
         let what = match &self.effect {
             Effect::Create => "create".to_owned(),
@@ -183,6 +191,7 @@ impl Finding {
             Effect::Restart(containers) => format!("restart containers {}", containers.join(", ")),
             Effect::Replace => format!("replace {}", self.key.kind.to_lowercase()),
             Effect::Prune => "prune".to_owned(),
+            Effect::Refused(Objection { field, message, .. }) => format!("refused: {field}: {message}"),
             Effect::Held => "prune, held until a second look agrees".to_owned(),
         };
         let ObjectKey { kind, namespace, name, .. } = &self.key;

@@ -25,12 +25,13 @@ use super::{attendance, departure, duration, tell, up};
 Pods that are stopped so start again with the next `droppod watch`.")]
 pub(crate) struct DownArgs {
     /// Only pods whose manifests lie in this folder
+    #[arg(value_name = "DIR")]
     directory: Option<PathBuf>,
-    /// Every pod of the instance, as without DIRECTORY
+    /// Every pod of the instance, as without DIR
     #[arg(long, conflicts_with = "directory")]
     all: bool,
     /// Give up waiting after this time, such as 2m
-    #[arg(long, value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     timeout: Option<Duration>,
 }
 

@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
-use std::os::fd::AsFd;
 
 use k8s_openapi::api::core::v1::Event;
-use rustix::event::PollFlags;
 use serde_json::{Value, json};
 
-use crate::logs::follow::{Bell, Woken};
 use crate::sandbox::sys::clock;
 
 use super::describe::interval;
@@ -19,7 +16,7 @@ use super::records::Records;
 use super::settings::{Scope, Settings};
 use super::table::{self, Widths};
 use super::target::{self, Target};
-use super::tell;
+use super::{tell, watching};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -36,6 +33,7 @@ pub(crate) struct EventsArgs {
     /// Go on, printing each event that comes
     #[arg(short, long)]
     watch: bool,
+    /// Leave the line of column names out
     #[arg(long)]
     no_headers: bool,
     /// yaml, json, name, jsonpath=…, custom-columns=…
@@ -132,20 +130,12 @@ fn watch(
     settings: &Settings,
     out: &mut dyn Write,
 ) -> Result<Exit, Failure> {
-    let places = &settings.places;
     let mut seen: BTreeMap<Option<String>, Option<i32>> = BTreeMap::new();
     let mut widths = Widths::default();
     let mut headed = args.no_headers;
-    let bell = Bell::hang();
-    loop {
-        bell.watch(&places.objects());
-        bell.watch(&places.pods());
-        let records = Records::load(places)?;
-        for shown in &records.shown {
-            bell.watch(&places.pod(shown.uid()).0);
-        }
+    watching::each_change(&settings.places, |records| {
         let mut rows = Vec::new();
-        for event in chosen(args, about, &records, &settings.scope) {
+        for event in chosen(args, about, records, &settings.scope) {
             let known = seen.insert(event.metadata.name.clone(), event.count);
             if known == Some(event.count) {
                 continue;
@@ -162,12 +152,8 @@ fn watch(
             }
         }
         widths.fit(&rows);
-        table::print(out, &widths, &rows).and_then(|()| out.flush()).map_err(Failure::of_output)?;
-        let woken = bell.wait(io::stdout().as_fd(), PollFlags::empty()).map_err(Failure::of_output)?;
-        if woken == Woken::ByOther {
-            return Ok(Exit::Done);
-        }
-    }
+        table::print(out, &widths, &rows).and_then(|()| out.flush()).map_err(Failure::of_output)
+    })
 }
 
 fn print_watched(format: &Format, event: &Value, out: &mut dyn Write) -> Result<(), Failure> {

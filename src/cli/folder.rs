@@ -18,7 +18,7 @@ use super::input::{Depth, manifests_in};
 use super::records::Records;
 
 /// What a manifest that names no namespace means by that in a folder.
-const NAMESPACE: &str = "default";
+pub(crate) const NAMESPACE: &str = "default";
 
 /// The folder, and what its files declare at this moment.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl Folder {
             Failure::new(Exit::Failed, format!("cannot read the folder {}", path.display())).because(error)
         };
         let files = match manifests_in(path, Depth::Recursive) {
-            Ok(files) => files,
+            Ok(listed) => listed.files,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(unread(error)),
         };

@@ -87,6 +87,7 @@ struct Look {
     /// Name the kind before each name
     #[arg(long)]
     show_kind: bool,
+    /// Leave the line of column names out
     #[arg(long)]
     no_headers: bool,
 }

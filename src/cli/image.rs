@@ -30,23 +30,36 @@ pub(crate) struct ImageArgs {
 #[derive(Debug, clap::Subcommand)]
 enum ImageVerb {
     /// List the images of the store
+    #[command(after_help = "Example:\n  droppod image ls")]
     Ls,
     /// Bring images into the store
+    #[command(after_help = "Example:\n  droppod image pull nginx:1.29 registry.example.com/team/app:2")]
     Pull {
+        /// As in a manifest: nginx:1.29, registry.example.com/team/app@sha256:…, oci-archive:app.tar
         #[arg(required = true, value_name = "REFERENCE")]
         references: Vec<String>,
     },
     /// Bring the images of an archive into the store
+    #[command(
+        after_help = "Examples:\n  droppod image load app.tar\n  podman save -o nginx.tar nginx:1.29 && droppod image load -i nginx.tar"
+    )]
     Load {
-        #[arg(required = true, value_name = "FILE")]
+        /// An archive that `docker save` or `podman save` wrote, or an OCI one
+        #[arg(required_unless_present = "inputs", value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// The same, as docker and podman have it
+        #[arg(short, long = "input", value_name = "FILE")]
+        inputs: Vec<PathBuf>,
     },
     /// Forget images
+    #[command(after_help = "Example:\n  droppod image rm nginx:1.29 && droppod image prune")]
     Rm {
+        /// As `droppod image ls` lists it, REPOSITORY:TAG
         #[arg(required = true, value_name = "REFERENCE")]
         references: Vec<String>,
     },
     /// Remove layers that no image uses
+    #[command(after_help = "Example:\n  droppod image prune")]
     Prune,
 }
 
@@ -64,8 +77,8 @@ pub(crate) fn run(args: &ImageArgs, settings: &Settings) -> Result<Exit, Failure
             let pull = |name: &String| store::pull(&images, name, &base, &access, clock::wall(), out);
             references.iter().try_for_each(pull)
         }
-        ImageVerb::Load { files } => {
-            files.iter().try_for_each(|file| store::load(&images, file, clock::wall(), out))
+        ImageVerb::Load { files, inputs } => {
+            files.iter().chain(inputs).try_for_each(|file| store::load(&images, file, clock::wall(), out))
         }
         ImageVerb::Rm { references } => {
             let records = Records::load(&settings.places)?;

@@ -2,12 +2,16 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
-use crate::daemon::folder::names;
+use crate::daemon::folder::names::SKIP;
+use crate::daemon::folder::open::Sighting;
+pub(crate) use crate::daemon::folder::scan::Depth;
+use crate::daemon::folder::scan::scan;
+use crate::daemon::folder::trust::Trust;
 use crate::manifest::{Declared, FILE_LIMIT, Strictness, read};
 
 use super::exit::Exit;
@@ -28,12 +32,6 @@ pub(crate) struct Input {
     pub(crate) text: Vec<u8>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Depth {
-    Flat,
-    Recursive,
-}
-
 /// Every manifest that `paths` name; `-` is standard input.
 pub(crate) fn collect(paths: &[PathBuf], depth: Depth) -> Result<Vec<Input>, Failure> {
     let mut inputs = Vec::new();
@@ -41,7 +39,13 @@ pub(crate) fn collect(paths: &[PathBuf], depth: Depth) -> Result<Vec<Input>, Fai
         if path.as_os_str() == "-" {
             inputs.push(standard_input().map_err(|error| unread(Path::new("standard input"), error))?);
         } else if path.is_dir() {
-            let files = manifests_in(path, depth).map_err(|error| unread(path, error))?;
+            let Listed { files, odd } = manifests_in(path, depth).map_err(|error| unread(path, error))?;
+            if let Some((path, why)) = odd.into_iter().next() {
+                let what = format!("cannot read {}", path.display());
+                return Err(Failure::new(Exit::Failed, what)
+                    .because(why)
+                    .help(format!("remove it, or put {}{SKIP} beside it", name_of(&path))));
+            }
             if files.is_empty() {
                 let what = format!("there is no manifest in {}", path.display());
                 return Err(Failure::new(Exit::Failed, what)
@@ -86,25 +90,34 @@ pub(crate) fn declared(
     if invalid { Err(Failure::Quiet(Exit::Invalid)) } else { Ok(objects) }
 }
 
-/// Manifests in a directory, in order of their paths. Symlinks are not followed.
-pub(crate) fn manifests_in(directory: &Path, depth: Depth) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut open = vec![directory.to_owned()];
-    while let Some(directory) = open.pop() {
-        for entry in std::fs::read_dir(&directory)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let Some(name) = name.to_str() else { continue };
-            let kind = entry.file_type()?;
-            if kind.is_dir() && depth == Depth::Recursive && names::is_entered(name) {
-                open.push(entry.path());
-            } else if kind.is_file() && names::is_manifest(name) {
-                found.push(entry.path());
-            }
+/// What of a directory has the name of a manifest.
+#[derive(Debug, Default)]
+pub(crate) struct Listed {
+    /// In order of their paths.
+    pub(crate) files: Vec<PathBuf>,
+    /// Not to be read, each with the reason.
+    pub(crate) odd: Vec<(PathBuf, String)>,
+}
+
+/// The manifests that `watch` would read there, were it told to.
+pub(crate) fn manifests_in(directory: &Path, depth: Depth) -> io::Result<Listed> {
+    let root =
+        rustix::fs::open(directory, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let found =
+        scan(root.as_fd(), Trust::NamedByUser, depth).map_err(|error| io::Error::new(error.kind(), error))?;
+    let mut listed = Listed::default();
+    for (path, sighting) in found.manifests {
+        let path = directory.join(path);
+        match sighting {
+            Sighting::File { .. } => listed.files.push(path),
+            Sighting::Odd(why) => listed.odd.push((path, why)),
         }
     }
-    found.sort();
-    Ok(found)
+    Ok(listed)
+}
+
+fn name_of(path: &Path) -> std::borrow::Cow<'_, str> {
+    path.file_name().unwrap_or_default().to_string_lossy()
 }
 
 fn from_file(path: &Path) -> io::Result<Input> {
@@ -143,8 +156,8 @@ fn unread(path: &Path, error: io::Error) -> Failure {
         return failure;
     }
     let beside = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let present = manifests_in(beside, Depth::Flat).unwrap_or_default();
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let present = manifests_in(beside, Depth::Flat).unwrap_or_default().files;
+    let name = name_of(path);
     let near = present
         .iter()
         .filter_map(|present| Some((present, strsim::jaro_winkler(present.file_name()?.to_str()?, &name))))

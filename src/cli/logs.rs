@@ -52,10 +52,10 @@ pub(crate) struct LogsArgs {
     #[arg(short = 'l', long, value_parser = selector::parse)]
     selector: Option<Selector>,
     /// Only this many of the last lines; -1 for all
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, value_name = "LINES", allow_negative_numbers = true)]
     tail: Option<i64>,
     /// Only what was written in the last such time, such as 5m
-    #[arg(long, value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     since: Option<Duration>,
     #[command(flatten)]
     how: How,
@@ -70,11 +70,13 @@ struct How {
     /// Of the run before this one
     #[arg(short, long, conflicts_with = "follow")]
     previous: bool,
+    /// Begin each line with the time it was written at
     #[arg(long)]
     timestamps: bool,
     /// Name pod and container before each line
     #[arg(long)]
     prefix: bool,
+    /// Of every container of the pod, init containers too
     #[arg(long, conflicts_with = "container")]
     all_containers: bool,
     /// Of a Job: every pod, each line with the name of its own
@@ -115,6 +117,20 @@ pub(crate) fn run(args: &LogsArgs, settings: &Settings) -> Result<Exit, Failure>
         follow(sources, &settings.places, &mut out)?;
     }
     Ok(Exit::Done)
+}
+
+/// All that a container has written.
+pub(super) fn show_all(pod: &str, container: Option<&str>, settings: &Settings) -> Result<Exit, Failure> {
+    let how = How {
+        follow: false,
+        previous: false,
+        timestamps: false,
+        prefix: false,
+        all_containers: false,
+        all_pods: false,
+    };
+    let (pod, container) = (Some(pod.to_owned()), container.map(str::to_owned));
+    run(&LogsArgs { pod, second: None, container, selector: None, tail: None, since: None, how }, settings)
 }
 
 fn pods<'a>(

@@ -8,7 +8,7 @@ use miette::{
     SourceCode, SourceSpan, SpanContents,
 };
 
-use crate::manifest::{Label, Mistake};
+use crate::manifest::{Label, Mistake, Severity};
 
 #[cfg(test)]
 mod tests;
@@ -54,6 +54,7 @@ pub(crate) fn render(file: &str, text: &str, mistakes: &[Mistake], drawing: Draw
 /// One mistake with the lines it is about.
 #[derive(Debug)]
 struct Shown {
+    severity: Severity,
     title: String,
     help: Option<String>,
     labels: Vec<Label>,
@@ -72,7 +73,8 @@ impl Shown {
             label.span.end = floor(text, label.span.end).max(label.span.start);
         }
         let excerpt = Excerpt::new(safe(file), text, &mut labels);
-        Shown { title, help: mistake.help.as_deref().map(safe), labels, excerpt }
+        let severity = mistake.severity;
+        Shown { severity, title, help: mistake.help.as_deref().map(safe), labels, excerpt }
     }
 }
 
@@ -87,6 +89,13 @@ impl std::error::Error for Shown {}
 impl Diagnostic for Shown {
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Warning => miette::Severity::Warning,
+        })
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {

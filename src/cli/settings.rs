@@ -42,10 +42,10 @@ pub(crate) struct GlobalArgs {
     #[arg(short = 'A', long, global = true)]
     pub(crate) all_namespaces: bool,
     /// What pods may ask for, by the Pod Security Standards: privileged, baseline or restricted [default: privileged]
-    #[arg(long, global = true, value_name = "LEVEL")]
+    #[arg(long, global = true, value_name = "LEVEL", hide_possible_values = true)]
     pub(crate) pod_security: Option<LevelArg>,
-    /// Colour on a terminal, always or never [default: auto]
-    #[arg(long, global = true, value_name = "WHEN")]
+    /// When to use colour: auto (on a terminal), always or never [default: auto]
+    #[arg(long, global = true, value_name = "WHEN", hide_possible_values = true)]
     pub(crate) color: Option<ColorChoice>,
     /// Log more; twice for everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]

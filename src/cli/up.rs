@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Child;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -15,7 +16,7 @@ use crate::sandbox::sys::clock;
 
 use super::exit::Exit;
 use super::failure::Failure;
-use super::input::{self, Depth, Input};
+use super::input::{self, Depth};
 use super::settings::Settings;
 use super::table::cell;
 use super::{doctor, duration, tell, trace, watch};
@@ -25,12 +26,15 @@ mod exit_from;
 mod facts;
 mod junit;
 mod onlooker;
+mod own;
 mod session;
 mod table;
 
+pub(super) use own::{Streams, run_one};
 pub(super) use session::sweep_dead;
 
 use exit_from::ExitFrom;
+use onlooker::Show;
 use session::Session;
 
 /// Progress that is not read yet.
@@ -55,7 +59,7 @@ pub(crate) struct UpArgs {
     #[arg(short, long = "filename", required = true, value_name = "PATH")]
     files: Vec<PathBuf>,
     /// Stop everything after this time, such as 10m; the exit code is then 11
-    #[arg(long, value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     timeout: Option<Duration>,
     /// Stop everything as soon as one pod can never start, whatever else runs
     #[arg(long)]
@@ -99,8 +103,10 @@ struct Manner {
     patience: Patience,
     keep: Keep,
     exit_from: Option<ExitFrom>,
-    output: Output,
+    show: Show,
     junit: Option<PathBuf>,
+    /// Connects the caller to the pod.
+    attached: Option<Child>,
 }
 
 pub(crate) fn run(args: &UpArgs, settings: &Settings) -> Result<Exit, Failure> {
@@ -134,24 +140,12 @@ pub(crate) fn run(args: &UpArgs, settings: &Settings) -> Result<Exit, Failure> {
     };
     let patience = if args.fail_fast { Patience::FailFast } else { Patience::WithOthers };
     let roots = session.roots_of(&args.files, &inputs)?;
-    let manner = Manner { timeout: args.timeout, patience, keep, exit_from, output: args.output, junit };
-    direct(session, roots, manner, settings)
-}
-
-/// One pod from text, its exit code the program's: `run --rm`.
-pub(crate) fn run_one(input: &Input, name: &str, settings: &Settings) -> Result<Exit, Failure> {
-    doctor::must_be_able()?;
-    let session = Session::open(settings)?;
-    let root = session.root_of_copies(&[input])?;
-    let manner = Manner {
-        timeout: None,
-        patience: Patience::WithOthers,
-        keep: Keep::Nothing,
-        exit_from: Some(ExitFrom::of_pod(name)),
-        output: Output::Text,
-        junit: None,
+    let show = match args.output {
+        Output::Text => Show::Prefixed,
+        Output::Json => Show::Json,
     };
-    direct(session, vec![root], manner, settings)
+    let manner = Manner { timeout: args.timeout, patience, keep, exit_from, show, junit, attached: None };
+    direct(session, roots, manner, settings)
 }
 
 /// Told before anything runs, not at the end of it.
@@ -166,9 +160,9 @@ fn writable(path: &Path) -> Result<PathBuf, Failure> {
 
 fn direct(session: Session, roots: Vec<Root>, manner: Manner, settings: &Settings) -> Result<Exit, Failure> {
     trace::start(tracing::Level::WARN, settings);
-    let Manner { timeout, patience, keep, exit_from, output, junit } = manner;
+    let Manner { timeout, patience, keep, exit_from, show, junit, attached } = manner;
     let (progress, receiver) = mpsc::channel(ROOM);
-    let onlooker = onlooker::start(session.places().clone(), receiver, output, settings)?;
+    let onlooker = onlooker::start(session.places().clone(), receiver, show, settings)?;
     let ended = watch::direct(daemon::Settings {
         places: session.places().clone(),
         roots,
@@ -181,6 +175,9 @@ fn direct(session: Session, roots: Vec<Root>, manner: Manner, settings: &Setting
         untrusted: BTreeSet::new(),
     });
     let events = onlooker.finish();
+    if let Some(attached) = attached {
+        own::wait_for(attached, session.places());
+    }
     let exit = ended.and_then(|ended| {
         let (end, report) = batch_of(ended)?;
         let exit = exit_of(end, &report, exit_from.as_ref());
@@ -195,7 +192,10 @@ fn direct(session: Session, roots: Vec<Root>, manner: Manner, settings: &Setting
         if let Some((pod, why)) = &report.hopeless {
             tell(&format!("{} can never start: {}", name(pod, &settings.namespace), cell(why)));
         }
-        tell(table::render(&report, &settings.namespace).trim_end());
+        // What the program itself has said is enough.
+        if show.tells_progress() || end != BatchEnd::Completed {
+            tell(table::render(&report, &settings.namespace).trim_end());
+        }
         if let Some(path) = &junit {
             let text = junit::render(end, &report);
             publish(path, text.as_bytes(), 0o644, Durability::Whole).map_err(|error| {

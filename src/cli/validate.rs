@@ -6,8 +6,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use ignore::WalkBuilder;
-
+use crate::cli::input::{Depth, Listed, manifests_in};
 use crate::cli::report::{Drawing, render, safe};
 use crate::manifest::{FILE_LIMIT, Policy, Reading, Strictness, read};
 use crate::model::object::ObjectKey;
@@ -152,24 +151,14 @@ fn sources(path: &Path) -> Vec<Result<Source, Trouble>> {
     if !path.is_dir() {
         return vec![Ok(Source::File(path.to_owned()))];
     }
-    let walk = WalkBuilder::new(path)
-        .standard_filters(false)
-        .hidden(true)
-        .add_custom_ignore_filename(".droppodignore")
-        .sort_by_file_path(Path::cmp)
-        .build();
-    walk.filter_map(|entry| match entry {
-        Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_file()) && is_manifest(entry.path()) => {
-            Some(Ok(Source::File(entry.into_path())))
+    let name = |path: &Path| path.display().to_string();
+    match manifests_in(path, Depth::Recursive) {
+        Ok(Listed { files, odd }) => {
+            let odd = odd
+                .into_iter()
+                .map(|(path, why)| Err(Trouble { path: name(&path), error: io::Error::other(why) }));
+            files.into_iter().map(|file| Ok(Source::File(file))).chain(odd).collect()
         }
-        Ok(_) => None,
-        Err(error) => Some(Err(Trouble { path: path.display().to_string(), error: io::Error::other(error) })),
-    })
-    .collect()
-}
-
-fn is_manifest(path: &Path) -> bool {
-    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
-    let ending = [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending));
-    ending && !name.ends_with(".status.yaml") && !path.with_file_name(format!("{name}.skip")).exists()
+        Err(error) => vec![Err(Trouble { path: name(path), error })],
+    }
 }

@@ -45,12 +45,12 @@ pub(crate) struct WatchArgs {
     /// Watch DIR, too, though others can write to it: its pods are restricted and apart from all others
     #[arg(long, value_name = "DIR")]
     allow_untrusted_dir: Vec<PathBuf>,
-    /// Keep all logs within so many bytes, such as 500Mi [default: 1Gi, or a tenth of the disc]
-    #[arg(long, value_name = "BYTES", value_parser = bytes)]
-    log_budget: Option<u64>,
     /// Show figures for Prometheus at /metrics, and /healthz and /readyz, by HTTP on a socket or a loopback address
     #[arg(long, value_name = "unix:PATH|127.0.0.1:PORT", conflicts_with = "once")]
     metrics: Option<Address>,
+    /// Keep all logs within so many bytes, such as 500Mi [default: 1Gi, or a tenth of the disc]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    log_budget: Option<u64>,
     /// What to do about fields that are not known
     #[arg(long, value_enum, default_value = "strict", value_name = "HOW")]
     validate: StrictnessArg,
@@ -93,7 +93,7 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
     } else {
         let (ready, is_ready) = oneshot::channel();
         let (metrics, log_budget) = (args.metrics, args.log_budget);
-        (Mode::Watch { ready, log_budget, supervisor: supervisor(), metrics }, Some(is_ready))
+        (Mode::Watch { ready, supervisor: supervisor(), metrics, log_budget }, Some(is_ready))
     };
     let daemon = daemon::run(daemon::Settings {
         places: settings.places.clone(),
@@ -122,12 +122,6 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
     }
 }
 
-/// For clap: a quantity as manifests write it.
-fn bytes(text: &str) -> Result<u64, String> {
-    let amount = quantity::whole(text).and_then(|amount| u64::try_from(amount).ok());
-    amount.ok_or_else(|| format!("`{text}` is not an amount of bytes such as 500Mi or 1G"))
-}
-
 /// Whoever started this and wants to be told of it.
 fn supervisor() -> Option<Supervisor> {
     let text = |name: &str| std::env::var(name).ok();
@@ -140,6 +134,12 @@ fn supervisor() -> Option<Supervisor> {
         tracing::warn!(%error, "the service manager cannot be told anything");
         None
     })
+}
+
+/// For clap: a quantity as manifests write it.
+fn bytes(text: &str) -> Result<u64, String> {
+    let amount = quantity::whole(text).and_then(|amount| u64::try_from(amount).ok());
+    amount.ok_or_else(|| format!("`{text}` is not an amount of bytes such as 500Mi or 1G"))
 }
 
 /// Runs the loop in this thread until its end.

@@ -68,15 +68,15 @@ impl Directing {
                 // Nobody may be waiting for it.
                 let _ = ready.send(());
             }
+            if passed.is_some() && !is_told {
+                self.service.ready();
+                is_told = true;
+            }
             if let Some(passed) = &passed
                 && logs_due <= clock::boot()
             {
                 self.keep_logs(passed, log_budget);
                 logs_due = clock::boot() + LOGS_LOOKED_AT;
-            }
-            if passed.is_some() && !is_told {
-                self.service.ready();
-                is_told = true;
             }
             let wake_at = passed.map_or_else(blind, |passed| passed.wake_at);
             match self.next(wake_at).await {

@@ -26,7 +26,7 @@ use crate::rundir::lock;
 
 use identity::Identity;
 use open::{Sighting, Stamp};
-use scan::Scan;
+use scan::{Depth, Scan};
 use settle::{Linked, Settling, Sight};
 use trust::Trust;
 
@@ -189,7 +189,7 @@ impl Folder {
             Err(error) => return Err(told(&error)),
         };
         let scan = match &self.root.select {
-            Select::All => scan::scan(handle.directory.as_fd(), self.trust),
+            Select::All => scan::scan(handle.directory.as_fd(), self.trust, Depth::Recursive),
             Select::Files(paths) => scan::named(handle.directory.as_fd(), paths),
         }
         .map_err(|error| told(&error))?;

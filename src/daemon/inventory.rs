@@ -66,7 +66,17 @@ pub(crate) struct Reconciled {
 pub(crate) struct Undone {
     /// Where the file declares it; the first line for one that it declares no more.
     pub(crate) line: usize,
+    pub(crate) field: &'static str,
     pub(crate) why: String,
+    pub(crate) prospect: Prospect,
+}
+
+/// What becomes of an edit that is not in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Prospect {
+    TriedAgain,
+    /// The object does not take it; what to do instead.
+    Refused(&'static str),
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -29,7 +29,10 @@ fn text(field: &mut Option<String>, default: &str) {
 fn pod_defaults(spec: &mut PodSpec) {
     text(&mut spec.restart_policy, "Always");
     text(&mut spec.dns_policy, "ClusterFirst");
-    spec.termination_grace_period_seconds.get_or_insert(30);
+    let grace = spec.termination_grace_period_seconds.get_or_insert(30);
+    if *grace < 0 {
+        *grace = 1;
+    }
     spec.enable_service_links.get_or_insert(true);
     spec.security_context.get_or_insert_with(PodSecurityContext::default);
     let host_network = spec.host_network == Some(true);

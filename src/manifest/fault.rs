@@ -4,13 +4,14 @@ use std::ops::Range;
 
 use super::node::At;
 use super::text::Text;
-use super::{Label, Mistake};
+use super::{Label, Mistake, Severity};
 
 /// Most faults of one sort that are looked for in one file; more help nobody and would take long.
 pub(crate) const MOST: usize = 100;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
+    pub(crate) severity: Severity,
     pub(crate) field: String,
     pub(crate) message: String,
     pub(crate) help: Option<String>,
@@ -35,7 +36,12 @@ impl Fault {
         label: impl Into<String>,
     ) -> Fault {
         let label = Label { span, text: label.into() };
-        Fault { field, message: message.into(), help: None, labels: vec![label] }
+        Fault { severity: Severity::Error, field, message: message.into(), help: None, labels: vec![label] }
+    }
+
+    /// An API server warns of it and takes it all the same.
+    pub(crate) fn warning(self) -> Fault {
+        Fault { severity: Severity::Warning, ..self }
     }
 
     pub(crate) fn help(mut self, help: impl Into<String>) -> Fault {
@@ -62,6 +68,7 @@ impl Fault {
         }
         let (line, column) = self.labels.first().map_or((1, 1), |label| text.place(label.span.start));
         Mistake {
+            severity: self.severity,
             field: self.field,
             message: self.message,
             help: self.help,

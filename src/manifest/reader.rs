@@ -4,6 +4,8 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
+mod crowd;
+
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
 use super::fault::{Fault, MOST};
@@ -31,6 +33,11 @@ pub(crate) struct Documents {
 /// Reads every document up to the first one that is no YAML; the faults say whether there was one.
 pub(crate) fn documents(text: &Text<'_>) -> Documents {
     let mut builder = Builder::new(text);
+    if let Some(at) = crowd::find(text.parsed.as_ref(), NODE_LIMIT) {
+        let at = text.byte_of_parsed(at);
+        builder.done.faults.extend(within(NODE_LIMIT + 1, NODE_LIMIT, &(at..at + 1), "values").err());
+        return builder.done;
+    }
     let mut parser = Parser::new_from_str(&text.parsed);
     while let Some(event) = parser.next_event() {
         let taken = match event {

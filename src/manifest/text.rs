@@ -45,6 +45,11 @@ impl<'a> Text<'a> {
             let rest = &self.parsed[base..];
             rest.char_indices().nth(index % STRIDE).map_or(self.parsed.len(), |(offset, _)| base + offset)
         };
+        self.byte_of_parsed(byte)
+    }
+
+    /// The byte of the file that a byte of what is parsed stands for.
+    pub(crate) fn byte_of_parsed(&self, byte: usize) -> usize {
         let gone_by = self.shifts.partition_point(|(after, _)| *after <= byte);
         let shift = gone_by.checked_sub(1).map_or(0, |last| self.shifts[last].1);
         self.skipped + byte + shift

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use serde::Serialize;
 
 use crate::api::{Object, Pod, PodStatus};
-use crate::manifest::{IgnoredField, Mistake};
+use crate::manifest::{IgnoredField, Mistake, Severity};
 use crate::model::object::Known;
 use crate::model::record::{EventKind, EventRecord};
 
@@ -82,6 +82,8 @@ struct FileStatus<'a> {
     applied_hash: &'a str,
     summary: String,
     errors: Vec<FileError<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<FileError<'a>>,
     ignored_fields: Vec<Ignored<'a>>,
 }
 
@@ -168,13 +170,6 @@ pub(crate) fn render(report: &FileReport<'_>) -> String {
         })
         .collect();
     let summary = summary(report, &pods);
-    let errors = report.mistakes.iter().map(|mistake| FileError {
-        line: mistake.line,
-        column: mistake.column,
-        field: &mistake.field,
-        message: &mistake.message,
-        help: mistake.help.as_deref(),
-    });
     let ignored = report.ignored.iter().map(|ignored| Ignored {
         line: ignored.line,
         field: &ignored.field,
@@ -190,11 +185,26 @@ pub(crate) fn render(report: &FileReport<'_>) -> String {
             observed_hash: report.observed_hash,
             applied_hash: report.applied_hash,
             summary,
-            errors: errors.collect(),
+            errors: of_severity(report, Severity::Error).map(file_error).collect(),
+            warnings: of_severity(report, Severity::Warning).map(file_error).collect(),
             ignored_fields: ignored.collect(),
         },
         items: items.collect(),
     })
+}
+
+fn of_severity<'a>(report: &FileReport<'a>, severity: Severity) -> impl Iterator<Item = &'a Mistake> {
+    report.mistakes.iter().filter(move |mistake| mistake.severity == severity)
+}
+
+fn file_error(mistake: &Mistake) -> FileError<'_> {
+    FileError {
+        line: mistake.line,
+        column: mistake.column,
+        field: &mistake.field,
+        message: &mistake.message,
+        help: mistake.help.as_deref(),
+    }
 }
 
 fn item<'a>(known: &'a Known, course: &'a Course, pod: Option<Pod>) -> Item<'a> {
@@ -245,7 +255,7 @@ fn summary(report: &FileReport<'_>, pods: &[Option<Pod>]) -> String {
         return note.to_owned();
     }
     if report.state == FileState::Invalid {
-        return format!("invalid: {}", counted(report.mistakes.len(), "error"));
+        return format!("invalid: {}", counted(of_severity(report, Severity::Error).count(), "error"));
     }
     // What a Job's pods do is told by their Job, and what a CronJob's Jobs do in their own items.
     let declared = |known: &Known| known.record.owner.is_none();

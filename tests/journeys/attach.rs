@@ -73,3 +73,30 @@ fn a_terminal_is_attached_to_with_its_keys_and_its_size() {
     bench.until_clean();
     assert_eq!(watch.stop(), 0);
 }
+
+#[test]
+fn run_gives_a_program_the_callers_own_streams_and_leaves_nothing() {
+    let Some(bench) = Bench::new() else { return };
+    let host = "--image=droppod.local/host";
+    let script = "while read line; do echo got $line; done; echo warned >&2; exit 4";
+    let args = ["run", "reader", "--rm", "-i", host, "--command", "--", "sh", "-c", script];
+    let ran = bench.run_with_input(&args, "one\ntwo\n").exits(4);
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("got one\ngot two\n", "warned\n"));
+    // One that is quicker than whoever attaches loses nothing either.
+    let args = ["run", "quick", "--rm", "-i", host, "--command", "--", "echo", "done"];
+    assert_eq!(bench.run_with_input(&args, "").exits(0).stdout, "done\n");
+    let args = ["run", "plain", "--rm", host, "--command", "--", "echo", "done"];
+    assert_eq!(bench.run(&args).exits(0).stdout, "done\n");
+    let args = ["run", "none", "--rm", "-i", "--image=oci-archive:/none.tar", "--command", "--", "cat"];
+    bench.run_with_input(&args, "").exits(13).says("/none.tar");
+    bench.until_clean();
+}
+
+#[test]
+fn run_gives_a_program_a_terminal() {
+    let Some(bench) = Bench::new() else { return };
+    let args = ["run", "-it", "--rm", "shell", "--image=droppod.local/host", "--command", "--", "sh"];
+    let shown = bench.run_on_terminal(&args, "tty; echo $((40 + 2)); exit 0\r");
+    assert!(shown.contains("/dev/pts/") && shown.contains("42"), "{shown:?}");
+    bench.until_clean();
+}

@@ -26,3 +26,4 @@ mod service;
 mod session;
 mod stopped;
 mod up;
+mod words;

@@ -1,25 +1,22 @@
 //! `get -w`: what is there, then each object that changes.
 
-use std::collections::BTreeMap;
-use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 
-use rustix::event::PollFlags;
 use serde_json::Value;
 
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::print::{self, Format, resource_name, unprintable};
-use crate::cli::records::Records;
 use crate::cli::table::{self, Widths};
-use crate::logs::follow::{Bell, Woken};
+use crate::cli::watching;
 use crate::paths::Places;
 use crate::sandbox::sys::clock;
 use crate::status::to_yaml;
 
 use super::{Answer, Found, GetArgs, Question, columns, layout};
 
-/// Goes on until the reader leaves or a signal comes.
+/// An object that has gone is printed once more, as it was last.
 pub(super) fn run(
     args: &GetArgs,
     format: &Format,
@@ -27,47 +24,33 @@ pub(super) fn run(
     places: &Places,
     out: &mut dyn Write,
 ) -> Result<Exit, Failure> {
-    let mut seen: Option<BTreeMap<String, Value>> = None;
+    let mut seen: Option<BTreeMap<String, Found>> = None;
     let mut widths = Widths::default();
     let mut headed = args.look.no_headers;
-    let bell = Bell::hang();
-    loop {
-        bell.watch(&places.objects());
-        bell.watch(&places.pods());
-        let records = Records::load(places)?;
-        for shown in &records.shown {
-            bell.watch(&places.object(shown.uid()).0);
-            bell.watch(&places.pod(shown.uid()).0);
-        }
-        let Answer { found, .. } = question.ask(&records);
+    watching::each_change(places, |records| {
+        let Answer { found, .. } = question.ask(records);
+        let found: Vec<(String, Found)> = found.into_iter().map(|one| (identity(&one.object), one)).collect();
+        let present: BTreeSet<&String> = found.iter().map(|(identity, _)| identity).collect();
+        let gone = seen.iter().flatten().filter(|(identity, _)| !present.contains(identity));
+        let changed = found.iter().filter(|(identity, one)| match &seen {
+            None => !args.watching.watch_only,
+            Some(seen) => seen.get(identity).is_none_or(|known| known.object != one.object),
+        });
         let mut rows = Vec::new();
-        let mut present = BTreeMap::new();
-        for one in found {
-            let identity = identity(&one.object);
-            let changed = match &seen {
-                None => !args.watching.watch_only,
-                Some(seen) => seen.get(&identity) != Some(&one.object),
-            };
-            if changed {
-                let (header, row) = rows_of(args, format, question, &one)?;
-                if !headed && let Some(header) = header {
-                    rows.push(header);
-                    headed = true;
-                }
-                rows.extend(row);
-                print_document(format, &one.object, out)?;
+        for one in gone.map(|(_, one)| one).chain(changed.map(|(_, one)| one)) {
+            let (header, row) = rows_of(args, format, question, one)?;
+            if !headed && let Some(header) = header {
+                rows.push(header);
+                headed = true;
             }
-            present.insert(identity, one.object);
+            rows.extend(row);
+            print_document(format, &one.object, out)?;
         }
-        seen = Some(present);
         widths.fit(&rows);
         table::print(out, &widths, &rows).and_then(|()| out.flush()).map_err(Failure::of_output)?;
-        // A pipe whose reader has left is hung up: nobody is there to go on for.
-        let woken = bell.wait(io::stdout().as_fd(), PollFlags::empty()).map_err(Failure::of_output)?;
-        if woken == Woken::ByOther {
-            return Ok(Exit::Done);
-        }
-    }
+        seen = Some(found.into_iter().collect());
+        Ok(())
+    })
 }
 
 /// What tells one object from another, also from a later one of the same name.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::manifest::{Policy, Strictness, read};
+use crate::manifest::{Policy, Severity, Strictness, read};
 
 /// The report, or for a file without mistakes what it declares and what of it has no effect.
 fn told(case: &Path) -> String {
@@ -48,6 +48,7 @@ fn every_fixture_is_reported_as_expected() {
 fn nothing_of_a_file_reaches_the_terminal_as_a_command() {
     let text = "\u{1b}[31mred\u{1b}[0m\u{7}: \u{202e}x\r\n";
     let mistake = Mistake {
+        severity: Severity::Error,
         field: "a\u{1b}b".to_owned(),
         message: "wrong".to_owned(),
         help: None,

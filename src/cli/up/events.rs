@@ -155,7 +155,7 @@ impl<W: Write> Events<W> {
                 self.exited(pod, &container.name, &run)?;
             }
         }
-        if self.words.get(pod) != Some(word) {
+        if self.words.get(pod) != Some(word) && course.outcome().is_some() {
             self.word(pod, word, now)?;
         }
         Ok(())
@@ -320,14 +320,23 @@ mod tests {
         course
     }
 
-    /// Kind, run and exit code of each event.
+    /// Kind, run and exit code of each event, of steps that come each by itself.
     fn told(steps: &[Progress], past: Past<'_>) -> Vec<String> {
         let mut out = Vec::new();
         let mut events = Events::new(&mut out);
         for step in steps {
-            events.starts(step, Timestamp::UNIX_EPOCH, past).unwrap();
-            events.ends(step, Timestamp::UNIX_EPOCH, past).unwrap();
+            tell(&mut events, std::slice::from_ref(step), past);
         }
+        fields(out)
+    }
+
+    /// Of steps that come together, as the onlooker tells them.
+    fn tell(events: &mut Events<&mut Vec<u8>>, steps: &[Progress], past: Past<'_>) {
+        steps.iter().for_each(|step| events.starts(step, Timestamp::UNIX_EPOCH, past).unwrap());
+        steps.iter().for_each(|step| events.ends(step, Timestamp::UNIX_EPOCH, past).unwrap());
+    }
+
+    fn fields(out: Vec<u8>) -> Vec<String> {
         let lines = String::from_utf8(out).unwrap();
         let fields = |line: &str| {
             let line: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -363,6 +372,26 @@ mod tests {
             "exited 2 0",
         ];
         assert_eq!(told(&steps, &|_, _, _| None), expected);
+    }
+
+    #[test]
+    fn steps_that_come_together_are_told_in_their_order() {
+        let running = ContainerState::Running { pid: 1, since: Timestamp::UNIX_EPOCH };
+        let waiting = ContainerState::Waiting { reason: "ContainerCreating".into(), message: String::new() };
+        let mut end = with(ContainerState::Terminated(exit(3)), None, 0);
+        if let Some(record) = &mut end.record {
+            record.outcome = Some(Outcome::Succeeded);
+        }
+        let steps = [
+            progress("ContainerCreating", with(waiting, None, 0)),
+            progress("Running", with(running, None, 0)),
+            progress("Error", end),
+        ];
+        let mut out = Vec::new();
+        tell(&mut Events::new(&mut out), &steps, &|_, _, _| None);
+        let expected =
+            ["status ContainerCreating", "status Running", "started 0", "exited 0 3", "status Error"];
+        assert_eq!(fields(out), expected);
     }
 
     #[test]

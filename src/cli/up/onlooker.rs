@@ -20,10 +20,30 @@ use crate::paths::Places;
 use crate::rundir::exits;
 use crate::sandbox::sys::clock;
 
-use super::Output;
 use super::events::Events;
 
 type Out = BufWriter<Stdout>;
+
+/// What is said, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Show {
+    /// Each line with its pod and container, and progress.
+    Prefixed,
+    Json,
+    /// The lines alone.
+    Bare,
+    /// Somebody else shows them.
+    Nothing,
+}
+
+impl Show {
+    pub(super) fn tells_progress(self) -> bool {
+        match self {
+            Show::Prefixed | Show::Json => true,
+            Show::Bare | Show::Nothing => false,
+        }
+    }
+}
 
 pub(super) struct Onlooker {
     thread: JoinHandle<Option<Events<Out>>>,
@@ -45,12 +65,12 @@ impl Onlooker {
 pub(super) fn start(
     places: Places,
     progress: Receiver<Progress>,
-    output: Output,
+    show: Show,
     settings: &Settings,
 ) -> Result<Onlooker, Failure> {
     let failed = |error| Failure::new(Exit::Failed, "cannot follow the pods' logs").because(error);
     let (over, going_on) = pipe().map_err(failed)?;
-    let voice = Voice::new(output, settings);
+    let voice = Voice::new(show, settings);
     let thread = std::thread::Builder::new()
         .name("logs".to_owned())
         .spawn(move || look_on(&places, progress, &over, voice))
@@ -90,7 +110,7 @@ fn look_on(
         return None;
     }
     match voice {
-        Voice::Text { .. } => None,
+        Voice::Text { .. } | Voice::Bare(_) | Voice::None => None,
         Voice::Json(events) => Some(events),
     }
 }
@@ -99,19 +119,23 @@ fn look_on(
 enum Voice {
     Text { lines: Printer<Out>, home: String, words: std::collections::BTreeMap<PodId, String> },
     Json(Events<Out>),
+    Bare(Printer<Out>),
+    None,
 }
 
 impl Voice {
-    fn new(output: Output, settings: &Settings) -> Voice {
+    fn new(show: Show, settings: &Settings) -> Voice {
         let out = BufWriter::new(stdout());
-        match output {
-            Output::Text => {
-                let color = settings.color.for_stdout();
+        let color = settings.color.for_stdout();
+        match show {
+            Show::Prefixed => {
                 let style = Style { color, timestamps: false, prefix: Some(Prefix::Aligned) };
                 let home = settings.namespace.clone();
                 Voice::Text { lines: Printer::new(out, style), home, words: Default::default() }
             }
-            Output::Json => Voice::Json(Events::new(out)),
+            Show::Json => Voice::Json(Events::new(out)),
+            Show::Bare => Voice::Bare(Printer::new(out, Style { color, timestamps: false, prefix: None })),
+            Show::Nothing => Voice::None,
         }
     }
 
@@ -134,6 +158,11 @@ impl Voice {
                 }
                 Ok(())
             }
+            Voice::Bare(lines) => {
+                tails.drain(bell, &mut |origin, line| lines.print(origin, &line))?;
+                lines.flush()
+            }
+            Voice::None => Ok(()),
             Voice::Json(events) => {
                 let past = |pod: &PodId, container: &str, run: u32| {
                     exits::read(&places.pod(&pod.uid), container, run).ok().flatten()

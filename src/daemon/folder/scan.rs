@@ -33,12 +33,24 @@ pub(crate) struct ScanError {
     source: io::Error,
 }
 
+impl ScanError {
+    pub(crate) fn kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    Flat,
+    Recursive,
+}
+
 /// Looks at everything below `root`.
 ///
 /// # Errors
 /// If any directory in it cannot be read: what is not seen must not be taken for gone.
-pub(crate) fn scan(root: BorrowedFd<'_>, trust: Trust) -> Result<Scan, ScanError> {
-    let mut scanner = Scanner { root, trust, ignores: Vec::new(), found: Scan::default() };
+pub(crate) fn scan(root: BorrowedFd<'_>, trust: Trust, depth: Depth) -> Result<Scan, ScanError> {
+    let mut scanner = Scanner { root, trust, depth, ignores: Vec::new(), found: Scan::default() };
     scanner.enter(Path::new(""), None)?;
     Ok(scanner.found)
 }
@@ -57,6 +69,7 @@ pub(crate) fn named(root: BorrowedFd<'_>, paths: &BTreeSet<PathBuf>) -> Result<S
 struct Scanner<'a> {
     root: BorrowedFd<'a>,
     trust: Trust,
+    depth: Depth,
     /// Of the directories from the root to where we are; the deepest that has an opinion decides.
     ignores: Vec<(PathBuf, Gitignore)>,
     found: Scan,
@@ -88,7 +101,11 @@ impl Scanner<'_> {
         for name in &listing.files {
             self.file(&listing, path, name, objection.as_deref())?;
         }
-        for name in &listing.directories {
+        let directories = match self.depth {
+            Depth::Flat => &BTreeSet::new(),
+            Depth::Recursive => &listing.directories,
+        };
+        for name in directories {
             let below = path.join(name);
             if below.components().count() <= DEPTH_LIMIT && !self.is_ignored(&below, Kind::Directory) {
                 self.enter(&below, objection.as_deref())?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::manifest::podsecurity::Level;
-use crate::manifest::{self, Declared, IgnoredField, Mistake, Policy, Strictness};
+use crate::manifest::{self, Declared, IgnoredField, Mistake, Policy, Severity, Strictness};
 
 /// How files are read, the same for all.
 #[derive(Debug, Clone)]
@@ -104,6 +104,7 @@ pub(crate) fn hash_of(text: &[u8]) -> String {
 
 fn empty() -> Mistake {
     Mistake {
+        severity: Severity::Error,
         field: String::new(),
         message: "the file is empty".to_owned(),
         help: Some("delete the file to remove its objects".to_owned()),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::api::Object;
 use crate::daemon::folder::{chain, earlier};
-use crate::manifest::Declared;
+use crate::manifest::{Declared, immutable};
 use crate::model::id::Uid;
 use crate::model::object::{Known, Source};
 use crate::model::time::{Moment, Now};
@@ -19,7 +19,7 @@ use super::file::{Content, ManifestFile};
 use super::keep::Step;
 use super::prune::{self, Held};
 use super::view::FolderState;
-use super::{Caution, Inventory, InventoryError, Reconciled, Undone};
+use super::{Caution, Inventory, InventoryError, Prospect, Reconciled, Undone};
 
 /// What could not be written down is tried again after this.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
@@ -36,8 +36,8 @@ impl Inventory {
     pub(crate) fn reconcile(&mut self, places: &Places, now: Now) -> Reconciled {
         let mut done = Reconciled::default();
         self.drop_forgotten(places);
-        let steps = self.decide(places, now, &mut done);
         self.undone.clear();
+        let steps = self.decide(places, now, &mut done);
         let mut asked = Vec::new();
         let mut taken = Vec::new();
         for Due { source, line, step } in steps {
@@ -65,7 +65,8 @@ impl Inventory {
     }
 
     fn note_undone(&mut self, source: Source, line: usize, failure: InventoryError, done: &mut Reconciled) {
-        let undone = Undone { line, why: chain(&failure) };
+        let (why, prospect) = (chain(&failure), Prospect::TriedAgain);
+        let undone = Undone { line, field: "", why, prospect };
         self.undone.entry(source).or_default().push(undone);
         done.failures.push(failure);
     }
@@ -100,7 +101,7 @@ impl Inventory {
         let replaces = |known: &Known, declared: &Declared| replaces(places, known, declared);
         let found = change::changes(&self.objects, &declaring, |source| self.claim(source), replaces);
         let held = self.hold(&found.changes, now.boot);
-        let mut steps = Vec::new();
+        let (mut steps, mut refused) = (Vec::new(), Vec::new());
         for change in &found.changes {
             if let Some(root) = self.disturbed(change)
                 && let Some(until) = self.restless(root, now.boot)
@@ -114,6 +115,10 @@ impl Inventory {
                 continue;
             }
             let (source, line) = self.place(change);
+            if let Some(undone) = self.refused(change, line) {
+                refused.push((source.clone(), undone));
+                continue;
+            }
             let step = self.may_add(change).and_then(|()| self.step(change, now));
             steps.push(Due { source: source.clone(), line, step });
         }
@@ -122,6 +127,9 @@ impl Inventory {
             done.again_at = earlier(done.again_at, Some(held.since + prune::SECOND_LOOK));
         }
         self.conflicts = conflicts;
+        for (source, undone) in refused {
+            self.undone.entry(source).or_default().push(undone);
+        }
         let mut held = held;
         for (root, folder) in &mut self.folders {
             folder.held = held.remove(root);
@@ -180,6 +188,14 @@ impl Inventory {
             | Change::Replace { declared, source, .. } => (source, declared.line),
             Change::Remove { uid } => (&self.objects[uid].record.source, 1),
         }
+    }
+
+    /// An edit that the object in force does not take.
+    fn refused(&self, change: &Change<'_>, line: usize) -> Option<Undone> {
+        let Change::Update { uid, declared, .. } = change else { return None };
+        let objection = immutable::objection(&self.objects[*uid].object, &declared.object)?;
+        let why = format!("{} is invalid: {}", declared.key, objection.message);
+        Some(Undone { line, field: objection.field, why, prospect: Prospect::Refused(objection.help) })
     }
 
     fn may_add(&self, change: &Change<'_>) -> Result<(), InventoryError> {

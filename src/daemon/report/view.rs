@@ -1,8 +1,8 @@
 //! What is told of one manifest: its state, and what of its objects and their pods.
 
 use crate::daemon::inventory::file::{Content, ManifestFile};
-use crate::daemon::inventory::{FolderState, Inventory, Undone};
-use crate::manifest::Mistake;
+use crate::daemon::inventory::{FolderState, Inventory, Prospect, Undone};
+use crate::manifest::{Mistake, Severity};
 use crate::model::object::{Known, Source};
 use crate::model::time::Moment;
 use crate::status::{self, Course, FileReport, FileState};
@@ -95,7 +95,11 @@ pub(super) fn state_of(
         );
     }
     if let Some(undone) = inventory.undone(source).first() {
-        return (FileState::Settling, Some(format!("not in force: {}", undone.why)));
+        let state = match undone.prospect {
+            Prospect::TriedAgain => FileState::Settling,
+            Prospect::Refused(_) => FileState::Invalid,
+        };
+        return (state, Some(format!("not in force: {}", undone.why)));
     }
     (FileState::Applied, None)
 }
@@ -103,9 +107,13 @@ pub(super) fn state_of(
 /// The mistakes of a file together with what of it is not in force, if there is such.
 pub(super) fn undone(undone: &[Undone], mistakes: &[Mistake]) -> Option<Vec<Mistake>> {
     let told = undone.iter().map(|undone| Mistake {
-        field: String::new(),
+        severity: Severity::Error,
+        field: undone.field.to_owned(),
         message: undone.why.clone(),
-        help: Some("it is tried again until it succeeds".to_owned()),
+        help: Some(match undone.prospect {
+            Prospect::TriedAgain => "it is tried again until it succeeds".to_owned(),
+            Prospect::Refused(help) => help.to_owned(),
+        }),
         labels: Vec::new(),
         line: undone.line,
         column: 1,

@@ -136,7 +136,7 @@ fn plain_values_of_a_secret_go_over_into_its_data() {
 
 #[test]
 fn what_was_kept_is_revived_as_it_was_read() {
-    let more = "    resources: {limits: {cpu: 1e0, memory: 0.1}}\n    ports: [{containerPort: 0x50}]\n";
+    let more = "    resources: {limits: {cpu: 1e0, memory: 1e2}}\n    ports: [{containerPort: 0x50}]\n";
     let declared = the(&format!("{POD}{more}"));
     let kept: Value = serde_json::from_str(&declared.authored.to_string()).unwrap();
     assert_eq!(revive(&kept).unwrap(), declared.object);

@@ -62,5 +62,6 @@ fn amount(at: &At<'_>, rules: &mut Rules) -> Option<i128> {
     if amount == 0 {
         rules.wrong(at, "a claim of nothing", "write more than 0");
     }
+    resources::whole_bytes(amount, at, rules);
     Some(amount)
 }

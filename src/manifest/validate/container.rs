@@ -85,7 +85,19 @@ pub(super) fn check(
 fn image_reference(image: &str, at: &At<'_>, rules: &mut Rules) {
     let example =
         "write it as `registry/name:tag`, such as `nginx:1.27` or `registry.example.com/team/app:2`";
-    let fault = |why: &str| Fault::at(at, format!("the image reference is not valid: {why}"), "not an image");
+    if image.trim() != image {
+        let fault = Fault::at(at, "the image reference begins or ends with a blank", "not an image");
+        return rules.push(fault.help("write it without the blank"));
+    }
+    // A cluster takes the pod, too, and lets it wait with InvalidImageName.
+    let fault = |why: &str| {
+        Fault::at(
+            at,
+            format!("the image reference is not valid: {why}"),
+            "the pod will wait with InvalidImageName",
+        )
+        .warning()
+    };
     if image.contains("://") {
         rules.push(fault("it is a URL").help("leave out what stands before the registry's name"));
     } else if image.contains(['{', '}', '$']) {
@@ -271,7 +283,7 @@ impl Ports {
                 let message = "the container declares this port and protocol twice";
                 let fault =
                     Fault::at(&number_at, message, "the same again").label(first, "first declared here");
-                rules.push(fault.help("remove one of the two"));
+                rules.push(fault.help("remove one of the two").warning());
             }
             self.host_port(port, protocol, &at, network, rules);
         }

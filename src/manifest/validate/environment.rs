@@ -66,9 +66,10 @@ pub(super) fn check(container: &Container, at: &At<'_>, rules: &mut Rules) {
         if !variable.name.is_empty() {
             rules.name(&name_at, &variable.name, &ENV);
             if let Some(first) = names.insert(&variable.name, name_at.span()) {
-                let fault = Fault::at(&name_at, "the variable is set twice", "set again")
-                    .label(first, "first set here");
-                rules.push(fault.help("remove one of the two"));
+                let fault =
+                    Fault::at(&name_at, "the variable is set twice: the last one counts", "set again")
+                        .label(first, "first set here");
+                rules.push(fault.help("remove one of the two").warning());
             }
         }
         let from_at = at.key("valueFrom");

@@ -38,8 +38,13 @@ pub(super) fn check_spec(spec: &PodSpec, at: &At<'_>, rules: &mut Rules) {
 
 fn plain_fields(spec: &PodSpec, at: &At<'_>, rules: &mut Rules) {
     rules.one_of(&at.key("restartPolicy"), &["", "Always", "OnFailure", "Never"]);
-    let grace = spec.termination_grace_period_seconds;
-    rules.within(&at.key("terminationGracePeriodSeconds"), grace, 0..=i64::from(u32::MAX));
+    let (grace, grace_at) = (spec.termination_grace_period_seconds, at.key("terminationGracePeriodSeconds"));
+    if grace.is_some_and(|seconds| seconds < 0) {
+        let fault = Fault::at(&grace_at, "a time below zero is taken for 1", "below zero");
+        rules.push(fault.help("write 1 or more").warning());
+    } else {
+        rules.within(&grace_at, grace, 0..=i64::from(u32::MAX));
+    }
     rules.within(&at.key("activeDeadlineSeconds"), spec.active_deadline_seconds, 1..=i64::from(i32::MAX));
     let os = at.key("os");
     if os.is_set() {
@@ -68,8 +73,10 @@ fn plain_fields(spec: &PodSpec, at: &At<'_>, rules: &mut Rules) {
         let secrets = at.key("imagePullSecrets");
         let secret_at = secrets.index(index);
         let name_at = secret_at.key("name");
-        rules.required(&name_at);
-        if !secret.name.is_empty() {
+        if secret.name.is_empty() {
+            let fault = Fault::at(&name_at, "the field is missing or empty", "no Secret is named here");
+            rules.push(fault.help("name a Secret, or remove the entry").warning());
+        } else {
             rules.name(&name_at, &secret.name, &SUBDOMAIN);
         }
     }

@@ -110,6 +110,8 @@ fn quantities<'r>(
             if !is_shared(name) && amount % 1000 != 0 {
                 let fault = Fault::at(&place, "this resource comes in whole units only", "a fraction");
                 rules.push(fault.help("write a whole number"));
+            } else if name != "cpu" {
+                whole_bytes(amount, &place, rules);
             }
             valid.insert(name.as_str(), amount);
         }
@@ -139,6 +141,15 @@ pub(super) fn quantity_at(text: &str, at: &At<'_>, rules: &mut Rules) -> Option<
             rules.push(fault.help(remedy(text)));
             None
         }
+    }
+}
+
+/// `memory: 500m` is half a byte.
+pub(super) fn whole_bytes(milli: i128, at: &At<'_>, rules: &mut Rules) {
+    if milli % 1000 != 0 {
+        let fault = Fault::at(at, "the amount is no whole number of bytes", "a fraction of a byte");
+        rules
+            .push(fault.help("write whole bytes, or a suffix such as `Mi`; `m` means thousandths").warning());
     }
 }
 

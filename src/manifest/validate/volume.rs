@@ -76,7 +76,10 @@ fn source(volume: &Volume, at: &At<'_>, rules: &mut Rules) {
         let at = at.key("emptyDir");
         rules.one_of(&at.key("medium"), &["", "Memory"]);
         if let Some(limit) = &empty.size_limit {
-            resources::quantity_at(&limit.0, &at.key("sizeLimit"), rules);
+            let limit_at = at.key("sizeLimit");
+            if let Some(amount) = resources::quantity_at(&limit.0, &limit_at, rules) {
+                resources::whole_bytes(amount, &limit_at, rules);
+            }
         }
     }
     if let Some(host) = &volume.host_path {

@@ -1,7 +1,7 @@
 //! Status files, whole.
 
 use super::*;
-use crate::manifest::{IgnoredField, Mistake};
+use crate::manifest::{IgnoredField, Mistake, Severity};
 use crate::model::record::EventKind;
 
 fn report<'a>(state: FileState, items: Vec<(&'a Known, &'a Course)>) -> FileReport<'a> {
@@ -43,6 +43,7 @@ fn the_status_file_of_a_running_pod() {
 #[test]
 fn the_status_file_of_an_invalid_manifest() {
     let mistake = |line: usize, field: &str, help: Option<&str>| Mistake {
+        severity: Severity::Error,
         field: field.to_owned(),
         message: "unknown field".to_owned(),
         help: help.map(str::to_owned),

@@ -1,0 +1,143 @@
+//! Files that are made to cost time or memory: what the real binary spends on them.
+#![expect(clippy::unwrap_used, reason = "a test fails by it, and says where")]
+#![expect(clippy::disallowed_methods, reason = "the time that a file costs is measured")]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// A byte less than what is read.
+const FULL: usize = 1024 * 1024 - 1;
+const MOST_KIB: u64 = 64 * 1024;
+const HEAD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n";
+const MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n";
+
+fn filled(head: &str, part: impl Fn(usize) -> String) -> String {
+    let mut text = head.to_owned();
+    for at in 0.. {
+        let more = part(at);
+        if text.len() + more.len() > FULL {
+            break;
+        }
+        text.push_str(&more);
+    }
+    text
+}
+
+fn repeated(head: &str, part: &str) -> String {
+    filled(head, |_| part.to_owned())
+}
+
+fn laughs() -> String {
+    let mut text = "a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]\n".to_owned();
+    for level in 1..12 {
+        let alias = format!("*a{}", level - 1);
+        writeln!(text, "a{level}: &a{level} [{}]", vec![alias; 10].join(", ")).unwrap();
+    }
+    text
+}
+
+fn bombs() -> Vec<(&'static str, String)> {
+    let half = FULL / 2;
+    vec![
+        ("billion laughs", laughs()),
+        ("a text behind aliases", repeated(&format!("a: &a \"{}\"\nb:\n", "x".repeat(half)), "- *a\n")),
+        ("merges", filled("a: &a {k: v}\nb:\n", |at| format!("  - {{<<: *a, n{at}: *a}}\n"))),
+        (
+            "chained merges",
+            filled("a0: &a0 {k0: v}\n", |at| format!("a{0}: &a{0} {{<<: *a{at}, k{0}: v}}\n", at + 1)),
+        ),
+        ("anchors", filled("", |at| format!("- &a{at} x\n"))),
+        ("brackets", "[".repeat(FULL)),
+        ("braces", repeated("", "{a: ")),
+        ("dashes in a line", repeated("", "- ")),
+        ("steps", filled("", |at| format!("{}a:\n", " ".repeat(at)))),
+        ("items", repeated("", "- a\n")),
+        ("numbers in brackets", repeated("a: [", "1,")),
+        ("keys", filled(MAP, |at| format!("  k{at}: v\n"))),
+        ("one key again and again", repeated(MAP, "  k: v\n")),
+        ("a long plain text", format!("{MAP}  a: {}", "x".repeat(FULL - 200))),
+        ("a long quoted text", format!("{MAP}  a: \"{}\"", "\\u00e4".repeat((FULL - 200) / 6))),
+        ("a long block", repeated(&format!("{MAP}  a: |\n"), "    x\n")),
+        ("a long key", format!("{MAP}  {}: v", "k".repeat(FULL - 200))),
+        ("a long key in brackets", format!("{{{}", "k".repeat(FULL - 200))),
+        ("a text without an end", format!("{MAP}  a: \"{}", "x\n".repeat((FULL - 200) / 2))),
+        ("comments", repeated("", "#\n")),
+        ("empty documents", repeated("", "---\n")),
+        ("empty lines", "\n".repeat(FULL)),
+        ("unknown fields", filled(HEAD, |at| format!("  contianer{at}: x\n"))),
+        (
+            "containers",
+            filled(&format!("{HEAD}  containers:\n"), |at| format!("  - {{name: c{at}, image: a}}\n")),
+        ),
+        (
+            "variables",
+            filled(&format!("{HEAD}  containers:\n  - name: a\n    image: a\n    env:\n"), |at| {
+                format!("    - {{name: V{at}, value: x}}\n")
+            }),
+        ),
+        (
+            "mounts of unknown volumes",
+            filled(&format!("{HEAD}  containers:\n  - name: a\n    image: a\n    volumeMounts:\n"), |at| {
+                format!("    - {{name: v{at}, mountPath: /v{at}}}\n")
+            }),
+        ),
+        ("json", filled("{\"a\":[", |at| format!("{{\"k{at}\":[[{at}]]}},"))),
+        ("nested json", repeated("", "{\"a\":")),
+        ("null bytes", "\0".repeat(FULL)),
+        ("not UTF-8 at the end", format!("{MAP}  a: {}", "\u{fffd}".repeat((FULL - 200) / 3))),
+    ]
+}
+
+/// Seconds until the file was judged, the most memory that took in KiB, and the first thing said. Standard input is
+/// read last: until it ends, the process is there to be asked.
+fn cost(folder: &Path, bomb: &str) -> (f64, u64, String) {
+    let (file, last) = (folder.join("bomb.yaml"), folder.join("last.yaml"));
+    fs::write(&file, bomb).unwrap();
+    fs::write(&last, "{apiVersion: v1, kind: Namespace, metadata: {name: last}}").unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    let began = Instant::now();
+    let mut command = Command::new("prlimit");
+    command.args(["--as=1073741824", env!("CARGO_BIN_EXE_droppod"), "validate"]);
+    command.arg("-f").arg(&file).arg("-f").arg(&last).args(["-f", "-"]).env_clear();
+    command.stdin(Stdio::piped()).stdout(writer.try_clone().unwrap()).stderr(writer);
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    let mut said = BufReader::new(reader).lines().map(Result::unwrap);
+    let first = said.find(|line| !line.trim().is_empty()).unwrap();
+    if first != "namespace/last valid" {
+        said.by_ref().find(|line| line == "namespace/last valid").unwrap();
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    drop(child.stdin.take());
+    assert_eq!(said.count(), 0);
+    child.wait().unwrap();
+    (seconds, peak, first.chars().take(90).collect())
+}
+
+#[test]
+fn no_file_costs_more_memory_than_a_small_machine_has() {
+    if Command::new("prlimit").arg("--version").output().is_err() {
+        eprintln!("skipped: there is no prlimit here");
+        return;
+    }
+    let folder = std::env::temp_dir().join(format!("droppod-bombs-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let mut heavy = Vec::new();
+    for (name, bomb) in bombs() {
+        let (seconds, peak, first) = cost(&folder, &bomb);
+        let line = format!("{:>5.0} ms {:>6} KiB  {name}: {first}", seconds * 1000.0, peak);
+        eprintln!("{line}");
+        if peak > MOST_KIB {
+            heavy.push(line);
+        }
+    }
+    fs::remove_dir_all(&folder).unwrap();
+    assert!(heavy.is_empty(), "more than {MOST_KIB} KiB:\n{}", heavy.join("\n"));
+}
