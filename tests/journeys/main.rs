@@ -17,6 +17,7 @@ mod kill;
 mod load;
 mod look;
 mod pod;
+mod readme;
 mod second_kernel;
 mod session;
 mod stopped;
