@@ -136,7 +136,7 @@ pub(crate) enum BundleError {
 pub(crate) fn spec(pod: &PodPlan, container: &ContainerPlan, ground: &Ground) -> Result<Spec, BundleError> {
     refuse_runtime_paths(container, ground)?;
     let terminal = match container.stdin {
-        Stdin::Closed => Terminal::No,
+        Stdin::Closed | Stdin::Pipe | Stdin::PipeOnce => Terminal::No,
         Stdin::Terminal => Terminal::Yes,
     };
     let process = exec_process(container, ground, &container.argv, terminal)?;

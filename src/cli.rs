@@ -2,6 +2,7 @@
 
 mod accept;
 mod apply;
+mod attach;
 mod attendance;
 mod complete;
 mod completion;
@@ -123,6 +124,8 @@ enum Verb {
     Logs(logs::LogsArgs),
     /// Run a command in a running container
     Exec(exec::ExecArgs),
+    /// Connect to what a container reads and writes
+    Attach(attach::AttachArgs),
     /// Tell what manifests would change: exit 0 nothing, 1 something, 2 trouble
     Diff(diff::DiffArgs),
     /// Check manifests; needs no root
@@ -184,6 +187,7 @@ pub fn main() -> ExitCode {
     match (args.next().as_deref().and_then(OsStr::to_str), args.next()) {
         (Some("shim"), Some(pod)) => return crate::shim::main(&pod),
         (Some("pause"), None) => return crate::shim::pause::main(),
+        (Some("probe"), None) => return crate::probe::main(),
         (Some(_) | None, _) => {}
     }
     match verb(std::env::args_os()) {
@@ -230,6 +234,7 @@ fn verb(args: impl Iterator<Item = OsString>) -> Result<Exit, Failure> {
         Verb::Wait(args) => wait::run(&args, &settings),
         Verb::Logs(args) => logs::run(&args, &settings),
         Verb::Exec(args) => exec::run(args, &settings),
+        Verb::Attach(args) => attach::run(&args, &settings),
         Verb::Diff(args) => diff::run(&args, &settings),
         Verb::Validate(args) => validate(&args, &settings),
         Verb::Image(args) => image::run(&args, &settings),

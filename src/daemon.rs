@@ -5,12 +5,15 @@ pub(crate) mod aftermath;
 mod batch;
 mod directing;
 mod execute;
+pub(crate) mod exhibit;
 pub(crate) mod folder;
 pub(crate) mod inventory;
 mod observe;
 mod pass;
 mod report;
+mod service;
 mod start;
+pub(crate) mod supervisor;
 mod watch;
 
 #[cfg(test)]
@@ -22,7 +25,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use crate::image::store::Store;
 use crate::manifest::Strictness;
@@ -32,11 +35,12 @@ use crate::rundir::watcher::{self, Watcher};
 use crate::rundir::{objects, starts};
 use crate::sandbox::sys::clock;
 
-pub(crate) use batch::{BatchEnd, BatchReport, JobReport, Progress};
+pub(crate) use batch::{BatchEnd, BatchReport, JobReport, Obstacle, Patience, PodReport, Progress, Terms};
 pub(crate) use folder::{Root, Select};
 
-use directing::{Directing, Signals};
+use directing::{Directing, Hangups, Signals};
 use execute::Logs;
+use exhibit::{Address, Exhibit};
 use folder::settle::Sight;
 use folder::trust::Trust;
 use folder::{Folder, FolderError, chain};
@@ -44,7 +48,9 @@ use inventory::file::Reader;
 use inventory::{Caution, Inventory};
 use pass::{Complaints, World};
 use report::Reporter;
+use service::Service;
 use start::{Locked, Tie};
+use supervisor::Supervisor;
 use watch::Ears;
 use watch::ends::Ends;
 
@@ -71,24 +77,60 @@ pub(crate) enum Mode {
     Watch {
         /// Told once the first pass is done.
         ready: oneshot::Sender<()>,
+        supervisor: Option<Supervisor>,
+        /// Where figures and health are shown, if anywhere.
+        metrics: Option<Address>,
+        /// Bytes of all logs; in place of the usual.
+        log_budget: Option<u64>,
     },
     /// Until nothing is left to be done; pods stay.
     Once,
-    /// Until the pods have ended; nothing stays.
-    Batch {
-        timeout: Option<Duration>,
-        afterwards: Afterwards,
-        /// Whoever reads from it drops it once it has read the logs: they are removed then.
-        progress: mpsc::Sender<Progress>,
-    },
+    /// Until the pods have ended; records and logs stay, no process.
+    Batch(Terms),
 }
 
-/// What a batch leaves behind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Afterwards {
-    Nothing,
-    /// Records and logs; no process.
-    Records,
+/// What follows from the mode alone.
+struct Posture {
+    /// As the lock is signed.
+    word: &'static str,
+    hangups: Hangups,
+    tie: Tie,
+    logs: Logs,
+    trust: Trust,
+    caution: Caution,
+}
+
+impl Mode {
+    fn posture(&self) -> Posture {
+        let watch = |hangups| Posture {
+            word: "watch",
+            hangups,
+            tie: Tie::Free,
+            logs: Logs::Remove,
+            trust: Trust::Checked,
+            caution: Caution::Wait,
+        };
+        match self {
+            Mode::Watch { .. } => watch(Hangups::ReadAgain),
+            Mode::Once => watch(Hangups::End),
+            Mode::Batch(_) => Posture {
+                word: "up",
+                hangups: Hangups::End,
+                tie: Tie::Lifeline,
+                logs: Logs::Keep,
+                trust: Trust::NamedByUser,
+                caution: Caution::Trust,
+            },
+        }
+    }
+
+    /// What an `up` that is killed leaves to its pods to say.
+    fn lasting(&self, reporter: Reporter, places: &Places) -> Reporter {
+        match self {
+            Mode::Watch { .. } | Mode::Once => reporter,
+            Mode::Batch(_) => reporter.with_last_words(places.clone()),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -114,6 +156,8 @@ pub(crate) enum DaemonError {
     Objects(String),
     #[error("cannot listen for signals")]
     Signals(#[source] io::Error),
+    #[error("cannot show figures at {address}")]
+    Exhibit { address: Address, source: io::Error },
 }
 
 impl From<FolderError> for DaemonError {
@@ -131,11 +175,8 @@ impl From<FolderError> for DaemonError {
 pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
     let Settings { places, roots, mode, rescan, status_dir, strictness, .. } = settings;
     let Settings { namespace, pod_security, untrusted, .. } = settings;
-    let signals = Signals::listen().map_err(DaemonError::Signals)?;
-    let (word, tie, logs) = match &mode {
-        Mode::Watch { .. } | Mode::Once => ("watch", Tie::Free, Logs::Remove),
-        Mode::Batch { .. } => ("up", Tie::Lifeline, Logs::Keep),
-    };
+    let Posture { word, hangups, tie, logs, trust, caution } = mode.posture();
+    let signals = Signals::listen(hangups).map_err(DaemonError::Signals)?;
     let locked = Locked::take(&places, word)?;
     if let Mode::Watch { .. } | Mode::Once = &mode {
         let watcher = Watcher {
@@ -151,23 +192,12 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
             tracing::warn!(%error, "what is watched is not written down");
         }
     }
-    let (trust, caution) = match &mode {
-        Mode::Watch { .. } | Mode::Once => (Trust::Checked, Caution::Wait),
-        Mode::Batch { .. } => (Trust::NamedByUser, Caution::Trust),
-    };
     let paths: Vec<PathBuf> = match &mode {
         Mode::Watch { .. } | Mode::Once => roots.iter().map(|root| root.path.clone()).collect(),
         // The files are read once.
-        Mode::Batch { .. } => Vec::new(),
+        Mode::Batch(_) => Vec::new(),
     };
-    let mut folders: Vec<Folder> = Vec::new();
-    for root in roots {
-        // Named twice is named once; a second lock of the same folder would be refused.
-        if folders.iter().all(|folder| folder.root.path != root.path) {
-            let trust = if untrusted.contains(&root.path) { Trust::Admitted } else { trust };
-            folders.push(Folder::open(root, trust, Sight::Polling, &places)?);
-        }
-    }
+    let folders = open_folders(roots, &untrusted, trust, &places)?;
     let ready = locked.prepare(&places, tie, logs)?;
     // Events are heard before the first look, so that no change falls between the two.
     let ears = Ears::open(&paths, &places);
@@ -186,10 +216,7 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
         tracing::warn!(reason = chain(failure), "object not taken up");
     }
     let reporter = Reporter::new(status_dir, ready.machine.host_ip.to_string());
-    let reporter = match &mode {
-        Mode::Watch { .. } | Mode::Once => reporter,
-        Mode::Batch { .. } => reporter.with_last_words(places.clone()),
-    };
+    let reporter = mode.lasting(reporter, &places);
     let world = World {
         folders,
         read_folders: Vec::new(),
@@ -204,16 +231,38 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
         reporter,
         complaints: Complaints::default(),
     };
-    let mut directing = Directing { world, ears, ends: Ends::new(), signals, rescan };
+    let mut directing =
+        Directing { world, ears, ends: Ends::new(), signals, service: Service::default(), rescan };
     let ended = match mode {
-        Mode::Watch { ready } => directing.watch(ready).await,
-        Mode::Once => directing.once().await,
-        Mode::Batch { timeout, afterwards, progress } => {
-            directing.batch(timeout, afterwards, progress).await?
+        Mode::Watch { ready, supervisor, metrics, log_budget } => {
+            let exhibit = metrics.map(|address| {
+                Exhibit::open(&address).map_err(|source| DaemonError::Exhibit { address, source })
+            });
+            directing.service = Service::new(supervisor, exhibit.transpose()?);
+            directing.watch(ready, log_budget).await
         }
+        Mode::Once => directing.once().await,
+        Mode::Batch(terms) => directing.batch(terms).await?,
     };
     directing.world.hands.children.end_pulls();
     // Held until here: the one says who directs the instance, at the other's end the pods of an `up` stop.
     drop((ready.lock, ready.lifeline));
     Ok(ended)
+}
+
+fn open_folders(
+    roots: Vec<Root>,
+    untrusted: &BTreeSet<PathBuf>,
+    trust: Trust,
+    places: &Places,
+) -> Result<Vec<Folder>, DaemonError> {
+    let mut folders: Vec<Folder> = Vec::new();
+    for root in roots {
+        // Named twice is named once; a second lock of the same folder would be refused.
+        if folders.iter().all(|folder| folder.root.path != root.path) {
+            let trust = if untrusted.contains(&root.path) { Trust::Admitted } else { trust };
+            folders.push(Folder::open(root, trust, Sight::Polling, places)?);
+        }
+    }
+    Ok(folders)
 }

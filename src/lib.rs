@@ -10,9 +10,9 @@
 //! ```text
 //! face     main → cli
 //! loops    daemon (tokio)    shim (one thread, no tokio)
-//! hands    image · volume · sandbox · logs · publish · rundir
-//! thought  manifest · workload · plan · pod · bundle · status      pure
-//! words    model · api · paths                                     pure
+//! hands    image · volume · sandbox · logs · publish · rundir · probe
+//! thought  manifest · workload · plan · pod · bundle · status · metrics      pure
+//! words    model · api · paths                                               pure
 //! ```
 //!
 //! Words: an *instance* is a run directory with its own bridge, cgroup and leases. An *object* is what a
@@ -28,10 +28,12 @@ pub mod fuzz;
 pub(crate) mod image;
 pub(crate) mod logs;
 pub(crate) mod manifest;
+pub(crate) mod metrics;
 pub(crate) mod model;
 pub(crate) mod paths;
 pub(crate) mod plan;
 pub(crate) mod pod;
+pub(crate) mod probe;
 pub(crate) mod publish;
 pub(crate) mod rundir;
 pub(crate) mod sandbox;

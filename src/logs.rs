@@ -1,5 +1,6 @@
 //! Container logs in CRI format: written and rotated by the pod process, read and followed by commands.
 
+pub(crate) mod budget;
 pub(crate) mod follow;
 pub(crate) mod line;
 pub(crate) mod read;

@@ -4,6 +4,7 @@ pub(crate) mod action;
 pub(crate) mod back_off;
 pub(crate) mod control;
 pub(crate) mod desired;
+pub(crate) mod handler;
 pub(crate) mod id;
 pub(crate) mod image;
 pub(crate) mod indexes;

@@ -98,6 +98,11 @@ impl Places {
         self.run.join("last-words.json")
     }
 
+    /// Tells what attaches to a pod of an `up` that nothing of it will start any more.
+    pub(crate) fn over(&self) -> PathBuf {
+        self.run.join("over")
+    }
+
     /// Marks the instance of an `up` that was told to leave its records.
     pub(crate) fn kept(&self) -> PathBuf {
         self.run.join("kept")

@@ -20,11 +20,16 @@
 //! A step takes the event in, then does what is due: the second half looks at the state alone, so an event that
 //! comes twice, late or out of order leads to the same place. In `Live` and `Stopping` what is due follows from the
 //! containers (`startup`, `stop`), whether a container runs again from `restart`, how the pod ended from `phase`.
+//! While a container runs, `health` and `prober` say when its hook and probes are due and what their verdicts do;
+//! `halt` says how it is told to end.
 
 mod change;
 mod container;
+mod halt;
+mod health;
 mod note;
 mod phase;
+mod prober;
 mod report;
 mod restart;
 mod startup;
@@ -37,6 +42,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::model::handler::{Errand, Verdict, Work};
 use crate::model::pod_plan::{ContainerPlan, PodPlan};
 use crate::model::record::{EventRecord, Exit, Past, StopReason};
 use crate::model::time::{Moment, Now};
@@ -45,6 +51,9 @@ use container::Container;
 pub(crate) use restart::again as runs_again;
 use stop::Stop;
 use turn::Turn;
+
+/// Later than any deadline.
+const NEVER: Moment = Moment(Duration::MAX);
 
 /// What happened. One that the state does not wait for, such as the end of a container that does not run, is
 /// ignored.
@@ -73,6 +82,11 @@ pub(crate) enum Event {
     Lacks {
         container: Option<String>,
         what: String,
+    },
+    /// A probe or a hook has come to an end.
+    HandlerEnded {
+        errand: Errand,
+        verdict: Verdict,
     },
     PlanChanged(Box<PodPlan>),
     /// `grace` in seconds, in place of the plan's.
@@ -112,6 +126,15 @@ pub(crate) enum Effect {
     /// SIGKILL to the container's whole cgroup.
     Kill {
         container: String,
+    },
+    /// Run a probe or a hook. It ends with its container.
+    RunHandler {
+        errand: Errand,
+        work: Work,
+    },
+    /// Its end is of no more interest.
+    EndHandler {
+        errand: Errand,
     },
     /// Write changed limits to the cgroups of the pod and its containers.
     ApplyResources,
@@ -191,12 +214,11 @@ impl PodState {
             Stage::Making { .. } | Stage::Undoing { .. } => self.deadline(),
             Stage::Retrying { at, .. } => self.deadline().into_iter().chain([*at]).min(),
             Stage::Live => {
-                let due = self.containers.iter().filter_map(Container::due);
+                let due = self.containers.iter().filter_map(|container| container.due(NEVER));
                 self.deadline().into_iter().chain(due).min()
             }
             Stage::Stopping(stop) => {
-                let kills = self.containers.iter().filter_map(Container::due);
-                kills.map(|at| at.min(stop.kill_at)).min()
+                self.containers.iter().filter_map(|container| container.due(stop.kill_at)).min()
             }
             Stage::Abandoning(_) | Stage::TearingDown(_) | Stage::Gone(_) => None,
         }

@@ -8,12 +8,15 @@
 //!              Event → pod::step → Effects → done at once, what they lead to comes back as an Event
 //! ```
 
+mod attach;
+mod audience;
 mod console;
 mod control;
 mod event_loop;
 mod execute;
 mod filter;
 mod ground;
+mod handler;
 mod launch;
 mod output;
 pub(crate) mod pause;

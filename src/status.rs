@@ -50,7 +50,8 @@ pub(crate) struct Course {
 }
 
 impl Course {
-    fn record(&self) -> Option<&PodRecord> {
+    /// The newest record of the pod, the end included.
+    pub(crate) fn record(&self) -> Option<&PodRecord> {
         self.finished.as_ref().map(|finished| &finished.record).or(self.record.as_ref())
     }
 
@@ -62,7 +63,8 @@ impl Course {
         self.interrupted.as_ref().filter(|_| !begun)
     }
 
-    fn outcome(&self) -> Option<&Outcome> {
+    /// How the pod ended, if it has.
+    pub(crate) fn outcome(&self) -> Option<&Outcome> {
         match &self.finished {
             Some(finished) => Some(&finished.outcome),
             None => self.record.as_ref()?.outcome.as_ref(),

@@ -26,6 +26,7 @@ mod downward;
 mod env;
 mod expansion;
 mod files;
+mod handlers;
 mod image;
 mod job;
 mod pod;
@@ -43,7 +44,8 @@ mod volumes;
 mod tests;
 
 pub(crate) use control::control;
-pub(crate) use job::{is_same_run, is_same_wish};
+pub(crate) use cron::next_times;
+pub(crate) use job::{index_of, is_same_run, is_same_wish};
 pub(crate) use pod::creating;
 pub(crate) use resources::qos_class;
 pub(crate) use revision::is_same_pod;

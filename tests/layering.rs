@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 /// From the bottom up. A module imports from its own row and the rows below it.
 const ROWS: &[&[&str]] = &[
     &["model", "api", "paths"],
-    &["manifest", "workload", "plan", "pod", "bundle", "status"],
-    &["image", "volume", "sandbox", "logs", "publish", "rundir"],
+    &["manifest", "workload", "plan", "pod", "bundle", "status", "metrics"],
+    &["image", "volume", "sandbox", "logs", "publish", "rundir", "probe"],
     &["daemon", "shim"],
     &["cli"],
 ];

@@ -2,6 +2,7 @@
 
 use std::io::{Write, stdout};
 
+use jiff::tz::TimeZone;
 use k8s_openapi::api::core::v1::Event;
 use serde_json::Value;
 
@@ -34,7 +35,6 @@ pub(crate) use events::interval;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   droppod describe pod web
-  droppod describe job/squares
   droppod describe pods -l app=web
   droppod describe cm/settings
 
@@ -76,11 +76,12 @@ pub(crate) fn run(args: &DescribeArgs, settings: &Settings) -> Result<Exit, Fail
         chosen.extend(found);
     }
     let now = clock::wall();
+    let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
     let texts: Vec<String> = chosen
         .iter()
         .map(|shown| {
             let events = args.show_events.then(|| records.events_of(shown));
-            described(&shown.known.object, &records.full(shown), events.as_deref(), now)
+            described(&shown.known.object, &records.full(shown), events.as_deref(), &zone, now)
         })
         .collect();
     write!(stdout(), "{}", texts.join("\n\n")).map_err(Failure::of_output)?;
@@ -94,7 +95,15 @@ pub(crate) fn run(args: &DescribeArgs, settings: &Settings) -> Result<Exit, Fail
 }
 
 /// `full` is the object as `get -o json` prints it.
-fn described(object: &Object, full: &Value, events: Option<&[Event]>, now: Timestamp) -> String {
+///
+/// `zone` is the machine's own, for schedules that name none.
+fn described(
+    object: &Object,
+    full: &Value,
+    events: Option<&[Event]>,
+    zone: &TimeZone,
+    now: Timestamp,
+) -> String {
     let mut sheet = Sheet::default();
     let known = match object {
         Object::Pod(_) => read::<Pod>(full).map(|it| pod::describe(&it, now, &mut sheet)),
@@ -102,7 +111,7 @@ fn described(object: &Object, full: &Value, events: Option<&[Event]>, now: Times
         Object::Secret(_) => read::<Secret>(full).map(|it| others::secret(&it, &mut sheet)),
         Object::Namespace(_) => read::<Namespace>(full).map(|it| others::namespace(&it, &mut sheet)),
         Object::Job(_) => read::<Job>(full).map(|it| job::job(&it, &mut sheet)),
-        Object::CronJob(_) => read::<CronJob>(full).map(|it| job::cron_job(&it, &mut sheet)),
+        Object::CronJob(_) => read::<CronJob>(full).map(|it| job::cron_job(&it, zone, now, &mut sheet)),
         Object::Unserved { .. } => None,
     };
     if known.is_none() {

@@ -16,11 +16,11 @@ use super::records::{Records, Shown};
 use super::settings::Settings;
 use super::target;
 use super::tell;
-use relay::{Input, Output, Relay, Standard};
+use relay::{Input, Output, Relay, Signals, Standard};
 use talk::Talk;
 
-mod relay;
-mod talk;
+pub(super) mod relay;
+pub(super) mod talk;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -64,6 +64,8 @@ pub(crate) fn run(args: ExecArgs, settings: &Settings) -> Result<Exit, Failure> 
     };
     match code {
         relay::End::Code(code) => Ok(Exit::of_program(code)),
+        // Only `attach` is left.
+        relay::End::Left => Ok(Exit::Done),
         relay::End::Refused(why) => {
             Err(Failure::new(Exit::Failed, format!("pod {} refuses: {why}", shown.pod_id())))
         }
@@ -84,7 +86,7 @@ pub(crate) fn choose(shown: &Shown, named: Option<&str>) -> Result<String, Failu
     }
 }
 
-fn must_run(shown: &Shown, container: &str) -> Result<(), Failure> {
+pub(super) fn must_run(shown: &Shown, container: &str) -> Result<(), Failure> {
     let state = match shown.container(container).map(|record| &record.state) {
         Some(ContainerState::Running { .. }) if shown.outcome().is_none() => return Ok(()),
         Some(ContainerState::Waiting { reason, .. }) => reason.as_str(),
@@ -111,7 +113,7 @@ fn with_pipes(mut talk: Talk, request: &Request, stdin: bool) -> io::Result<rela
     drop((their_input, their_output, their_errors));
     let outputs =
         vec![Output::new(output.into(), Standard::Output), Output::new(errors.into(), Standard::Error)];
-    Relay { talk, input, outputs }.run()
+    Relay { talk, input, outputs, signals: Signals::PassOn }.run()
 }
 
 /// The terminal's master comes back; the caller's own terminal only turns raw.
@@ -130,11 +132,12 @@ fn in_terminal(mut talk: Talk, request: &Request, stdin: bool) -> io::Result<rel
     let raw = stdin && mine.is_terminal();
     let _raw = raw.then(|| RawMode::enter(mine.as_fd())).transpose()?;
     let input = stdin.then(|| Input::to_terminal(master.try_clone()?)).transpose()?;
-    Relay { talk, input, outputs: vec![Output::new(master, Standard::Output)] }.run()
+    let outputs = vec![Output::new(master, Standard::Output)];
+    Relay { talk, input, outputs, signals: Signals::PassOn }.run()
 }
 
 /// Of the caller's terminal, whichever of its streams is one.
-fn window_size() -> WindowSize {
+pub(super) fn window_size() -> WindowSize {
     let size = [tcgetwinsize(io::stdin()), tcgetwinsize(io::stdout()), tcgetwinsize(io::stderr())];
     let known = size.into_iter().flatten().find(|size| size.ws_row > 0 && size.ws_col > 0);
     known.map_or(WindowSize { rows: 24, columns: 80 }, |size| WindowSize {

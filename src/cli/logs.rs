@@ -10,6 +10,7 @@ use rustix::event::PollFlags;
 use crate::logs::follow::{Bell, Origin, Woken};
 use crate::logs::read::{Cursor, Line, runs};
 use crate::model::id::Uid;
+use crate::model::record::ContainerState;
 use crate::model::time::Timestamp;
 use crate::paths::Places;
 use crate::sandbox::sys::clock;
@@ -118,6 +119,20 @@ pub(crate) fn run(args: &LogsArgs, settings: &Settings) -> Result<Exit, Failure>
     Ok(Exit::Done)
 }
 
+/// All that a container has written.
+pub(super) fn show_all(pod: &str, container: Option<&str>, settings: &Settings) -> Result<Exit, Failure> {
+    let how = How {
+        follow: false,
+        previous: false,
+        timestamps: false,
+        prefix: false,
+        all_containers: false,
+        all_pods: false,
+    };
+    let (pod, container) = (Some(pod.to_owned()), container.map(str::to_owned));
+    run(&LogsArgs { pod, second: None, container, selector: None, tail: None, since: None, how }, settings)
+}
+
 fn pods<'a>(
     args: &'a LogsArgs,
     records: &'a Records,
@@ -219,13 +234,22 @@ fn source(
         // A container that is about to start again shows how its last run ended.
         runs.range(..=current).next_back().or(runs.last()).copied().unwrap_or(current)
     };
-    if runs.is_empty() && !how.follow {
-        // In kubectl's words, which scripts look for.
-        let reason = records.waits_for(shown, &container);
-        let what = format!("container \"{container}\" in pod \"{}\" is waiting to start: {reason}", pod.name);
+    let has_ended = shown
+        .container(&container)
+        .is_some_and(|record| matches!(record.state, ContainerState::Terminated(_)));
+    if runs.is_empty() && (has_ended || !how.follow) {
+        let (what, help) = if has_ended {
+            let what = format!("the log of container {container} of pod {pod} is no more");
+            (what, "the oldest logs go when all together are beyond the --log-budget of `droppod watch`")
+        } else {
+            // In kubectl's words, which scripts look for.
+            let reason = records.waits_for(shown, &container);
+            let name = &pod.name;
+            let what = format!("container \"{container}\" in pod \"{name}\" is waiting to start: {reason}");
+            (what, "-f waits until it writes something; `droppod get pods` shows how the pod does")
+        };
         if !how.all_containers && args.selector.is_none() {
-            return Err(Failure::new(Exit::Failed, what)
-                .help("-f waits until it writes something; `droppod get pods` shows how the pod does"));
+            return Err(Failure::new(Exit::Failed, what).help(help));
         }
         tell(&what);
         return Ok(None);

@@ -20,6 +20,7 @@ use super::up;
 #[command(after_help = "Examples:
   droppod run web --image=nginx --port=80 --labels=app=web
   droppod run backup --image=droppod.local/host --restart=Never --attach -- tar c /etc
+  droppod run -it --rm shell --image=debian -- bash
   droppod run web --image=nginx --dry-run=client -o yaml > web.yaml")]
 #[expect(clippy::struct_excessive_bools, reason = "flags of the command line, each for itself")]
 pub(crate) struct RunArgs {
@@ -55,8 +56,8 @@ pub(crate) struct RunArgs {
     /// Run it in the foreground; the exit code is the program's
     #[arg(long)]
     attach: bool,
-    /// Connect standard input; not served in this version, `droppod exec -i` does it
-    #[arg(short = 'i', long, hide = true)]
+    /// Pass standard input on; run it in the foreground
+    #[arg(short = 'i', long)]
     stdin: bool,
     /// Give the program a terminal
     #[arg(short, long)]
@@ -142,15 +143,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 pub(crate) fn run(args: &RunArgs, settings: &Settings) -> Result<Exit, Failure> {
-    if args.stdin {
-        return Err(Failure::new(Exit::Usage, "standard input cannot be connected to a pod that is being made")
-            .because("nobody can attach to a container in this version")
-            .help(format!(
-                "let it run, then go in: droppod run {0} --image={1} -- sleep infinity && droppod exec -it {0} -- sh",
-                args.name, args.image
-            )));
-    }
-    let foreground = args.rm || args.attach;
+    let foreground = args.rm || args.attach || args.stdin;
     let mut manifest = pod(args, settings, foreground);
     if let Some(overrides) = &args.overrides {
         merge(&mut manifest, overrides);
@@ -175,7 +168,12 @@ pub(crate) fn run(args: &RunArgs, settings: &Settings) -> Result<Exit, Failure> 
         Input { name: format!("run {}", args.name), path: None, base, text: to_yaml(&manifest).into_bytes() };
     let declared = input::declared(std::slice::from_ref(&input), settings, Strictness::Strict)?;
     if foreground {
-        return up::run_one(&input, &args.name, settings);
+        let streams = match (args.stdin, args.tty) {
+            (false, _) => up::Streams::Output,
+            (true, false) => up::Streams::Input,
+            (true, true) => up::Streams::Keys,
+        };
+        return up::run_one(&input, &args.name, streams, settings);
     }
     let wishes = declared
         .into_iter()
@@ -202,6 +200,10 @@ fn pod(args: &RunArgs, settings: &Settings, foreground: bool) -> Value {
     }
     if args.tty {
         container.insert("tty".to_owned(), json!(true));
+    }
+    if args.stdin {
+        container.insert("stdin".to_owned(), json!(true));
+        container.insert("stdinOnce".to_owned(), json!(true));
     }
     if let Some(policy) = args.image_pull_policy {
         container.insert("imagePullPolicy".to_owned(), json!(format!("{policy:?}")));

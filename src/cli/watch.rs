@@ -7,9 +7,12 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
+use crate::daemon::exhibit::Address;
 use crate::daemon::folder::{FolderError, identity};
+use crate::daemon::supervisor::{Invitation, Supervisor};
 use crate::daemon::{self, DaemonError, Ended, Mode, Root, Select};
 use crate::manifest::Strictness;
+use crate::model::quantity;
 use crate::sandbox::oom;
 
 use super::exit::Exit;
@@ -22,8 +25,10 @@ use super::{StrictnessArg, doctor, duration, tell, trace, up};
   droppod watch
   droppod watch /srv/pods /srv/jobs --status-dir /run/droppod-status
   droppod watch --once /srv/pods
+  droppod watch --metrics unix:/run/droppod/metrics.sock
 
-SIGTERM ends it and leaves the pods running; `droppod down` stops them.")]
+SIGTERM ends it and leaves the pods running; `droppod down` stops them. SIGHUP reads all files again at once.
+A service manager is told by $NOTIFY_SOCKET when it is ready, and by its watchdog that it is alive.")]
 pub(crate) struct WatchArgs {
     /// Folders of manifests [default: that of --manifests]
     #[arg(value_name = "DIR")]
@@ -40,6 +45,12 @@ pub(crate) struct WatchArgs {
     /// Watch DIR, too, though others can write to it: its pods are restricted and apart from all others
     #[arg(long, value_name = "DIR")]
     allow_untrusted_dir: Vec<PathBuf>,
+    /// Show figures for Prometheus at /metrics, and /healthz and /readyz, by HTTP on a socket or a loopback address
+    #[arg(long, value_name = "unix:PATH|127.0.0.1:PORT", conflicts_with = "once")]
+    metrics: Option<Address>,
+    /// Keep all logs within so many bytes, such as 500Mi [default: 1Gi, or a tenth of the disc]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    log_budget: Option<u64>,
     /// What to do about fields that are not known
     #[arg(long, value_enum, default_value = "strict", value_name = "HOW")]
     validate: StrictnessArg,
@@ -81,7 +92,8 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
         (Mode::Once, None)
     } else {
         let (ready, is_ready) = oneshot::channel();
-        (Mode::Watch { ready }, Some(is_ready))
+        let (metrics, log_budget) = (args.metrics, args.log_budget);
+        (Mode::Watch { ready, supervisor: supervisor(), metrics, log_budget }, Some(is_ready))
     };
     let daemon = daemon::run(daemon::Settings {
         places: settings.places.clone(),
@@ -108,6 +120,26 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
         Ended::Invalid(_) => Ok(Exit::Invalid),
         Ended::Batch(..) => Ok(Exit::Done),
     }
+}
+
+/// Whoever started this and wants to be told of it.
+fn supervisor() -> Option<Supervisor> {
+    let text = |name: &str| std::env::var(name).ok();
+    let invitation = Invitation {
+        socket: std::env::var_os("NOTIFY_SOCKET"),
+        watchdog: text("WATCHDOG_USEC"),
+        watchdog_pid: text("WATCHDOG_PID"),
+    };
+    Supervisor::meet(&invitation).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the service manager cannot be told anything");
+        None
+    })
+}
+
+/// For clap: a quantity as manifests write it.
+fn bytes(text: &str) -> Result<u64, String> {
+    let amount = quantity::whole(text).and_then(|amount| u64::try_from(amount).ok());
+    amount.ok_or_else(|| format!("`{text}` is not an amount of bytes such as 500Mi or 1G"))
 }
 
 /// Runs the loop in this thread until its end.
@@ -142,6 +174,7 @@ fn failure(error: DaemonError) -> Failure {
         DaemonError::Io { .. }
         | DaemonError::Folder(FolderError::Open { .. } | FolderError::Held(_))
         | DaemonError::Objects(_)
-        | DaemonError::Signals(_) => Failure::new(Exit::Failed, "cannot direct the pods").because(error),
+        | DaemonError::Signals(_)
+        | DaemonError::Exhibit { .. } => Failure::new(Exit::Failed, "cannot direct the pods").because(error),
     }
 }

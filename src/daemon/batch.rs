@@ -5,49 +5,71 @@
 //! Stopping ──no pod is left──▶ over        Stopping ──a second signal──▶ Stopping, at once
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use crate::api::Object;
-use crate::model::control::Controlled;
-use crate::model::desired::{Blocked, DesiredPod, Want};
 use crate::model::id::{PodId, Uid};
-use crate::model::job::{JobRecord, Verdict};
-use crate::model::object::{Known, ObjectKey};
+use crate::model::job::JobRecord;
+use crate::model::object::{Known, ObjectKey, Owner};
 use crate::model::observed::ProcessObservation;
 use crate::model::record::StopReason;
 use crate::model::time::Moment;
 use crate::rundir::goal::{self, StopOrder};
 use crate::status::{self, Course};
+use crate::workload;
 
 use super::pass::{Passed, Wish, World};
 
-/// One word about one pod, each time it changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+mod awaited;
+
+pub(crate) use awaited::Obstacle;
+use awaited::{awaited, hopeless, verdict};
+
+/// What is known of one pod, each time that it changes.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Progress {
     pub(crate) pod: PodId,
     /// kubectl's STATUS column.
     pub(crate) word: String,
+    pub(crate) course: Course,
 }
 
 /// How every pod of the batch ended, or where it stood.
 #[derive(Debug, Default)]
 pub(crate) struct BatchReport {
-    pub(crate) pods: Vec<(PodId, Course)>,
+    pub(crate) pods: Vec<PodReport>,
     pub(crate) jobs: Vec<JobReport>,
-    /// Pods whose failure is for their Job to judge.
-    pub(crate) made: BTreeSet<Uid>,
+    /// The pod that was not waited for any longer, and why.
+    pub(crate) hopeless: Option<(PodId, String)>,
+}
+
+#[derive(Debug)]
+pub(crate) struct PodReport {
+    pub(crate) pod: PodId,
+    pub(crate) course: Course,
+    /// Its failure is for the Job to judge that made it.
+    pub(crate) owner: Option<Owner>,
+    /// Which part of an Indexed Job it is.
+    pub(crate) index: Option<u64>,
 }
 
 /// How a Job ended, or where it stood.
 #[derive(Debug)]
 pub(crate) struct JobReport {
+    pub(crate) uid: Uid,
     pub(crate) key: ObjectKey,
-    pub(crate) verdict: Option<Verdict>,
-    pub(crate) succeeded: u64,
-    pub(crate) failed: u64,
+    pub(crate) record: JobRecord,
+    /// How many indexes it has, if it is Indexed.
+    pub(crate) indexes: Option<u64>,
+}
+
+impl JobReport {
+    pub(crate) fn succeeded(&self) -> u64 {
+        self.record.succeeded + self.record.completed.len()
+    }
 }
 
 /// Why a batch ended.
@@ -60,30 +82,49 @@ pub(crate) enum BatchEnd {
     NoImage,
     /// What is left cannot start for want of something it refers to.
     Blocked,
+    /// Something will never start, and that was not to be waited for while others run.
+    Hopeless(Obstacle),
     Interrupted,
+}
+
+/// Whether what will never start ends what can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Not as long as something else goes on.
+    WithOthers,
+    FailFast,
+}
+
+/// What a batch is given.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) patience: Patience,
+    pub(crate) progress: mpsc::Sender<Progress>,
 }
 
 #[derive(Debug)]
 pub(super) struct Batch {
     deadline: Option<Moment>,
+    patience: Patience,
     progress: mpsc::Sender<Progress>,
-    words: BTreeMap<Uid, String>,
     /// The last that was seen of each pod, also after it has gone.
-    courses: BTreeMap<Uid, (PodId, Course)>,
+    pods: BTreeMap<Uid, PodReport>,
     jobs: Vec<JobReport>,
-    made: BTreeSet<Uid>,
+    hopeless: Option<(PodId, String)>,
     stopping: Option<BatchEnd>,
 }
 
 impl Batch {
-    pub(super) fn new(timeout: Option<Duration>, progress: mpsc::Sender<Progress>, now: Moment) -> Batch {
+    pub(super) fn new(terms: Terms, now: Moment) -> Batch {
+        let Terms { timeout, patience, progress } = terms;
         Batch {
             deadline: timeout.map(|timeout| now + timeout),
+            patience,
             progress,
-            words: BTreeMap::new(),
-            courses: BTreeMap::new(),
+            pods: BTreeMap::new(),
             jobs: Vec::new(),
-            made: BTreeSet::new(),
+            hopeless: None,
             stopping: None,
         }
     }
@@ -104,7 +145,7 @@ impl Batch {
             return;
         }
         tracing::info!("interrupted again, pods are killed");
-        for uid in self.courses.keys() {
+        for uid in self.pods.keys() {
             let order = StopOrder { why: StopReason::Deleted, grace: Some(0) };
             if let Err(error) = goal::order_stop(&world.hands.places.pod(uid), order) {
                 tracing::warn!(%uid, %error, "pod not told to stop at once");
@@ -115,43 +156,11 @@ impl Batch {
     /// Takes over what a pass saw; tells the end once nothing is left.
     pub(super) fn follow(&mut self, world: &World, passed: &Passed, now: Moment) -> Option<BatchEnd> {
         for (uid, known) in world.inventory.objects() {
-            let Object::Pod(pod) = &known.object else { continue };
-            if known.record.owner.is_some() {
-                self.made.insert(uid.clone());
-            }
-            let course = passed.seen.course(uid);
-            if self.stopping.is_some() && !self.is_news(uid, &course) {
-                continue;
-            }
-            let mut pod = pod.clone();
-            let host_ip = world.machine.host_ip.to_string();
-            pod.status = Some(status::pod_status(&pod, &course, &host_ip));
-            let word = status::status_word(&pod);
-            let id = PodId {
-                namespace: known.record.key.namespace.clone(),
-                name: known.record.key.name.clone(),
-                uid: uid.clone(),
-            };
-            if self.words.get(uid) != Some(&word) {
-                self.words.insert(uid.clone(), word.clone());
-                // A caller that reads too slowly misses a word; the report at the end has all.
-                drop(self.progress.try_send(Progress { pod: id.clone(), word }));
-            }
-            self.courses.insert(uid.clone(), (id, course));
+            self.note(uid, known, world, passed);
         }
         if self.stopping.is_none() {
             self.jobs = job_reports(world);
-            let timed_out = self.deadline.is_some_and(|deadline| now >= deadline);
-            let finished =
-                |uid: &Uid| passed.seen.observed.pods.get(uid).is_some_and(|pod| pod.finished.is_some());
-            let (objects, controlled) = (world.inventory.objects(), world.inventory.controlled());
-            let awaited = awaited(objects, controlled, &passed.desired.pods, finished);
-            self.stopping = match verdict(&awaited) {
-                // Why a pod waits was written down by this pass, and is seen by the next.
-                Some(BatchEnd::NoImage | BatchEnd::Blocked) if passed.changed > 0 => None,
-                Some(end) => Some(end),
-                None => timed_out.then_some(BatchEnd::TimedOut),
-            };
+            self.stopping = self.judge(world, passed, now);
             // Stopping is for the next pass, which may find nothing left to stop.
             return None;
         }
@@ -166,156 +175,80 @@ impl Batch {
         self.stopping.filter(|_| !there && !ending)
     }
 
-    /// Of a pod that stops: it goes and leaves nothing, and what was seen of it before is what there is to tell.
-    fn is_news(&self, uid: &Uid, course: &Course) -> bool {
-        if course.record.is_some() || course.finished.is_some() {
-            return true;
+    fn note(&mut self, uid: &Uid, known: &Known, world: &World, passed: &Passed) {
+        let Object::Pod(pod) = &known.object else { return };
+        let before = self.pods.get(uid).map(|report| &report.course);
+        // An end changes no more.
+        if before.is_some_and(|before| before.finished.is_some()) {
+            return;
         }
-        // The verdict is passed on a wait that is seen by the pass after it.
-        let has_run = self.courses.get(uid).is_some_and(|(_, before)| before.record.is_some());
-        course.waiting.is_some() && !has_run
+        let course = passed.seen.course(uid);
+        if before == Some(&course) || (self.stopping.is_some() && !is_news(before, &course)) {
+            return;
+        }
+        let mut pod = pod.clone();
+        pod.status = Some(status::pod_status(&pod, &course, &world.machine.host_ip.to_string()));
+        let key = &known.record.key;
+        let id = PodId { namespace: key.namespace.clone(), name: key.name.clone(), uid: uid.clone() };
+        let progress = Progress { pod: id.clone(), word: status::status_word(&pod), course: course.clone() };
+        // A caller that reads too slowly misses a step; the report at the end has all.
+        drop(self.progress.try_send(progress));
+        let index = workload::index_of(&pod);
+        let report = PodReport { pod: id, course, owner: known.record.owner.clone(), index };
+        self.pods.insert(uid.clone(), report);
     }
 
-    pub(super) fn report(self) -> (BatchReport, mpsc::Sender<Progress>) {
-        let report =
-            BatchReport { pods: self.courses.into_values().collect(), jobs: self.jobs, made: self.made };
-        (report, self.progress)
+    /// Whether there is nothing more to wait for.
+    fn judge(&mut self, world: &World, passed: &Passed, now: Moment) -> Option<BatchEnd> {
+        let finished =
+            |uid: &Uid| passed.seen.observed.pods.get(uid).is_some_and(|pod| pod.finished.is_some());
+        let (objects, controlled) = (world.inventory.objects(), world.inventory.controlled());
+        let desired = &passed.desired.pods;
+        let mut end = verdict(&awaited(objects, controlled, desired, finished));
+        if end.is_none()
+            && self.patience == Patience::FailFast
+            && let Some((obstacle, pod, why)) = hopeless(desired)
+        {
+            self.hopeless = Some((pod.clone(), why));
+            end = Some(BatchEnd::Hopeless(obstacle));
+        }
+        let timed_out = self.deadline.is_some_and(|deadline| now >= deadline);
+        match end {
+            // Why a pod waits was written down by this pass, and is seen by the next.
+            Some(BatchEnd::NoImage | BatchEnd::Blocked | BatchEnd::Hopeless(_)) if passed.changed > 0 => None,
+            Some(end) => Some(end),
+            None => timed_out.then_some(BatchEnd::TimedOut),
+        }
     }
+
+    pub(super) fn report(self) -> BatchReport {
+        let Batch { pods, jobs, hopeless, .. } = self;
+        BatchReport { pods: pods.into_values().collect(), jobs, hopeless }
+    }
+}
+
+/// Of a pod that stops: it goes and leaves nothing, and what was seen of it before is what there is to tell.
+fn is_news(before: Option<&Course>, course: &Course) -> bool {
+    if course.record.is_some() || course.finished.is_some() {
+        return true;
+    }
+    // The verdict is passed on a wait that is seen by the pass after it.
+    course.waiting.is_some() && before.is_none_or(|before| before.record.is_none())
 }
 
 /// Of the Jobs that files declare.
 fn job_reports(world: &World) -> Vec<JobReport> {
-    let nothing = JobRecord::default();
     let inventory = &world.inventory;
-    let jobs = inventory
-        .objects()
-        .iter()
-        .filter(|(_, known)| known.is_declared() && matches!(known.object, Object::Job(_)));
-    jobs.map(|(uid, known)| {
-        let record = inventory.controlled().jobs.get(uid).unwrap_or(&nothing);
-        let succeeded = record.succeeded + record.completed.len();
-        let (key, verdict) = (known.record.key.clone(), record.verdict.clone());
-        JobReport { key, verdict, succeeded, failed: record.failed }
-    })
-    .collect()
-}
-
-/// What a batch waits for.
-struct Awaited<'a> {
-    pods: Vec<&'a DesiredPod>,
-    rest: Rest,
-}
-
-/// What goes on besides the pods that are there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rest {
-    Nothing,
-    /// A Job that will make pods, or a CronJob.
-    Something,
-}
-
-/// Endless objects are waited for only where there is nothing else.
-fn awaited<'a>(
-    objects: &BTreeMap<Uid, Known>,
-    controlled: &Controlled,
-    pods: &'a BTreeMap<Uid, DesiredPod>,
-    finished: impl Fn(&Uid) -> bool,
-) -> Awaited<'a> {
-    let declared = || objects.iter().filter(|(_, known)| known.is_declared());
-    let wanted = if declared().any(|(_, known)| nature(known) == Some(Nature::Ending)) {
-        Nature::Ending
-    } else {
-        Nature::Endless
-    };
-    let mut awaited = Awaited { pods: Vec::new(), rest: Rest::Nothing };
-    for (uid, known) in declared().filter(|(_, known)| nature(known) == Some(wanted)) {
-        match &known.object {
-            Object::Job(_) => {
-                let has_ended = controlled.jobs.get(uid).is_some_and(|record| record.finished.is_some());
-                let made =
-                    |known: &&Known| known.record.owner.as_ref().is_some_and(|owner| owner.uid == *uid);
-                let own = objects.values().filter(made).map(|known| &known.record.uid);
-                let own: Vec<&DesiredPod> =
-                    own.filter(|uid| !finished(uid)).filter_map(|uid| pods.get(uid)).collect();
-                if !has_ended && own.is_empty() {
-                    awaited.rest = Rest::Something;
-                }
-                awaited.pods.extend(own);
-            }
-            Object::CronJob(_) => awaited.rest = Rest::Something,
-            Object::Pod(_)
-            | Object::ConfigMap(_)
-            | Object::Secret(_)
-            | Object::Namespace(_)
-            | Object::Unserved { .. } => awaited.pods.extend(pods.get(uid).filter(|_| !finished(uid))),
-        }
-    }
-    awaited
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Nature {
-    Ending,
-    Endless,
-}
-
-/// Whether an object comes to an end by itself; `None` for one that nothing runs for.
-fn nature(known: &Known) -> Option<Nature> {
-    match &known.object {
-        Object::Pod(pod) => {
-            let policy = pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref());
-            Some(if policy == Some("Always") { Nature::Endless } else { Nature::Ending })
-        }
-        Object::Job(job) => {
-            let is_suspended = job.spec.as_ref().is_some_and(|spec| spec.suspend == Some(true));
-            Some(if is_suspended { Nature::Endless } else { Nature::Ending })
-        }
-        Object::CronJob(_) => Some(Nature::Endless),
-        Object::ConfigMap(_) | Object::Secret(_) | Object::Namespace(_) | Object::Unserved { .. } => None,
-    }
-}
-
-/// Whether a batch has nothing more to wait for.
-fn verdict(awaited: &Awaited<'_>) -> Option<BatchEnd> {
-    if awaited.rest == Rest::Something {
-        return None;
-    }
-    if awaited.pods.is_empty() {
-        return Some(BatchEnd::Completed);
-    }
-    let mut image = false;
-    for pod in &awaited.pods {
-        match &pod.want {
-            Want::Run(_) | Want::Gone { .. } => return None,
-            Want::Wait(why) => match obstacle(why)? {
-                Obstacle::Image => image = true,
-                Obstacle::Reference => {}
-            },
-        }
-    }
-    Some(if image { BatchEnd::NoImage } else { BatchEnd::Blocked })
-}
-
-/// What nobody will bring while the batch lasts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Obstacle {
-    Image,
-    Reference,
-}
-
-/// `None` for a wait that ends by itself: a pull under way, an address to become free.
-fn obstacle(why: &Blocked) -> Option<Obstacle> {
-    let mut found = None;
-    for waiting in why.containers.values() {
-        match waiting.reason.as_str() {
-            "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "InvalidImageName" => {
-                return Some(Obstacle::Image);
-            }
-            "CreateContainerConfigError" => found = Some(Obstacle::Reference),
-            _ => {}
-        }
-    }
-    found
+    let declared = inventory.objects().iter().filter(|(_, known)| known.is_declared());
+    let jobs = declared.filter_map(|(uid, known)| {
+        let Object::Job(job) = &known.object else { return None };
+        let spec = job.spec.as_ref();
+        let indexed = spec.filter(|spec| spec.completion_mode.as_deref() == Some("Indexed"));
+        let indexes = indexed.and_then(|spec| u64::try_from(spec.completions?).ok());
+        let record = inventory.controlled().jobs.get(uid).cloned().unwrap_or_default();
+        Some(JobReport { uid: uid.clone(), key: known.record.key.clone(), record, indexes })
+    });
+    jobs.collect()
 }
 
 #[cfg(test)]

@@ -4,28 +4,32 @@ use std::io;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
+use crate::logs::budget::{self, Life};
 use crate::model::action::Wake;
+use crate::model::id::PodId;
 use crate::model::time::Moment;
 use crate::sandbox::instance;
 use crate::sandbox::sys::clock;
 
-use super::batch::{Batch, Progress};
+use super::batch::{Batch, Terms};
 use super::execute::children::Children;
 use super::folder::settle::{self, Heed, Hint, Sight};
 use super::folder::{chain, earlier};
 use super::pass::{Passed, Wish, World};
+use super::service::Service;
 use super::watch::ends::Ends;
 use super::watch::{Ears, Heard};
-use super::{Afterwards, DaemonError, Ended};
+use super::{DaemonError, Ended};
 
 /// Where pods cannot be watched, they are looked at this often.
 const BLIND: Duration = Duration::from_secs(1);
 /// After a pass that could not see what is there.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
-/// How long the reader of an `up`'s logs is waited for before what it reads is removed.
-const READ_OUT: Duration = Duration::from_secs(10);
+
+/// Between two looks at how much the logs have come to.
+const LOGS_LOOKED_AT: Duration = Duration::from_secs(60);
 
 /// The loop and all that wakes it.
 #[derive(Debug)]
@@ -34,6 +38,7 @@ pub(super) struct Directing {
     pub(super) ears: Ears,
     pub(super) ends: Ends,
     pub(super) signals: Signals,
+    pub(super) service: Service,
     pub(super) rescan: Duration,
 }
 
@@ -41,29 +46,73 @@ pub(super) struct Directing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
     Look(Wake),
+    /// All files are to be read again.
+    ReadAgain,
     Stop,
 }
 
 impl Directing {
-    pub(super) async fn watch(&mut self, ready: oneshot::Sender<()>) -> Ended {
+    pub(super) async fn watch(&mut self, ready: oneshot::Sender<()>, log_budget: Option<u64>) -> Ended {
         let mut wake = Wake::Startup;
+        let mut logs_due = clock::boot();
         let mut ready = Some(ready);
+        let mut is_told = false;
         loop {
+            let began = clock::boot();
             let passed = self.pass(wake, Wish::AsDeclared);
+            let now = clock::now();
+            self.service.note(&self.world, passed.as_ref(), now.boot - began, now);
             if passed.is_some()
                 && let Some(ready) = ready.take()
             {
                 // Nobody may be waiting for it.
                 let _ = ready.send(());
             }
+            if passed.is_some() && !is_told {
+                self.service.ready();
+                is_told = true;
+            }
+            if let Some(passed) = &passed
+                && logs_due <= clock::boot()
+            {
+                self.keep_logs(passed, log_budget);
+                logs_due = clock::boot() + LOGS_LOOKED_AT;
+            }
             let wake_at = passed.map_or_else(blind, |passed| passed.wake_at);
             match self.next(wake_at).await {
                 Next::Look(next) => wake = next,
+                Next::ReadAgain => {
+                    tracing::info!("all files are read again");
+                    self.service.reloading();
+                    is_told = false;
+                    let now = clock::boot();
+                    self.world.folders.iter_mut().for_each(|folder| folder.read_again(now));
+                    wake = Wake::Asked;
+                }
                 Next::Stop => {
+                    self.service.stopping();
                     tracing::info!("stopped, pods run on");
                     return Ended::Stopped;
                 }
             }
+        }
+    }
+
+    fn keep_logs(&self, passed: &Passed, log_budget: Option<u64>) {
+        let places = &self.world.hands.places;
+        let logs = passed.seen.observed.pods.iter().map(|(uid, pod)| {
+            let id = PodId { namespace: pod.namespace.clone(), name: pod.name.clone(), uid: uid.clone() };
+            // One that was told of anything may have somebody who writes.
+            let life = if pod.told.is_some() { Life::Living } else { Life::Ended };
+            (places.pod_logs(&id), life)
+        });
+        let kept = log_budget
+            .map_or_else(|| budget::usual(&places.log), Ok)
+            .and_then(|bytes| budget::keep(logs, bytes));
+        match kept {
+            Ok(0) => {}
+            Ok(bytes) => tracing::info!(bytes, "logs beyond their budget removed"),
+            Err(error) => tracing::warn!(%error, "logs not kept within their budget"),
         }
     }
 
@@ -78,17 +127,12 @@ impl Directing {
             let soon = Some(clock::boot() + settle::QUIET);
             match self.next(earlier(soon, passed.and_then(|passed| passed.wake_at))).await {
                 Next::Look(next) => wake = next,
-                Next::Stop => return Ended::Stopped,
+                Next::ReadAgain | Next::Stop => return Ended::Stopped,
             }
         }
     }
 
-    pub(super) async fn batch(
-        &mut self,
-        timeout: Option<Duration>,
-        afterwards: Afterwards,
-        progress: mpsc::Sender<Progress>,
-    ) -> Result<Ended, DaemonError> {
+    pub(super) async fn batch(&mut self, terms: Terms) -> Result<Ended, DaemonError> {
         let mut complaints = Vec::new();
         self.world.read_manifests(&mut complaints, clock::now());
         let mut bad = self.world.bad_files();
@@ -98,7 +142,7 @@ impl Directing {
             return Ok(Ended::Invalid(bad));
         }
         self.world.read_folders = std::mem::take(&mut self.world.folders);
-        let mut batch = Batch::new(timeout, progress, clock::boot());
+        let mut batch = Batch::new(terms, clock::boot());
         let mut wake = Wake::Startup;
         let end = loop {
             let passed = self.pass(wake, batch.wish());
@@ -115,7 +159,7 @@ impl Directing {
             let wake_at = earlier(passed.map_or_else(blind, |passed| passed.wake_at), batch.deadline());
             match self.next(wake_at).await {
                 Next::Look(next) => wake = next,
-                Next::Stop => {
+                Next::ReadAgain | Next::Stop => {
                     batch.interrupt(&self.world);
                     if stage == Wish::AsDeclared {
                         self.world.report_end(clock::now());
@@ -124,13 +168,7 @@ impl Directing {
                 }
             }
         };
-        let (report, progress) = batch.report();
-        if afterwards == Afterwards::Nothing {
-            // The receiver is dropped by whoever reads the logs when it has read them.
-            let _ = tokio::time::timeout(READ_OUT, progress.closed()).await;
-            self.retire()?;
-        }
-        Ok(Ended::Batch(end, report))
+        Ok(Ended::Batch(end, batch.report()))
     }
 
     fn retire(&mut self) -> Result<(), DaemonError> {
@@ -179,18 +217,26 @@ impl Directing {
     /// Waits for a reason to look again.
     async fn next(&mut self, wake_at: Option<Moment>) -> Next {
         let rescan = clock::boot() + self.rescan;
+        let due = wake_at.map_or(rescan, |wake_at| wake_at.min(rescan));
         loop {
-            let due = wake_at.map_or(rescan, |wake_at| wake_at.min(rescan));
-            let wait = due - clock::boot();
+            let now = clock::boot();
+            let until = earlier(Some(due), self.service.beat(now)).unwrap_or(due);
             let heard = tokio::select! {
                 biased;
-                () = self.signals.next() => return Next::Stop,
+                next = self.signals.next() => return next,
                 () = self.ends.next() => return Next::Look(Wake::PodChanged),
-                heard = self.ears.next() => heard,
-                () = tokio::time::sleep(wait) => return Next::Look(Wake::TimerFired),
+                heard = self.ears.next() => Some(heard),
+                () = tokio::time::sleep(until - now) => None,
             };
-            if let Some(wake) = self.heed(heard) {
-                return Next::Look(wake);
+            match heard {
+                Some(heard) => {
+                    if let Some(wake) = self.heed(heard) {
+                        return Next::Look(wake);
+                    }
+                }
+                None if clock::boot() >= due => return Next::Look(Wake::TimerFired),
+                // Only a sign of life is due.
+                None => {}
             }
         }
     }
@@ -230,20 +276,39 @@ fn blind() -> Option<Moment> {
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Option<Signal>,
+}
+
+/// What SIGHUP means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hangups {
+    ReadAgain,
+    /// The terminal has gone, and the command goes with it.
+    End,
 }
 
 impl Signals {
-    pub(super) fn listen() -> io::Result<Signals> {
-        Ok(Signals {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
+    pub(super) fn listen(hangups: Hangups) -> io::Result<Signals> {
+        let hangup = match hangups {
+            Hangups::ReadAgain => Some(signal(SignalKind::hangup())?),
+            Hangups::End => None,
+        };
+        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        Ok(Signals { terminate, interrupt, hangup })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Next {
+        let Signals { terminate, interrupt, hangup } = self;
+        let hung_up = async {
+            match hangup {
+                Some(hangup) => drop(hangup.recv().await),
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = terminate.recv() => Next::Stop,
+            _ = interrupt.recv() => Next::Stop,
+            () = hung_up => Next::ReadAgain,
         }
     }
 }

@@ -277,6 +277,12 @@ impl Folder {
         news
     }
 
+    /// The next look reads every file.
+    pub(crate) fn read_again(&mut self, now: Moment) {
+        // Without a look before it, the first one does.
+        self.read_all_at = self.read_all_at.map(|_| now);
+    }
+
     /// Takes over what a scan has seen; tells whether anything differs from the one before.
     fn notice(&mut self, scan: &Scan, now: Moment) -> bool {
         let before = self.files.len();

@@ -62,14 +62,25 @@ pub(crate) enum ObserveError {
 
 /// Pods that have ended and left the run directory: what is on disc of them changes no more, and is read once.
 #[derive(Debug, Default)]
-pub(crate) struct Ends(BTreeMap<Uid, PodObservation>);
+pub(crate) struct Ends(BTreeMap<Uid, Ended>);
+
+#[derive(Debug)]
+struct Ended {
+    pod: PodObservation,
+    start: Option<StartRecord>,
+}
 
 impl Ends {
-    fn keep(&mut self, uid: &Uid, pod: &Result<Option<PodObservation>, ObserveError>) {
+    fn keep(
+        &mut self,
+        uid: &Uid,
+        pod: &Result<Option<PodObservation>, ObserveError>,
+        start: Option<&StartRecord>,
+    ) {
         if let Ok(Some(pod)) = pod
             && pod.finished.is_some()
         {
-            self.0.insert(uid.clone(), pod.clone());
+            self.0.insert(uid.clone(), Ended { pod: pod.clone(), start: start.cloned() });
         }
     }
 }
@@ -87,8 +98,8 @@ pub(crate) fn observe(
     let mut seen = Seen::default();
     let directories = pods::list(places).map_err(|source| ObserveError::Pods { source })?;
     seen.observed.leases = lease::all(places).map_err(|source| ObserveError::Leases { source })?;
-    let Starts { records: remembered, unreadable } =
-        starts::all(places).map_err(|source| ObserveError::Starts { source })?;
+    let Starts { records: remembered, unreadable } = starts::all(places, |uid| ends.0.contains_key(uid))
+        .map_err(|source| ObserveError::Starts { source })?;
     seen.starts = remembered;
     seen.failures.extend(unreadable.into_iter().map(|(uid, source)| failed("start record", &uid, source)));
     let with_directory: BTreeSet<&Uid> = directories.iter().collect();
@@ -100,14 +111,15 @@ pub(crate) fn observe(
     let pods = known.iter().filter(|(_, known)| is_pod(known)).map(|(uid, _)| uid);
     ends.0.retain(|uid, _| known.contains_key(uid));
     for uid in pods.filter(|uid| !with_directory.contains(uid)) {
-        if let Some(pod) = ends.0.get(uid) {
+        if let Some(Ended { pod, start }) = ends.0.get(uid) {
             seen.observed.pods.insert(uid.clone(), pod.clone());
+            seen.starts.extend(start.clone().map(|start| (uid.clone(), start)));
             continue;
         }
         let interrupted = readable(objects::interrupted_of(places, uid), "interruption", uid, &mut seen);
         seen.interrupted.extend(interrupted.map(|interrupted| (uid.clone(), interrupted)));
         let pod = observe_absent(places, known, uid, &seen);
-        ends.keep(uid, &pod);
+        ends.keep(uid, &pod, seen.starts.get(uid));
         seen.take(uid, pod);
     }
     let waits = |uid: &&Uid| {

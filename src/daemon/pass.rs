@@ -295,6 +295,10 @@ fn forbid(want: Option<&mut Want>, reason: &str, why: &str) {
 pub(super) struct Complaints(BTreeSet<String>);
 
 impl Complaints {
+    pub(super) fn count(&self) -> u64 {
+        self.0.len() as u64
+    }
+
     fn tell(&mut self, complaints: Vec<String>) {
         let complaints: BTreeSet<String> = complaints.into_iter().collect();
         for complaint in complaints.difference(&self.0) {

@@ -90,6 +90,15 @@ impl Reporter {
         Reporter { last_words: Some(places), ..self }
     }
 
+    /// How many files are in each state; one that settles counts by the state before.
+    pub(crate) fn states(&self) -> BTreeMap<String, u64> {
+        let mut states = BTreeMap::new();
+        for state in self.told.values() {
+            *states.entry(state.to_string()).or_default() += 1;
+        }
+        states
+    }
+
     /// Writes what differs; tells when a write that waits is due.
     pub(crate) fn report(
         &mut self,

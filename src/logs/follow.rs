@@ -1,6 +1,6 @@
 //! Following the logs of many containers at once, also of pods that are still to come.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -31,11 +31,19 @@ pub(crate) struct Origin {
 pub(crate) struct Tails {
     log: PathBuf,
     cursors: BTreeMap<PathBuf, (Origin, Cursor)>,
+    /// Directories of pods that write no more, read to their end: of thousands, no file is kept open.
+    closed: BTreeSet<PathBuf>,
 }
 
 impl Tails {
     pub(crate) fn of(log: PathBuf) -> Tails {
-        Tails { log, cursors: BTreeMap::new() }
+        Tails { log, cursors: BTreeMap::new(), closed: BTreeSet::new() }
+    }
+
+    /// Takes what has been handed on of a pod for all there is; to be called after its end and a drain.
+    pub(crate) fn close(&mut self, pod: PathBuf) {
+        self.cursors.retain(|directory, _| !directory.starts_with(&pod));
+        self.closed.insert(pod);
     }
 
     /// Hands on every line up to the present end.
@@ -53,7 +61,8 @@ impl Tails {
 
     fn discover(&mut self, bell: &Bell) -> io::Result<()> {
         bell.watch(&self.log);
-        for (pod_name, pod) in directories(&self.log)? {
+        let pods = directories(&self.log)?;
+        for (pod_name, pod) in pods.into_iter().filter(|(_, pod)| !self.closed.contains(pod)) {
             let mut parts = pod_name.splitn(3, '_');
             let (Some(namespace), Some(name)) = (parts.next(), parts.next()) else { continue };
             bell.watch(&pod);
@@ -172,6 +181,10 @@ mod tests {
             drain(&mut tails);
         }
         assert_eq!(seen, ["default/a/main hello", "default/b/main hello"]);
+        tails.close(log.join("default_a_uid"));
+        assert_eq!(tails.cursors.len(), 1);
+        tails.drain(&bell, &mut |_, _| panic!("nothing is read twice")).unwrap();
+        assert_eq!(tails.cursors.len(), 1);
         std::fs::remove_dir_all(log).unwrap();
     }
 }

@@ -12,16 +12,13 @@ pub(crate) struct Ignored {
     pub(crate) start: usize,
 }
 
-const STDIN: &str =
-    "nobody can attach to a container in this version, whose input is empty; `exec -i` has one";
 const SCHEDULER: &str = "there is one machine and no scheduler";
 const IDENTITY: &str = "there is no API server that a service account could speak to";
-const PROBES: &str = "probes are not run by this version";
-const HOOKS: &str = "lifecycle hooks are not run by this version";
 const MODULES: &str = "security modules are not configured by this version";
 const CLAIMS: &str = "device claims are not served by this version";
 const WINDOWS: &str = "containers here are Linux containers";
 const USERS: &str = "user namespaces are not made by this version";
+const HUGE_PAGES: &str = "huge pages are not counted by this version";
 const RESIZE: &str = "resources are changed in place wherever the kernel can do it";
 
 type Table = &'static [(&'static str, &'static str)];
@@ -61,17 +58,12 @@ const OF_POD_SECURITY: Table = &[
 ];
 
 const OF_CONTAINER: Table = &[
-    ("livenessProbe", PROBES),
-    ("readinessProbe", PROBES),
     ("resizePolicy", RESIZE),
     ("restartPolicyRules", "restart rules by exit code are not served by this version"),
-    ("startupProbe", PROBES),
-    ("stdin", STDIN),
-    ("stdinOnce", STDIN),
     ("volumeDevices", "raw block devices are not served by this version"),
 ];
 
-const OF_LIFECYCLE: Table = &[("postStart", HOOKS), ("preStop", HOOKS)];
+const OF_HTTP: Table = &[("protocol", "probes and hooks speak HTTP/1.1")];
 
 const OF_RESOURCES: Table = &[("claims", CLAIMS)];
 
@@ -85,6 +77,18 @@ const OF_JOB: Table = &[
     ("manualSelector", "a Job's pods are told by their owner"),
     ("scheduling", SCHEDULER),
     ("selector", "a Job's pods are told by their owner"),
+];
+
+const OF_DISK_EMPTY_DIR: Table =
+    &[("sizeLimit", "what lies on the disc is not measured; `medium: Memory` keeps to the limit")];
+
+/// Limits of what is neither processor nor memory.
+const OF_LIMITS: Table = &[
+    ("ephemeral-storage", "what lies on the disc is not measured"),
+    ("hugepages-1Gi", HUGE_PAGES),
+    ("hugepages-2Mi", HUGE_PAGES),
+    ("hugepages-32Mi", HUGE_PAGES),
+    ("hugepages-64Ki", HUGE_PAGES),
 ];
 
 /// `root` is the whole object's place.
@@ -113,18 +117,34 @@ fn job(spec: &At<'_>, into: &mut Vec<Ignored>) {
 fn pod(spec: &At<'_>, into: &mut Vec<Ignored>) {
     look_up(spec, OF_POD, into);
     look_up(&spec.key("securityContext"), OF_POD_SECURITY, into);
-    look_up(&spec.key("resources"), OF_RESOURCES, into);
+    resources(&spec.key("resources"), into);
+    for volume in spec.key("volumes").each_item() {
+        let empty_dir = volume.key("emptyDir");
+        if empty_dir.key("medium").text() != Some("Memory") {
+            look_up(&empty_dir, OF_DISK_EMPTY_DIR, into);
+        }
+    }
     for list in ["initContainers", "containers"] {
         for container in spec.key(list).each_item() {
             look_up(&container, OF_CONTAINER, into);
-            look_up(&container.key("lifecycle"), OF_LIFECYCLE, into);
-            look_up(&container.key("resources"), OF_RESOURCES, into);
+            for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
+                look_up(&container.key(probe).key("httpGet"), OF_HTTP, into);
+            }
+            for hook in ["postStart", "preStop"] {
+                look_up(&container.key("lifecycle").key(hook).key("httpGet"), OF_HTTP, into);
+            }
+            resources(&container.key("resources"), into);
             look_up(&container.key("securityContext"), OF_SECURITY, into);
             for mount in container.key("volumeMounts").each_item() {
                 look_up(&mount, OF_MOUNT, into);
             }
         }
     }
+}
+
+fn resources(at: &At<'_>, into: &mut Vec<Ignored>) {
+    look_up(at, OF_RESOURCES, into);
+    look_up(&at.key("limits"), OF_LIMITS, into);
 }
 
 fn look_up(at: &At<'_>, table: Table, into: &mut Vec<Ignored>) {

@@ -1,7 +1,8 @@
 //! Declared things: their keys, and the records of them that outlive a reboot.
 
+use std::cmp::Ordering;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -32,12 +33,38 @@ impl fmt::Display for ObjectKey {
 }
 
 /// Where an object was declared.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Source {
     /// The watched directory, canonical.
     pub(crate) root: PathBuf,
     /// The manifest, relative to `root`.
     pub(crate) path: PathBuf,
+}
+
+/// Byte by byte. Each pass looks every file up in several maps, and paths by themselves are compared by their components,
+/// which takes longer than all else that is done for a file that has not changed.
+impl Ord for Source {
+    fn cmp(&self, other: &Source) -> Ordering {
+        bytes(&self.root).cmp(bytes(&other.root)).then_with(|| bytes(&self.path).cmp(bytes(&other.path)))
+    }
+}
+
+impl PartialOrd for Source {
+    fn partial_cmp(&self, other: &Source) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Source {
+    fn eq(&self, other: &Source) -> bool {
+        bytes(&self.path) == bytes(&other.path) && bytes(&self.root) == bytes(&other.root)
+    }
+}
+
+impl Eq for Source {}
+
+fn bytes(path: &Path) -> &[u8] {
+    path.as_os_str().as_encoded_bytes()
 }
 
 impl Source {

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::handler::{Hooks, Probes};
 use super::id::PodId;
 use super::image::{ImageRef, StoredImage};
 use super::port::HostPort;
@@ -177,6 +178,10 @@ pub(crate) struct ContainerPlan {
     pub(crate) termination_message: TerminationMessage,
     pub(crate) stdin: Stdin,
     pub(crate) restart_policy: RestartPolicy,
+    #[serde(default)]
+    pub(crate) probes: Probes,
+    #[serde(default)]
+    pub(crate) hooks: Hooks,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -303,6 +308,10 @@ pub(crate) enum MessagePolicy {
 pub(crate) enum Stdin {
     /// `/dev/null`.
     Closed,
+    /// Open until the container ends, whoever attaches and goes.
+    Pipe,
+    /// Ends with the first who attaches.
+    PipeOnce,
     Terminal,
 }
 

@@ -1,4 +1,4 @@
-//! One container of a pod: its state, and what start, signal and end do to it.
+//! One container of a pod: its state, and what start and end do to it.
 
 use std::rc::Rc;
 
@@ -7,6 +7,8 @@ use crate::model::pod_plan::{ContainerPlan, Role};
 use crate::model::record::{Exit, Past};
 use crate::model::time::{Moment, Now};
 
+use super::halt::{Kill, Why};
+use super::health::Health;
 use super::note::Out;
 use super::{Effect, RawEnd, Stage, phase, restart};
 
@@ -18,13 +20,15 @@ pub(super) struct Container {
     /// Number of the present or last run.
     pub(super) restart: u32,
     /// Runs that ended, since the last one that lasted.
-    crashes: u32,
+    pub(super) crashes: u32,
     pub(super) begun: Begun,
+    /// Runs of its handlers, over all runs of it.
+    pub(super) errands: u32,
     /// How the run before the present or last one ended.
     pub(super) last: Option<Exit>,
 }
 
-/// Whether a run has ever got as far as to start: what a sidecar's successors wait for.
+/// Whether a run has ever got as far as its successors wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Begun {
     Never,
@@ -40,11 +44,14 @@ pub(super) enum Status {
     Running {
         pid: i32,
         since: Now,
+        health: Health,
     },
     /// Told to end.
     Halting {
         pid: i32,
         since: Now,
+        health: Health,
+        why: Why,
         kill: Kill,
     },
     /// Between two runs.
@@ -55,12 +62,6 @@ pub(super) enum Status {
     },
     /// For good.
     Ended(Exit),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kill {
-    At(Moment),
-    Sent,
 }
 
 /// Whether a run that ends may be followed by another.
@@ -93,6 +94,7 @@ impl Container {
             restart: past.map_or(0, |past| past.runs),
             crashes: 0,
             begun: Begun::Never,
+            errands: 0,
             last: past.and_then(|past| past.last.clone()),
         }
     }
@@ -119,9 +121,10 @@ impl Container {
     pub(super) fn started(&mut self, pid: i32, out: &mut Out) {
         match self.status {
             Status::Starting => {
-                self.status = Status::Running { pid, since: out.now };
-                self.begun = Begun::Once;
+                let health = Health::new(&self.plan, out.now);
+                self.status = Status::Running { pid, since: out.now, health };
                 out.started(&self.plan.name);
+                self.run_post_start(out);
             }
             Status::Idle
             | Status::Running { .. }
@@ -138,7 +141,8 @@ impl Container {
             Status::Starting => {
                 out.not_started(&self.plan.name, &message);
                 let exit = phase::start_error(reason, &message, out.now);
-                self.end(exit, course, Some(Waiting { reason: reason.to_owned(), message }), out);
+                let again = self.runs_again(&exit);
+                self.end(exit, again, course, Some(Waiting { reason: reason.to_owned(), message }), out);
             }
             Status::Idle
             | Status::Running { .. }
@@ -149,33 +153,43 @@ impl Container {
     }
 
     pub(super) fn exited(&mut self, end: RawEnd, course: Course, out: &mut Out) {
-        match (&self.status, course) {
-            (Status::Starting, Course::Onwards | Course::ToTheEnd) => {
-                self.end(phase::exit(end, None, out.now), course, None, out);
+        let (since, why) = match &self.status {
+            Status::Idle | Status::Resting { .. } | Status::Ended(_) => return,
+            Status::Starting => (None, None),
+            Status::Running { since, .. } => (Some(*since), None),
+            Status::Halting { since, why, .. } => (Some(*since), Some(why.clone())),
+        };
+        if since.is_some_and(|since| out.now.boot - since.boot >= restart::LASTING) {
+            self.crashes = 0;
+        }
+        let exit = phase::exit(end, since, out.now);
+        let again = self.runs_again(&exit);
+        match (why, course) {
+            (Some(Why::NewImage), Course::Onwards) => self.end_for_new_image(exit, out),
+            (Some(Why::Condemned), Course::Onwards | Course::ToTheEnd) => {
+                self.end(exit, self.runs_again_if_condemned(), course, None, out);
             }
-            (Status::Running { since, .. }, Course::Onwards | Course::ToTheEnd)
-            | (Status::Halting { since, .. }, Course::ToTheEnd) => {
-                let since = *since;
-                if out.now.boot - since.boot >= restart::LASTING {
-                    self.crashes = 0;
-                }
-                self.end(phase::exit(end, Some(since), out.now), course, None, out);
+            (Some(Why::PostStart(message)), Course::Onwards | Course::ToTheEnd) => {
+                let told = Waiting { reason: "PostStartHookError".to_owned(), message };
+                self.end(exit, again, course, Some(told), out);
             }
-            (Status::Halting { since, .. }, Course::Onwards) => {
-                let exit = phase::exit(end, Some(*since), out.now);
-                self.end_for_new_image(exit, out);
-            }
-            (
-                Status::Idle | Status::Resting { .. } | Status::Ended(_),
-                Course::Onwards | Course::ToTheEnd,
-            ) => {}
+            (Some(Why::Stopped) | None, Course::Onwards | Course::ToTheEnd)
+            | (Some(Why::NewImage), Course::ToTheEnd) => self.end(exit, again, course, None, out),
         }
     }
 
-    fn end(&mut self, exit: Exit, course: Course, told: Option<Waiting>, out: &mut Out) {
+    fn runs_again(&self, exit: &Exit) -> bool {
+        restart::again(self.plan.role, self.plan.restart_policy, exit.code)
+    }
+
+    fn end(&mut self, exit: Exit, again: bool, course: Course, told: Option<Waiting>, out: &mut Out) {
         self.record(&exit, out);
         self.crashes += 1;
-        let again = restart::again(self.plan.role, self.plan.restart_policy, exit.code);
+        match self.plan.role {
+            // The kubelet goes on with the next, whatever has become of this one.
+            Role::App => self.begun = Begun::Once,
+            Role::Init | Role::Sidecar => {}
+        }
         self.status = match course {
             Course::Onwards if again => {
                 let delay = restart::delay(self.crashes);
@@ -202,62 +216,6 @@ impl Container {
         });
     }
 
-    /// Gives a container whose image has changed over to it: a running one by halting it, a resting one at once.
-    pub(super) fn renew(&mut self, plan: &ContainerPlan, kill_at: Moment, out: &mut Out) {
-        if plan.image.authored == self.plan.image.authored {
-            return;
-        }
-        match &mut self.status {
-            Status::Running { .. } => {
-                out.killing_for_change(&plan.name);
-                self.signal(kill_at, out);
-            }
-            Status::Resting { until, .. } => {
-                *until = out.now.boot;
-                self.crashes = 0;
-            }
-            // One that starts is halted once it runs; one that idles starts from the plan in force; one that has
-            // ended for good stays so.
-            Status::Idle | Status::Starting | Status::Halting { .. } | Status::Ended(_) => {}
-        }
-    }
-
-    pub(super) fn halt(&mut self, kill_at: Moment, out: &mut Out) {
-        match self.status {
-            Status::Running { .. } => {
-                out.killing(&self.plan.name);
-                self.signal(kill_at, out);
-            }
-            Status::Idle
-            | Status::Starting
-            | Status::Halting { .. }
-            | Status::Resting { .. }
-            | Status::Ended(_) => {}
-        }
-    }
-
-    fn signal(&mut self, kill_at: Moment, out: &mut Out) {
-        if let Status::Running { pid, since } = self.status {
-            self.status = Status::Halting { pid, since, kill: Kill::At(kill_at) };
-            if kill_at > out.now.boot {
-                let signal = self.plan.stop_signal;
-                out.effects.push(Effect::Signal { container: self.plan.name.clone(), signal });
-            }
-        }
-        self.kill_if_due(kill_at, out);
-    }
-
-    /// Kills one that was told to end and has not by the time it was given, or by `latest`.
-    pub(super) fn kill_if_due(&mut self, latest: Moment, out: &mut Out) {
-        if let Status::Halting { kill: kill @ Kill::At(_), .. } = &mut self.status
-            && let Kill::At(at) = *kill
-            && at.min(latest) <= out.now.boot
-        {
-            *kill = Kill::Sent;
-            out.effects.push(Effect::Kill { container: self.plan.name.clone() });
-        }
-    }
-
     /// Makes an end that was to be followed by another run the last one.
     pub(super) fn give_up(&mut self) {
         match &self.status {
@@ -270,16 +228,13 @@ impl Container {
         }
     }
 
-    /// When time alone will change something about it.
-    pub(super) fn due(&self) -> Option<Moment> {
+    /// When time alone will change something about it, if one that was told to end is to have done so by `latest`.
+    pub(super) fn due(&self, latest: Moment) -> Option<Moment> {
         match &self.status {
             Status::Resting { until, .. } => Some(*until),
-            Status::Halting { kill: Kill::At(at), .. } => Some(*at),
-            Status::Halting { kill: Kill::Sent, .. }
-            | Status::Idle
-            | Status::Starting
-            | Status::Running { .. }
-            | Status::Ended(_) => None,
+            Status::Running { health, .. } => health.due(),
+            Status::Halting { health, kill, .. } => health.due().into_iter().chain(kill.due(latest)).min(),
+            Status::Idle | Status::Starting | Status::Ended(_) => None,
         }
     }
 
@@ -296,7 +251,7 @@ impl Container {
         match self.plan.role {
             Role::Init => self.last_end().is_some_and(|exit| exit.code == 0),
             Role::Sidecar => self.begun == Begun::Once,
-            Role::App => true,
+            Role::App => self.plan.hooks.post_start.is_none() || self.begun == Begun::Once,
         }
     }
 

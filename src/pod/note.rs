@@ -4,9 +4,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::model::desired::Waiting;
+use crate::model::handler::ProbeKind;
 use crate::model::pod_plan::PodPlan;
 use crate::model::record::{EventKind, EventRecord, note};
-use crate::model::time::Now;
+use crate::model::time::{Moment, Now};
 
 use super::{Effect, phase, restart};
 
@@ -41,6 +42,50 @@ impl Out {
     pub(super) fn killing_for_change(&mut self, container: &str) {
         let message = format!("Container {container} definition changed, will be restarted");
         self.note(EventKind::Normal, "Killing", message, Some(container));
+    }
+
+    /// As the kubelet words it.
+    pub(super) fn killing_by_probe(&mut self, container: &str, kind: ProbeKind, runs_again: bool) {
+        let course = if runs_again { ", will be restarted" } else { "" };
+        let message = format!("Container {container} failed {kind} probe{course}");
+        self.note(EventKind::Normal, "Killing", message, Some(container));
+    }
+
+    pub(super) fn killing_by_hook(&mut self, container: &str) {
+        self.note(EventKind::Normal, "Killing", "FailedPostStartHook".to_owned(), Some(container));
+    }
+
+    pub(super) fn probe_failed(&mut self, container: &str, kind: ProbeKind, why: &str) {
+        let message = format!("{} probe failed: {}", capitalized(kind), shortened(why));
+        self.note(EventKind::Warning, "Unhealthy", message, Some(container));
+    }
+
+    pub(super) fn probe_errored(&mut self, container: &str, kind: ProbeKind, why: &str) {
+        let message =
+            format!("{} probe errored and resulted in unknown state: {}", capitalized(kind), shortened(why));
+        self.note(EventKind::Warning, "Unhealthy", message, Some(container));
+    }
+
+    pub(super) fn probe_warning(&mut self, container: &str, kind: ProbeKind, why: &str) {
+        let message = format!("{} probe warning: {}", capitalized(kind), shortened(why));
+        self.note(EventKind::Warning, "ProbeWarning", message, Some(container));
+    }
+
+    /// Without what the hook said, which may be anything, as for the kubelet.
+    pub(super) fn post_start_failed(&mut self, container: &str) {
+        let message = "PostStartHook failed".to_owned();
+        self.note(EventKind::Warning, "FailedPostStartHook", message, Some(container));
+    }
+
+    pub(super) fn pre_stop_failed(&mut self, container: &str) {
+        let message = "PreStopHook failed".to_owned();
+        self.note(EventKind::Warning, "FailedPreStopHook", message, Some(container));
+    }
+
+    /// Of one that is told to end now; `grace` in seconds, in place of the pod's.
+    pub(super) fn end_of_grace(&self, grace: Option<u32>) -> Moment {
+        let grace = grace.unwrap_or(self.plan.live.grace);
+        self.now.boot + Duration::from_secs(grace.into())
     }
 
     /// Notes a rest that is more than none, and gives the words to wait with.
@@ -84,4 +129,21 @@ impl Out {
         };
         note(&mut self.events, event);
     }
+}
+
+fn capitalized(kind: ProbeKind) -> &'static str {
+    match kind {
+        ProbeKind::Startup => "Startup",
+        ProbeKind::Liveness => "Liveness",
+        ProbeKind::Readiness => "Readiness",
+    }
+}
+
+/// Bytes of a message that an event of Kubernetes may have.
+const MESSAGE_LIMIT: usize = 1024;
+
+fn shortened(why: &str) -> &str {
+    // Room for what stands before it.
+    let end = (0..=why.len().min(MESSAGE_LIMIT - 64)).rev().find(|end| why.is_char_boundary(*end));
+    &why[..end.unwrap_or(0)]
 }

@@ -8,6 +8,7 @@ use crate::model::record::{
 };
 
 use super::container::{Container, Status};
+use super::health::Health;
 use super::{PodState, Stage, phase};
 
 impl PodState {
@@ -98,7 +99,12 @@ impl PodState {
                 reason: self.creating(container).to_owned(),
                 message: String::new(),
             },
-            Status::Running { pid, since } | Status::Halting { pid, since, .. } => {
+            // As the kubelet has it, which tells nothing of a container before its hook has ended.
+            Status::Running { health, .. } if !health.post_start_is_over() => ContainerState::Waiting {
+                reason: self.creating(container).to_owned(),
+                message: String::new(),
+            },
+            Status::Running { pid, since, .. } | Status::Halting { pid, since, .. } => {
                 ContainerState::Running { pid: *pid, since: since.wall }
             }
             Status::Resting { waiting, .. } => {
@@ -118,18 +124,14 @@ impl PodState {
     }
 }
 
-/// A startup probe and a postStart hook would have their say here, and thereby before a sidecar's successors start.
 fn is_started(container: &Container) -> bool {
-    match &container.status {
-        Status::Running { .. } | Status::Halting { .. } => true,
-        Status::Idle | Status::Starting | Status::Resting { .. } | Status::Ended(_) => false,
-    }
+    container.health().is_some_and(Health::is_started)
 }
 
-/// A readiness probe would have its say here; a plain init container is ready once it has done its work.
+/// A plain init container is ready once it has done its work.
 fn is_ready(container: &Container) -> bool {
     match container.plan.role {
         Role::Init => container.lets_next_start(),
-        Role::Sidecar | Role::App => is_started(container),
+        Role::Sidecar | Role::App => container.health().is_some_and(Health::is_ready),
     }
 }

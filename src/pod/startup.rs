@@ -2,19 +2,18 @@
 //! that follow a run; new images.
 
 use std::rc::Rc;
-use std::time::Duration;
 
-use crate::model::time::Moment;
-
-use super::container::Container;
+use super::NEVER;
+use super::container::{Container, Course};
 use super::note::Out;
 
 pub(super) fn advance(containers: &mut [Container], out: &mut Out) {
     let plan = Rc::clone(&out.plan);
-    let kill_at = out.now.boot + Duration::from_secs(plan.live.grace.into());
+    let kill_at = out.end_of_grace(None);
     for (container, plan) in containers.iter_mut().zip(plan.all_containers()) {
         container.renew(plan, kill_at, out);
-        container.kill_if_due(Moment(Duration::MAX), out);
+        container.look_after(Course::Onwards, out);
+        container.press(NEVER, out);
     }
     // Whatever has run comes before the first that holds the others up, so the loop reaches every run that is due.
     for (container, plan) in containers.iter_mut().zip(plan.all_containers()) {

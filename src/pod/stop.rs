@@ -6,7 +6,8 @@ use crate::model::pod_plan::Role;
 use crate::model::record::{StopReason, Stopping};
 use crate::model::time::{Moment, Now};
 
-use super::container::{Container, Kill, Status};
+use super::container::{Container, Course, Status};
+use super::halt::Kill;
 use super::note::Out;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -57,7 +58,8 @@ impl Stop {
 pub(super) fn advance(containers: &mut [Container], stop: &Stop, out: &mut Out) {
     for container in containers.iter_mut() {
         container.give_up();
-        container.kill_if_due(stop.kill_at, out);
+        container.look_after(Course::ToTheEnd, out);
+        container.press(stop.kill_at, out);
     }
     let mut in_the_way = false;
     for container in containers.iter_mut().filter(|container| !is_sidecar(container)) {
@@ -84,7 +86,9 @@ fn is_sidecar(container: &Container) -> bool {
 fn holds_up(container: &Container, stop: &Stop, now: Now) -> bool {
     match &container.status {
         Status::Idle | Status::Resting { .. } | Status::Ended(_) => false,
-        Status::Starting | Status::Running { .. } | Status::Halting { kill: Kill::At(_), .. } => true,
+        Status::Starting
+        | Status::Running { .. }
+        | Status::Halting { kill: Kill::Hooked { .. } | Kill::At { .. }, .. } => true,
         Status::Halting { kill: Kill::Sent, .. } => now.boot < stop.kill_at,
     }
 }

@@ -1,7 +1,9 @@
 //! Rules as scripts over a pod that does what it is told, laws over one that does anything.
 
 mod changes;
+mod hooks;
 mod laws;
+mod probes;
 mod rules;
 mod stopping;
 mod world;
@@ -9,6 +11,7 @@ mod world;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::model::handler::*;
 use crate::model::pod_plan::*;
 use crate::model::record::{ContainerRecord, ContainerState, Exit, PodRecord, StopReason};
 use crate::model::time::{Moment, Now, Timestamp};
@@ -54,6 +57,30 @@ fn container(name: &str, role: Role, policy: RestartPolicy) -> ContainerPlan {
     let mut container = sample::container(name);
     container.image.authored = "busybox:1".to_owned();
     ContainerPlan { role, restart_policy: policy, ..container }
+}
+
+/// An app container `x` with probes.
+fn probed(policy: RestartPolicy, probes: Probes) -> PodPlan {
+    let mut plan = pod(policy).app("x");
+    plan.containers[0].probes = probes;
+    plan
+}
+
+/// Every 10 s, after 3 failures, within 1 s.
+fn probe() -> ProbePlan {
+    ProbePlan {
+        handler: ProbeHandler::Exec(vec!["true".to_owned()]),
+        initial_delay: Duration::ZERO,
+        timeout: Duration::from_secs(1),
+        period: Duration::from_secs(10),
+        success_threshold: 1,
+        failure_threshold: 3,
+        grace: None,
+    }
+}
+
+fn failure() -> Verdict {
+    Verdict::Failure("no".to_owned())
 }
 
 fn left_with(code: i32) -> RawEnd {
@@ -110,17 +137,50 @@ impl Script {
         self.hears(Event::PlanChanged(Box::new(plan)))
     }
 
+    /// Says what the handler that was run last for this came to.
+    fn comes_to(&mut self, container: &str, purpose: Purpose, verdict: Verdict) -> &mut Script {
+        let number = self.state.containers.iter().find(|known| known.plan.name == container).unwrap().errands;
+        let errand = Errand { container: container.to_owned(), purpose, number };
+        self.hears(Event::HandlerEnded { errand, verdict })
+    }
+
+    fn probed(&mut self, kind: ProbeKind, verdict: Verdict) -> &mut Script {
+        self.comes_to("x", Purpose::Probe(kind), verdict)
+    }
+
+    /// What handlers the last step has run, and which it has ended.
+    fn handlers(&self) -> Vec<(&'static str, Purpose)> {
+        let handlers = self.asked.iter().filter_map(|effect| match effect {
+            Effect::RunHandler { errand, .. } => Some(("run", errand.purpose)),
+            Effect::EndHandler { errand } => Some(("end", errand.purpose)),
+            _ => None,
+        });
+        handlers.collect()
+    }
+
+    #[track_caller]
+    fn runs(&mut self, kinds: &[ProbeKind]) -> &mut Script {
+        let expected: Vec<_> = kinds.iter().map(|kind| ("run", Purpose::Probe(*kind))).collect();
+        assert_eq!(self.handlers(), expected);
+        self
+    }
+
     /// `seconds` after the pod's begin.
     fn at(&mut self, seconds: u64) -> &mut Script {
         self.seconds = seconds;
         self.hears(Event::Tick)
     }
 
-    /// The last step asked for this, besides exit records.
+    /// The last step asked for this, besides exit records and handlers.
     #[track_caller]
     fn asks(&mut self, expected: &[Effect]) -> &mut Script {
-        let asked: Vec<&Effect> =
-            self.asked.iter().filter(|effect| !matches!(effect, Effect::RecordExit { .. })).collect();
+        let is_beside = |effect: &&Effect| {
+            matches!(
+                effect,
+                Effect::RecordExit { .. } | Effect::RunHandler { .. } | Effect::EndHandler { .. }
+            )
+        };
+        let asked: Vec<&Effect> = self.asked.iter().filter(|effect| !is_beside(effect)).collect();
         assert_eq!(asked, expected.iter().collect::<Vec<_>>());
         self
     }

@@ -51,9 +51,7 @@ impl Turn {
             }
             (Stage::TearingDown(stop), Event::ToreDown) => self.leave(stop),
             (stage @ (Stage::Live | Stage::Stopping(_)), Event::Started { container, pid }) => {
-                if let Some((container, out)) = self.find(&container) {
-                    container.started(pid, out);
-                }
+                self.with(&container, |container, out| container.started(pid, out));
                 stage
             }
             (
@@ -61,16 +59,17 @@ impl Turn {
                 Event::NotStarted { container, reason, message },
             ) => {
                 let course = Course::of(&stage);
-                if let Some((container, out)) = self.find(&container) {
-                    container.not_started(reason, message, course, out);
-                }
+                self.with(&container, |container, out| container.not_started(reason, message, course, out));
                 stage
             }
             (stage @ (Stage::Live | Stage::Stopping(_)), Event::Exited { container, end }) => {
                 let course = Course::of(&stage);
-                if let Some((container, out)) = self.find(&container) {
-                    container.exited(end, course, out);
-                }
+                self.with(&container, |container, out| container.exited(end, course, out));
+                stage
+            }
+            (stage @ (Stage::Live | Stage::Stopping(_)), Event::HandlerEnded { errand, verdict }) => {
+                let course = Course::of(&stage);
+                self.with(&errand.container, |container, out| container.heard(&errand, verdict, course, out));
                 stage
             }
             (stage, Event::Lacks { container, what }) => {
@@ -106,7 +105,10 @@ impl Turn {
                 | Stage::Retrying { .. }
                 | Stage::TearingDown(_)
                 | Stage::Gone(_)),
-                Event::Started { .. } | Event::NotStarted { .. } | Event::Exited { .. },
+                Event::Started { .. }
+                | Event::NotStarted { .. }
+                | Event::Exited { .. }
+                | Event::HandlerEnded { .. },
             ) => stage,
         };
     }
@@ -205,8 +207,10 @@ impl Turn {
         Duration::from_secs(asked.unwrap_or(self.state.plan.live.grace).into())
     }
 
-    fn find(&mut self, name: &str) -> Option<(&mut Container, &mut Out)> {
-        let container = self.state.containers.iter_mut().find(|known| known.plan.name == name)?;
-        Some((container, &mut self.out))
+    /// One that is not there is not heard of.
+    fn with(&mut self, name: &str, hear: impl FnOnce(&mut Container, &mut Out)) {
+        if let Some(container) = self.state.containers.iter_mut().find(|known| known.plan.name == name) {
+            hear(container, &mut self.out);
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! A caller sends one [`Request`] as a line of JSON with the descriptors it hands over (SCM_RIGHTS) on the first
 //! byte. The pod process answers with [`Answer`]s, a line of JSON each; the terminal's master comes with
 //! `Answer::Started`. The caller may send [`Request::Resize`] while its session lasts. A caller that goes away
-//! ends its session with SIGHUP.
+//! ends what it has executed with SIGHUP.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,9 +19,23 @@ pub(crate) enum Request {
         argv: Vec<String>,
         terminal: Option<WindowSize>,
     },
+    /// Looks on at a running container: the caller's ends of stdout and stderr are handed over, in that order, and
+    /// the writing end of its input comes back with `Answer::Started` if it is wished for. The session ends with
+    /// the container; a caller that goes away only detaches.
+    Attach {
+        container: String,
+        input: InputWish,
+        terminal: Option<WindowSize>,
+    },
     Resize(WindowSize),
     /// Sends a signal to the session's process.
     Signal(i32),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum InputWish {
+    None,
+    Connect,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

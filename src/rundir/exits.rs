@@ -4,10 +4,15 @@ use std::io;
 
 use crate::model::record::Exit;
 use crate::paths::PodDir;
-use crate::publish::publish_new;
+use crate::publish::{publish_new, read_json};
 
 /// Records how run number `restart` of a container ended. A second record of the same run is refused with
 /// `AlreadyExists`.
 pub(crate) fn write(pod: &PodDir, container: &str, restart: u32, exit: &Exit) -> io::Result<()> {
     publish_new(&pod.exit(container, restart), &serde_json::to_vec(exit)?)
+}
+
+/// How a run ended, as long as the pod's directory is there.
+pub(crate) fn read(pod: &PodDir, container: &str, restart: u32) -> io::Result<Option<Exit>> {
+    read_json(&pod.exit(container, restart))
 }

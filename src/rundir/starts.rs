@@ -25,9 +25,10 @@ pub(crate) struct Starts {
     pub(crate) unreadable: Vec<(Uid, io::Error)>,
 }
 
-pub(crate) fn all(places: &Places) -> io::Result<Starts> {
+/// `is_known` tells which need not be read.
+pub(crate) fn all(places: &Places, is_known: impl Fn(&Uid) -> bool) -> io::Result<Starts> {
     let mut starts = Starts::default();
-    for uid in uids(places)? {
+    for uid in uids(places)?.into_iter().filter(|uid| !is_known(uid)) {
         match read(places, &uid) {
             Ok(record) => starts.records.extend(record.map(|record| (uid, record))),
             Err(error) => starts.unreadable.push((uid, error)),

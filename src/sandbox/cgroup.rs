@@ -71,7 +71,8 @@ impl Cgroups {
     pub(crate) fn restrict_devices(&self, path: &Path) -> io::Result<()> {
         let Some(hierarchy) = self.hierarchies.iter().find(|hierarchy| hierarchy.version == Version::Two)
         else {
-            return Err(io::ErrorKind::Unsupported.into());
+            let lacks = io::Error::other("neither a devices controller nor control groups of version 2");
+            return Err(cannot("restrict devices", lacks));
         };
         hierarchy.make(path)?;
         let directory = hierarchy.directory(path);

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
+use super::attach;
 use super::event_loop::Shim;
 use super::session::{self, Session};
 use crate::rundir::control::{Answer, LINE_LIMIT, Request};
@@ -104,6 +105,9 @@ fn open(shim: &mut Shim, stream: UnixStream, request: Request, descriptors: Vec<
                 Err(why) => answer(&stream, &Answer::Refused { why }),
             }
         }
+        Request::Attach { container, input, terminal } => {
+            attach::attach(shim, stream, &attach::Wish { container, input, terminal }, descriptors);
+        }
         Request::Resize(_) | Request::Signal(_) => {
             answer(&stream, &Answer::Refused { why: "there is no session to do that to".to_owned() });
         }
@@ -123,7 +127,7 @@ pub(super) fn answer(stream: &UnixStream, answer: &Answer) {
     drop(scm::send(stream, &line(answer), &[]));
 }
 
-fn line(answer: &Answer) -> Vec<u8> {
+pub(super) fn line(answer: &Answer) -> Vec<u8> {
     let mut text = serde_json::to_vec(answer).expect("an answer is plain data");
     text.push(b'\n');
     text

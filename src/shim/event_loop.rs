@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::ShimError;
+use super::audience::Audience;
 use super::control::Connection;
 use super::execute::{self, Running};
 use super::ground::Sandbox;
+use super::handler::{self, Handler};
 use super::session::Session;
 use super::start::Started;
+use super::{ShimError, attach};
 use crate::logs::write::Stream;
 use crate::model::record::StopReason;
 use crate::model::time::Moment;
@@ -26,6 +28,8 @@ pub(super) struct Shim {
     pub(super) running: BTreeMap<String, Running>,
     pub(super) connections: Vec<Connection>,
     pub(super) sessions: Vec<Session>,
+    /// Probes and hooks under way.
+    pub(super) handlers: Vec<Handler>,
     /// What effects led to, not told to the state machine yet.
     pub(super) happened: VecDeque<Event>,
     /// The `up` that this pod belongs to is gone: whoever is last clears up after it.
@@ -58,7 +62,30 @@ enum Source {
     Connection(usize),
     Session(usize),
     Output(String, Stream),
+    /// Somebody attached takes output again.
+    Behind(String),
+    /// Somebody attached says something.
+    Attached(String),
     Verdict(String),
+    /// By its pid.
+    Handler(i32),
+}
+
+impl Source {
+    fn flags(&self) -> PollFlags {
+        match self {
+            Source::Behind(_) => PollFlags::OUT,
+            Source::Signals
+            | Source::Lifeline
+            | Source::Listener
+            | Source::Connection(_)
+            | Source::Session(_)
+            | Source::Output(..)
+            | Source::Attached(_)
+            | Source::Handler(_)
+            | Source::Verdict(_) => PollFlags::IN,
+        }
+    }
 }
 
 pub(super) fn run(started: Started) -> Result<(), ShimError> {
@@ -72,6 +99,7 @@ pub(super) fn run(started: Started) -> Result<(), ShimError> {
         running: BTreeMap::new(),
         connections: Vec::new(),
         sessions: Vec::new(),
+        handlers: Vec::new(),
         happened: VecDeque::new(),
         orphaned: false,
         owed: None,
@@ -110,7 +138,8 @@ fn settle(shim: &mut Shim) {
     let mut changed = false;
     while let Some(event) = shim.happened.pop_front() {
         let (state, effects) = shim.state.step(event, clock::now());
-        changed |= state != shim.state;
+        // Most probes change nothing that anybody could see.
+        changed |= state != shim.state && state.record(0) != shim.state.record(0);
         shim.state = state;
         for effect in effects {
             execute::execute(shim, effect);
@@ -141,10 +170,17 @@ fn wait(shim: &Shim) -> rustix::io::Result<Vec<Source>> {
         for (stream, pipe) in running.output.descriptors() {
             sources.push((Source::Output(name.clone(), stream), pipe));
         }
+        if let Audience::Present(attached) = &running.output.audience {
+            sources.push((Source::Attached(name.clone()), attached.stream.as_fd()));
+        }
+        sources.extend(running.output.audience.behind().map(|pipe| (Source::Behind(name.clone()), pipe)));
         sources.extend(running.verdict.iter().map(|pipe| (Source::Verdict(name.clone()), pipe.as_fd())));
     }
+    for handler in &shim.handlers {
+        sources.extend(handler.output().map(|pipe| (Source::Handler(handler.pid), pipe)));
+    }
     let mut polled: Vec<PollFd<'_>> =
-        sources.iter().map(|(_, fd)| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+        sources.iter().map(|(source, fd)| PollFd::from_borrowed_fd(*fd, source.flags())).collect();
     match poll(&mut polled, timeout(shim).as_ref()) {
         Ok(_) | Err(rustix::io::Errno::INTR) => {}
         Err(error) => return Err(error),
@@ -182,7 +218,14 @@ fn serve(shim: &mut Shim, source: Source) {
                 running.output.read(stream, now);
             }
         }
+        Source::Behind(name) => {
+            if let Some(running) = shim.running.get_mut(&name) {
+                running.output.audience.pass_on();
+            }
+        }
+        Source::Attached(name) => attach::serve(shim, &name),
         Source::Verdict(name) => execute::hear_verdict(shim, &name),
+        Source::Handler(pid) => handler::serve(shim, pid),
     }
 }
 

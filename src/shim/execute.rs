@@ -7,11 +7,14 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use super::audience::Expected;
 use super::console::Console;
 use super::event_loop::{Course, Owed, Shim};
 use super::launch::{self, Instance, Launched, Stdio, Wiring};
 use super::output::Output;
-use super::{ShimError, filter, ground};
+use super::{ShimError, filter, ground, handler};
 use crate::bundle::seccomp::Filter;
 use crate::bundle::{self, Ground, oom_score_adj};
 use crate::image::rootfs::HeldLayers;
@@ -41,6 +44,8 @@ pub(super) struct Running {
     /// Absent once the program has taken over.
     pub(super) verdict: Option<File>,
     pub(super) output: Output,
+    /// The writing end of its input, until that is given away.
+    pub(super) stdin: Option<OwnedFd>,
     pub(super) id: String,
     pub(super) ground: Ground,
     /// Of system calls, also for what is executed in the container later.
@@ -78,6 +83,8 @@ pub(super) fn execute(shim: &mut Shim, effect: Effect) {
                 drop(shim.at.cgroups.kill(&running.ground.cgroup));
             }
         }
+        Effect::RunHandler { errand, work } => handler::run(shim, errand, &work),
+        Effect::EndHandler { errand } => handler::end(shim, &errand),
         Effect::ApplyResources => apply_resources(shim),
         Effect::RefreshVolumes => {
             // What cannot be written keeps its last content; the next change tries again.
@@ -98,9 +105,9 @@ fn start(shim: &mut Shim, name: &str, restart: u32) {
     }
     match launch(shim, name, restart) {
         Ok((running, unprotected)) => {
-            shim.happened.extend(unprotected.map(|error| Event::Lacks {
+            shim.happened.extend(unprotected.into_iter().map(|error| Event::Lacks {
                 container: Some(name.to_owned()),
-                what: format!("not enforced: {error}"),
+                what: format!("not enforced: {}", super::with_causes(&error)),
             }));
             shim.running.insert(name.to_owned(), running);
         }
@@ -113,7 +120,7 @@ fn start(shim: &mut Shim, name: &str, restart: u32) {
 /// kubelet's word for why a container was not made, and a message for the pod's author.
 type NotStarted = (&'static str, String);
 
-fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Option<io::Error>), NotStarted> {
+fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Vec<io::Error>), NotStarted> {
     let config = |error: String| ("CreateContainerConfigError", error);
     let create = |error: String| ("CreateContainerError", error);
     let plan = shim.state.plan();
@@ -135,10 +142,12 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Option<io::
     let log = LogWriter::open(&container_log(&shim.at.places.pod_logs(&plan.id), name, restart));
     let bundle_directory = shim.at.pod.bundle(name);
     let instance = Instance { runtime: &shim.at.pod.runtime(), bundle: &bundle_directory, id: &id };
-    // A device list is a default, not asked for by anybody: what a kernel lacks for it, `doctor` tells.
-    if container.security.privilege != Privilege::Privileged && !ground.controllers.devices {
-        drop(shim.at.cgroups.restrict_devices(&ground.cgroup));
-    }
+    // A device list is a default, not asked for by anybody: what a kernel lacks for it keeps no container from running.
+    let restricted = if container.security.privilege != Privilege::Privileged && !ground.controllers.devices {
+        shim.at.cgroups.restrict_devices(&ground.cgroup)
+    } else {
+        Ok(())
+    };
     let oom_kills_before = shim.at.cgroups.oom_kills(&ground.cgroup).unwrap_or(0);
     let score = oom_score_adj(plan.qos, &container.resources, machine_memory());
     let (started, lent) = oom::lend(score, || {
@@ -147,17 +156,18 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Option<io::
         })
     });
     // Its end is not reaped before this returns, so the number still stands for the process.
-    let opened = started.and_then(|(launched, output)| match pidfd::open(launched.pid) {
-        Ok(process) => Ok((launched, output, process)),
+    let opened = started.and_then(|(launched, wires)| match pidfd::open(launched.pid) {
+        Ok(process) => Ok((launched, wires, process)),
         Err(error) => Err(format!("cannot hold on to the container's process: {error}")),
     });
     match opened {
-        Ok((launched, output, process)) => Ok((
+        Ok((launched, Wires { output, stdin }, process)) => Ok((
             Running {
                 pid: launched.pid,
                 process,
                 verdict: Some(launched.verdict),
                 output,
+                stdin,
                 id,
                 ground,
                 filter,
@@ -167,7 +177,7 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Option<io::
                 not_started: None,
                 _layers: layers,
             },
-            lent.err(),
+            restricted.err().into_iter().chain(lent.err()).collect(),
         )),
         Err(error) => {
             // It may run, with nobody to hold on to it.
@@ -183,29 +193,50 @@ fn machine_memory() -> u64 {
     u64::from(info.mem_unit).saturating_mul(info.totalram)
 }
 
-/// Starts a container on pipes or on a terminal, whose output is read from then on.
+/// A run's output, which is read from its start on, and the writing end of its input.
+struct Wires {
+    output: Output,
+    stdin: Option<OwnedFd>,
+}
+
+/// Starts a container on pipes or on a terminal.
 fn start_wired(
     shim: &Shim,
     stdin: Stdin,
     log: LogWriter,
     start: impl FnOnce(Wiring) -> Result<Launched, String>,
-) -> Result<(Launched, Output), String> {
-    let unwired = |error: std::io::Error| format!("cannot connect the container's output: {error}");
-    match stdin {
-        Stdin::Closed => {
-            let (output, writers) = Output::new(log).map_err(unwired)?;
-            let stdin = null().map_err(unwired)?;
-            let stdio = Stdio { stdin, stdout: writers.stdout, stderr: writers.stderr };
-            Ok((start(Wiring::Pipes(stdio))?, output))
+) -> Result<(Launched, Wires), String> {
+    let (wiring, wires) = match stdin {
+        Stdin::Closed => on_pipes(log, null().map_err(unwired)?, None, Expected::No)?,
+        Stdin::Pipe | Stdin::PipeOnce => {
+            let (theirs, ours) = pipe_with(PipeFlags::CLOEXEC).map_err(|error| unwired(error.into()))?;
+            on_pipes(log, theirs, Some(ours), Expected::Yes)?
         }
         Stdin::Terminal => {
             let console = Console::listen(&shim.at.pod).map_err(unwired)?;
             let launched = start(Wiring::Console(console.path.clone()))?;
             let output = console.master().and_then(|master| Output::of_terminal(master, log));
             // Without its terminal the program's first look at it ends it.
-            Ok((launched, output.map_err(unwired)?))
+            return Ok((launched, Wires { output: output.map_err(unwired)?, stdin: None }));
         }
-    }
+    };
+    Ok((start(wiring)?, wires))
+}
+
+fn on_pipes(
+    log: LogWriter,
+    stdin: OwnedFd,
+    ours: Option<OwnedFd>,
+    expected: Expected,
+) -> Result<(Wiring, Wires), String> {
+    let (output, writers) = Output::new(log, expected).map_err(unwired)?;
+    let stdio = Stdio { stdin, stdout: writers.stdout, stderr: writers.stderr };
+    Ok((Wiring::Pipes(stdio), Wires { output, stdin: ours }))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it stands where errors are mapped")]
+fn unwired(error: io::Error) -> String {
+    format!("cannot connect the container's streams: {error}")
 }
 
 fn null() -> std::io::Result<OwnedFd> {
@@ -231,9 +262,10 @@ pub(super) fn hear_verdict(shim: &mut Shim, name: &str) {
 pub(super) fn container_ended(shim: &mut Shim, name: &str, ended: &Reaped) {
     hear_verdict(shim, name);
     let Some(running) = shim.running.remove(name) else { return };
+    handler::end_all_of(shim, name);
     // In a shared pid namespace its other processes live on until they are killed.
     drop(shim.at.cgroups.kill(&running.ground.cgroup));
-    let log = running.output.finish(clock::wall());
+    let log = running.output.finish(ended.code, clock::wall());
     let oom_kills = shim.at.cgroups.oom_kills(&running.ground.cgroup).unwrap_or(0);
     clear_run(shim, name, &running.id, &running.ground.cgroup);
     if let Some(message) = running.not_started {

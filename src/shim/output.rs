@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::pipe::PipeFlags;
 
+use super::audience::{Audience, Expected};
 use crate::logs::write::{LogWriter, Stream};
 use crate::model::time::Timestamp;
 
@@ -15,6 +16,7 @@ pub(super) struct Output {
     stdout: Option<File>,
     stderr: Option<File>,
     log: LogWriter,
+    pub(super) audience: Audience,
 }
 
 /// The container's ends.
@@ -25,22 +27,32 @@ pub(super) struct Writers {
 }
 
 impl Output {
-    pub(super) fn new(log: LogWriter) -> io::Result<(Output, Writers)> {
+    pub(super) fn new(log: LogWriter, expected: Expected) -> io::Result<(Output, Writers)> {
         let (stdout, stdout_writer) = pipe()?;
         let (stderr, stderr_writer) = pipe()?;
-        let output = Output { stdout: Some(stdout), stderr: Some(stderr), log };
+        let audience = Audience::new(expected);
+        let output = Output { stdout: Some(stdout), stderr: Some(stderr), log, audience };
         Ok((output, Writers { stdout: stdout_writer, stderr: stderr_writer }))
     }
 
     /// Of a terminal, which has one stream.
     pub(super) fn of_terminal(master: OwnedFd, log: LogWriter) -> io::Result<Output> {
         rustix::io::ioctl_fionbio(&master, true)?;
-        Ok(Output { stdout: Some(master.into()), stderr: None, log })
+        let audience = Audience::new(Expected::Yes);
+        Ok(Output { stdout: Some(master.into()), stderr: None, log, audience })
     }
 
+    /// Of a terminal that is still there.
+    pub(super) fn master(&self) -> Option<io::Result<OwnedFd>> {
+        let master = self.stdout.as_ref().filter(|file| rustix::termios::isatty(file))?;
+        Some(master.try_clone().map(OwnedFd::from))
+    }
+
+    /// What is read next; nothing while somebody attached has not taken what was.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = (Stream, BorrowedFd<'_>)> {
         let stdout = self.stdout.iter().map(|file| (Stream::Stdout, file.as_fd()));
-        stdout.chain(self.stderr.iter().map(|file| (Stream::Stderr, file.as_fd())))
+        let all = stdout.chain(self.stderr.iter().map(|file| (Stream::Stderr, file.as_fd())));
+        all.filter(|_| self.audience.behind().is_none())
     }
 
     /// Takes one buffer from a stream; a flood is taken turn by turn, so that it holds up nothing else.
@@ -52,7 +64,10 @@ impl Output {
         let mut buffer = [0; 64 * 1024];
         match file.as_mut().map(|file| file.read(&mut buffer)) {
             Some(Ok(0)) => *file = None,
-            Some(Ok(count)) => self.log.take(stream, &buffer[..count], now),
+            Some(Ok(count)) => {
+                self.log.take(stream, &buffer[..count], now);
+                self.audience.hear(stream, &buffer[..count]);
+            }
             Some(Err(error)) if is_for_later(&error) => {}
             Some(Err(_)) => *file = None,
             None => {}
@@ -61,7 +76,7 @@ impl Output {
 
     /// The container has ended: takes what its pipes still hold, and ends the log. Bounded by what pipes can
     /// hold, in case somebody else has a writing end and keeps on writing.
-    pub(super) fn finish(mut self, now: Timestamp) -> LogWriter {
+    pub(super) fn finish(mut self, code: i32, now: Timestamp) -> LogWriter {
         for stream in [Stream::Stdout, Stream::Stderr] {
             for _ in 0..32 {
                 let pending = match stream {
@@ -75,6 +90,7 @@ impl Output {
                 self.read(stream, now);
             }
         }
+        self.audience.end(code);
         self.log.finish(now);
         self.log
     }

@@ -1,9 +1,9 @@
-//! Who it was that ended: a container, a session, or a stranger left to this process as their subreaper.
+//! Who it was that ended: a container, a probe or hook, a session, or a stranger left to this process as their subreaper.
 
 use crate::sandbox::sys::reap;
 
 use super::event_loop::Shim;
-use super::execute;
+use super::{execute, handler};
 
 /// Reaps every child that has ended. Strangers are reaped too: a leftover of a failed create that stayed a zombie
 /// would keep its container's pid 1 from ever going away.
@@ -13,6 +13,8 @@ pub(super) fn reap_all(shim: &mut Shim) {
         let container = shim.running.iter().find(|(_, running)| running.pid == ended.pid);
         if let Some(name) = container.map(|(name, _)| name.clone()) {
             execute::container_ended(shim, &name, &ended);
+        } else if handler::ended(shim, &ended) {
+            // Its verdict is on the way.
         } else if let Some(session) =
             shim.sessions.iter_mut().find(|session| session.pid() == Some(ended.pid))
         {

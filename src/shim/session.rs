@@ -149,7 +149,7 @@ fn obey(session: &Session, line: &[u8]) {
         Ok(Request::Signal(number)) => {
             drop(pidfd::signal(&session.process, number));
         }
-        // A second exec needs a second connection.
-        Ok(Request::Exec { .. }) | Err(_) => {}
+        // A second wish needs a second connection.
+        Ok(Request::Exec { .. } | Request::Attach { .. }) | Err(_) => {}
     }
 }

@@ -16,7 +16,7 @@ use super::env::{self, Env};
 use super::expansion::expand;
 use super::files::plain_path;
 use super::pod::Facts;
-use super::{policy_named, resources, security, signal};
+use super::{handlers, policy_named, resources, security, signal};
 
 /// A mount that names no place inside its volume, in kubelet's words.
 #[derive(Debug, thiserror::Error)]
@@ -61,11 +61,22 @@ pub(super) fn plan(
         security: security::security(pod_context, container),
         stop_signal: stop_signal.unwrap_or(signal::SIGTERM),
         termination_message: termination_message(container),
-        stdin: if container.tty == Some(true) { Stdin::Terminal } else { Stdin::Closed },
+        stdin: stdin(container),
         restart_policy: restart_policy(facts, container, role),
+        probes: handlers::probes(facts, container),
+        hooks: handlers::hooks(facts, container),
         env: env::complete(&config.env, &facts.hostname(), env),
         image,
     })
+}
+
+fn stdin(container: &Container) -> Stdin {
+    match (container.tty, container.stdin, container.stdin_once) {
+        (Some(true), _, _) => Stdin::Terminal,
+        (_, Some(true), Some(true)) => Stdin::PipeOnce,
+        (_, Some(true), _) => Stdin::Pipe,
+        (_, _, _) => Stdin::Closed,
+    }
 }
 
 fn config_error(error: impl std::error::Error) -> Waiting {

@@ -14,6 +14,7 @@ use crate::model::job::{JobRecord, Present};
 use crate::model::object::{Known, ObjectKey, ObjectRecord, Owner};
 use crate::model::observed::{Observed, PodObservation};
 use crate::model::record::FORMAT;
+use crate::model::schedule::zone_named;
 
 use super::{cron, job};
 
@@ -60,6 +61,8 @@ pub(crate) fn control(
         }
     }
     let nothing = JobRecord::default();
+    // Each zone is looked up once: its table of changes is read from the tz database.
+    let mut zones: BTreeMap<&str, Option<TimeZone>> = BTreeMap::new();
     for (uid, known) in objects {
         let mut own = children.remove(uid).unwrap_or_default();
         own.sort_by_key(|child| child.number);
@@ -77,6 +80,9 @@ pub(crate) fn control(
             Object::CronJob(spec) => {
                 let record = controlled.crons.get(uid).cloned().unwrap_or_default();
                 let jobs = |uid: &Uid| controlled.jobs.get(uid).unwrap_or(&nothing);
+                let name = spec.spec.time_zone.as_deref();
+                let named = name.map(|name| zones.entry(name).or_insert_with(|| zone_named(name)).clone());
+                let zone = named.flatten().unwrap_or_else(|| zone.clone());
                 cron::sync(known, spec, record, &own, &jobs, zone, present, &mut steps);
             }
             Object::Pod(_)

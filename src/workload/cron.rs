@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
+use jiff::Zoned;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use crate::api::{CronJob, CronJobSpec};
+use crate::api::{CronJob, CronJobSpec, ObjectMeta};
 use crate::model::control::{Step, Steps};
 use crate::model::id::Uid;
 use crate::model::job::{CronRecord, Ending, JobRecord, Present};
@@ -43,16 +44,14 @@ pub(super) fn sync<'a>(
     mut record: CronRecord,
     children: &'a [Child<'a>],
     jobs: &'a dyn Fn(&Uid) -> &'a JobRecord,
-    zone: &TimeZone,
+    zone: TimeZone,
     present: Present<'a>,
     steps: &mut Steps,
 ) {
     let spec = &cron.spec;
     let before = record.clone();
     record.format = FORMAT;
-    let named = spec.time_zone.as_deref().map(zone_named);
-    let look =
-        Look { known, spec, children, jobs, zone: named.flatten().unwrap_or_else(|| zone.clone()), present };
+    let look = Look { known, spec, children, jobs, zone, present };
     look.learn(&mut record);
     let mut work = Vec::new();
     look.end_old(&mut work);
@@ -163,11 +162,7 @@ impl<'a> Look<'a> {
     }
 
     fn dst(&self) -> Dst {
-        let annotations = self.known.object.metadata().annotations.as_ref();
-        match annotations.and_then(|annotations| annotations.get(DST)).map(String::as_str) {
-            Some("once") => Dst::Once,
-            Some(_) | None => Dst::Kubernetes,
-        }
+        dst(self.known.object.metadata())
     }
 
     fn make(&self, due: Timestamp) -> Option<Box<ObjectRecord>> {
@@ -195,6 +190,27 @@ impl<'a> Look<'a> {
         }
         note(&mut record.events, EventRecord::once(kind, reason, message, None, now));
     }
+}
+
+fn dst(metadata: &ObjectMeta) -> Dst {
+    match metadata.annotations.as_ref().and_then(|annotations| annotations.get(DST)).map(String::as_str) {
+        Some("once") => Dst::Once,
+        Some(_) | None => Dst::Kubernetes,
+    }
+}
+
+/// The times after `after` at which a CronJob is due, in its time zone or in `zone`; none while it is suspended.
+pub(crate) fn next_times(cron: &CronJob, after: Timestamp, zone: &TimeZone, count: usize) -> Vec<Zoned> {
+    let Some(schedule) =
+        Schedule::parse(&cron.spec.schedule).ok().filter(|_| cron.spec.suspend != Some(true))
+    else {
+        return Vec::new();
+    };
+    let named = cron.spec.time_zone.as_deref().and_then(zone_named);
+    let (zone, dst) = (named.unwrap_or_else(|| zone.clone()), dst(&cron.metadata));
+    let times =
+        std::iter::successors(schedule.next(after, &zone, dst), |time| schedule.next(*time, &zone, dst));
+    times.take(count).map(|time| time.to_zoned(zone.clone())).collect()
 }
 
 fn is_far_ahead(time: Timestamp, now: Timestamp) -> bool {

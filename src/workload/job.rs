@@ -15,6 +15,7 @@ use crate::model::record::{EventKind, EventRecord, FORMAT, note};
 
 use super::control::{Child, seconds};
 use pods::Pods;
+pub(crate) use pods::index_of;
 pub(crate) use run::{is_same_run, is_same_wish};
 
 mod count;

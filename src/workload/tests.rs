@@ -17,6 +17,7 @@ use crate::model::pod_plan::{
 use crate::model::record::{FORMAT, Outcome, PodRecord, SandboxState};
 use crate::model::time::{Moment, Timestamp};
 
+mod handlers;
 mod images;
 mod pods;
 mod ports;

@@ -84,6 +84,12 @@ static long natively(long number, const long *a) {
     return answer < 0 ? -errno : answer;
 }
 
+/* Whether the kernel takes 32-bit calls at all: one that every profile allows. */
+static int has_i386(void) {
+    long none[4] = {0};
+    return by_interrupt(224, none) == syscall(SYS_gettid);
+}
+
 static const char *word(long answer) {
     switch (answer) {
     case -EPERM: return "EPERM";
@@ -113,11 +119,12 @@ static const char *outcome(long (*make)(long, const long *), long number, const 
 }
 
 static void system_calls(void) {
+    int i386 = has_i386();
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
         const struct call *call = &calls[i];
         printf("call %s: %s", call->name, outcome(natively, call->native, call->arguments));
         if (call->i386 != NONE) {
-            printf(" i386 %s", outcome(by_interrupt, call->i386, call->arguments));
+            if (i386) printf(" i386 %s", outcome(by_interrupt, call->i386, call->arguments));
             printf(" x32 %s", outcome(natively, call->native | X32, call->arguments));
         }
         printf("\n");

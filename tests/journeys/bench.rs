@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -91,7 +92,7 @@ impl Bench {
     }
 
     /// A program in the bench's network namespace.
-    fn program(&self, name: &str) -> Command {
+    pub(crate) fn program(&self, name: &str) -> Command {
         let mut command = Command::new("nsenter");
         command.arg(format!("--net=/proc/{}/ns/net", self.keeper.id())).arg("--").arg(name);
         command
@@ -100,6 +101,10 @@ impl Bench {
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = self.program(env!("CARGO_BIN_EXE_droppod"));
         command.args(args);
+        self.furnish(command)
+    }
+
+    fn furnish(&self, mut command: Command) -> Command {
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         for (name, place) in [("STATE", "s"), ("RUN", "r"), ("LOG", "l")] {
             command.env(format!("DROPPOD_{name}_DIR"), self.root.join(place));
@@ -122,6 +127,30 @@ impl Bench {
         let mut command = self.command(args);
         command.stdin(fs::File::open(path).unwrap()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Ran::from(&wait_with_deadline(command.spawn().unwrap(), args))
+    }
+
+    /// Runs a command on a terminal of its own, types into it, and gives what it showed.
+    pub(crate) fn run_on_terminal(&self, args: &[&str], keys: &str) -> String {
+        let mut command = self.program("script");
+        let line = format!("{} {}", env!("CARGO_BIN_EXE_droppod"), args.join(" "));
+        command.args(["-qec", &line, "/dev/null"]);
+        let mut command = self.furnish(command);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        // Kept open: its end would be typed as the end of input.
+        let mut keyboard = child.stdin.take().unwrap();
+        keyboard.write_all(keys.as_bytes()).unwrap();
+        let ran = wait_with_deadline(child, args);
+        drop(keyboard);
+        String::from_utf8_lossy(&ran.stdout).into_owned()
+    }
+
+    /// Starts a command that goes on after it has read this on its standard input.
+    pub(crate) fn start_with_input(&self, args: &[&str], input: &str) -> Running {
+        let path = self.root.join("input");
+        fs::write(&path, input).unwrap();
+        let mut command = self.command(args);
+        command.stdin(fs::File::open(path).unwrap()).stdout(Stdio::null()).stderr(Stdio::null());
+        Running { child: command.spawn().unwrap() }
     }
 
     /// Starts a command that goes on; its output goes to files that a failed test can be read from.

@@ -62,6 +62,14 @@ impl Prison {
         )
     }
 
+    /// The same pod with so many containers like the first: a race each.
+    fn crowd(&self, spec: &str, container: &str, script: &str, count: usize) -> String {
+        let alone = self.pod(spec, container, script);
+        let (_, like) = alone.split_once("  - name: main\n").unwrap();
+        let others = (1..count).map(|nth| format!("  - name: main{nth}\n{like}"));
+        format!("{alone}{}", others.collect::<String>())
+    }
+
     /// Runs a pod to its end, however it ends.
     fn run(&self, manifest: &str) -> Ran {
         self.bench.manifest("one.yaml", manifest);

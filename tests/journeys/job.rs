@@ -35,9 +35,22 @@ fn the_sample_of_a_job_runs_each_index_once_under_up() {
         let line = format!("the square of {index} is {}", index * index);
         assert_eq!(ran.stdout.matches(&line).count(), 1, "{ran:#?}");
     }
-    assert!(ran.stderr.contains("job.batch/squares: Complete; 5 succeeded, 0 failed"), "{ran:#?}");
+    assert!(ran.stderr.contains("job.batch/squares: Complete, 5 succeeded, 0 failed"), "{ran:#?}");
     let status = bench.read("job.status.yaml");
     assert!(status.contains("completedIndexes: 0-4"), "{status}");
+    bench.until_clean();
+}
+
+#[test]
+fn an_index_is_told_by_variable_and_hostname() {
+    let Some(bench) = Bench::new() else { return };
+    let spec = "  completionMode: Indexed\n  completions: 2\n  parallelism: 2\n";
+    let script = "echo $$JOB_COMPLETION_INDEX on $$(cat /proc/sys/kernel/hostname)";
+    bench.manifest("job.yaml", &job("named", spec, script));
+    let ran = bench.run(&["up", "-f", bench.folder().to_str().unwrap()]).exits(0);
+    for line in ["0 on named-0", "1 on named-1"] {
+        assert!(ran.stdout.contains(line), "{ran:#?}");
+    }
     bench.until_clean();
 }
 
@@ -128,31 +141,46 @@ fn a_pod_of_a_job_that_is_deleted_counts_as_failed() {
     assert_eq!(watch.stop(), 0);
 }
 
+/// How often the watcher is killed while a Job runs, if not 20 times.
+const KILLS: &str = "DROPPOD_KILLS";
+
 #[test]
 fn no_index_runs_after_its_end_is_recorded_however_often_the_watcher_is_killed() {
     let Some(bench) = Bench::new() else { return };
-    let spec = "  completionMode: Indexed\n  completions: 50\n  parallelism: 5\n  backoffLimit: 100\n";
+    let kills = std::env::var(KILLS).map_or(20, |kills| kills.parse().unwrap());
+    let (indexes, parallelism) = if kills > 20 { (4 * kills, 10) } else { (3 * kills, 5) };
+    let spec = format!(
+        "  completionMode: Indexed\n  completions: {indexes}\n  parallelism: {parallelism}\n  backoffLimit: 100\n"
+    );
     let mut watch = bench.watch();
-    bench.manifest("job.yaml", &job("many", spec, "echo index $$JOB_COMPLETION_INDEX; sleep 0.2"));
-    for number in 0..12u64 {
+    bench.manifest("job.yaml", &job("many", &spec, "echo index $$JOB_COMPLETION_INDEX; sleep 0.2"));
+    for number in 0..kills {
         // Moments that fall into every part of a pass.
         let_pass(Duration::from_millis(37 + number * 53 % 400));
         watch.kill();
         watch = bench.watch();
     }
-    bench.until("all 50 are done", || column(&bench, "many", 2) == "50/50");
+    let all = format!("{indexes}/{indexes}");
+    bench.until("all are done", || column(&bench, "many", 2) == all);
     until_job(&bench, "many", "Complete");
     let json = bench.run(&["get", "pods", "-o", "json"]).stdout;
     let pods: serde_json::Value = serde_json::from_str(&json).unwrap();
-    let mut succeeded: BTreeMap<String, usize> = BTreeMap::new();
+    // When the success of each index was recorded, and when each pod of it was made.
+    let mut succeeded: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut made: Vec<(&str, &str)> = Vec::new();
     for pod in pods["items"].as_array().unwrap() {
-        let index = &pod["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"];
+        let metadata = &pod["metadata"];
+        let index = metadata["annotations"]["batch.kubernetes.io/job-completion-index"].as_str().unwrap();
+        made.push((index, metadata["creationTimestamp"].as_str().unwrap()));
         if pod["status"]["phase"] == "Succeeded" {
-            *succeeded.entry(index.as_str().unwrap().to_owned()).or_default() += 1;
+            let end = &pod["status"]["containerStatuses"][0]["state"]["terminated"]["finishedAt"];
+            succeeded.entry(index).or_default().push(end.as_str().unwrap());
         }
     }
-    assert_eq!(succeeded.len(), 50);
-    assert!(succeeded.values().all(|times| *times == 1), "{succeeded:?}");
+    assert_eq!(succeeded.len() as u64, indexes);
+    assert!(succeeded.values().all(|times| times.len() == 1), "{succeeded:?}");
+    let again = made.iter().find(|(index, at)| *at > succeeded[index][0]);
+    assert_eq!(again, None);
     bench.remove("job.yaml");
     bench.until_clean();
     assert_eq!(watch.stop(), 0);

@@ -2,12 +2,15 @@
 //! so and is counted as passed with nothing seen.
 #![expect(clippy::unwrap_used, reason = "a test fails by it, and says where")]
 
+mod attach;
+mod batch;
 mod bench;
 mod confine;
 mod confinement;
 mod edges;
 mod edit;
 mod escape;
+mod examples;
 mod folder;
 mod full;
 mod host_path;
@@ -17,8 +20,10 @@ mod kill;
 mod load;
 mod look;
 mod pod;
+mod probe;
 mod readme;
 mod second_kernel;
+mod service;
 mod session;
 mod stopped;
 mod up;

@@ -14,19 +14,42 @@ use crate::model::quantity::milli;
 
 use super::sheet::{Sheet, date};
 
+/// Of a template all stands one level further in, but names of containers and volumes are only one blank further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Within {
+    Pod,
+    Template,
+}
+
+impl Within {
+    pub(super) fn level(self) -> usize {
+        match self {
+            Within::Pod => 0,
+            Within::Template => 1,
+        }
+    }
+
+    /// A name in a list.
+    pub(super) fn name(self, name: &str, sheet: &mut Sheet) {
+        match self {
+            Within::Pod => sheet.line(1, format_args!("{name}:")),
+            Within::Template => sheet.line(1, format_args!(" {name}:")),
+        }
+    }
+}
+
 pub(super) fn describe(
+    within: Within,
     title: &str,
     containers: &[Container],
     statuses: &[ContainerStatus],
     pod: &Pod,
     sheet: &mut Sheet,
 ) {
-    sheet.line(0, format_args!("{title}:"));
-    // As kubectl sets those of a template.
-    let margin = if title.starts_with(' ') { " " } else { "" };
+    sheet.line(within.level(), format_args!("{title}:"));
     for container in containers {
         let status = statuses.iter().find(|status| status.name == container.name);
-        sheet.line(1, format_args!("{margin}{}:", container.name));
+        within.name(&container.name, sheet);
         image(container, status, sheet);
         ports(container.ports.as_deref().unwrap_or_default(), sheet);
         words("Command:", container.command.as_deref().unwrap_or_default(), sheet);

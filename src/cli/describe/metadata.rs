@@ -23,21 +23,11 @@ pub(super) fn name(metadata: &ObjectMeta, sheet: &mut Sheet) {
 }
 
 pub(super) fn marks(metadata: &ObjectMeta, sheet: &mut Sheet) {
-    pairs("Labels", metadata.labels.as_ref(), sheet);
-    annotations("Annotations:", metadata.annotations.as_ref(), sheet);
+    pairs(0, "Labels", metadata.labels.as_ref(), sheet);
+    annotations(0, metadata.annotations.as_ref(), sheet);
 }
 
-pub(super) fn pairs(title: &str, pairs: Option<&BTreeMap<String, String>>, sheet: &mut Sheet) {
-    let mut title = format!("{title}:");
-    for (key, value) in pairs.into_iter().flatten() {
-        sheet.line(0, format_args!("{title}\t{key}={value}"));
-        title.clear();
-    }
-    if !title.is_empty() {
-        sheet.line(0, format_args!("{title}\t<none>"));
-    }
-}
-
+/// Who has made it.
 pub(super) fn controller(metadata: &ObjectMeta, sheet: &mut Sheet) {
     let owners = metadata.owner_references.iter().flatten();
     for owner in owners.filter(|owner| owner.controller == Some(true)) {
@@ -45,26 +35,33 @@ pub(super) fn controller(metadata: &ObjectMeta, sheet: &mut Sheet) {
     }
 }
 
-/// `title` is how its first line begins.
-pub(super) fn annotations(
-    mut title: &str,
-    annotations: Option<&BTreeMap<String, String>>,
-    sheet: &mut Sheet,
-) {
+pub(super) fn pairs(level: usize, title: &str, pairs: Option<&BTreeMap<String, String>>, sheet: &mut Sheet) {
+    let mut title = format!("{title}:");
+    for (key, value) in pairs.into_iter().flatten() {
+        sheet.line(level, format_args!("{title}\t{key}={value}"));
+        title.clear();
+    }
+    if !title.is_empty() {
+        sheet.line(level, format_args!("{title}\t<none>"));
+    }
+}
+
+pub(super) fn annotations(level: usize, annotations: Option<&BTreeMap<String, String>>, sheet: &mut Sheet) {
+    let mut title = "Annotations:";
     for (key, value) in annotations.into_iter().flatten().filter(|(key, _)| *key != LAST_APPLIED) {
         let value = value.strip_suffix('\n').unwrap_or(value);
         if key.len() + value.len() + 2 > LONGEST || value.contains('\n') {
-            sheet.line(0, format_args!("{title}\t{key}:"));
+            sheet.line(level, format_args!("{title}\t{key}:"));
             for line in value.split('\n') {
-                sheet.line(0, format_args!("\t  {}", shortened(line)));
+                sheet.line(level, format_args!("\t  {}", shortened(line)));
             }
         } else {
-            sheet.line(0, format_args!("{title}\t{key}: {value}"));
+            sheet.line(level, format_args!("{title}\t{key}: {value}"));
         }
         title = "";
     }
     if !title.is_empty() {
-        sheet.line(0, format_args!("{title}\t<none>"));
+        sheet.line(level, format_args!("{title}\t<none>"));
     }
 }
 

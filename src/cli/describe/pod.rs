@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::{PodStatus, Toleration};
 use crate::api::{Pod, PodSpec};
 use crate::model::time::Timestamp;
 
-use super::container;
+use super::container::{self, Within};
 use super::events::since;
 use super::sheet::{Sheet, date};
 use super::{metadata, volumes};
@@ -26,10 +26,10 @@ pub(super) fn describe(pod: &Pod, now: Timestamp, sheet: &mut Sheet) {
     addresses(pod, status, sheet);
     let init = status.init_container_statuses.as_deref().unwrap_or_default();
     if let Some(containers) = spec.init_containers.as_deref().filter(|list| !list.is_empty()) {
-        container::describe("Init Containers", containers, init, pod, sheet);
+        container::describe(Within::Pod, "Init Containers", containers, init, pod, sheet);
     }
     let app = status.container_statuses.as_deref().unwrap_or_default();
-    container::describe("Containers", &spec.containers, app, pod, sheet);
+    container::describe(Within::Pod, "Containers", &spec.containers, app, pod, sheet);
     let conditions = status.conditions.as_deref().unwrap_or_default();
     if !conditions.is_empty() {
         sheet.line(0, "Conditions:\n  Type\tStatus");
@@ -37,10 +37,10 @@ pub(super) fn describe(pod: &Pod, now: Timestamp, sheet: &mut Sheet) {
             sheet.line(1, format_args!("{} \t{} ", condition.type_, condition.status));
         }
     }
-    volumes::describe("Volumes", spec.volumes.as_deref().unwrap_or_default(), sheet);
+    volumes::describe(Within::Pod, spec.volumes.as_deref().unwrap_or_default(), sheet);
     sheet.field(0, "QoS Class", status.qos_class.as_deref().unwrap_or_default());
-    metadata::pairs("Node-Selectors", spec.node_selector.as_ref(), sheet);
-    tolerations("Tolerations:", spec.tolerations.as_deref().unwrap_or_default(), sheet);
+    metadata::pairs(0, "Node-Selectors", spec.node_selector.as_ref(), sheet);
+    tolerations(0, spec.tolerations.as_deref().unwrap_or_default(), sheet);
 }
 
 fn place(spec: &PodSpec, status: &PodStatus, sheet: &mut Sheet) {
@@ -86,10 +86,10 @@ fn addresses(pod: &Pod, status: &PodStatus, sheet: &mut Sheet) {
     metadata::controller(&pod.metadata, sheet);
 }
 
-/// `title` is how its first line begins.
-pub(super) fn tolerations(mut title: &str, tolerations: &[Toleration], sheet: &mut Sheet) {
+pub(super) fn tolerations(level: usize, tolerations: &[Toleration], sheet: &mut Sheet) {
     let mut sorted: Vec<&Toleration> = tolerations.iter().collect();
     sorted.sort_by_key(|toleration| toleration.key.clone());
+    let mut title = "Tolerations:";
     for toleration in sorted {
         let mut text = toleration.key.clone().unwrap_or_default();
         let given = |part: &Option<String>| part.clone().filter(|part| !part.is_empty());
@@ -108,10 +108,10 @@ pub(super) fn tolerations(mut title: &str, tolerations: &[Toleration], sheet: &m
         if let Some(seconds) = toleration.toleration_seconds {
             text.push_str(&format!(" for {seconds}s"));
         }
-        sheet.line(0, format_args!("{title}\t{text}"));
+        sheet.line(level, format_args!("{title}\t{text}"));
         title = "";
     }
     if !title.is_empty() {
-        sheet.line(0, format_args!("{title}\t<none>"));
+        sheet.line(level, format_args!("{title}\t<none>"));
     }
 }

@@ -2,17 +2,17 @@
 
 use k8s_openapi::api::core::v1::{DownwardAPIVolumeFile, ProjectedVolumeSource, Volume};
 
+use super::container::Within;
 use super::sheet::Sheet;
 
-pub(super) fn describe(title: &str, volumes: &[Volume], sheet: &mut Sheet) {
+pub(super) fn describe(within: Within, volumes: &[Volume], sheet: &mut Sheet) {
     if volumes.is_empty() {
-        sheet.field(0, title, "<none>");
+        sheet.field(within.level(), "Volumes", "<none>");
         return;
     }
-    sheet.line(0, format_args!("{title}:"));
-    let margin = if title.starts_with(' ') { " " } else { "" };
+    sheet.line(within.level(), "Volumes:");
     for volume in volumes {
-        sheet.line(1, format_args!("{margin}{}:", volume.name));
+        within.name(&volume.name, sheet);
         source(volume, sheet);
     }
 }

@@ -15,32 +15,54 @@ use super::talk::Talk;
 const CHUNK: usize = 32 * 1024;
 /// What a terminal reads as the end of input, Ctrl-D.
 const END_OF_INPUT: u8 = 4;
+const CTRL_P: u8 = 16;
+const CTRL_Q: u8 = 17;
 
 /// How a session ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(in crate::cli) enum End {
     Code(i32),
+    /// By the caller, and what was looked on at goes on.
+    Left,
     Refused(String),
 }
 
+/// What becomes of the caller's signals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standard {
+pub(in crate::cli) enum Signals {
+    /// To the command; one that comes a second time ends the session.
+    PassOn,
+    Leave,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum Standard {
     Output,
     Error,
 }
 
-pub(super) struct Output {
+pub(in crate::cli) struct Output {
     /// `None` once nothing more comes or nobody wants it.
     from: Option<OwnedFd>,
     to: Standard,
 }
 
 /// From the caller's stdin.
-pub(super) struct Input {
+pub(in crate::cli) struct Input {
     to: Option<OwnedFd>,
     pending: Vec<u8>,
     at_end: AtEnd,
     source: Source,
+    keys: Keys,
+}
+
+/// Keys that leave a terminal without ending what runs on it: Ctrl-P Ctrl-Q.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keys {
+    None,
+    Waiting,
+    /// The first was pressed, and is held back.
+    Begun,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,32 +77,37 @@ enum Source {
     Ended,
 }
 
-pub(super) struct Relay {
-    pub(super) talk: Talk,
-    pub(super) input: Option<Input>,
-    pub(super) outputs: Vec<Output>,
+pub(in crate::cli) struct Relay {
+    pub(in crate::cli) talk: Talk,
+    pub(in crate::cli) input: Option<Input>,
+    pub(in crate::cli) outputs: Vec<Output>,
+    pub(in crate::cli) signals: Signals,
 }
 
 impl Input {
-    pub(super) fn to_pipe(to: OwnedFd) -> io::Result<Input> {
+    pub(in crate::cli) fn to_pipe(to: OwnedFd) -> io::Result<Input> {
         Input::new(to, AtEnd::Close)
     }
 
-    pub(super) fn to_terminal(to: OwnedFd) -> io::Result<Input> {
+    pub(in crate::cli) fn to_terminal(to: OwnedFd) -> io::Result<Input> {
         Input::new(to, AtEnd::TypeEndOfInput)
     }
 
     fn new(to: OwnedFd, at_end: AtEnd) -> io::Result<Input> {
         // A command that does not read must not keep its output from being read.
         fcntl_setfl(&to, fcntl_getfl(&to)? | OFlags::NONBLOCK)?;
-        Ok(Input { to: Some(to), pending: Vec::new(), at_end, source: Source::Open })
+        Ok(Input { to: Some(to), pending: Vec::new(), at_end, source: Source::Open, keys: Keys::None })
+    }
+
+    pub(in crate::cli) fn leaving_on_keys(self) -> Input {
+        Input { keys: Keys::Waiting, ..self }
     }
 
     fn wants_to_read(&self) -> bool {
         self.pending.is_empty() && self.source == Source::Open && self.to.is_some()
     }
 
-    fn read(&mut self) -> io::Result<()> {
+    fn read(&mut self) -> io::Result<Pressed> {
         let mut buffer = [0; CHUNK];
         match rustix::io::read(io::stdin(), &mut buffer) {
             Ok(0) => {
@@ -90,11 +117,37 @@ impl Input {
                     AtEnd::TypeEndOfInput => self.pending.push(END_OF_INPUT),
                 }
             }
-            Ok(count) => self.pending.extend_from_slice(&buffer[..count]),
+            Ok(count) => return Ok(self.take(&buffer[..count])),
             Err(Errno::INTR | Errno::AGAIN) => {}
             Err(error) => return Err(error.into()),
         }
-        Ok(())
+        Ok(Pressed::Other)
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> Pressed {
+        for byte in bytes {
+            self.keys = match (self.keys, *byte) {
+                (Keys::None, other) => {
+                    self.pending.push(other);
+                    Keys::None
+                }
+                (Keys::Waiting, CTRL_P) => Keys::Begun,
+                (Keys::Waiting, other) => {
+                    self.pending.push(other);
+                    Keys::Waiting
+                }
+                (Keys::Begun, CTRL_Q) => return Pressed::Leave,
+                (Keys::Begun, CTRL_P) => {
+                    self.pending.push(CTRL_P);
+                    Keys::Begun
+                }
+                (Keys::Begun, other) => {
+                    self.pending.extend([CTRL_P, other]);
+                    Keys::Waiting
+                }
+            };
+        }
+        Pressed::Other
     }
 
     fn write(&mut self) {
@@ -109,7 +162,7 @@ impl Input {
 }
 
 impl Output {
-    pub(super) fn new(from: OwnedFd, to: Standard) -> Output {
+    pub(in crate::cli) fn new(from: OwnedFd, to: Standard) -> Output {
         Output { from: Some(from), to }
     }
 
@@ -143,14 +196,20 @@ impl Standard {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pressed {
+    Leave,
+    Other,
+}
+
 /// What the caller's signals have asked for.
 enum Asked {
     GoOn,
-    GiveUp(i32),
+    GiveUp(End),
 }
 
 impl Relay {
-    pub(super) fn run(mut self) -> io::Result<End> {
+    pub(in crate::cli) fn run(mut self) -> io::Result<End> {
         let signals =
             SignalFd::block(&[libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGWINCH])?;
         let mut sent = Vec::new();
@@ -167,13 +226,13 @@ impl Relay {
             }
             let ready = self.wait(&signals)?;
             if ready.signal
-                && let Asked::GiveUp(signal) = self.pass_on(&signals, &mut sent)?
+                && let Asked::GiveUp(end) = self.pass_on(&signals, &mut sent)?
             {
-                return Ok(End::Code(128 + signal));
+                return Ok(end);
             }
             if let Some(input) = &mut self.input {
-                if ready.stdin {
-                    input.read()?;
+                if ready.stdin && input.read()? == Pressed::Leave {
+                    return Ok(End::Left);
                 }
                 if !input.pending.is_empty() {
                     input.write();
@@ -239,8 +298,10 @@ impl Relay {
         for signal in signals.read()? {
             if signal == libc::SIGWINCH {
                 self.talk.ask(&Request::Resize(super::window_size()), &[])?;
+            } else if self.signals == Signals::Leave {
+                return Ok(Asked::GiveUp(End::Left));
             } else if sent.contains(&signal) {
-                return Ok(Asked::GiveUp(signal));
+                return Ok(Asked::GiveUp(End::Code(128 + signal)));
             } else {
                 sent.push(signal);
                 self.talk.ask(&Request::Signal(signal), &[])?;

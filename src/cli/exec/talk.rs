@@ -11,7 +11,7 @@ use crate::paths::PodDir;
 use crate::rundir::control::{Answer, LINE_LIMIT, Request};
 use crate::sandbox::sys::scm;
 
-pub(super) struct Talk {
+pub(in crate::cli) struct Talk {
     socket: UnixStream,
     inbox: Vec<u8>,
     answers: VecDeque<Answer>,
@@ -19,7 +19,7 @@ pub(super) struct Talk {
 }
 
 impl Talk {
-    pub(super) fn open(pod: &PodDir) -> io::Result<Talk> {
+    pub(in crate::cli) fn open(pod: &PodDir) -> io::Result<Talk> {
         // A socket's path may have 108 bytes; through the directory's descriptor it is short, whatever --run-dir is.
         let directory = rustix::fs::open(&pod.0, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
         let name = pod.socket();
@@ -29,7 +29,11 @@ impl Talk {
         Ok(Talk { socket, inbox: Vec::new(), answers: VecDeque::new(), descriptors: Vec::new() })
     }
 
-    pub(super) fn ask(&mut self, request: &Request, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    pub(in crate::cli) fn ask(
+        &mut self,
+        request: &Request,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> io::Result<()> {
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
         if line.len() > LINE_LIMIT {
@@ -43,7 +47,7 @@ impl Talk {
     }
 
     /// Takes in what has come; blocks if nothing has.
-    pub(super) fn receive(&mut self) -> io::Result<()> {
+    pub(in crate::cli) fn receive(&mut self) -> io::Result<()> {
         let mut buffer = [0; 4096];
         let received = scm::receive(&self.socket, &mut buffer)?;
         if received.bytes == 0 {
@@ -61,12 +65,12 @@ impl Talk {
         Ok(())
     }
 
-    pub(super) fn next(&mut self) -> Option<Answer> {
+    pub(in crate::cli) fn next(&mut self) -> Option<Answer> {
         self.answers.pop_front()
     }
 
     /// Blocks until an answer has come.
-    pub(super) fn wait(&mut self) -> io::Result<Answer> {
+    pub(in crate::cli) fn wait(&mut self) -> io::Result<Answer> {
         loop {
             if let Some(answer) = self.next() {
                 return Ok(answer);
@@ -76,7 +80,7 @@ impl Talk {
     }
 
     /// A descriptor that came with an answer.
-    pub(super) fn descriptor(&mut self) -> Option<OwnedFd> {
+    pub(in crate::cli) fn descriptor(&mut self) -> Option<OwnedFd> {
         self.descriptors.pop()
     }
 }

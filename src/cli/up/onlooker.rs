@@ -1,8 +1,8 @@
-//! Shows what happens while the loop works: logs to stdout, progress to stderr, in a thread of its own.
+//! Shows what happens while the loop works, in a thread of its own: logs to stdout, progress to stderr, or both as
+//! events to stdout.
 
-use std::io::{self, BufWriter, PipeReader, PipeWriter, pipe, stdout};
+use std::io::{self, BufWriter, PipeReader, PipeWriter, Stdout, pipe, stdout};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
 use std::thread::JoinHandle;
 
 use rustix::event::PollFlags;
@@ -15,54 +15,87 @@ use crate::cli::settings::Settings;
 use crate::cli::tell;
 use crate::daemon::Progress;
 use crate::logs::follow::{Bell, Tails, Woken};
+use crate::model::id::PodId;
+use crate::paths::Places;
+use crate::rundir::exits;
+use crate::sandbox::sys::clock;
+
+use super::events::Events;
+
+type Out = BufWriter<Stdout>;
+
+/// What is said, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Show {
+    /// Each line with its pod and container, and progress.
+    Prefixed,
+    Json,
+    /// The lines alone.
+    Bare,
+    /// Somebody else shows them.
+    Nothing,
+}
+
+impl Show {
+    pub(super) fn tells_progress(self) -> bool {
+        match self {
+            Show::Prefixed | Show::Json => true,
+            Show::Bare | Show::Nothing => false,
+        }
+    }
+}
 
 pub(super) struct Onlooker {
-    thread: JoinHandle<()>,
+    thread: JoinHandle<Option<Events<Out>>>,
     /// Closed when nothing more will happen.
     going_on: PipeWriter,
 }
 
 impl Onlooker {
-    /// Returns when every line has been shown.
-    pub(super) fn finish(self) {
+    /// Returns when every line has been shown; with what still has an end to tell.
+    pub(super) fn finish(self) -> Option<Events<Out>> {
         drop(self.going_on);
-        if self.thread.join().is_err() {
+        self.thread.join().unwrap_or_else(|_| {
             tell("warning: not every log line was shown");
-        }
+            None
+        })
     }
 }
 
 pub(super) fn start(
-    log: PathBuf,
+    places: Places,
     progress: Receiver<Progress>,
+    show: Show,
     settings: &Settings,
 ) -> Result<Onlooker, Failure> {
     let failed = |error| Failure::new(Exit::Failed, "cannot follow the pods' logs").because(error);
     let (over, going_on) = pipe().map_err(failed)?;
-    let settings = settings.clone();
+    let voice = Voice::new(show, settings);
     let thread = std::thread::Builder::new()
         .name("logs".to_owned())
-        .spawn(move || look_on(log, progress, &over, &settings))
+        .spawn(move || look_on(&places, progress, &over, voice))
         .map_err(failed)?;
     Ok(Onlooker { thread, going_on })
 }
 
-fn look_on(log: PathBuf, mut progress: Receiver<Progress>, over: &PipeReader, settings: &Settings) {
-    let style =
-        Style { color: settings.color.for_stdout(), timestamps: false, prefix: Some(Prefix::Aligned) };
-    let mut out = Printer::new(BufWriter::new(stdout().lock()), style);
-    let mut tails = Tails::of(log);
+fn look_on(
+    places: &Places,
+    mut progress: Receiver<Progress>,
+    over: &PipeReader,
+    mut voice: Voice,
+) -> Option<Events<Out>> {
+    let mut tails = Tails::of(places.log.clone());
     let bell = Bell::hang();
     let mut shown: io::Result<()> = Ok(());
     let mut last = Woken::ByChange;
     loop {
-        while let Ok(Progress { pod, word }) = progress.try_recv() {
-            tell(&format!("{}: {word}", super::name(&pod, settings)));
-        }
+        let steps: Vec<Progress> = std::iter::from_fn(|| progress.try_recv().ok()).collect();
         // A reader of stdout that leaves early does not end the pods.
         if shown.is_ok() {
-            shown =
-                tails.drain(&bell, &mut |origin, line| out.print(origin, &line)).and_then(|()| out.flush());
+            shown = voice.show(&steps, places, &mut tails, &bell);
+        }
+        for step in steps.iter().filter(|step| step.course.outcome().is_some()) {
+            tails.close(places.pod_logs(&step.pod));
         }
         // The files were read once more after the end was told.
         if last == Woken::ByOther {
@@ -70,9 +103,79 @@ fn look_on(log: PathBuf, mut progress: Receiver<Progress>, over: &PipeReader, se
         }
         last = bell.wait(over.as_fd(), PollFlags::IN).unwrap_or(Woken::ByOther);
     }
-    if let Err(error) = shown
-        && error.kind() != io::ErrorKind::BrokenPipe
-    {
-        tell(&format!("warning: the logs could not be shown to their end: {error}"));
+    if let Err(error) = shown {
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            tell(&format!("warning: the logs could not be shown to their end: {error}"));
+        }
+        return None;
+    }
+    match voice {
+        Voice::Text { .. } | Voice::Bare(_) | Voice::None => None,
+        Voice::Json(events) => Some(events),
+    }
+}
+
+/// How it is said.
+enum Voice {
+    Text { lines: Printer<Out>, home: String, words: std::collections::BTreeMap<PodId, String> },
+    Json(Events<Out>),
+    Bare(Printer<Out>),
+    None,
+}
+
+impl Voice {
+    fn new(show: Show, settings: &Settings) -> Voice {
+        let out = BufWriter::new(stdout());
+        let color = settings.color.for_stdout();
+        match show {
+            Show::Prefixed => {
+                let style = Style { color, timestamps: false, prefix: Some(Prefix::Aligned) };
+                let home = settings.namespace.clone();
+                Voice::Text { lines: Printer::new(out, style), home, words: Default::default() }
+            }
+            Show::Json => Voice::Json(Events::new(out)),
+            Show::Bare => Voice::Bare(Printer::new(out, Style { color, timestamps: false, prefix: None })),
+            Show::Nothing => Voice::None,
+        }
+    }
+
+    fn show(
+        &mut self,
+        steps: &[Progress],
+        places: &Places,
+        tails: &mut Tails,
+        bell: &Bell,
+    ) -> io::Result<()> {
+        match self {
+            Voice::Text { lines, home, words } => {
+                tails.drain(bell, &mut |origin, line| lines.print(origin, &line))?;
+                lines.flush()?;
+                for Progress { pod, word, .. } in steps {
+                    if words.get(pod) != Some(word) {
+                        tell(&format!("{}: {word}", super::name(pod, home)));
+                        words.insert(pod.clone(), word.clone());
+                    }
+                }
+                Ok(())
+            }
+            Voice::Bare(lines) => {
+                tails.drain(bell, &mut |origin, line| lines.print(origin, &line))?;
+                lines.flush()
+            }
+            Voice::None => Ok(()),
+            Voice::Json(events) => {
+                let past = |pod: &PodId, container: &str, run: u32| {
+                    exits::read(&places.pod(&pod.uid), container, run).ok().flatten()
+                };
+                for step in steps {
+                    events.starts(step, clock::wall(), &past)?;
+                }
+                tails.drain(bell, &mut |origin, line| events.log(origin, &line))?;
+                for step in steps {
+                    events.ends(step, clock::wall(), &past)?;
+                }
+                events.flush()
+            }
+        }
     }
 }

@@ -4,8 +4,9 @@ use serde_json::json;
 
 use super::*;
 use crate::manifest::revive;
-use crate::model::desired::Waiting;
-use crate::model::job::JobEnd;
+use crate::model::control::Controlled;
+use crate::model::desired::{Blocked, DesiredPod, Waiting, Want};
+use crate::model::job::{JobEnd, Verdict};
 use crate::model::object::{ObjectRecord, Owner, Source};
 use crate::model::pod_plan::RestartPolicy;
 use crate::model::record::FORMAT;
@@ -134,4 +135,18 @@ fn a_cron_job_alone_runs_until_a_signal_and_is_not_waited_for_beside_a_job() {
     let scene = Scene::default().object(1, "CronJob", cron, None);
     assert_eq!(scene.verdict(), None);
     assert_eq!(scene.job(2).ended(2).verdict(), Some(BatchEnd::Completed));
+}
+
+#[test]
+fn what_can_never_start_is_named_while_others_run() {
+    let scene = Scene::default().pod(1, "Never", runs()).pod(2, "Always", waits("ErrImagePull"));
+    assert_eq!(hopeless(&scene.pods), None);
+    let scene = scene.pod(3, "Always", waits("ErrImageNeverPull"));
+    let (obstacle, pod, why) = hopeless(&scene.pods).unwrap();
+    assert_eq!(
+        (obstacle, pod.name.as_str(), why.as_str()),
+        (Obstacle::Image, "pod-3", "container main: ErrImageNeverPull")
+    );
+    let missing = Scene::default().pod(1, "Never", waits("CreateContainerConfigError"));
+    assert_eq!(hopeless(&missing.pods).map(|(obstacle, _, _)| obstacle), Some(Obstacle::Reference));
 }

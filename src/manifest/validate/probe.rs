@@ -14,7 +14,7 @@ use super::Rules;
 use super::names::{HTTP_HEADER, PORT};
 
 const PROBES: &[&str] = &["exec", "httpGet", "tcpSocket", "grpc"];
-const HOOKS: &[&str] = &["exec", "httpGet", "tcpSocket", "sleep"];
+const HOOKS: &[&str] = &["exec", "httpGet", "sleep"];
 
 /// Success is counted above one only where a container may become unready again.
 const ONCE: std::ops::RangeInclusive<i64> = 1..=1;
@@ -63,6 +63,7 @@ fn probe(probe: &Probe, ports: &[ContainerPort], at: &At<'_>, rules: &mut Rules)
     if let Some(grpc) = &probe.grpc {
         let port_at = at.key("grpc");
         numbered(grpc.port, &port_at.key("port"), rules);
+        rules.one_of(&port_at.key("mode"), &["", "Plaintext", "TLS"]);
     }
     let numbers = [
         ("initialDelaySeconds", probe.initial_delay_seconds),
@@ -82,10 +83,14 @@ fn probe(probe: &Probe, ports: &[ContainerPort], at: &At<'_>, rules: &mut Rules)
 }
 
 fn hook(hook: &LifecycleHandler, ports: &[ContainerPort], grace: i64, at: &At<'_>, rules: &mut Rules) {
+    if hook.tcp_socket.is_some() {
+        let message = "there is no such hook: Kubernetes takes the field and fails whenever it comes to it";
+        let fault = Fault::at_key(&at.key("tcpSocket"), message, "never works");
+        return rules.push(fault.help("write one of `exec`, `httpGet`, `sleep`"));
+    }
     one_handler(at, HOOKS, rules);
     exec(hook.exec.as_ref(), &at.key("exec"), rules);
     http(hook.http_get.as_ref(), ports, &at.key("httpGet"), rules);
-    tcp(hook.tcp_socket.as_ref(), ports, &at.key("tcpSocket"), rules);
     if let Some(sleep) = &hook.sleep
         && !(0..=grace.max(0)).contains(&sleep.seconds)
     {

@@ -68,5 +68,7 @@ pub(crate) fn container(name: &str) -> ContainerPlan {
         },
         stdin: Stdin::Closed,
         restart_policy: RestartPolicy::Always,
+        probes: Probes::default(),
+        hooks: Hooks::default(),
     }
 }

@@ -6,7 +6,48 @@ use proptest::prelude::*;
 use super::world::{Happening, World};
 use super::*;
 
+fn any_probe() -> impl Strategy<Value = Option<ProbePlan>> {
+    let numbers = (0..20u64, 1..4u64, 1..12u64, 1..3u32, 1..4u32, prop::option::of(0..40u32));
+    let plan =
+        numbers.prop_map(|(delay, timeout, period, success_threshold, failure_threshold, grace)| ProbePlan {
+            initial_delay: Duration::from_secs(delay),
+            timeout: Duration::from_secs(timeout),
+            period: Duration::from_secs(period),
+            success_threshold,
+            failure_threshold,
+            grace,
+            ..probe()
+        });
+    prop::option::weighted(0.4, plan)
+}
+
+fn any_hook() -> impl Strategy<Value = Option<Hook>> {
+    let hook = prop_oneof![
+        (0..20u64).prop_map(|seconds| Hook::Sleep(Duration::from_secs(seconds))),
+        Just(Hook::Exec(vec!["true".to_owned()])),
+    ];
+    prop::option::weighted(0.4, hook)
+}
+
+fn any_care() -> impl Strategy<Value = (Probes, Hooks)> {
+    let probes = (any_probe(), any_probe(), any_probe());
+    (probes, any_hook(), any_hook()).prop_map(|((startup, liveness, readiness), post_start, pre_stop)| {
+        (Probes { startup, liveness, readiness }, Hooks { post_start, pre_stop })
+    })
+}
+
 fn any_pod() -> impl Strategy<Value = PodPlan> {
+    (any_shape(), prop::collection::vec(any_care(), 1..4)).prop_map(|(mut plan, cares)| {
+        let sidecars = plan.init_containers.iter_mut().filter(|container| container.role == Role::Sidecar);
+        for (container, (probes, hooks)) in sidecars.chain(&mut plan.containers).zip(cares.iter().cycle()) {
+            container.probes = probes.clone();
+            container.hooks = hooks.clone();
+        }
+        plan
+    })
+}
+
+fn any_shape() -> impl Strategy<Value = PodPlan> {
     let policy =
         prop_oneof![Just(RestartPolicy::Always), Just(RestartPolicy::OnFailure), Just(RestartPolicy::Never)];
     let inits = prop::collection::vec(any::<bool>(), 0..4);
@@ -32,12 +73,22 @@ fn any_stop() -> impl Strategy<Value = Happening> {
     (why, prop::option::of(0..40u32)).prop_map(|(why, grace)| Happening::Stop { why, grace })
 }
 
+fn any_verdict() -> impl Strategy<Value = Verdict> {
+    prop_oneof![
+        3 => Just(Verdict::Success),
+        3 => Just(failure()),
+        1 => Just(Verdict::Warning("moved".to_owned())),
+        1 => Just(Verdict::Unknown("no such program".to_owned())),
+    ]
+}
+
 fn anything() -> impl Strategy<Value = Happening> {
     let code = prop_oneof![3 => Just(0), 2 => Just(1), 1 => Just(143)];
     prop_oneof![
         4 => prop::bool::weighted(0.2).prop_map(|fails| Happening::Sandbox { fails }),
         8 => (0..5usize, prop::bool::weighted(0.2)).prop_map(|(which, fails)| Happening::Start { which, fails }),
         6 => (0..5usize, code).prop_map(|(which, code)| Happening::End { which, code }),
+        6 => (0..5usize, any_verdict()).prop_map(|(which, verdict)| Happening::Handled { which, verdict }),
         3 => Just(Happening::Torn),
         2 => (0..700u64).prop_map(|seconds| Happening::Wait { seconds }),
         3 => Just(Happening::WaitUntilDue),

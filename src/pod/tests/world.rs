@@ -1,6 +1,8 @@
 //! A world that performs what a pod asks for, in any order and with any outcome, and holds the laws against it.
 
 use super::*;
+use crate::pod::container::Status;
+use crate::pod::halt::Why;
 
 /// What is true of a container, whatever its pod believes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +50,11 @@ pub(super) enum Happening {
     NewDeadline {
         seconds: u32,
     },
+    /// A probe or hook under way comes to an end.
+    Handled {
+        which: usize,
+        verdict: Verdict,
+    },
     /// An event that nothing led to.
     Noise {
         which: usize,
@@ -59,6 +66,7 @@ pub(super) struct World {
     pub(super) state: PodState,
     pub(super) seconds: u64,
     facts: BTreeMap<String, Fact>,
+    handlers: Vec<Errand>,
     sandbox_is_made: bool,
     is_torn: bool,
     pub(super) left: bool,
@@ -74,6 +82,7 @@ impl World {
             state,
             seconds: 0,
             facts,
+            handlers: Vec::new(),
             sandbox_is_made: false,
             is_torn: false,
             left: false,
@@ -108,8 +117,11 @@ impl World {
             Happening::End { which, code } => {
                 let running = |fact| matches!(fact, Fact::Running(_));
                 let Some(container) = self.nth(*which, running) else { return };
-                self.facts.insert(container.clone(), Fact::Off);
-                self.ends(Event::Exited { container, end: left_with(*code) });
+                self.exits(container, left_with(*code));
+            }
+            Happening::Handled { which, verdict } if !self.handlers.is_empty() => {
+                let errand = self.handlers.swap_remove(which % self.handlers.len());
+                self.hears(Event::HandlerEnded { errand, verdict: verdict.clone() });
             }
             Happening::Torn if self.is_torn => {
                 self.is_torn = false;
@@ -138,7 +150,11 @@ impl World {
             Happening::Noise { which, kind } => {
                 let Some(container) = self.nth(*which, |fact| fact == Fact::Off) else { return };
                 let end = left_with(9);
-                let event = match kind % 3 {
+                let event = match kind % 4 {
+                    3 => {
+                        let errand = Errand { container, purpose: Purpose::PreStop, number: 1 };
+                        Event::HandlerEnded { errand, verdict: failure() }
+                    }
                     0 => Event::Exited { container, end },
                     1 => Event::Started { container: "nobody".to_owned(), pid: 1 },
                     _ => Event::Exited { container: "nobody".to_owned(), end },
@@ -147,14 +163,14 @@ impl World {
                 self.hears(event);
                 assert_eq!(self.recorded.len(), known, "an end of nothing was recorded");
             }
-            Happening::Sandbox { .. } | Happening::Torn => {}
+            Happening::Sandbox { .. } | Happening::Torn | Happening::Handled { .. } => {}
         }
     }
 
     /// Goes on until the pod has left: whatever can be done is done, what is told to end by SIGKILL ends, and what is
     /// told by SIGTERM does not.
     pub(super) fn settle(&mut self) {
-        for _ in 0..200 {
+        for _ in 0..400 {
             if self.left {
                 return;
             }
@@ -162,12 +178,18 @@ impl World {
             self.happens(&Happening::Torn);
             self.happens(&Happening::Start { which: 0, fails: false });
             if let Some(container) = self.nth(0, |fact| fact == Fact::Running(Told::Kill)) {
-                self.facts.insert(container.clone(), Fact::Off);
-                self.ends(Event::Exited { container, end: killed() });
+                self.exits(container, killed());
             }
             self.happens(&Happening::WaitUntilDue);
         }
         panic!("the pod does not settle: {:?}", self.state);
+    }
+
+    /// Its handlers end with it.
+    fn exits(&mut self, container: String, end: RawEnd) {
+        self.facts.insert(container.clone(), Fact::Off);
+        self.handlers.retain(|errand| errand.container != container);
+        self.ends(Event::Exited { container, end });
     }
 
     fn ends(&mut self, event: Event) {
@@ -200,6 +222,18 @@ impl World {
                 }
                 Effect::Signal { container, .. } => self.tell(container, Told::Term),
                 Effect::Kill { container } => self.tell(container, Told::Kill),
+                Effect::RunHandler { errand, .. } => {
+                    assert!(matches!(self.facts[&errand.container], Fact::Running(_)), "{errand:?}");
+                    let same = |known: &&Errand| {
+                        known.container == errand.container && known.purpose == errand.purpose
+                    };
+                    assert_eq!(self.handlers.iter().find(same), None, "twice at once");
+                    self.handlers.push(errand.clone());
+                }
+                Effect::EndHandler { errand } => {
+                    let at = self.handlers.iter().position(|known| known == errand);
+                    self.handlers.remove(at.expect("ends what is not under way"));
+                }
                 Effect::RecordExit { container, restart, .. } => {
                     let run = (container.clone(), *restart);
                     assert!(self.runs.contains(&run) && !self.recorded.contains(&run), "{run:?}");
@@ -222,7 +256,7 @@ impl World {
         let Fact::Running(told) = self.facts[container] else { panic!("{container} is told to end twice") };
         assert!(told < how, "{container} is told to end in the same way twice");
         let role = self.state.plan().container(container).unwrap().role;
-        if role == Role::Sidecar {
+        if role == Role::Sidecar && self.is_stopped_with_its_pod(container) {
             for app in &self.state.plan().containers {
                 let fact = self.facts[&app.name];
                 let killed_too = how == Told::Kill && fact == Fact::Running(Told::Kill);
@@ -234,6 +268,12 @@ impl World {
             }
         }
         self.facts.insert(container.to_owned(), Fact::Running(how));
+    }
+
+    /// And not, as by a probe, for a reason of its own.
+    fn is_stopped_with_its_pod(&self, name: &str) -> bool {
+        let container = self.state.containers.iter().find(|known| known.plan.name == name).unwrap();
+        matches!(&container.status, Status::Halting { why: Why::Stopped, .. })
     }
 
     pub(super) fn starts(&self) -> usize {

@@ -16,6 +16,12 @@ pub(crate) fn boot() -> Moment {
     Moment(Duration::new(time.tv_sec.unsigned_abs(), nanos(&time)))
 }
 
+/// The clock that service managers count in.
+pub(crate) fn monotonic() -> Duration {
+    let time = clock_gettime(ClockId::Monotonic);
+    Duration::new(time.tv_sec.unsigned_abs(), nanos(&time))
+}
+
 pub(crate) fn wall() -> Timestamp {
     let time = clock_gettime(ClockId::Realtime);
     let nanos = i32::try_from(time.tv_nsec).expect("tv_nsec is below 1_000_000_000");

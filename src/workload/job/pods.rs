@@ -1,6 +1,6 @@
 //! The pods of a Job, by what they count as.
 
-use crate::api::Object;
+use crate::api::{Object, Pod};
 use crate::model::indexes::Indexes;
 use crate::model::object::Known;
 use crate::model::record::{ContainerRecord, ContainerState, Outcome, PodRecord, StopReason};
@@ -81,9 +81,14 @@ fn was_stopped(child: &Child<'_>) -> bool {
     }
 }
 
+/// Which part of an Indexed Job a pod is.
+pub(crate) fn index_of(pod: &Pod) -> Option<u64> {
+    pod.metadata.annotations.as_ref()?.get(INDEX)?.parse().ok()
+}
+
 fn index(known: &Known) -> Option<u64> {
     match &known.object {
-        Object::Pod(pod) => pod.metadata.annotations.as_ref()?.get(INDEX)?.parse().ok(),
+        Object::Pod(pod) => index_of(pod),
         Object::ConfigMap(_)
         | Object::Secret(_)
         | Object::Namespace(_)

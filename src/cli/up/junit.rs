@@ -1,0 +1,296 @@
+//! `--junit`: the end of a batch as test reports are written, a suite for each Job and one for the pods.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use crate::daemon::{BatchEnd, BatchReport, JobReport, PodReport};
+use crate::model::job::Ending;
+
+use super::facts::{self, Fate};
+
+struct Suite {
+    name: String,
+    cases: Vec<Case>,
+}
+
+struct Case {
+    class: String,
+    name: String,
+    time: Option<Duration>,
+    verdict: Verdict,
+}
+
+enum Verdict {
+    Passed,
+    Failed {
+        message: String,
+        text: String,
+    },
+    /// It could not be told whether it would have passed.
+    Error(String),
+    Skipped(String),
+}
+
+pub(super) fn render(end: BatchEnd, report: &BatchReport) -> String {
+    let suites = suites(end, report);
+    let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    let counts = counts(suites.iter().flat_map(|suite| &suite.cases));
+    writeln!(text, "<testsuites name=\"droppod up\" {counts}>").expect(MEMORY);
+    for suite in &suites {
+        suite.write(&mut text);
+    }
+    text.push_str("</testsuites>\n");
+    text
+}
+
+const MEMORY: &str = "writing to memory does not fail";
+
+fn suites(end: BatchEnd, report: &BatchReport) -> Vec<Suite> {
+    let mut suites = Vec::new();
+    for job in &report.jobs {
+        let own = |one: &&PodReport| one.owner.as_ref().is_some_and(|owner| owner.uid == job.uid);
+        let pods: Vec<&PodReport> = report.pods.iter().filter(own).collect();
+        suites.push(of_job(end, job, &pods));
+    }
+    let known = |one: &PodReport| {
+        one.owner.as_ref().is_some_and(|owner| report.jobs.iter().any(|job| job.uid == owner.uid))
+    };
+    let pods: Vec<&PodReport> = report.pods.iter().filter(|one| !known(one)).collect();
+    if !pods.is_empty() {
+        let case = |one: &&PodReport| Case {
+            class: format!("{}.pod", one.pod.namespace),
+            name: one.pod.name.clone(),
+            time: facts::time(&one.course),
+            verdict: judged(end, one),
+        };
+        suites.push(Suite { name: "pods".to_owned(), cases: pods.iter().map(case).collect() });
+    }
+    suites
+}
+
+fn of_job(end: BatchEnd, job: &JobReport, pods: &[&PodReport]) -> Suite {
+    let class = format!("{}.{}", job.key.namespace, job.key.name);
+    let mut cases: Vec<Case> = match job.indexes {
+        Some(indexes) => (0..indexes)
+            .map(|index| {
+                let of_index: Vec<&PodReport> =
+                    pods.iter().copied().filter(|one| one.index == Some(index)).collect();
+                of_index_case(end, job, index, &of_index, &class)
+            })
+            .collect(),
+        None => pods
+            .iter()
+            .map(|one| {
+                let verdict = match judged(end, one) {
+                    Verdict::Failed { message, .. } if facts::ending(job) == Some(Ending::Success) => {
+                        Verdict::Skipped(format!("tried again: {message}"))
+                    }
+                    verdict => verdict,
+                };
+                let (name, time) = (one.pod.name.clone(), facts::time(&one.course));
+                Case { class: class.clone(), name, time, verdict }
+            })
+            .collect(),
+    };
+    let blamed = cases.iter().any(|case| case.verdict.is_bad());
+    if !blamed && facts::ending(job) != Some(Ending::Success) {
+        let note = facts::job_note(job);
+        let verdict = match facts::ending(job) {
+            Some(_) => Verdict::Failed { message: note, text: String::new() },
+            None => Verdict::Error(format!("{}: {note}", why(end))),
+        };
+        cases.push(Case { class, name: job.key.name.clone(), time: facts::job_time(job), verdict });
+    }
+    Suite { name: format!("{}/{}", job.key.namespace, job.key.name), cases }
+}
+
+fn of_index_case(end: BatchEnd, job: &JobReport, index: u64, pods: &[&PodReport], class: &str) -> Case {
+    let done = job.record.completed.contains(index);
+    let counted = |one: &&&PodReport| !done || facts::fate(&one.course) == Fate::Succeeded;
+    let last = pods.iter().filter(counted).max_by_key(|one| facts::ended_at(&one.course));
+    let verdict = match last {
+        _ if done => Verdict::Passed,
+        Some(last) => judged(end, last),
+        None => Verdict::Skipped("not run".to_owned()),
+    };
+    let name = format!("{}[{index}]", job.key.name);
+    Case { class: class.to_owned(), name, time: last.and_then(|last| facts::time(&last.course)), verdict }
+}
+
+fn judged(end: BatchEnd, one: &PodReport) -> Verdict {
+    let course = &one.course;
+    let note = facts::note(course);
+    match facts::fate(course) {
+        Fate::Succeeded => Verdict::Passed,
+        // A server that was there for the others: that it is stopped is how it ends.
+        Fate::Stopped if end == BatchEnd::Completed => Verdict::Passed,
+        Fate::Failed => {
+            let messages = facts::failures(course).filter(|(_, exit)| !exit.message.is_empty());
+            let messages: Vec<String> =
+                messages.map(|(name, exit)| format!("{name}: {}", exit.message.trim_end())).collect();
+            let message = facts::line(Fate::Failed.word(), &note);
+            Verdict::Failed { message, text: messages.join("\n") }
+        }
+        fate @ (Fate::Stopped | Fate::NotStarted | Fate::Lost) => {
+            Verdict::Error(format!("{}: {}", why(end), facts::line(fate.word(), &note)))
+        }
+    }
+}
+
+/// Why there was no end to wait for.
+fn why(end: BatchEnd) -> &'static str {
+    match end {
+        BatchEnd::Completed => "all else has ended",
+        BatchEnd::TimedOut => "the time was over",
+        BatchEnd::NoImage | BatchEnd::Blocked | BatchEnd::Hopeless(_) => "something could not start",
+        BatchEnd::Interrupted => "interrupted",
+    }
+}
+
+impl Verdict {
+    fn is_bad(&self) -> bool {
+        match self {
+            Verdict::Failed { .. } | Verdict::Error(_) => true,
+            Verdict::Passed | Verdict::Skipped(_) => false,
+        }
+    }
+}
+
+/// The attributes that both kinds of suites have.
+fn counts<'a>(cases: impl Iterator<Item = &'a Case>) -> String {
+    let (mut tests, mut failures, mut errors, mut skipped, mut time) = (0, 0, 0, 0, Duration::ZERO);
+    for case in cases {
+        tests += 1;
+        time += case.time.unwrap_or_default();
+        match case.verdict {
+            Verdict::Passed => {}
+            Verdict::Failed { .. } => failures += 1,
+            Verdict::Error(_) => errors += 1,
+            Verdict::Skipped(_) => skipped += 1,
+        }
+    }
+    format!(
+        "tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\" skipped=\"{skipped}\" time=\"{:.3}\"",
+        time.as_secs_f64()
+    )
+}
+
+impl Suite {
+    fn write(&self, text: &mut String) {
+        let counts = counts(self.cases.iter());
+        writeln!(text, "  <testsuite name=\"{}\" {counts}>", escaped(&self.name)).expect(MEMORY);
+        for Case { class, name, time, verdict } in &self.cases {
+            let time = time.unwrap_or_default().as_secs_f64();
+            let (class, name) = (escaped(class), escaped(name));
+            write!(text, "    <testcase classname=\"{class}\" name=\"{name}\" time=\"{time:.3}\"")
+                .expect(MEMORY);
+            let inside = match verdict {
+                Verdict::Passed => None,
+                Verdict::Failed { message, text } => {
+                    Some(format!("<failure message=\"{}\">{}</failure>", escaped(message), escaped(text)))
+                }
+                Verdict::Error(message) => Some(format!("<error message=\"{}\"/>", escaped(message))),
+                Verdict::Skipped(message) => Some(format!("<skipped message=\"{}\"/>", escaped(message))),
+            };
+            match inside {
+                Some(inside) => writeln!(text, ">{inside}</testcase>").expect(MEMORY),
+                None => text.push_str("/>\n"),
+            }
+        }
+        text.push_str("  </testsuite>\n");
+    }
+}
+
+/// For text and attributes: quotes too, and what XML 1.0 cannot hold at all is replaced.
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            // As they are, an attribute would have blanks instead.
+            '\n' => safe.push_str("&#10;"),
+            '\t' => safe.push_str("&#9;"),
+            '\0'..='\x1f' | '\u{fffe}' | '\u{ffff}' => safe.push('\u{fffd}'),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::facts::tests::{container, ended, job, pod};
+    use super::*;
+    use crate::model::job::JobEnd;
+    use crate::model::pod_plan::Role;
+    use crate::model::record::{ContainerRecord, ContainerState, Outcome};
+
+    fn failed(message: &str) -> ContainerRecord {
+        let mut container = container("main", Role::App, 3);
+        if let ContainerState::Terminated(exit) = &mut container.state {
+            exit.message = message.into();
+        }
+        container
+    }
+
+    fn failing(message: &str) -> crate::status::Course {
+        ended(Outcome::Failed { reason: String::new(), message: String::new() }, vec![failed(message)])
+    }
+
+    #[test]
+    fn each_pod_is_a_case_and_its_last_message_is_the_text() {
+        let good = ended(Outcome::Succeeded, vec![container("main", Role::App, 0)]);
+        let pods =
+            vec![pod("good", None, good), pod("bad", None, failing("<no> \"disc\"\n\x1b[31mleft & right"))];
+        let report = BatchReport { pods, ..BatchReport::default() };
+        let expected = "\
+<?xml version=\"1.0\" encoding=\"UTF-8\"?>
+<testsuites name=\"droppod up\" tests=\"2\" failures=\"1\" errors=\"0\" skipped=\"0\" time=\"0.000\">
+  <testsuite name=\"pods\" tests=\"2\" failures=\"1\" errors=\"0\" skipped=\"0\" time=\"0.000\">
+    <testcase classname=\"default.pod\" name=\"good\" time=\"0.000\"/>
+    <testcase classname=\"default.pod\" name=\"bad\" time=\"0.000\"><failure message=\"Failed, main exited with 3 \
+(Error): \u{fffd}[31mleft &amp; right\">main: &lt;no&gt; &quot;disc&quot;&#10;\u{fffd}[31mleft &amp; right</failure></testcase>
+  </testsuite>
+</testsuites>
+";
+        assert_eq!(render(BatchEnd::Completed, &report), expected);
+    }
+
+    #[test]
+    fn each_index_is_a_case_by_its_last_try() {
+        let mut job = job("j", 9, Some(JobEnd::BackoffLimitExceeded));
+        job.indexes = Some(3);
+        job.record.completed.insert(0);
+        let of_index = |index, course| {
+            let mut one = pod("j-x", Some(9), course);
+            one.index = Some(index);
+            one
+        };
+        let good = ended(Outcome::Succeeded, vec![container("main", Role::App, 0)]);
+        let pods = vec![of_index(0, failing("")), of_index(0, good), of_index(1, failing("no luck"))];
+        let report = BatchReport { pods, jobs: vec![job], hopeless: None };
+        let text = render(BatchEnd::Completed, &report);
+        for line in [
+            "<testsuite name=\"default/j\" tests=\"3\" failures=\"1\" errors=\"0\" skipped=\"1\"",
+            "name=\"j[0]\" time=\"0.000\"/>",
+            "name=\"j[1]\" time=\"0.000\"><failure message=\"Failed, main exited with 3 (Error): no luck\">main: no luck<",
+            "name=\"j[2]\" time=\"0.000\"><skipped message=\"not run\"/>",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_job_that_failed_without_a_pod_to_blame_is_a_case_of_its_own() {
+        let jobs = vec![job("late", 9, Some(JobEnd::DeadlineExceeded))];
+        let report = BatchReport { jobs, ..BatchReport::default() };
+        let text = render(BatchEnd::Completed, &report);
+        assert!(
+            text.contains("name=\"late\" time=\"0.000\"><failure message=\"DeadlineExceeded: too often;"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,77 @@
+//! One pod from the command line: its streams are the caller's own, and nothing is told but what went wrong.
+
+use std::process::{Child, Command};
+
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::input::Input;
+use crate::cli::settings::Settings;
+use crate::cli::{doctor, tell};
+use crate::daemon::Patience;
+use crate::paths::Places;
+use crate::publish::{Durability, publish};
+
+use super::exit_from::ExitFrom;
+use super::onlooker::Show;
+use super::session::Session;
+use super::{Keep, Manner, direct};
+
+/// What of the caller the program gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Streams {
+    /// Its output is shown.
+    Output,
+    /// It also reads what the caller's standard input holds.
+    Input,
+    /// It reads keys, on a terminal.
+    Keys,
+}
+
+/// Its exit code is the program's.
+pub(crate) fn run_one(
+    input: &Input,
+    name: &str,
+    streams: Streams,
+    settings: &Settings,
+) -> Result<Exit, Failure> {
+    doctor::must_be_able()?;
+    let session = Session::open(settings)?;
+    let root = session.root_of_copies(&[input])?;
+    let attached = match streams {
+        Streams::Output => None,
+        Streams::Input => Some(attach(session.places(), name, &["-i"], settings)?),
+        Streams::Keys => Some(attach(session.places(), name, &["-i", "-t"], settings)?),
+    };
+    let manner = Manner {
+        timeout: None,
+        patience: Patience::WithOthers,
+        keep: Keep::Nothing,
+        exit_from: Some(ExitFrom::of_pod(name)),
+        show: if attached.is_some() { Show::Nothing } else { Show::Bare },
+        junit: None,
+        attached,
+    };
+    direct(session, vec![root], manner, settings)
+}
+
+/// A process of its own, because it takes signals and the terminal for itself. It shows the log of a pod that has
+/// ended before it could attach.
+fn attach(places: &Places, name: &str, flags: &[&str], settings: &Settings) -> Result<Child, Failure> {
+    let failed = |error| Failure::new(Exit::Failed, "cannot start what attaches to the pod").because(error);
+    let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+    for (option, place) in
+        [("--state-dir", &places.state), ("--run-dir", &places.run), ("--log-dir", &places.log)]
+    {
+        command.arg(option).arg(place);
+    }
+    command.arg("-n").arg(&settings.namespace).arg("attach").args(flags).args(["--from-start", name]);
+    command.spawn().map_err(failed)
+}
+
+/// It ends with the pod, or with the word that there will be none.
+pub(super) fn wait_for(mut attached: Child, places: &Places) {
+    let over = publish(&places.over(), b"", 0o600, Durability::Volatile).map(drop);
+    if let Err(error) = over.and_then(|()| attached.wait().map(drop)) {
+        tell(&format!("warning: what attached to the pod was not waited for: {error}"));
+    }
+}

@@ -1,0 +1,155 @@
+//! What a batch waits for, and when that is in vain.
+
+use std::collections::BTreeMap;
+
+use crate::api::Object;
+use crate::model::control::Controlled;
+use crate::model::desired::{Blocked, DesiredPod, Waiting, Want};
+use crate::model::id::{PodId, Uid};
+use crate::model::object::Known;
+
+use super::BatchEnd;
+
+pub(super) struct Awaited<'a> {
+    pods: Vec<&'a DesiredPod>,
+    rest: Rest,
+}
+
+/// What goes on besides the pods that are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    Nothing,
+    /// A Job that will make pods, or a CronJob.
+    Something,
+}
+
+/// Endless objects are waited for only where there is nothing else.
+pub(super) fn awaited<'a>(
+    objects: &BTreeMap<Uid, Known>,
+    controlled: &Controlled,
+    pods: &'a BTreeMap<Uid, DesiredPod>,
+    finished: impl Fn(&Uid) -> bool,
+) -> Awaited<'a> {
+    let declared = || objects.iter().filter(|(_, known)| known.is_declared());
+    let wanted = if declared().any(|(_, known)| nature(known) == Some(Nature::Ending)) {
+        Nature::Ending
+    } else {
+        Nature::Endless
+    };
+    let mut made: BTreeMap<&Uid, Vec<&DesiredPod>> = BTreeMap::new();
+    for (uid, pod) in pods {
+        if let Some(owner) = objects.get(uid).and_then(|known| known.record.owner.as_ref())
+            && !finished(uid)
+        {
+            made.entry(&owner.uid).or_default().push(pod);
+        }
+    }
+    let mut awaited = Awaited { pods: Vec::new(), rest: Rest::Nothing };
+    for (uid, known) in declared().filter(|(_, known)| nature(known) == Some(wanted)) {
+        match &known.object {
+            Object::Job(_) => {
+                let has_ended = controlled.jobs.get(uid).is_some_and(|record| record.finished.is_some());
+                let own = made.remove(uid).unwrap_or_default();
+                if !has_ended && own.is_empty() {
+                    awaited.rest = Rest::Something;
+                }
+                awaited.pods.extend(own);
+            }
+            Object::CronJob(_) => awaited.rest = Rest::Something,
+            Object::Pod(_)
+            | Object::ConfigMap(_)
+            | Object::Secret(_)
+            | Object::Namespace(_)
+            | Object::Unserved { .. } => awaited.pods.extend(pods.get(uid).filter(|_| !finished(uid))),
+        }
+    }
+    awaited
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Nature {
+    Ending,
+    Endless,
+}
+
+/// Whether an object comes to an end by itself; `None` for one that nothing runs for.
+fn nature(known: &Known) -> Option<Nature> {
+    match &known.object {
+        Object::Pod(pod) => {
+            let policy = pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref());
+            Some(if policy == Some("Always") { Nature::Endless } else { Nature::Ending })
+        }
+        Object::Job(job) => {
+            let is_suspended = job.spec.as_ref().is_some_and(|spec| spec.suspend == Some(true));
+            Some(if is_suspended { Nature::Endless } else { Nature::Ending })
+        }
+        Object::CronJob(_) => Some(Nature::Endless),
+        Object::ConfigMap(_) | Object::Secret(_) | Object::Namespace(_) | Object::Unserved { .. } => None,
+    }
+}
+
+/// Whether a batch has nothing more to wait for.
+pub(super) fn verdict(awaited: &Awaited<'_>) -> Option<BatchEnd> {
+    if awaited.rest == Rest::Something {
+        return None;
+    }
+    if awaited.pods.is_empty() {
+        return Some(BatchEnd::Completed);
+    }
+    let mut image = false;
+    for pod in &awaited.pods {
+        match &pod.want {
+            Want::Run(_) | Want::Gone { .. } => return None,
+            Want::Wait(why) => match obstacle(why)? {
+                Obstacle::Image => image = true,
+                Obstacle::Reference => {}
+            },
+        }
+    }
+    Some(if image { BatchEnd::NoImage } else { BatchEnd::Blocked })
+}
+
+/// What nobody will bring while the batch lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    Image,
+    Reference,
+}
+
+/// `None` for a wait that ends by itself: a pull under way, an address to become free.
+fn obstacle(why: &Blocked) -> Option<Obstacle> {
+    let mut found = None;
+    for waiting in why.containers.values() {
+        match waiting.reason.as_str() {
+            "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "InvalidImageName" => {
+                return Some(Obstacle::Image);
+            }
+            "CreateContainerConfigError" => found = Some(Obstacle::Reference),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The first pod that will never start, whatever goes on beside it, and why: a pull that failed may succeed at the
+/// next try, but the files are read once, and nobody brings what no file declares.
+pub(super) fn hopeless(pods: &BTreeMap<Uid, DesiredPod>) -> Option<(Obstacle, &PodId, String)> {
+    pods.values().find_map(|pod| {
+        let Want::Wait(why) = &pod.want else { return None };
+        let of_pod = why.pod.iter().filter_map(|why| Some((never(why)?, why.to_string())));
+        let of_containers = why
+            .containers
+            .iter()
+            .filter_map(|(container, why)| Some((never(why)?, format!("container {container}: {why}"))));
+        let (obstacle, why) = of_pod.chain(of_containers).next()?;
+        Some((obstacle, &pod.id, why))
+    })
+}
+
+fn never(why: &Waiting) -> Option<Obstacle> {
+    match why.reason.as_str() {
+        "ErrImageNeverPull" | "InvalidImageName" => Some(Obstacle::Image),
+        "CreateContainerConfigError" | "Forbidden" => Some(Obstacle::Reference),
+        _ => None,
+    }
+}

@@ -1,0 +1,102 @@
+//! A watcher as a service: the service manager and whoever asks are told how the loop is.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::api::Object;
+use crate::metrics::{Figures, Passes};
+use crate::model::observed::ProcessObservation;
+use crate::model::time::{Moment, Now};
+use crate::status;
+
+use super::exhibit::{Exhibit, Picture, Readiness};
+use super::pass::{Passed, World};
+use super::supervisor::Supervisor;
+
+/// Without anybody to tell, nothing is.
+#[derive(Debug, Default)]
+pub(super) struct Service {
+    supervisor: Option<Supervisor>,
+    exhibit: Option<Exhibit>,
+    passes: Passes,
+    /// Of the last pass that saw anything.
+    figures: Figures,
+}
+
+impl Service {
+    pub(super) fn new(supervisor: Option<Supervisor>, exhibit: Option<Exhibit>) -> Service {
+        Service { supervisor, exhibit, ..Service::default() }
+    }
+
+    /// After each pass; `None` for one that was given up.
+    pub(super) fn note(&mut self, world: &World, passed: Option<&Passed>, took: Duration, now: Now) {
+        match passed {
+            Some(_) => self.passes.note(took),
+            None => self.passes.given_up += 1,
+        }
+        if let (Some(supervisor), Some(passed)) = (&mut self.supervisor, passed) {
+            supervisor.status(&line(world, passed));
+        }
+        let Some(exhibit) = &self.exhibit else { return };
+        if let Some(passed) = passed {
+            self.figures = figures(world, passed, now);
+        }
+        self.figures.passes = self.passes.clone();
+        let readiness = if passed.is_some() { Readiness::Ready } else { Readiness::Blind };
+        exhibit.put_up(Picture { figures: self.figures.clone(), readiness });
+    }
+
+    pub(super) fn ready(&mut self) {
+        self.supervisor.iter_mut().for_each(Supervisor::ready);
+    }
+
+    pub(super) fn reloading(&mut self) {
+        self.supervisor.iter_mut().for_each(Supervisor::reloading);
+    }
+
+    pub(super) fn stopping(&mut self) {
+        self.supervisor.iter_mut().for_each(Supervisor::stopping);
+    }
+
+    /// Gives a sign of life if one is due; tells when the next is.
+    pub(super) fn beat(&mut self, now: Moment) -> Option<Moment> {
+        self.supervisor.as_mut().and_then(|supervisor| supervisor.beat(now))
+    }
+}
+
+/// `12 pods run; 30 files, 2 Invalid`
+fn line(world: &World, passed: &Passed) -> String {
+    let pods = passed.seen.observed.pods.values();
+    let run = pods.filter(|pod| pod.process == ProcessObservation::Alive).count();
+    let files = world.inventory.files().len();
+    let mut line = format!("{run} pods run; {files} files");
+    for (state, count) in world.reporter.states().iter().filter(|(state, _)| *state != "Applied") {
+        line.push_str(&format!(", {count} {state}"));
+    }
+    line
+}
+
+fn figures(world: &World, passed: &Passed, now: Now) -> Figures {
+    let mut objects: BTreeMap<String, u64> = BTreeMap::new();
+    let mut pods: BTreeMap<String, u64> = BTreeMap::new();
+    let mut restarts = 0;
+    let host_ip = world.machine.host_ip.to_string();
+    for (uid, known) in world.inventory.objects() {
+        *objects.entry(known.record.key.kind.clone()).or_default() += 1;
+        let Object::Pod(pod) = &known.object else { continue };
+        let course = passed.seen.course(uid);
+        let phase = status::pod_status(pod, &course, &host_ip).phase.unwrap_or_default();
+        *pods.entry(phase).or_default() += 1;
+        let containers = course.record().into_iter().flat_map(|record| &record.containers);
+        restarts += containers.map(|container| u64::from(container.restart_count)).sum::<u64>();
+    }
+    Figures {
+        objects,
+        pods,
+        restarts,
+        files: world.reporter.states(),
+        undone: world.complaints.count(),
+        passes: Passes::default(),
+        last_scan: Some(now.wall),
+    }
+}

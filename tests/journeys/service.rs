@@ -1,0 +1,157 @@
+//! `watch` as a service: told to a service manager, looked at by Prometheus, sent signals.
+
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::bench::{Bench, Running, let_pass};
+
+const SLEEPER: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: sleeper}\nspec:\n  terminationGracePeriodSeconds: 1\n  \
+                       containers:\n  - {name: main, image: droppod.local/host, command: [sleep, '1000']}\n";
+
+/// A watcher that a service manager has started, with what it has been told.
+struct Managed {
+    socket: UnixDatagram,
+    watch: Running,
+}
+
+impl Managed {
+    fn start(bench: &Bench, watchdog: &str, more: &[&str]) -> Managed {
+        let path = bench.path("notify");
+        drop(std::fs::remove_file(&path));
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let folder = bench.folder();
+        let mut command = bench.command(&["watch", folder.to_str().unwrap()]);
+        command.args(more).env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", watchdog);
+        let said = std::fs::OpenOptions::new().create(true).append(true).open(bench.path("err")).unwrap();
+        let child = command.stdout(said.try_clone().unwrap()).stderr(said).spawn().unwrap();
+        Managed { socket, watch: Running { child } }
+    }
+
+    fn next(&self) -> String {
+        let mut buffer = [0; 4096];
+        let count = self.socket.recv(&mut buffer).unwrap();
+        String::from_utf8_lossy(&buffer[..count]).into_owned()
+    }
+
+    /// What is told up to the first message that begins so, which is the last given.
+    fn until(&self, begin: &str) -> Vec<String> {
+        let mut told = Vec::new();
+        loop {
+            told.push(self.next());
+            if told.last().unwrap().starts_with(begin) {
+                return told;
+            }
+        }
+    }
+}
+
+fn signal(watch: &Running, name: &str) {
+    assert!(Command::new("kill").args([name, &watch.child.id().to_string()]).status().unwrap().success());
+}
+
+/// Status line and body of the answer to a GET.
+fn get(stream: &mut (impl Read + Write), path: &str) -> (String, String) {
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.lines().next().unwrap().to_owned(), body.to_owned())
+}
+
+#[test]
+fn a_service_manager_is_told_of_the_whole_life_of_a_watcher() {
+    let Some(bench) = Bench::new() else { return };
+    bench.manifest("sleeper.yaml", SLEEPER);
+    let managed = Managed::start(&bench, "400000", &[]);
+    managed.until("READY=1");
+    managed.until("STATUS=1 pods run; 1 files");
+    bench.manifest("bad.yaml", "kind: Nothing\n");
+    assert_eq!(managed.until("STATUS=1 pods run; 2 files, 1 Invalid").last().unwrap().lines().count(), 1);
+    // Signs of life come though nothing happens, twice in the time that is allowed.
+    managed.until("WATCHDOG=1");
+    managed.until("WATCHDOG=1");
+    signal(&managed.watch, "-HUP");
+    let reload = managed.until("RELOADING=1").pop().unwrap();
+    assert!(reload.lines().nth(1).unwrap().starts_with("MONOTONIC_USEC="), "{reload}");
+    managed.until("READY=1");
+    signal(&managed.watch, "-TERM");
+    managed.until("STOPPING=1");
+    assert_eq!(managed.watch.stop(), 0);
+    bench.until_status("sleeper", "Running");
+    bench.run(&["down", "--all"]).exits(0);
+    bench.until_clean();
+}
+
+#[test]
+fn a_hangup_reads_files_whose_times_tell_nothing() {
+    let Some(bench) = Bench::new() else { return };
+    bench.manifest("sleeper.yaml", SLEEPER);
+    let folder = bench.folder();
+    let watch = bench.start(&["watch", folder.to_str().unwrap(), "--rescan", "1h"]);
+    bench.until_status("sleeper", "Running");
+    signal(&watch, "-HUP");
+    bench.until("it says so", || bench.said("all files are read again"));
+    assert_eq!(bench.status("sleeper"), "Running");
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn figures_and_health_are_shown_on_a_socket_of_ones_own() {
+    let Some(bench) = Bench::new() else { return };
+    bench.manifest("sleeper.yaml", SLEEPER);
+    let path = bench.path("metrics");
+    let address = format!("unix:{}", path.display());
+    let folder = bench.folder();
+    // What a watcher that was killed has left is in nobody's way.
+    bench.start(&["watch", folder.to_str().unwrap(), "--metrics", &address]).kill();
+    let watch = bench.start(&["watch", folder.to_str().unwrap(), "--metrics", &address]);
+    let ask = |what: &str| get(&mut UnixStream::connect(&path).unwrap(), what);
+    bench.until("it is ready", || {
+        UnixStream::connect(&path).is_ok_and(|mut stream| get(&mut stream, "/readyz").0 == "HTTP/1.1 200 OK")
+    });
+    assert_eq!(ask("/healthz"), ("HTTP/1.1 200 OK".to_owned(), "ok\n".to_owned()));
+    bench.until_status("sleeper", "Running");
+    bench.until("the pod is counted", || ask("/metrics").1.contains("droppod_pods{phase=\"Running\"} 1\n"));
+    let text = ask("/metrics").1;
+    for line in ["droppod_objects{kind=\"Pod\"} 1", "droppod_files{state=\"Applied\"} 1", "droppod_undone 0"]
+    {
+        assert!(text.lines().any(|known| known == line), "{line}\n{text}");
+    }
+    use std::os::unix::fs::PermissionsExt;
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(watch.stop(), 0);
+    assert!(!path.exists());
+    for wrong in ["0.0.0.0:9180", "192.0.2.1:9180", "nowhere"] {
+        bench.run(&["watch", "--metrics", wrong]).exits(2);
+    }
+}
+
+#[test]
+fn clients_that_say_nothing_delay_no_pod() {
+    let Some(bench) = Bench::new() else { return };
+    let path = bench.path("metrics");
+    let folder = bench.folder();
+    let watch =
+        bench.start(&["watch", folder.to_str().unwrap(), "--metrics", &format!("unix:{}", path.display())]);
+    bench.until("it listens", || UnixStream::connect(&path).is_ok());
+    let mut silent: Vec<UnixStream> = Vec::new();
+    for number in 0..60 {
+        let mut client = UnixStream::connect(&path).unwrap();
+        // Some talk without end, and hear nothing.
+        if number % 2 == 0 {
+            client.write_all(&[b'x'; 2000]).unwrap();
+        }
+        silent.push(client);
+    }
+    bench.manifest("sleeper.yaml", SLEEPER);
+    bench.until_status("sleeper", "Running");
+    // Each has its time and no more, then it is another's turn.
+    let_pass(Duration::from_millis(100));
+    let (head, _) = get(&mut UnixStream::connect(&path).unwrap(), "/healthz");
+    assert_eq!(head, "HTTP/1.1 200 OK");
+    drop(silent);
+    assert_eq!(watch.stop(), 0);
+}

@@ -1,0 +1,194 @@
+//! Jobs and CronJobs in numbers. Run by name: `cargo test --release --test batch -- [--most N] [--completions N]
+//! [--parallelism N] [--edits N]`. Asserts nothing: it prints tables.
+//!
+//! The first: as many suspended CronJobs as finished Jobs, each in a file of its own; what the watcher costs idle, how
+//! soon an edit of one of them is in force once its folder has come to rest, and what it costs. Finished Jobs have run a
+//! pod each up to 1,000 of them; beyond, they had nothing to complete. The second: one Job beside as many bare pods.
+#![expect(clippy::unwrap_used, reason = "a measurement fails by it, and says where")]
+
+#[path = "../journeys/bench.rs"]
+#[expect(dead_code, reason = "journeys use the rest of it")]
+mod bench;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use bench::{Bench, let_pass, say};
+
+/// Over which idling is observed.
+const IDLE: Duration = Duration::from_secs(30);
+/// How long a folder is left alone before an edit of what it holds is in force.
+const SETTLING: Duration = Duration::from_millis(150);
+/// Jobs that are dropped before those that were are waited for.
+const AT_ONCE: usize = 50;
+/// Finished Jobs that have run a pod each.
+const RUN_FOR_REAL: usize = 1_000;
+
+fn main() {
+    let most = argument("--most").unwrap_or(1_000);
+    let edits = argument("--edits").unwrap_or(20);
+    say(&format!(
+        "{:>7} {:>9} {:>16} {:>22} {:>16}",
+        "files", "RSS MiB", "idle, % of core", "reaction, ms (..p90)", "CPU ms per edit"
+    ));
+    for count in [10, 100, 1_000, 10_000].into_iter().filter(|count| *count <= most) {
+        let Some(bench) = Bench::new() else { return };
+        crowd(&bench, count, edits);
+    }
+    let completions = argument("--completions").unwrap_or(500);
+    let parallelism = argument("--parallelism").unwrap_or(20);
+    let Some(bench) = Bench::new() else { return };
+    let job = one_job(&bench, completions, parallelism);
+    drop(bench);
+    let Some(bench) = Bench::new() else { return };
+    let bare = bare_pods(&bench, completions);
+    say(&format!(
+        "{completions} completions, {parallelism} at once: {:.1} pods a second; {completions} bare pods: {:.1}; ratio {:.2} (aim 0.5)",
+        completions as f64 / job,
+        completions as f64 / bare,
+        bare / job,
+    ));
+}
+
+fn argument(name: &str) -> Option<usize> {
+    let mut arguments = std::env::args().skip_while(|argument| argument != name).skip(1);
+    arguments.next().map(|count| count.parse().unwrap())
+}
+
+/// Nanoseconds of CLOCK_MONOTONIC.
+fn clock() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+/// Nanoseconds of CPU that all threads of a process have used.
+fn cpu(pid: u32) -> u64 {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let used = |task: &Path| {
+        let told = fs::read_to_string(task.join("schedstat")).unwrap_or_default();
+        told.split(' ').next().and_then(|time| time.parse::<u64>().ok()).unwrap_or(0)
+    };
+    tasks.map(|task| used(&task.unwrap().path())).sum()
+}
+
+fn rss_mib(pid: u32) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
+}
+
+fn cron_job(number: usize, minute: usize) -> String {
+    format!(
+        "apiVersion: batch/v1\nkind: CronJob\nmetadata: {{name: cron-{number}}}\nspec:\n  schedule: '{minute} 2 * * *'\n  \
+         suspend: true\n  jobTemplate:\n    spec:\n      template:\n        spec:\n          restartPolicy: Never\n          \
+         containers:\n          - {{name: main, image: droppod.local/host, command: ['true']}}\n"
+    )
+}
+
+fn job(name: &str, completions: usize, parallelism: usize) -> String {
+    format!(
+        "apiVersion: batch/v1\nkind: Job\nmetadata: {{name: {name}}}\nspec:\n  completions: {completions}\n  parallelism: \
+         {parallelism}\n  template:\n    spec:\n      restartPolicy: Never\n      containers:\n      - {{name: main, image: \
+         droppod.local/host, command: ['true']}}\n"
+    )
+}
+
+/// How many objects have a file whose text has this part.
+fn objects(bench: &Bench, file: &str, part: &str) -> usize {
+    let entries = fs::read_dir(bench.path("s/objects")).into_iter().flatten();
+    let texts = entries.map(|entry| fs::read_to_string(entry.unwrap().path().join(file)).unwrap_or_default());
+    texts.filter(|text| text.contains(part)).count()
+}
+
+fn wait_for(bench: &Bench, file: &str, part: &str, count: usize) {
+    while objects(bench, file, part) < count {
+        let_pass(Duration::from_millis(20 + count as u64 / 4));
+    }
+}
+
+fn crowd(bench: &Bench, count: usize, edits: usize) {
+    let completions = usize::from(count <= RUN_FOR_REAL);
+    let watch = bench.watch();
+    for number in 0..count {
+        bench.manifest(&format!("cron{number}.yaml"), &cron_job(number, 0));
+        bench.manifest(&format!("job{number}.yaml"), &job(&format!("job-{number}"), completions, 1));
+        if (number + 1) % AT_ONCE == 0 {
+            wait_for(bench, "job.json", "\"finished\":{", number + 1);
+        }
+    }
+    wait_for(bench, "job.json", "\"finished\":{", count);
+    let pid = watch.child.id();
+    // The status files of the last of them are written, and the folder has come to rest.
+    let_pass(Duration::from_secs(5));
+    let before = cpu(pid);
+    let_pass(IDLE);
+    let idle = (cpu(pid) - before) as f64 / IDLE.as_nanos() as f64 * 100.0;
+    let before = cpu(pid);
+    let mut reactions: Vec<u64> =
+        (0..edits).map(|edit| edit_one(bench, edit % count, 1 + edit % 59)).collect();
+    // What an edit costs includes the looks that follow it.
+    let_pass(Duration::from_secs(1));
+    let cost = (cpu(pid) - before) as f64 / 1e6 / edits as f64;
+    reactions.sort_unstable();
+    let past = |at: usize| reactions[at].saturating_sub(SETTLING.as_nanos() as u64) as f64 / 1e6;
+    let reaction = format!("{:.1} (..{:.1})", past(edits / 2), past(edits * 9 / 10));
+    say(&format!("{:>7} {:>9.1} {idle:>16.3} {reaction:>22} {cost:>16.2}", 2 * count, rss_mib(pid)));
+    watch.stop();
+}
+
+/// Nanoseconds from the arrival of a file to its being in force.
+fn edit_one(bench: &Bench, number: usize, minute: usize) -> u64 {
+    let schedule = format!("\"schedule\":\"{minute} 2 * * *\"");
+    let name = format!("cron{number}.yaml");
+    let uid =
+        bench.run(&["get", "cronjob", &format!("cron-{number}"), "-o", "jsonpath={.metadata.uid}"]).stdout;
+    let record = bench.path("s/objects").join(uid.trim()).join("object.json");
+    let before = clock();
+    bench.manifest(&name, &cron_job(number, minute));
+    while !fs::read_to_string(&record).unwrap_or_default().contains(&schedule) {
+        let_pass(Duration::from_millis(1));
+    }
+    clock() - before
+}
+
+/// Seconds from the file to the end.
+fn one_job(bench: &Bench, completions: usize, parallelism: usize) -> f64 {
+    let watch = bench.watch();
+    let before = clock();
+    bench.manifest("many.yaml", &job("many", completions, parallelism));
+    wait_for(bench, "job.json", "\"finished\":{", 1);
+    let took = (clock() - before) as f64 / 1e9;
+    bench.remove("many.yaml");
+    bench.until_clean();
+    watch.stop();
+    took
+}
+
+fn bare_pods(bench: &Bench, count: usize) -> f64 {
+    let watch = bench.watch();
+    let staged = bench.path("staged");
+    fs::create_dir(&staged).unwrap();
+    let text = |number: usize| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: bare-{number}}}\nspec:\n  restartPolicy: Never\n  containers:\n  \
+             - {{name: main, image: droppod.local/host, command: ['true']}}\n"
+        )
+    };
+    for number in 0..count {
+        fs::write(staged.join(format!("bare{number}.yaml")), text(number)).unwrap();
+    }
+    let before = clock();
+    for number in 0..count {
+        let name = format!("bare{number}.yaml");
+        fs::rename(staged.join(&name), bench.folder().join(&name)).unwrap();
+    }
+    wait_for(bench, "finished.json", "outcome", count);
+    let took = (clock() - before) as f64 / 1e9;
+    for number in 0..count {
+        bench.remove(&format!("bare{number}.yaml"));
+    }
+    bench.until_clean();
+    watch.stop();
+    took
+}
