@@ -126,6 +126,24 @@ const TRANSCRIPT: &[(&[&str], i32, &str)] = &[
          Usage: droppod exec <POD> -- <CMD>...\n\nFor more information, try '--help'.\n",
     ),
     (&["down"], 0, "nothing runs\n"),
+    (
+        &["get", "pod", "nope"],
+        1,
+        "error: pods \"nope\" not found\n  help: droppod get pods -A shows what there is\n",
+    ),
+    (
+        &["get", "pods", "-o", "jsn"],
+        2,
+        "error: invalid value 'jsn' for '--output <FORMAT>': there are wide, yaml, json, name, jsonpath=TEMPLATE, \
+         jsonpath-file=FILE, jsonpath-as-json=TEMPLATE, custom-columns=SPEC, custom-columns-file=FILE\n\n\
+         For more information, try '--help'.\n",
+    ),
+    (
+        &["watch", "gone"],
+        2,
+        "error: cannot watch gone\n  because: it is not a directory\n  \
+         help: make it: mkdir -p gone; or name another folder: droppod watch DIR\n",
+    ),
 ];
 
 #[test]

@@ -148,6 +148,7 @@ impl Records {
 /// As kubectl words it.
 pub(crate) fn not_found(plural: &str, name: &str) -> Failure {
     Failure::new(Exit::Failed, format!("{plural} \"{name}\" not found"))
+        .help(format!("droppod get {plural} -A shows what there is"))
 }
 
 impl Shown {

@@ -61,7 +61,8 @@ impl ColorChoice {
 impl Color {
     /// One of six colours that `word` always gets.
     pub(crate) fn paint_by_name(self, word: &str, text: &str) -> String {
-        const COLORS: [u8; 6] = [36, 33, 32, 35, 34, 31];
+        // Dark blue is not to be read on black, and red is for what went wrong.
+        const COLORS: [u8; 6] = [36, 33, 32, 35, 94, 96];
         let sum = word.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
         self.paint(COLORS[sum % COLORS.len()], text)
     }

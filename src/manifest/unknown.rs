@@ -48,7 +48,8 @@ pub(crate) fn unknown(parent: &At<'_>, at: &At<'_>, known: &[&'static str]) -> U
     if let Some(likely) = spelled().or_else(|| elsewhere::meant(word, known)).or_else(near) {
         return Unknown {
             fault: fault.help(format!("did you mean `{likely}`?")),
-            meant: Some(parent.key(likely).to_string()),
+            // One that is there as well speaks for itself.
+            meant: (!parent.key(likely).is_set()).then(|| parent.key(likely).to_string()),
         };
     }
     match elsewhere::home(word) {

@@ -21,6 +21,7 @@ mod load;
 mod look;
 mod pod;
 mod probe;
+mod readme;
 mod second_kernel;
 mod service;
 mod session;
