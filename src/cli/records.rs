@@ -67,7 +67,11 @@ impl Records {
             }
         }
         tell_controls(places, &mut shown, &mut unreadable);
-        shown.sort_by(|a, b| a.known.record.key.cmp(&b.known.record.key));
+        // One that goes and its successor have one name: it stands first until it has gone.
+        shown.sort_by(|a, b| {
+            let (a, b) = (&a.known.record, &b.known.record);
+            a.key.cmp(&b.key).then_with(|| a.deletion.is_none().cmp(&b.deletion.is_none()))
+        });
         let node = rustix::system::uname().nodename().to_string_lossy().into_owned();
         Ok(Records { shown, unreadable, host_ip: host_ip().to_string(), node })
     }
