@@ -46,7 +46,7 @@ pub(crate) struct DescribeArgs {
     /// Only objects with these labels, such as app=web,tier!=db
     #[arg(short = 'l', long, value_parser = selector::parse)]
     selector: Option<Selector>,
-    /// Whether to tell the events
+    /// Leave the events out
     #[arg(long, value_name = "BOOL", default_value = "true", num_args = 0..=1, default_missing_value = "true",
           require_equals = true, action = clap::ArgAction::Set)]
     show_events: bool,

@@ -20,8 +20,8 @@ pub(super) struct Wish {
 }
 
 /// Answers the caller either way.
-pub(super) fn attach(shim: &mut Shim, stream: UnixStream, wish: &Wish, descriptors: Vec<OwnedFd>) {
-    let refused = |why: String| answer(&stream, &Answer::Refused { why });
+pub(super) fn attach(shim: &mut Shim, stream: &UnixStream, wish: &Wish, descriptors: Vec<OwnedFd>) {
+    let refused = |why: String| answer(stream, &Answer::Refused { why });
     let stdin = shim.state.plan().container(&wish.container).map(|container| container.stdin);
     let (Some(stdin), Some(running)) = (stdin, shim.running.get_mut(&wish.container)) else {
         return refused(format!("container {} is not running", wish.container));
@@ -41,7 +41,7 @@ pub(super) fn attach(shim: &mut Shim, stream: UnixStream, wish: &Wish, descripto
     }
     let handed: Vec<BorrowedFd<'_>> = input.iter().map(AsFd::as_fd).collect();
     // A caller that is gone already is seen as such by the next poll.
-    drop(scm::send(&stream, &line(&Answer::Started { pid: running.pid }), &handed));
+    drop(scm::send(stream, &line(&Answer::Started { pid: running.pid }), &handed));
     let words = stream.try_clone();
     match words.and_then(|stream| Attached::new(stream, stdout, stderr)) {
         Ok(attached) => running.output.audience.join(attached),

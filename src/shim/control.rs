@@ -106,7 +106,7 @@ fn open(shim: &mut Shim, stream: UnixStream, request: Request, descriptors: Vec<
             }
         }
         Request::Attach { container, input, terminal } => {
-            attach::attach(shim, stream, &attach::Wish { container, input, terminal }, descriptors);
+            attach::attach(shim, &stream, &attach::Wish { container, input, terminal }, descriptors);
         }
         Request::Resize(_) | Request::Signal(_) => {
             answer(&stream, &Answer::Refused { why: "there is no session to do that to".to_owned() });

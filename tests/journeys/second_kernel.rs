@@ -10,14 +10,13 @@ use std::time::Duration;
 use crate::bench::{TEST_DIRECTORY, say, wait_at_most};
 use crate::kill::MANY;
 
-/// Namespaces, limits, the end by memory, pids, exec, confinement, probes, adoption, kills, each with its census.
-const JOURNEYS: [&str; 9] = [
+/// Namespaces, limits, the end by memory, pids, exec, confinement, adoption, kills, each with its census.
+const JOURNEYS: [&str; 8] = [
     "pod::",
     "session::exec",
     "session::a_terminal",
     "up::a_timeout",
     "confinement::",
-    "probe::",
     "kill::many_pods_outlive_their_watcher_and_are_adopted",
     "kill::a_pod_process_that_dies_takes_its_containers_along_and_comes_back",
     "kill::a_pod_process_killed_while_nobody_watches_is_swept_by_the_next_watcher",

@@ -32,7 +32,7 @@ fn cve_2021_25741_a_sub_path_swapped_for_a_link_stays_inside() {
     let Some(prison) = Prison::new() else { return };
     let volume = prison.bench.path("volume");
     while_swapping(&volume, &prison.outside(), || {
-        for _ in 0..10 {
+        for _ in 0..5 {
             let spec = format!("  volumes: [{{name: a, hostPath: {{path: {}}}}}]\n", volume.display());
             let container = "    volumeMounts: [{name: a, mountPath: /sub, subPath: sub}]\n    \
                              securityContext: {runAsUser: 0}\n";
@@ -47,7 +47,7 @@ fn cve_2021_30465_a_mount_inside_a_volume_swapped_for_a_link_stays_inside() {
     let Some(prison) = Prison::new() else { return };
     let volume = prison.bench.path("volume");
     while_swapping(&volume, &prison.outside(), || {
-        for _ in 0..10 {
+        for _ in 0..5 {
             let spec = format!(
                 "  volumes: [{{name: a, hostPath: {{path: {}}}}}, {{name: b, emptyDir: {{}}}}]\n",
                 volume.display()
