@@ -117,7 +117,8 @@ impl Rules {
     /// The second of two that must differ; `what` is in the plural.
     fn twice(&mut self, second: &At<'_>, first: &At<'_>, what: &str) {
         let fault = Fault::at(second, format!("two {what} are the same"), "the same again")
-            .label(first.span(), "first used here");
+            .label(first.span(), "first used here")
+            .help("rename one of the two");
         self.push(fault);
     }
 }

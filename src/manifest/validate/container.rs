@@ -143,7 +143,8 @@ fn mounts(container: &Container, at: &At<'_>, volumes: &Declared<'_>, rules: &mu
             Some(first) if !path.is_empty() => {
                 let fault =
                     Fault::at(&path_at, "two volumes are mounted in the same place", "the same again")
-                        .label(first.clone(), "first used here");
+                        .label(first.clone(), "first used here")
+                        .help("mount one of the two elsewhere");
                 rules.push(fault);
             }
             Some(_) | None => {
@@ -272,7 +273,8 @@ impl Ports {
                 rules.name(&name_at, name, &PORT);
                 if let Some(first) = names.insert(name, name_at.span()) {
                     let fault = Fault::at(&name_at, "two ports' names are the same", "the same again")
-                        .label(first, "first used here");
+                        .label(first, "first used here")
+                        .help("rename one of the two");
                     rules.push(fault);
                 }
             }
@@ -309,7 +311,8 @@ impl Ports {
         }
         if let Some(first) = self.host.insert((host_port, protocol.to_owned(), address), port_at.span()) {
             let fault = Fault::at(&port_at, "two ports ask for the same port of the host", "the same again")
-                .label(first, "first used here");
+                .label(first, "first used here")
+                .help("give one of the two another `hostPort`");
             rules.push(fault);
         }
     }

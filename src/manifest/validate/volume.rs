@@ -43,7 +43,8 @@ pub(super) fn check_all(spec: &PodSpec, at: &At<'_>, rules: &mut Rules) {
             rules.name(&name_at, &volume.name, &LABEL);
             if let Some(first) = names.insert(&volume.name, name_at.span()) {
                 let fault = Fault::at(&name_at, "two volumes' names are the same", "the same again")
-                    .label(first, "first used here");
+                    .label(first, "first used here")
+                    .help("rename one of the two");
                 rules.push(fault);
             }
         }
