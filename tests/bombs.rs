@@ -68,7 +68,7 @@ fn bombs() -> Vec<(&'static str, String)> {
         ("comments", repeated("", "#\n")),
         ("empty documents", repeated("", "---\n")),
         ("empty lines", "\n".repeat(FULL)),
-        ("unknown fields", filled(HEAD, |at| format!("  contianer{at}: x\n"))),
+        ("unknown fields", filled(HEAD, |at| format!("  unheard{at}: x\n"))),
         (
             "containers",
             filled(&format!("{HEAD}  containers:\n"), |at| format!("  - {{name: c{at}, image: a}}\n")),
