@@ -62,6 +62,18 @@ pub(crate) struct RunArgs {
     /// Give the program a terminal
     #[arg(short, long)]
     tty: bool,
+    /// Go on without input when the caller's has ended
+    #[arg(long, requires = "stdin")]
+    leave_stdin_open: bool,
+    /// Give the container all the machine's powers
+    #[arg(long)]
+    privileged: bool,
+    /// Say nothing but what the program says, as it is anyway
+    #[arg(short = 'q', long = "quiet")]
+    _quiet: bool,
+    /// Make a Service, too; not served in this version
+    #[arg(long, hide = true)]
+    expose: bool,
     /// JSON that is merged into the pod, such as {"spec":{"hostNetwork":true}}
     #[arg(long, value_name = "JSON", value_parser = json_object)]
     overrides: Option<Value>,
@@ -143,6 +155,10 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 pub(crate) fn run(args: &RunArgs, settings: &Settings) -> Result<Exit, Failure> {
+    if args.expose {
+        return Err(Failure::new(Exit::Usage, "--expose makes a Service, which this version does not serve")
+            .help("without it, other pods reach this one by its IP: droppod get pods -o wide"));
+    }
     let foreground = args.rm || args.attach || args.stdin;
     let mut manifest = pod(args, settings, foreground);
     if let Some(overrides) = &args.overrides {
@@ -203,7 +219,10 @@ fn pod(args: &RunArgs, settings: &Settings, foreground: bool) -> Value {
     }
     if args.stdin {
         container.insert("stdin".to_owned(), json!(true));
-        container.insert("stdinOnce".to_owned(), json!(true));
+        container.insert("stdinOnce".to_owned(), json!(!args.leave_stdin_open));
+    }
+    if args.privileged {
+        container.insert("securityContext".to_owned(), json!({"privileged": true}));
     }
     if let Some(policy) = args.image_pull_policy {
         container.insert("imagePullPolicy".to_owned(), json!(format!("{policy:?}")));

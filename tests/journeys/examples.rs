@@ -49,6 +49,10 @@ fn every_sample_is_run_by_a_journey() {
     let texts: String = journeys.filter_map(|path| fs::read_to_string(path).ok()).collect();
     for entry in fs::read_dir(root.join("manifests")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
+        // What the README's first command leaves beside its manifest.
+        if name.ends_with(".status.yaml") {
+            continue;
+        }
         assert!(texts.contains(&format!("manifests/{name}\")")), "{name} is run by no journey");
     }
 }
