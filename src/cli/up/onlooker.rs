@@ -3,7 +3,7 @@
 
 use std::io::{self, BufWriter, PipeReader, PipeWriter, Stdout, pipe, stdout};
 use std::os::fd::AsFd;
-use std::thread::JoinHandle;
+use std::sync::mpsc::{self, SyncSender, sync_channel};
 
 use rustix::event::PollFlags;
 use tokio::sync::mpsc::Receiver;
@@ -46,7 +46,7 @@ impl Show {
 }
 
 pub(super) struct Onlooker {
-    thread: JoinHandle<Option<Events<Out>>>,
+    shown: mpsc::Receiver<Option<Events<Out>>>,
     /// Closed when nothing more will happen.
     going_on: PipeWriter,
 }
@@ -55,7 +55,8 @@ impl Onlooker {
     /// Returns when every line has been shown; with what still has an end to tell.
     pub(super) fn finish(self) -> Option<Events<Out>> {
         drop(self.going_on);
-        self.thread.join().unwrap_or_else(|_| {
+        // Not the end of the thread: closing what it has listened to takes the kernel a while that nobody waits for.
+        self.shown.recv().unwrap_or_else(|_| {
             tell("warning: not every log line was shown");
             None
         })
@@ -71,11 +72,12 @@ pub(super) fn start(
     let failed = |error| Failure::new(Exit::Failed, "cannot follow the pods' logs").because(error);
     let (over, going_on) = pipe().map_err(failed)?;
     let voice = Voice::new(show, settings);
-    let thread = std::thread::Builder::new()
+    let (all, shown) = sync_channel(1);
+    std::thread::Builder::new()
         .name("logs".to_owned())
-        .spawn(move || look_on(&places, progress, &over, voice))
+        .spawn(move || look_on(&places, progress, &over, voice, &all))
         .map_err(failed)?;
-    Ok(Onlooker { thread, going_on })
+    Ok(Onlooker { shown, going_on })
 }
 
 fn look_on(
@@ -83,7 +85,8 @@ fn look_on(
     mut progress: Receiver<Progress>,
     over: &PipeReader,
     mut voice: Voice,
-) -> Option<Events<Out>> {
+    all: &SyncSender<Option<Events<Out>>>,
+) {
     let mut tails = Tails::of(places.log.clone());
     let bell = Bell::hang();
     let mut shown: io::Result<()> = Ok(());
@@ -103,16 +106,18 @@ fn look_on(
         }
         last = bell.wait(over.as_fd(), PollFlags::IN).unwrap_or(Woken::ByOther);
     }
-    if let Err(error) = shown {
-        if error.kind() != io::ErrorKind::BrokenPipe {
-            tell(&format!("warning: the logs could not be shown to their end: {error}"));
-        }
-        return None;
+    let is_read = shown.is_ok();
+    if let Err(error) = shown
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        tell(&format!("warning: the logs could not be shown to their end: {error}"));
     }
-    match voice {
-        Voice::Text { .. } | Voice::Bare(_) | Voice::None => None,
-        Voice::Json(events) => Some(events),
-    }
+    let events = match voice {
+        Voice::Json(events) if is_read => Some(events),
+        Voice::Json(_) | Voice::Text { .. } | Voice::Bare(_) | Voice::None => None,
+    };
+    // Nobody waits for it any more if the command is being left.
+    drop(all.send(events));
 }
 
 /// How it is said.
