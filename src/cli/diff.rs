@@ -91,6 +91,8 @@ enum Effect {
     Restart(Vec<String>),
     Replace,
     Prune,
+    /// Nothing comes of an object of this kind.
+    NotServed,
     /// The object takes no such edit.
     Refused(Objection),
     /// Too many to go at once: a second look has to agree.
@@ -100,7 +102,16 @@ enum Effect {
 fn finding(declared: &Declared, input: &Input, records: &Records, places: &Places) -> Option<Finding> {
     let in_force = in_force(records).find(|known| known.record.key == declared.key);
     let Some(known) = in_force else {
-        return Some(Finding { key: declared.key.clone(), effect: Effect::Create, changes: Vec::new() });
+        let effect = match &declared.object {
+            Object::Unserved { .. } => Effect::NotServed,
+            Object::Pod(_)
+            | Object::ConfigMap(_)
+            | Object::Secret(_)
+            | Object::Namespace(_)
+            | Object::Job(_)
+            | Object::CronJob(_) => Effect::Create,
+        };
+        return Some(Finding { key: declared.key.clone(), effect, changes: Vec::new() });
     };
     let mut wanted = declared.clone();
     // `apply` writes to another directory and makes relative paths whole.
@@ -124,9 +135,9 @@ fn finding(declared: &Declared, input: &Input, records: &Records, places: &Place
             | Object::Secret(_)
             | Object::Namespace(_)
             | Object::Job(_)
-            | Object::CronJob(_)
-            | Object::Unserved { .. },
+            | Object::CronJob(_),
         ) => Effect::InPlace,
+        (None, Object::Unserved { .. }) => Effect::NotServed,
     };
     Some(Finding { key: declared.key.clone(), effect, changes })
 }
@@ -180,6 +191,7 @@ impl Finding {
             Effect::Create => ('+', GREEN),
             Effect::InPlace | Effect::Restart(_) | Effect::Replace => ('~', YELLOW),
             Effect::Prune | Effect::Held => ('-', RED),
+            Effect::NotServed => ('!', YELLOW),
             Effect::Refused(_) => ('!', RED),
         };
         let what = match &self.effect {
@@ -191,6 +203,7 @@ impl Finding {
             Effect::Restart(containers) => format!("restart containers {}", containers.join(", ")),
             Effect::Replace => format!("replace {}", self.key.kind.to_lowercase()),
             Effect::Prune => "prune".to_owned(),
+            Effect::NotServed => "not served by this version, nothing comes of it".to_owned(),
             Effect::Refused(Objection { field, message, .. }) => format!("refused: {field}: {message}"),
             Effect::Held => "prune, held until a second look agrees".to_owned(),
         };

@@ -78,10 +78,7 @@ pub(crate) fn declared(
             tell(report.trim_end());
         }
         for ignored in &reading.ignored {
-            tell(&format!(
-                "note: {}:{}: {} has no effect: {}",
-                input.name, ignored.line, ignored.field, ignored.reason
-            ));
+            tell(&report::without_effect(&input.name, ignored));
         }
         // Without an error a file with mistakes (`--validate=warn`) has objects all the same.
         invalid |= reading.objects.is_empty() && !reading.mistakes.is_empty();

@@ -8,7 +8,7 @@ use miette::{
     SourceCode, SourceSpan, SpanContents,
 };
 
-use crate::manifest::{Label, Mistake, Severity};
+use crate::manifest::{IgnoredField, Label, Mistake, Severity};
 
 #[cfg(test)]
 mod tests;
@@ -49,6 +49,17 @@ pub(crate) fn render(file: &str, text: &str, mistakes: &[Mistake], drawing: Draw
         report.push('\n');
     }
     report
+}
+
+/// What of a file has no effect, in a line; a whole object without any is worth a warning.
+pub(crate) fn without_effect(file: &str, ignored: &IgnoredField) -> String {
+    let IgnoredField { field, reason, line } = ignored;
+    let (file, field) = (safe(file), safe(field));
+    if field == "kind" || field.ends_with(".kind") {
+        format!("warning: {file}:{line}: {reason}, nothing comes of the object")
+    } else {
+        format!("note: {file}:{line}: {field} has no effect: {reason}")
+    }
 }
 
 /// One mistake with the lines it is about.

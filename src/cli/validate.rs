@@ -6,8 +6,9 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::api::Object;
 use crate::cli::input::{Depth, Listed, manifests_in};
-use crate::cli::report::{Drawing, render, safe};
+use crate::cli::report::{Drawing, render, safe, without_effect};
 use crate::manifest::{FILE_LIMIT, Policy, Reading, Strictness, read};
 use crate::model::object::ObjectKey;
 
@@ -92,11 +93,19 @@ fn tell(
         return Ok(Verdict::Invalid);
     }
     for ignored in &reading.ignored {
-        let (name, field) = (safe(name), safe(&ignored.field));
-        writeln!(err, "note: {name}:{}: {field} has no effect: {}", ignored.line, ignored.reason)?;
+        writeln!(err, "{}", without_effect(name, ignored))?;
     }
     for declared in &reading.objects {
-        writeln!(out, "{} valid", declared.key)?;
+        let word = match &declared.object {
+            Object::Unserved { .. } => "not served, not checked",
+            Object::Pod(_)
+            | Object::ConfigMap(_)
+            | Object::Secret(_)
+            | Object::Namespace(_)
+            | Object::Job(_)
+            | Object::CronJob(_) => "valid",
+        };
+        writeln!(out, "{} {word}", declared.key)?;
     }
     Ok(Verdict::Valid)
 }

@@ -270,12 +270,23 @@ fn summary(report: &FileReport<'_>, pods: &[Option<Pod>]) -> String {
     let of_kind =
         |kind| made.iter().filter(move |(of, _)| *of == kind).map(|(_, doing)| doing.clone()).collect();
     let parts = [("pod", pods), ("job", of_kind("job")), ("cronjob", of_kind("cronjob"))];
-    let parts: Vec<String> = parts
+    let mut parts: Vec<String> = parts
         .into_iter()
         .filter(|(_, doings)| !doings.is_empty())
         .map(|(noun, doings)| told(noun, doings))
         .collect();
-    if parts.is_empty() { counted(report.items.len(), "object") } else { parts.join("; ") }
+    let not_served =
+        report.items.iter().filter(|(known, _)| matches!(known.object, Object::Unserved { .. })).count();
+    let served = report.items.len() - not_served;
+    if parts.is_empty() && (served > 0 || not_served == 0) {
+        parts.push(counted(served, "object"));
+    }
+    match not_served {
+        0 => {}
+        1 => parts.push("1 object of a kind that is not served".to_owned()),
+        several => parts.push(format!("{several} objects of kinds that are not served")),
+    }
+    parts.join("; ")
 }
 
 /// `3 pods: 2 running, 1 failed`

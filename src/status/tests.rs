@@ -23,7 +23,12 @@ fn known(kind: &str, name: &str, authored: Value) -> Known {
     let object = match kind {
         "Pod" => Object::Pod(serde_json::from_value(authored.clone()).unwrap()),
         "ConfigMap" => Object::ConfigMap(serde_json::from_value(authored.clone()).unwrap()),
-        _ => Object::Secret(serde_json::from_value(authored.clone()).unwrap()),
+        "Secret" => Object::Secret(serde_json::from_value(authored.clone()).unwrap()),
+        kind => Object::Unserved {
+            api_version: "v1".to_owned(),
+            kind: kind.to_owned(),
+            metadata: Box::new(serde_json::from_value(authored["metadata"].clone()).unwrap()),
+        },
     };
     let key = ObjectKey {
         group: String::new(),

@@ -86,8 +86,11 @@ fn standard_input_is_a_dash() {
 fn what_has_no_effect_is_noted() {
     let service = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\n";
     let (verdict, out, err) = validated(&[PathBuf::from("-")], service);
-    assert_eq!((verdict, out.as_str()), (Verdict::Valid, "service/web valid\n"));
-    assert_eq!(err, "note: <stdin>:2: kind has no effect: kind Service is not served by this version\n");
+    assert_eq!((verdict, out.as_str()), (Verdict::Valid, "service/web not served, not checked\n"));
+    assert_eq!(
+        err,
+        "warning: <stdin>:2: kind Service is not served by this version, nothing comes of the object\n"
+    );
 }
 
 #[test]

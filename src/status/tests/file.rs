@@ -69,10 +69,15 @@ fn a_line_for_a_person_sums_the_file_up() {
     let killed = finished(killed, Vec::new());
     let map = known("ConfigMap", "m", json!({"metadata": {"name": "m"}}));
     let nothing = Course::default();
-    let cases: [(Vec<(&Known, &Course)>, &str); 7] = [
+    let other = known("Service", "s", json!({"metadata": {"name": "s"}}));
+    let cases: [(Vec<(&Known, &Course)>, &str); 11] = [
         (vec![], "0 objects"),
         (vec![(&map, &nothing)], "1 object"),
         (vec![(&web, &up)], "1 pod running"),
+        (vec![(&other, &nothing)], "1 object of a kind that is not served"),
+        (vec![(&other, &nothing), (&other, &nothing)], "2 objects of kinds that are not served"),
+        (vec![(&map, &nothing), (&other, &nothing)], "1 object; 1 object of a kind that is not served"),
+        (vec![(&web, &up), (&other, &nothing)], "1 pod running; 1 object of a kind that is not served"),
         (vec![(&map, &nothing), (&web, &up), (&web, &up)], "2 pods running"),
         (vec![(&web, &up), (&web, &pulling)], "2 pods: 1 running, 1 waiting (ImagePullBackOff)"),
         (vec![(&web, &done)], "1 pod succeeded"),
