@@ -17,4 +17,5 @@ pub(crate) mod port;
 pub(crate) mod quantity;
 pub(crate) mod record;
 pub(crate) mod schedule;
+pub(crate) mod signal;
 pub(crate) mod time;

@@ -36,7 +36,6 @@ mod resolver;
 mod resources;
 mod revision;
 mod security;
-mod signal;
 mod sysctls;
 mod volumes;
 

@@ -11,12 +11,13 @@ use crate::model::pod_plan::{
     Access, ContainerPlan, ImagePlan, MessagePolicy, MountPlan, Propagation, RestartPolicy, Role, Stdin,
     TerminationMessage,
 };
+use crate::model::signal;
 
 use super::env::{self, Env};
 use super::expansion::expand;
 use super::files::plain_path;
 use super::pod::Facts;
-use super::{handlers, policy_named, resources, security, signal};
+use super::{handlers, policy_named, resources, security};
 
 /// A mount that names no place inside its volume, in kubelet's words.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +50,8 @@ pub(super) fn plan(
     let mounts =
         mounts.map(|mount| mount_plan(mount, &env)).collect::<Result<_, _>>().map_err(config_error)?;
     let own_signal = container.lifecycle.as_ref().and_then(|lifecycle| lifecycle.stop_signal.as_deref());
-    let stop_signal = own_signal.or(config.stop_signal.as_deref()).and_then(signal::number);
+    let of_image = || config.stop_signal.as_deref().and_then(signal::number);
+    let stop_signal = own_signal.and_then(signal::number).or_else(of_image);
     Ok(ContainerPlan {
         name: container.name.clone(),
         role,

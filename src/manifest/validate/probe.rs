@@ -9,6 +9,7 @@ use crate::api::Container;
 use crate::manifest::fault::Fault;
 use crate::manifest::node::At;
 use crate::manifest::unknown::similar;
+use crate::model::signal;
 
 use super::Rules;
 use super::names::{HTTP_HEADER, PORT};
@@ -53,6 +54,21 @@ pub(super) fn check(container: &Container, grace: i64, at: &At<'_>, rules: &mut 
             hook(given, ports, grace, &lifecycle_at.key(field), rules);
         }
     }
+    if let Some(name) = &lifecycle.stop_signal {
+        stop_signal(name, &lifecycle_at.key("stopSignal"), rules);
+    }
+}
+
+fn stop_signal(name: &str, at: &At<'_>, rules: &mut Rules) {
+    if signal::number(name).is_some() {
+        return;
+    }
+    let upper = name.to_ascii_uppercase();
+    let fault = Fault::at(at, "there is no such signal", "unknown signal");
+    rules.push(match similar(upper.strip_prefix("SIG").unwrap_or(&upper), signal::names()) {
+        Some(likely) => fault.help(format!("did you mean `SIG{likely}`?")),
+        None => fault.help("write a signal's name, such as `SIGTERM`, `SIGQUIT` or `SIGRTMIN+3`"),
+    });
 }
 
 fn probe(probe: &Probe, ports: &[ContainerPort], at: &At<'_>, rules: &mut Rules) {

@@ -20,6 +20,13 @@ fn the_image_says_what_the_pod_does_not() {
 }
 
 #[test]
+fn a_stop_signal_that_is_none_leaves_the_image_its_own() {
+    let stop_signal =
+        |name: &str| Scene::new().web(json!({"lifecycle": {"stopSignal": name}})).container().stop_signal;
+    assert_eq!((stop_signal("SIGINT"), stop_signal("SIGFOO")), (2, 3));
+}
+
+#[test]
 fn command_replaces_entrypoint_and_cmd_and_args_replace_cmd() {
     let env = json!([{"name": "WHO", "value": "me"}]);
     let cases = [

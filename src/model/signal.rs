@@ -1,6 +1,6 @@
 //! Signals by name, as images (`STOPSIGNAL`) and `lifecycle.stopSignal` give them.
 
-pub(super) const SIGTERM: i32 = 15;
+pub(crate) const SIGTERM: i32 = 15;
 
 /// First and last real-time signal that a C library leaves to programs.
 const RTMIN: i32 = 34;
@@ -43,8 +43,13 @@ const SIGNALS: &[(&str, i32)] = &[
     ("SYS", 31),
 ];
 
+/// All names, without `SIG`; those of real-time signals are made of numbers.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    SIGNALS.iter().map(|(name, _)| *name)
+}
+
 /// `SIGUSR1`, `usr1`, `10`, `SIGRTMIN+3` → the number.
-pub(super) fn number(text: &str) -> Option<i32> {
+pub(crate) fn number(text: &str) -> Option<i32> {
     if let Ok(number) = text.parse() {
         return (1..=RTMAX).contains(&number).then_some(number);
     }
