@@ -75,18 +75,26 @@ pub(super) fn secret(secret: &Secret, at: &At<'_>, rules: &mut Rules) {
     keys(&data, rules);
     keys(&plain, rules);
     let type_at = at.key("type");
+    // A value that is no base64 is empty by now and has been told of: its key is there.
+    let has = |key: &str| data.key(key).node.is_some() || plain.key(key).node.is_some();
     let demanded = DEMANDED.iter().find(|(name, _)| secret.type_.as_deref() == Some(*name));
-    for key in demanded.map_or(&[][..], |(_, keys)| keys) {
-        if !data.key(key).is_set() && !plain.key(key).is_set() {
-            let fault = Fault::at(&type_at, "a Secret of this type lacks a key it must have", "of this type")
-                .help(format!("add the key `{key}`, or write `type: Opaque`"));
-            rules.push(fault);
+    let demanded = demanded.map_or(&[][..], |(_, keys)| keys);
+    let missing: Vec<String> =
+        demanded.iter().filter(|key| !has(key)).map(|key| format!("`{key}`")).collect();
+    match missing.as_slice() {
+        [] => {}
+        [key] => {
+            let fault = Fault::at(&type_at, "a Secret of this type lacks a key it must have", "of this type");
+            rules.push(fault.help(format!("add the key {key}, or write `type: Opaque`")));
+        }
+        several => {
+            let fault = Fault::at(&type_at, "a Secret of this type lacks keys it must have", "of this type");
+            rules
+                .push(fault.help(format!("add the keys {}, or write `type: Opaque`", several.join(" and "))));
         }
     }
     match secret.type_.as_deref() {
-        Some("kubernetes.io/basic-auth")
-            if !BASIC.iter().any(|key| data.key(key).is_set() || plain.key(key).is_set()) =>
-        {
+        Some("kubernetes.io/basic-auth") if !BASIC.iter().any(|key| has(key)) => {
             let fault = Fault::at(&type_at, "a Secret of this type lacks a key it must have", "of this type");
             rules.push(fault.help("add the key `username` or `password`, or write `type: Opaque`"));
         }

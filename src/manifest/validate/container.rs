@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{ContainerPort, VolumeMount};
 
 use crate::api::Container;
 use crate::manifest::fault::Fault;
-use crate::manifest::node::{At, Node};
+use crate::manifest::node::At;
 use crate::manifest::unknown::similar;
 use crate::model::image::ImageRef;
 
@@ -161,7 +161,6 @@ fn mounts(container: &Container, at: &At<'_>, volumes: &Declared<'_>, rules: &mu
             rules.push(Fault::at_key(&at.key("subPathExpr"), message, "remove one of the two"));
         }
         rules.one_of(&at.key("mountPropagation"), &["", "None", "HostToContainer", "Bidirectional"]);
-        recursive_read_only(&at, rules);
         privileged_propagation(container, &at.key("mountPropagation"), rules);
         recursive(mount, &at, rules);
     }
@@ -174,7 +173,7 @@ fn recursive(mount: &VolumeMount, at: &At<'_>, rules: &mut Rules) {
     let asked = matches!(mount.recursive_read_only.as_deref(), Some("IfPossible" | "Enabled"));
     if asked && mount.read_only != Some(true) {
         let message = "a mount is read-only recursively only if it is read-only";
-        rules.push(Fault::at(&recursive_at, message, "needs `readOnly: true`"));
+        rules.push(Fault::at(&recursive_at, message, "not read-only itself").help("add `readOnly: true`"));
     }
     let propagation_at = at.key("mountPropagation");
     if asked && propagation_at.text().is_some_and(|text| !matches!(text, "" | "None")) {
@@ -183,20 +182,6 @@ fn recursive(mount: &VolumeMount, at: &At<'_>, rules: &mut Rules) {
             .label(recursive_at.key_span(), "this")
             .help("remove one of the two");
         rules.push(fault);
-    }
-}
-
-/// As the API server has it.
-fn recursive_read_only(at: &At<'_>, rules: &mut Rules) {
-    let field = at.key("recursiveReadOnly");
-    rules.one_of(&field, &["Disabled", "IfPossible", "Enabled"]);
-    let asked = matches!(field.text(), Some("IfPossible" | "Enabled"));
-    let (read_only, propagation) = (at.key("readOnly"), at.key("mountPropagation"));
-    if asked && read_only.node.and_then(Node::truth) != Some(true) {
-        rules.wrong(&field, "the mount is not read-only itself", "add `readOnly: true`");
-    }
-    if asked && matches!(propagation.text(), Some("HostToContainer" | "Bidirectional")) {
-        rules.wrong(&field, "mounts that come later would not be read-only", "remove `mountPropagation`");
     }
 }
 

@@ -105,6 +105,7 @@ fn quantities<'r>(
             rules.key_name(&place, &QUALIFIED);
         } else if !NAMES.contains(&name.as_str()) && !name.starts_with(HUGE_PAGES) {
             rules.push(no_such_resource(name, known, &place));
+            continue;
         }
         if let Some(amount) = quantity_at(&given.0, &place, rules) {
             if !is_shared(name) && amount % 1000 != 0 {

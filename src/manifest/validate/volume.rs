@@ -19,6 +19,36 @@ pub(super) type Declared<'a> = HashMap<&'a str, Range<usize>>;
 
 const SERVED: &[&str] = &["configMap", "downwardAPI", "emptyDir", "hostPath", "projected", "secret"];
 
+/// What else Kubernetes makes volumes of; any other field is a slip of the pen, told of as such.
+const UNSERVED: &[&str] = &[
+    "awsElasticBlockStore",
+    "azureDisk",
+    "azureFile",
+    "cephfs",
+    "cinder",
+    "csi",
+    "ephemeral",
+    "fc",
+    "flexVolume",
+    "flocker",
+    "gcePersistentDisk",
+    "gitRepo",
+    "glusterfs",
+    "image",
+    "iscsi",
+    "nfs",
+    "persistentVolumeClaim",
+    "photonPersistentDisk",
+    "portworxVolume",
+    "quobyte",
+    "rbd",
+    "scaleIO",
+    "storageos",
+    "vsphereVolume",
+];
+
+const UNSERVED_PROJECTIONS: &[&str] = &["clusterTrustBundle", "podCertificate", "serviceAccountToken"];
+
 const HOST_PATH_TYPES: &[&str] =
     &["", "DirectoryOrCreate", "Directory", "FileOrCreate", "File", "Socket", "CharDevice", "BlockDevice"];
 
@@ -55,8 +85,12 @@ pub(super) fn check_all(spec: &PodSpec, at: &At<'_>, rules: &mut Rules) {
 
 fn one_source(at: &At<'_>, rules: &mut Rules) {
     let mut first: Option<At<'_>> = None;
-    for source in at.each_entry().filter(|entry| entry.last_key() != "name" && entry.is_set()) {
-        if !SERVED.contains(&source.last_key()) {
+    for source in at.each_entry().filter(At::is_set) {
+        let is_unserved = UNSERVED.contains(&source.last_key());
+        if !is_unserved && !SERVED.contains(&source.last_key()) {
+            continue;
+        }
+        if is_unserved {
             let message = "volumes of this sort are not served by this version";
             rules.push(Fault::at_key(&source, message, "not served").help(USE_INSTEAD));
         }
@@ -147,12 +181,11 @@ fn file_path(path: &str, at: &At<'_>, paths: &mut Paths, rules: &mut Rules) {
 }
 
 fn projection(source: &VolumeProjection, at: &At<'_>, paths: &mut Paths, rules: &mut Rules) {
-    let served = ["configMap", "secret", "downwardAPI"];
     let given: Vec<At<'_>> = at.each_entry().filter(At::is_set).collect();
     if given.len() != 1 && !rules.doubts(at) {
         rules.push(Fault::at(at, "exactly one source is needed", "not exactly one"));
     }
-    for other in given.iter().filter(|given| !served.contains(&given.last_key())) {
+    for other in given.iter().filter(|given| UNSERVED_PROJECTIONS.contains(&given.last_key())) {
         let message = "sources of this sort are not served by this version";
         rules.push(Fault::at_key(other, message, "not served").help("use configMap, secret or downwardAPI"));
     }
