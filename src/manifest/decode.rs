@@ -111,7 +111,7 @@ impl<'de> Decoder<'de, '_> {
                 Some("remove the quotes".to_owned())
             }
             (Kind::Text(text), WHOLE) if text.parse::<i64>().is_ok() => Some("remove the quotes".to_owned()),
-            (Kind::Map(_), LIST) => Some("begin each item with `- `".to_owned()),
+            (Kind::Map(entries), LIST) => Some(as_items(self.at.last_key(), entries).to_owned()),
             (Kind::Bool(_) | Kind::Number(_) | Kind::Text(_), LIST) => Some(
                 "write a list, such as [\"first\", \"second\"], or one item a line, each beginning with `- `"
                     .to_owned(),
@@ -171,6 +171,21 @@ impl<'de> Decoder<'de, '_> {
                 &[]
             }
         }
+    }
+}
+
+/// Lists whose items are a name and a value, which other formats write as a mapping.
+const PAIRS: &[&str] = &["env", "httpHeaders", "sysctls"];
+
+/// How a mapping becomes the list it stands for.
+fn as_items(field: &str, entries: &[Entry]) -> &'static str {
+    let is_named = entries.iter().any(|entry| entry.key == "name");
+    let is_plain =
+        |entry: &Entry| !matches!(entry.value.kind, Kind::List(_) | Kind::Map(_)) && entry.key != "value";
+    if PAIRS.contains(&field) && !is_named && entries.iter().all(is_plain) {
+        "write each as an item of two lines, `- name: NAME` and, indented, `value: VALUE`"
+    } else {
+        "begin each item with `- `"
     }
 }
 

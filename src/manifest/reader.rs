@@ -253,9 +253,20 @@ impl<'t> Builder<'t> {
         {
             let spans = again.iter().map(|(_, second)| second.key_span.clone());
             let begin = spans.min_by_key(|span| span.start).unwrap_or_default();
-            let message = "a second object begins here, and no line `---` before it";
+            let before = self.text.slice(0..entries[0].key_span.start);
+            let (message, help) = if before.trim_end().ends_with('{') {
+                (
+                    "a second object begins here, within the brackets of the first",
+                    "put each into brackets of its own, under the `items` of one `kind: List`",
+                )
+            } else {
+                (
+                    "a second object begins here, and no line `---` before it",
+                    "put `---` on a line of its own between two objects",
+                )
+            };
             let fault = Fault::new(String::new(), begin, message, "the second one");
-            return Err(fault.help("put `---` on a line of its own between two objects"));
+            return Err(fault.help(help));
         }
         for (first, second) in again {
             if self.done.faults.len() >= MOST {
@@ -283,7 +294,8 @@ impl<'t> Builder<'t> {
         }
         let better =
             syntax::foreign(self.text, byte).or_else(|| syntax::colon(self.text, byte, error.info()));
-        if let Some((span, misread)) = better.or_else(|| syntax::tab(self.text, byte, error.info())) {
+        let better = better.or_else(|| syntax::tab(self.text, byte, error.info()));
+        if let Some((span, misread)) = better.or_else(|| syntax::after_json(self.text, byte, error.info())) {
             return syntax::fault(self.path(), misread, span, None);
         }
         syntax::fault(self.path(), error.info(), byte..self.text.end_of_char(byte), bracket)

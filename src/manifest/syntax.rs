@@ -103,6 +103,13 @@ pub(crate) fn tab(text: &Text<'_>, byte: usize, info: &str) -> Option<(Range<usi
     None
 }
 
+/// More stands after a JSON document, which knows no line between two of them.
+pub(crate) fn after_json(text: &Text<'_>, byte: usize, info: &str) -> Option<(Range<usize>, &'static str)> {
+    let begins = text.slice(0..byte).trim_start().starts_with(['{', '[']);
+    (begins && info.contains("<document start>")).then(|| (byte..text.end_of_char(byte), AFTER_JSON))
+}
+
+const AFTER_JSON: &str = "after JSON";
 const MERGE_CONFLICT: &str = "merge conflict";
 const FENCE: &str = "fence";
 const DASH_WITHOUT_BLANK: &str = "dash without blank";
@@ -236,6 +243,14 @@ const WORDS: &[(&str, Words)] = &[
             message: "a plain value cannot begin with this character",
             label: "this character",
             help: "put the value in quotes",
+        },
+    ),
+    (
+        AFTER_JSON,
+        Words {
+            message: "something follows the end of the document",
+            label: "not part of it",
+            help: "remove it; several objects go into the `items` of one `kind: List`",
         },
     ),
     (
