@@ -87,15 +87,48 @@ pub(crate) fn choose(shown: &Shown, named: Option<&str>) -> Result<String, Failu
 }
 
 pub(super) fn must_run(shown: &Shown, container: &str) -> Result<(), Failure> {
-    let state = match shown.container(container).map(|record| &record.state) {
+    let record = shown.container(container);
+    let why = match record.map(|record| &record.state) {
         Some(ContainerState::Running { .. }) if shown.outcome().is_none() => return Ok(()),
-        Some(ContainerState::Waiting { reason, .. }) => reason.as_str(),
-        Some(ContainerState::Terminated(exit)) => exit.reason.as_str(),
-        Some(ContainerState::Running { .. }) | None => "not started",
+        Some(ContainerState::Waiting { reason, message }) => said(reason, message),
+        Some(ContainerState::Terminated(exit)) => said(&exit.reason, &exit.message),
+        Some(ContainerState::Running { .. }) => "its pod has ended".to_owned(),
+        None => held_up(shown, container),
+    };
+    let has_written = record.is_some_and(|record| {
+        record.last.is_some() || !matches!(record.state, ContainerState::Waiting { .. })
+    });
+    let name = &shown.known.record.key.name;
+    let help = if has_written {
+        format!("`droppod logs {name} -c {container}` shows what it wrote")
+    } else {
+        format!("`droppod describe pod {name}` shows what it waits for")
     };
     Err(Failure::new(Exit::Failed, format!("container {container} of pod {} does not run", shown.pod_id()))
-        .because(state.to_owned())
-        .help("`droppod logs` shows what it wrote"))
+        .because(why)
+        .help(help))
+}
+
+/// What keeps a container from starting that has no record: itself, its pod, or another container of the pod.
+fn held_up(shown: &Shown, container: &str) -> String {
+    let why = shown.course.waiting.as_ref().map(|waiting| &waiting.why);
+    let own = why.and_then(|why| why.containers.get(container).or(why.pod.as_ref()));
+    let another = || why.and_then(|why| why.containers.iter().next());
+    match (own, another()) {
+        (Some(waiting), _) => waiting.to_string(),
+        (None, Some((other, waiting))) => format!("container {other} waits: {waiting}"),
+        (None, None) => NOT_STARTED.to_owned(),
+    }
+}
+
+const NOT_STARTED: &str = "it has not been started";
+
+fn said(reason: &str, message: &str) -> String {
+    match (reason, message) {
+        ("", "") => NOT_STARTED.to_owned(),
+        (one, "") | ("", one) => one.to_owned(),
+        (reason, message) => format!("{reason}: {message}"),
+    }
 }
 
 /// The container's ends of three pipes are handed over; the other ends are ours.
