@@ -20,6 +20,7 @@ mod exit;
 mod failure;
 mod fields;
 mod folder;
+mod foreign;
 mod get;
 mod go;
 mod image;
@@ -204,6 +205,10 @@ fn verb(args: impl Iterator<Item = OsString>) -> Result<Exit, Failure> {
     let cli = match parse(args) {
         Ok(cli) => cli,
         Err(error) => {
+            if let Some(failure) = foreign::failure(&error) {
+                return Err(failure);
+            }
+            let error = foreign::without_hidden(error, &Cli::command());
             // Help goes to stdout and is no error; a reader that leaves early is none either.
             error.print().ok();
             return Ok(if error.use_stderr() { Exit::Usage } else { Exit::Done });

@@ -62,6 +62,17 @@ const TRANSCRIPT: &[(&[&str], i32, &str)] = &[
          Usage: droppod [OPTIONS] [COMMAND]\n\nFor more information, try '--help'.\n",
     ),
     (
+        &["ps"],
+        2,
+        "error: `ps` is not served by this version of droppod\n  help: `droppod get pods` shows what runs\n",
+    ),
+    (
+        &["complte"],
+        2,
+        "error: unrecognized subcommand 'complte'\n\n  tip: a similar subcommand exists: 'completion'\n\n\
+         Usage: droppod [OPTIONS] [COMMAND]\n\nFor more information, try '--help'.\n",
+    ),
+    (
         &["watch"],
         2,
         "error: cannot watch HERE/m\n  because: it is not a directory\n  \
@@ -162,6 +173,46 @@ fn each_first_mistake_is_answered_with_what_to_do_next() {
         assert_eq!(answer.1, "", "droppod {}", args.join(" "));
     }
     assert!(!place.0.join("r/up").exists(), "nothing was begun");
+}
+
+#[test]
+fn a_dry_run_tells_what_would_be_made_once_that_is_known_to_be_valid() {
+    let place = Place::new("dry-run");
+    let run = |name: &str, more: &[&str]| {
+        place.droppod(&[&["run", name, "--image=nginx:1.28", "--dry-run=client"], more].concat())
+    };
+    assert_eq!(run("web", &[]), (0, "pod/web created (dry run)\n".to_owned(), String::new()));
+    let (code, stdout, stderr) = run("web", &["-o", "yaml"]);
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    assert!(stdout.starts_with("apiVersion: v1\nkind: Pod\n"), "{stdout}");
+    let (code, stdout, stderr) = run("Web_1", &["-o", "yaml"]);
+    assert_eq!((code, stdout.as_str()), (12, ""));
+    assert!(stderr.contains("metadata.name"), "{stderr}");
+}
+
+#[test]
+fn an_object_of_a_kind_that_is_not_served_does_not_pass_for_a_success() {
+    let place = Place::new("not-served");
+    let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {}\n";
+    fs::write(place.0.join("web.yaml"), deployment).unwrap();
+    fs::create_dir(place.0.join("m")).unwrap();
+    let warning =
+        "warning: web.yaml:2: kind Deployment is not served by this version, nothing comes of the object\n";
+    let validated = place.droppod(&["validate", "-f", "web.yaml"]);
+    assert_eq!(
+        validated,
+        (0, "deployment.apps/web not served, not checked\n".to_owned(), warning.to_owned())
+    );
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: what is in force is for root to see");
+        return;
+    }
+    let (code, stdout, stderr) = place.droppod(&["diff", "-f", "web.yaml"]);
+    let not_served = "! deployment default/web: not served by this version, nothing comes of it\n";
+    assert_eq!((code, stdout.as_str(), stderr.as_str()), (1, not_served, warning));
+    let (code, stdout, stderr) = place.droppod(&["apply", "-f", "web.yaml"]);
+    assert_eq!((code, stdout.as_str()), (0, "deployment.apps/web created\n"));
+    assert!(stderr.starts_with(warning), "{stderr}");
 }
 
 #[test]

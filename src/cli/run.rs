@@ -77,8 +77,8 @@ pub(crate) struct RunArgs {
     /// JSON that is merged into the pod, such as {"spec":{"hostNetwork":true}}
     #[arg(long, value_name = "JSON", value_parser = json_object)]
     overrides: Option<Value>,
-    /// Only print the manifest
-    #[arg(long, value_enum, value_name = "HOW", requires = "output")]
+    /// Only tell what would be made; with -o print the manifest
+    #[arg(long, value_enum, value_name = "HOW")]
     dry_run: Option<DryRun>,
     /// The form that --dry-run prints
     #[arg(short, long, value_enum, value_name = "FORMAT")]
@@ -165,14 +165,7 @@ pub(crate) fn run(args: &RunArgs, settings: &Settings) -> Result<Exit, Failure> 
         merge(&mut manifest, overrides);
     }
     match (args.dry_run, args.output) {
-        (Some(DryRun::Client), format) => {
-            let text = match format {
-                Some(Format::Json) => format!("{manifest:#}\n"),
-                Some(Format::Yaml) | None => to_yaml(&manifest),
-            };
-            stdout().write_all(text.as_bytes()).map_err(Failure::of_output)?;
-            return Ok(Exit::Done);
-        }
+        (Some(DryRun::Client), format) => return print_only(args, &manifest, format, settings),
         (None, Some(_)) => {
             return Err(Failure::new(Exit::Usage, "-o prints a manifest with --dry-run=client only"));
         }
@@ -180,8 +173,7 @@ pub(crate) fn run(args: &RunArgs, settings: &Settings) -> Result<Exit, Failure> 
     }
     let base = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     anchor_images(&mut manifest, &base);
-    let input =
-        Input { name: format!("run {}", args.name), path: None, base, text: to_yaml(&manifest).into_bytes() };
+    let input = as_input(args, &manifest, base);
     let declared = input::declared(std::slice::from_ref(&input), settings, Strictness::Strict)?;
     if foreground {
         let streams = match (args.stdin, args.tty) {
@@ -196,6 +188,29 @@ pub(crate) fn run(args: &RunArgs, settings: &Settings) -> Result<Exit, Failure> 
         .map(|(_, Declared { key, authored, .. })| Wish { key, authored, from: &input })
         .collect();
     apply::put(wishes, args.wait, settings)
+}
+
+/// As if somebody had written it into a file.
+fn as_input(args: &RunArgs, manifest: &Value, base: PathBuf) -> Input {
+    Input { name: format!("run {}", args.name), path: None, base, text: to_yaml(manifest).into_bytes() }
+}
+
+/// What `--dry-run` does: nothing is printed that would not be taken.
+fn print_only(
+    args: &RunArgs,
+    manifest: &Value,
+    format: Option<Format>,
+    settings: &Settings,
+) -> Result<Exit, Failure> {
+    let input = as_input(args, manifest, PathBuf::from("/"));
+    input::declared(std::slice::from_ref(&input), settings, Strictness::Strict)?;
+    let text = match format {
+        Some(Format::Json) => format!("{manifest:#}\n"),
+        Some(Format::Yaml) => to_yaml(manifest),
+        None => format!("pod/{} created (dry run)\n", args.name),
+    };
+    stdout().write_all(text.as_bytes()).map_err(Failure::of_output)?;
+    Ok(Exit::Done)
 }
 
 fn pod(args: &RunArgs, settings: &Settings, foreground: bool) -> Value {
