@@ -67,6 +67,12 @@ const TRANSCRIPT: &[(&[&str], i32, &str)] = &[
         "error: `ps` is not served by this version of droppod\n  help: `droppod get pods` shows what runs\n",
     ),
     (
+        &["pul"],
+        2,
+        "error: unrecognized subcommand 'pul'\n\n\
+         Usage: droppod [OPTIONS] [COMMAND]\n\nFor more information, try '--help'.\n",
+    ),
+    (
         &["complte"],
         2,
         "error: unrecognized subcommand 'complte'\n\n  tip: a similar subcommand exists: 'completion'\n\n\

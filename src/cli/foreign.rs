@@ -28,7 +28,6 @@ const FOREIGN: &[Foreign] = &[
         "`droppod validate -f FILE` names the fields that it does not know, and what was likely meant",
     ),
     instead("images", "`droppod image ls` lists the store"),
-    instead("inspect", "`droppod describe pod NAME`, or `droppod get pod NAME -o yaml`"),
     instead("kill", "`droppod delete pod NAME` removes a pod, `droppod down` stops all"),
     instead("label", FILES),
     instead("patch", FILES),
@@ -70,6 +69,11 @@ pub(super) fn without_hidden(mut error: clap::Error, known: &clap::Command) -> c
             error.insert(ContextKind::SuggestedSubcommand, other);
         }
         None => {}
+    }
+    // An empty list of further tips would leave an empty line where they stood.
+    let is_empty = |value: &ContextValue| matches!(value, ContextValue::StyledStrs(tips) if tips.is_empty());
+    if error.get(ContextKind::Suggested).is_some_and(is_empty) {
+        error.remove(ContextKind::Suggested);
     }
     error
 }
