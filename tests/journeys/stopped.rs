@@ -106,6 +106,9 @@ fn logs_of_a_container_that_never_started_fail_in_kubectls_words() {
     let logs = bench.run(&["logs", "web"]).exits(1).prints("");
     let words = "error: container \"main\" in pod \"web\" is waiting to start: ";
     assert!(logs.stderr.starts_with(words), "{}", logs.stderr);
+    let exec = bench.run(&["exec", "web", "--", "true"]).exits(1).prints("").stderr;
+    assert!(exec.contains("mage") && exec.contains("none.tar"), "the reason and its message: {exec}");
+    assert!(exec.contains("help: `droppod describe pod web` shows what it waits for"), "{exec}");
     bench.remove("web.yaml");
     bench.until_clean();
     assert_eq!(watch.stop(), 0);
