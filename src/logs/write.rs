@@ -132,7 +132,11 @@ impl LogWriter {
     fn write(&mut self, text: &[u8], now: Timestamp) -> io::Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
-            absent => absent.insert(open_new(&self.path)?),
+            absent => {
+                let (file, size) = open_anew(&self.path)?;
+                self.size = size;
+                absent.insert(file)
+            }
         };
         let note = match self.dropped {
             0 => String::new(),
@@ -166,13 +170,17 @@ impl LogWriter {
             // Fewer files than the limit is the usual case; one that cannot be moved is written over in time.
             drop(std::fs::rename(numbered(number), numbered(number + 1)));
         }
-        self.file = open_new(&self.path).ok();
+        // Opened, and its size looked at, with the next line.
+        self.file = None;
         self.size = 0;
     }
 }
 
-fn open_new(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+/// A file and its size: it may be there still, as when it could not be moved away, and what it holds stays.
+fn open_anew(path: &Path) -> io::Result<(File, u64)> {
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    let size = file.metadata()?.len();
+    Ok((file, size))
 }
 
 /// Lines being put together for one write.

@@ -5,17 +5,19 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::control::answer;
 use crate::logs::write::Stream;
 use crate::rundir::control::Answer;
+use crate::sandbox::sys::clock;
 
 /// Bytes kept of a container that somebody is expected at.
 const BACKLOG_LIMIT: usize = 64 * 1024;
 /// How long the end of a container waits for somebody attached to take the rest of its output.
-const PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+const PATIENCE: Duration = Duration::from_secs(1);
 
 type Chunk = (Stream, Vec<u8>);
 
@@ -164,8 +166,10 @@ impl Audience {
 
     /// The container has ended.
     pub(super) fn end(mut self, code: i32) {
+        let until = clock::boot() + PATIENCE;
         while let Some(pipe) = self.behind() {
-            match poll(&mut [PollFd::new(&pipe, PollFlags::OUT)], Some(&PATIENCE)) {
+            let left = Timespec::try_from(until - clock::boot()).unwrap_or_default();
+            match poll(&mut [PollFd::new(&pipe, PollFlags::OUT)], Some(&left)) {
                 Ok(0) | Err(_) => break,
                 Ok(_) => self.pass_on(),
             }

@@ -10,7 +10,8 @@ use super::session::{self, Session};
 use crate::rundir::control::{Answer, LINE_LIMIT, Request};
 use crate::sandbox::sys::scm;
 
-/// Callers that may be on the line at once; more wait in the socket's backlog.
+/// Callers that may be on the line at once; beyond, those who have said nothing go, and others wait in the socket's
+/// backlog.
 const CALLERS_LIMIT: usize = 64;
 /// stdin, stdout and stderr.
 const DESCRIPTORS_LIMIT: usize = 3;
@@ -35,9 +36,18 @@ impl AsFd for Connection {
     }
 }
 
+/// Whether somebody more can be served. As long as not, knocks are not heard.
+pub(super) fn has_room(shim: &Shim) -> bool {
+    shim.sessions.len() < CALLERS_LIMIT
+}
+
 pub(super) fn accept(shim: &mut Shim) {
-    while shim.connections.len() + shim.sessions.len() < CALLERS_LIMIT {
+    while shim.sessions.len() < CALLERS_LIMIT {
         let Ok((stream, _)) = shim.at.control.accept() else { return };
+        if shim.connections.len() + shim.sessions.len() >= CALLERS_LIMIT && !shim.connections.is_empty() {
+            // Who has nothing to say makes room for who may have.
+            drop(shim.connections.remove(0));
+        }
         // The socket is 0600 in a 0700 directory: who got here is root or the user this pod belongs to.
         if stream.set_nonblocking(true).is_ok() {
             shim.connections.push(Connection {

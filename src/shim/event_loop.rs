@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::audience::Audience;
-use super::control::Connection;
+use super::control::{self, Connection};
 use super::execute::{self, Running};
 use super::ground::Sandbox;
 use super::handler::{self, Handler};
@@ -20,6 +20,9 @@ use crate::model::time::Moment;
 use crate::pod::{Effect, Event, PodState};
 use crate::rundir::{goal, pods, starts};
 use crate::sandbox::sys::clock;
+
+/// How often the goal is read while nobody can knock.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 pub(super) struct Shim {
     pub(super) at: Started,
@@ -123,6 +126,9 @@ pub(super) fn run(started: Started) -> Result<(), ShimError> {
         }
         shim.connections.retain(Connection::is_open);
         shim.sessions.retain(Session::is_open);
+        if !control::has_room(&shim) {
+            look_at_goal(&mut shim);
+        }
         let now = clock::boot();
         if shim.state.wake_at().is_some_and(|due| due <= now) {
             shim.happened.push_back(Event::Tick);
@@ -157,8 +163,10 @@ fn publish(shim: &Shim) {
 }
 
 fn wait(shim: &Shim) -> rustix::io::Result<Vec<Source>> {
-    let mut sources: Vec<(Source, BorrowedFd<'_>)> =
-        vec![(Source::Signals, shim.at.signals.as_fd()), (Source::Listener, shim.at.control.as_fd())];
+    let mut sources: Vec<(Source, BorrowedFd<'_>)> = vec![(Source::Signals, shim.at.signals.as_fd())];
+    if control::has_room(shim) {
+        sources.push((Source::Listener, shim.at.control.as_fd()));
+    }
     sources.extend(shim.at.lifeline.iter().map(|pipe| (Source::Lifeline, pipe.as_fd())));
     for (at, connection) in shim.connections.iter().enumerate() {
         sources.push((Source::Connection(at), connection.as_fd()));
@@ -192,7 +200,8 @@ fn wait(shim: &Shim) -> rustix::io::Result<Vec<Source>> {
 /// Until the next deadline; for ever if there is none.
 fn timeout(shim: &Shim) -> Option<Timespec> {
     let owed = shim.owed.as_ref().map(|owed| owed.at);
-    let due = shim.state.wake_at().into_iter().chain(owed).min()? - clock::boot();
+    let deaf = (!control::has_room(shim)).then(|| clock::boot() + LOOK_AGAIN);
+    let due = shim.state.wake_at().into_iter().chain(owed).chain(deaf).min()? - clock::boot();
     // One millisecond on top: waking before the deadline would only mean waking twice.
     Timespec::try_from(due + Duration::from_millis(1)).ok()
 }
@@ -208,10 +217,10 @@ fn serve(shim: &mut Shim, source: Source) {
             shim.happened.push_back(Event::StopAsked { why: StopReason::Interrupted, grace: None });
         }
         Source::Listener => {
-            super::control::accept(shim);
+            control::accept(shim);
             look_at_goal(shim);
         }
-        Source::Connection(at) => super::control::serve(shim, at),
+        Source::Connection(at) => control::serve(shim, at),
         Source::Session(at) => super::session::serve(shim, at),
         Source::Output(name, stream) => {
             if let Some(running) = shim.running.get_mut(&name) {

@@ -31,6 +31,8 @@ pub(super) struct Handler {
     /// Absent once every writer has closed it.
     output: Option<File>,
     said: Vec<u8>,
+    /// Of a command in the container.
+    started: Option<session::Verdict>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +82,10 @@ impl Handler {
         drop(pidfd::signal(&self.process, libc::SIGKILL));
     }
 
-    fn verdict(&self, ended: &Reaped) -> Verdict {
+    fn verdict(&mut self, ended: &Reaped) -> Verdict {
+        if let Some(why) = self.started.as_mut().and_then(session::Verdict::failure) {
+            return Verdict::Unknown(why);
+        }
         let said = printable(&self.said);
         match (self.kind, ended.code) {
             (Kind::Exec, 0) | (Kind::Call, probe::SUCCESS) if said.is_empty() => Verdict::Success,
@@ -134,6 +139,7 @@ fn exec(shim: &Shim, errand: &Errand, argv: &[String]) -> Result<Handler, String
         process: begun.process,
         output: Some(output),
         said: Vec::new(),
+        started: Some(begun.verdict),
     })
 }
 
@@ -156,6 +162,7 @@ fn call(shim: &Shim, errand: &Errand, order: &CallOrder) -> io::Result<Handler> 
         process: child.pidfd,
         output: Some(output),
         said: Vec::new(),
+        started: None,
     })
 }
 

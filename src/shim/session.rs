@@ -1,5 +1,6 @@
 //! An exec under way: a process in a container, and the caller that waits for its end.
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -20,12 +21,13 @@ pub(super) struct Session {
     process: OwnedFd,
     text: Vec<u8>,
     master: Option<OwnedFd>,
+    verdict: Verdict,
 }
 
 impl Session {
     pub(super) fn new(stream: UnixStream, begun: Begun) -> Session {
-        let Begun { pid, process, master } = begun;
-        Session { stream: Some(stream), pid, process, text: Vec::new(), master }
+        let Begun { pid, process, master, verdict } = begun;
+        Session { stream: Some(stream), pid, process, text: Vec::new(), master, verdict }
     }
 
     pub(super) fn pid(&self) -> Option<i32> {
@@ -39,7 +41,11 @@ impl Session {
     /// The process has ended: the caller is told, and the session is over.
     pub(super) fn ended(&mut self, code: i32) {
         if let Some(stream) = self.stream.take() {
-            answer(&stream, &Answer::Ended { code });
+            let last = match self.verdict.failure() {
+                Some(why) => Answer::Refused { why },
+                None => Answer::Ended { code },
+            };
+            answer(&stream, &last);
         }
     }
 }
@@ -55,6 +61,22 @@ pub(super) struct Begun {
     pub(super) pid: i32,
     pub(super) process: OwnedFd,
     pub(super) master: Option<OwnedFd>,
+    pub(super) verdict: Verdict,
+}
+
+/// The pipe that tells why a program was not executed. It is asked when the process has ended: before that nobody
+/// knows how long an `execve` takes, of a program on a file system that does not answer for ever.
+#[derive(Debug)]
+pub(super) struct Verdict(File);
+
+impl Verdict {
+    pub(super) fn failure(&mut self) -> Option<String> {
+        let mut why = Vec::new();
+        // What stands in it, whoever may still have the other end.
+        let told = rustix::io::ioctl_fionbio(&self.0, true).map(|()| self.0.read_to_end(&mut why));
+        let why = String::from_utf8_lossy(&why).into_owned();
+        told.ok().map(|_| why).filter(|why| !why.is_empty())
+    }
 }
 
 /// Starts a process in a running container; what stands against it comes back in words.
@@ -85,7 +107,7 @@ pub(super) fn exec(
         // Where the score is refused, an event of the container has told so when it started.
         let (launched, _) = oom::lend(running.score, exec);
         let launched = launched.map_err(|error| error.to_string())?;
-        return hear(launched, None);
+        return begun(launched, None);
     };
     let console =
         Console::listen(&shim.at.pod).map_err(|error| format!("cannot make a terminal: {error}"))?;
@@ -97,18 +119,12 @@ pub(super) fn exec(
     let master = master.map_err(|error| format!("cannot make a terminal: {error}"))?;
     // A terminal of the wrong size is better than none.
     drop(pty::set_size(master.as_fd(), size.rows, size.columns));
-    hear(launched, Some(master))
+    begun(launched, Some(master))
 }
 
-/// By now the program has taken over or failed to: the pipe does not keep anybody waiting.
-fn hear(mut launched: Launched, master: Option<OwnedFd>) -> Result<Begun, String> {
-    let mut why = String::new();
-    launched.verdict.read_to_string(&mut why).map_err(|error| error.to_string())?;
-    if !why.is_empty() {
-        return Err(why);
-    }
+fn begun(launched: Launched, master: Option<OwnedFd>) -> Result<Begun, String> {
     let process = pidfd::open(launched.pid).map_err(|error| error.to_string())?;
-    Ok(Begun { pid: launched.pid, process, master })
+    Ok(Begun { pid: launched.pid, process, master, verdict: Verdict(launched.verdict) })
 }
 
 fn stdio(descriptors: Vec<OwnedFd>) -> Result<Stdio, String> {

@@ -1,7 +1,6 @@
 //! The one harness: directories of its own, a network namespace of its own, the real binary, and a census of
 //! everything that an instance could leave behind, taken without asking droppod.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -278,6 +277,10 @@ impl Running {
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// SIGTERM, and the exit code it leads to.

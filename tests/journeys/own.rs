@@ -166,10 +166,15 @@ fn an_end_that_cannot_be_recorded_is_told() {
     bench.manifest("web.yaml", &sleeper("web").replace("1000\n", "1\n"));
     bench.until_status("web", "Running");
     let uid = bench.run(&["get", "pod", "web", "-o", "jsonpath={.metadata.uid}"]).stdout;
-    fs::remove_dir_all(bench.path(&format!("r/pods/{uid}/exits"))).unwrap();
+    let pod = bench.path(&format!("r/pods/{uid}"));
+    fs::remove_dir_all(pod.join("exits")).unwrap();
+    let main = bench.pids("web", "main")[0].to_string();
+    assert!(std::process::Command::new("kill").args(["-9", &main]).status().unwrap().success());
+    let told = "droppod: pod default/web: cannot record the end of container main: No such file or directory";
+    bench.until("it is told", || {
+        fs::read_to_string(pod.join("shim.log")).is_ok_and(|said| said.contains(told))
+    });
     bench.remove("web.yaml");
     bench.until_clean();
-    let told = "droppod: pod default/web: cannot record the end of container main: No such file or directory";
-    assert!(bench.said(told), "{}", bench.log());
     assert_eq!(watch.stop(), 0);
 }

@@ -32,14 +32,17 @@ fn ipc_shared_memory_and_volumes_are_shared() {
     let Some(bench) = Bench::new() else { return };
     let a = "perl -e 'my $s = semget(4711, 1, 0666 | 512) // die; semctl($s, 0, 16, 42)'; \
              echo from-a > /dev/shm/note; echo from-a > /shared/note; \
-             perl -e 'my $name = \"queue\"; exit(syscall(240, $name, 66, 0600, 0) < 0)'; \
+             perl -e 'my ($name, $text) = (\"queue\", \"from-a\"); my $q = syscall(240, $name, 66, 0600, 0); \
+                      exit(syscall(242, $q, $text, 6, 0, 0) < 0)'; \
              touch /shared/ready; until test -e /shared/done; do sleep 0.05; done";
     let b = "until test -e /shared/ready; do sleep 0.05; done; \
              perl -e 'my $s = semget(4711, 1, 0) // die; print \"semaphore \", semctl($s, 0, 12, 0), \"\\n\"'; \
              echo shm $(cat /dev/shm/note); echo volume $(cat /shared/note); \
-             test -e /dev/mqueue/queue && echo queue there; touch /shared/done";
+             perl -e 'my ($name, $text) = (\"queue\", \"x\" x 8192); my $q = syscall(240, $name, 0, 0, 0); \
+                      my $n = syscall(243, $q, $text, 8192, 0, 0); print \"queue \", substr($text, 0, $n), \"\\n\"'; \
+             touch /shared/done";
     let out = up(&bench, &two(a, b));
-    for fact in ["semaphore 42", "shm from-a", "volume from-a", "queue there"] {
+    for fact in ["semaphore 42", "shm from-a", "volume from-a", "queue from-a"] {
         assert!(out.contains(fact), "no {fact:?} in\n{out}");
     }
 }
@@ -55,6 +58,10 @@ fn hostnames_are_equal_and_processes_and_mounts_are_apart() {
     assert_eq!(out.matches("host two").count(), 2, "{out}");
     assert_eq!(out.matches("pid 1\n").count(), 2, "{out}");
     assert!(!out.contains("leak"), "{out}");
+    // Its own shell, that of the substitution and the two in it.
+    let others = out.lines().filter_map(|line| line.rsplit_once("others ")?.1.parse::<u32>().ok());
+    let others: Vec<u32> = others.collect();
+    assert!(others.len() == 2 && others.iter().all(|seen| *seen <= 4), "{out}");
 }
 
 #[test]

@@ -149,3 +149,29 @@ fn watch_once_starts_what_is_declared_and_leaves_it_running() {
     bench.run(&["watch", "--once", &folder]).exits(0);
     bench.until_clean();
 }
+
+/// A lease keeps `execve` waiting, as a file system does that answers no more.
+#[test]
+fn a_program_that_cannot_begin_holds_up_nobody_else() {
+    let Some(bench) = Bench::new() else { return };
+    let watch = bench.watch();
+    let lease = "cp /bin/true /v/p; perl -e 'open(F, \"<\", \"/v/p\") or die; fcntl(F, 1024, 1) or die; \
+                 $SIG{IO} = \"IGNORE\"; print \"leased\\n\"; $| = 1; print \"\"; sleep 1000'";
+    bench.manifest(
+        "two.yaml",
+        &format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: two}}\nspec:\n  terminationGracePeriodSeconds: 1\n  \
+             volumes: [{{name: v, emptyDir: {{}}}}]\n  containers:\n  \
+             - {{name: a, image: droppod.local/host, command: [sh, -c, {lease:?}], volumeMounts: [{{name: v, mountPath: /v}}]}}\n  \
+             - {{name: b, image: droppod.local/host, command: [sleep, '1000']}}\n"
+        ),
+    );
+    bench.until("the lease is held", || bench.run(&["logs", "two", "-c", "a"]).stdout.contains("leased"));
+    let mut stuck = bench.start(&["exec", "two", "-c", "a", "--", "/v/p"]);
+    bench.run(&["exec", "two", "-c", "b", "--", "true"]).exits(0);
+    assert!(stuck.is_running(), "the lease was not in its way");
+    bench.remove("two.yaml");
+    bench.until_clean();
+    drop(stuck);
+    assert_eq!(watch.stop(), 0);
+}

@@ -1,7 +1,7 @@
 //! Descriptors by number: those this process was started with.
 #![expect(unsafe_code, reason = "a descriptor's number becomes its owner here")]
 
-use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::io::FdFlags;
 
@@ -23,9 +23,22 @@ pub(crate) fn inherited(number: i32) -> Option<OwnedFd> {
     Some(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// Closes every descriptor but the standard ones and `keep`, whoever owns them: for the last code before a program, in
+/// a process that will not return to them. A kernel that cannot (before 5.9) leaves them to `execve`.
+pub(crate) fn close_all_but(keep: BorrowedFd<'_>) {
+    let kept = keep.as_raw_fd().unsigned_abs();
+    for (first, last) in [(3, kept.saturating_sub(1)), (kept.max(2) + 1, u32::MAX)] {
+        if first <= last {
+            // SAFETY: no memory is passed. What owns one of these descriptors is not used again: the caller's process
+            // becomes another program or exits.
+            unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::os::fd::{AsRawFd, IntoRawFd};
+    use std::os::fd::IntoRawFd;
 
     use super::*;
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::ffi::CString;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -19,7 +19,7 @@ use rustix::thread::CapabilitySet;
 use super::verify;
 use crate::bundle::seccomp::Filter;
 use crate::sandbox::capability;
-use crate::sandbox::sys::{execve, prctl, seccomp, signal};
+use crate::sandbox::sys::{descriptor, execve, prctl, seccomp, signal};
 
 /// Exit code of a process whose `execve` failed; the reason is in the pipe.
 const NOT_STARTED: i32 = 128;
@@ -87,6 +87,9 @@ impl Exec {
 impl Executor for Exec {
     fn exec(&self, spec: &Spec) -> Result<(), ExecutorError> {
         let Some(process) = spec.process() else { return Err(ExecutorError::InvalidArg) };
+        // libcontainer waits until its own are closed. Looking for the program and executing it may take for ever, and
+        // the pod process must not wait for a container.
+        descriptor::close_all_but(self.verdict.as_fd());
         let why = match self.become_program(spec, process) {
             Err(why) => why,
             Ok(never) => match never {},
