@@ -39,6 +39,13 @@ pub(crate) struct Reading {
     pub(crate) ignored: Vec<IgnoredField>,
 }
 
+impl Reading {
+    /// Has a mistake that keeps all of the file from coming into force.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.mistakes.iter().any(|mistake| mistake.severity == Severity::Error)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Declared {
     pub(crate) key: ObjectKey,

@@ -4,6 +4,8 @@ use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::manifest::immutable::{Objection, objection};
 use crate::manifest::{Declared, Strictness, revive};
 use crate::model::object::ObjectKey;
@@ -11,7 +13,7 @@ use crate::model::object::ObjectKey;
 use super::attendance::{self, Meanwhile, Watched};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::folder::{Change, Folder, anchor_images};
+use super::folder::{Change, Folder, Holds, anchor_images};
 use super::input::{self, Depth, Input};
 use super::ready;
 use super::records::Records;
@@ -65,7 +67,7 @@ pub(crate) fn run(args: &ApplyArgs, settings: &Settings) -> Result<Exit, Failure
 /// An object that the folder is to declare.
 pub(crate) struct Wish<'a> {
     pub(crate) key: ObjectKey,
-    pub(crate) authored: serde_json::Value,
+    pub(crate) authored: Value,
     pub(crate) from: &'a Input,
 }
 
@@ -101,16 +103,16 @@ pub(crate) fn put(wishes: Vec<Wish<'_>>, wait: WaitArgs, settings: &Settings) ->
 }
 
 /// The object in force may be one that takes no such edit.
-fn must_be_taken(wish: &Wish<'_>, records: &Records) -> Result<(), Failure> {
+pub(crate) fn must_be_taken(key: &ObjectKey, authored: &Value, records: &Records) -> Result<(), Failure> {
     let in_force = records.shown.iter().find(|shown| {
         let record = &shown.known.record;
-        record.key == wish.key && record.deletion.is_none()
+        record.key == *key && record.deletion.is_none()
     });
-    let (Some(in_force), Ok(wanted)) = (in_force, revive(&wish.authored)) else { return Ok(()) };
+    let (Some(in_force), Ok(wanted)) = (in_force, revive(authored)) else { return Ok(()) };
     let Some(Objection { field, message, help }) = objection(&in_force.known.object, &wanted) else {
         return Ok(());
     };
-    let ObjectKey { kind, name, .. } = &wish.key;
+    let ObjectKey { kind, name, .. } = key;
     let what = format!("the {kind} \"{name}\" is invalid: {field}: {message}; nothing was changed");
     Err(Failure::new(Exit::Invalid, what).help(help))
 }
@@ -123,15 +125,28 @@ enum Deed {
 }
 
 fn whether_to_write(wish: &Wish<'_>, folder: &Folder, records: &Records) -> Result<Deed, Failure> {
-    must_be_taken(wish, records)?;
-    let Some(place) = folder.place_of(&wish.key, records) else { return Ok(Deed::File) };
-    if Some(&place.path) == wish.from.path.as_ref() {
-        return Ok(Deed::Nothing);
+    must_be_taken(&wish.key, &wish.authored, records)?;
+    let own = folder.own_file(&wish.key);
+    let place = folder.place_of(&wish.key, records);
+    if let Some(place) = &place {
+        if Some(&place.path) == wish.from.path.as_ref() {
+            return Ok(Deed::Nothing);
+        }
+        if place.path != own {
+            let line = place.line.map(|line| format!(", line {line}")).unwrap_or_default();
+            let what =
+                format!("{} is declared by {}{line}; nothing was changed", wish.key, place.path.display());
+            return Err(
+                Failure::new(Exit::Failed, what).help("edit that file, or remove the object from it first")
+            );
+        }
     }
-    if place.path == folder.own_file(&wish.key) {
-        return Ok(Deed::File);
+    // Whatever else it holds would be lost.
+    match folder.own_file_holds(&wish.key) {
+        Holds::Nothing | Holds::OnlyIt => Ok(Deed::File),
+        Holds::More(what) => {
+            let what = format!("{} goes into {}, which {what}; nothing was changed", wish.key, own.display());
+            Err(Failure::new(Exit::Failed, what).help("edit that file, or move what it holds to another"))
+        }
     }
-    let line = place.line.map(|line| format!(", line {line}")).unwrap_or_default();
-    let what = format!("{} is declared by {}{line}; nothing was changed", wish.key, place.path.display());
-    Err(Failure::new(Exit::Failed, what).help("edit that file, or remove the object from it first"))
 }

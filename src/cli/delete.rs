@@ -2,6 +2,7 @@
 
 use std::io::{Write, stdout};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::api::KindName;
 use crate::daemon::aftermath;
@@ -18,13 +19,15 @@ use super::attendance::{self, Meanwhile, Watched};
 use super::departure;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::folder::{Folder, Place};
+use super::folder::{Folder, Holds, Place};
 use super::input::{self, Depth};
 use super::records::{Records, Shown, not_found};
 use super::settings::{Scope, Settings};
-use super::{target, tell};
+use super::{duration, target, tell};
 
 mod cut;
+
+use cut::Cut;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -54,6 +57,9 @@ pub(crate) struct DeleteArgs {
     #[arg(long, value_name = "BOOL", default_value = "true", num_args = 0..=1, default_missing_value = "true",
           require_equals = true, action = clap::ArgAction::Set)]
     wait: bool,
+    /// Give up waiting after this time, such as 2m; 0 waits as long as it takes
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "0")]
+    timeout: Duration,
     /// Take the object out of the file that declares it, whoever wrote that; the rest of the file stays as it is
     #[arg(long)]
     edit_file: bool,
@@ -76,7 +82,9 @@ pub(crate) fn run(args: &DeleteArgs, settings: &Settings) -> Result<Exit, Failur
         let place = if is_made { None } else { folder.place_of(&wanted.key, &records) };
         let victim = Victim { shown, place, wanted };
         if victim.shown.is_some() || victim.place.is_some() {
-            if !args.edit_file {
+            if args.edit_file {
+                victim.must_come_out(&folder, &records, settings)?;
+            } else {
                 victim.must_be_ours(&folder)?;
             }
             victim.must_stay_gone(&settings.places)?;
@@ -86,7 +94,7 @@ pub(crate) fn run(args: &DeleteArgs, settings: &Settings) -> Result<Exit, Failur
         }
     }
     for victim in &victims {
-        victim.undeclare(&folder)?;
+        victim.undeclare(&folder, &records, settings)?;
         let wanted = &victim.wanted;
         let ObjectKey { kind, name, .. } = &wanted.key;
         writeln!(stdout(), "{} \"{name}\" deleted", kind.to_lowercase()).map_err(Failure::of_output)?;
@@ -94,9 +102,36 @@ pub(crate) fn run(args: &DeleteArgs, settings: &Settings) -> Result<Exit, Failur
     let named: Vec<&Shown> = victims.iter().filter_map(|victim| victim.shown).collect();
     let shown = with_made(&named, &records);
     let grace = if args.now { Some(1) } else { args.grace_period };
+    let patience = match (args.wait, args.timeout) {
+        (false, _) => Patience::None,
+        (true, Duration::ZERO) => Patience::Endless,
+        (true, timeout) => Patience::AtMost(timeout),
+    };
     match attendance::look(&settings.places, &folder.path, Meanwhile::Stopped) {
-        Watched::Yes => by_watcher(&named, &shown, grace, args.wait, settings),
-        Watched::No | Watched::Elsewhere(_) => alone(&shown, grace, args.wait, settings),
+        Watched::Yes => by_watcher(&named, &shown, grace, patience, settings),
+        Watched::No | Watched::Elsewhere(_) => alone(&shown, grace, patience, settings),
+    }
+}
+
+/// How long what was deleted is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    None,
+    AtMost(Duration),
+    Endless,
+}
+
+impl Patience {
+    /// To scripts of kubectl a time that is up is a failure like others.
+    fn wait(self, shown: &[&Shown], until: departure::Until, places: &Places) -> Result<Exit, Failure> {
+        let timeout = match self {
+            Patience::None => return Ok(Exit::Done),
+            Patience::AtMost(timeout) => Some(timeout),
+            Patience::Endless => None,
+        };
+        departure::wait(shown, until, timeout, places).map_err(|failure| {
+            if failure.exit() == Exit::TimedOut { failure.ending(Exit::Failed) } else { failure }
+        })
     }
 }
 
@@ -106,21 +141,23 @@ fn by_watcher(
     named: &[&Shown],
     shown: &[&Shown],
     grace: Option<u32>,
-    wait: bool,
+    patience: Patience,
     settings: &Settings,
 ) -> Result<Exit, Failure> {
     let is_told = |shown: &&&Shown| grace.is_some() || shown.known.record.owner.is_some();
     let told: Vec<&Shown> = named.iter().filter(is_told).copied().collect();
     stop(&told, grace, settings)?;
-    if !wait || shown.is_empty() {
-        return Ok(Exit::Done);
-    }
-    departure::wait(shown, departure::Until::Forgotten, None, &settings.places)
+    patience.wait(shown, departure::Until::Forgotten, &settings.places)
 }
 
 /// Without a watcher all of it is done here. That they are to go is written down first: whatever cuts this short,
 /// and without waiting, the next watcher does the rest.
-fn alone(shown: &[&Shown], grace: Option<u32>, wait: bool, settings: &Settings) -> Result<Exit, Failure> {
+fn alone(
+    shown: &[&Shown],
+    grace: Option<u32>,
+    patience: Patience,
+    settings: &Settings,
+) -> Result<Exit, Failure> {
     let places = &settings.places;
     let failed = |shown: &Shown| format!("cannot delete {}", shown.known.record.key);
     for shown in shown {
@@ -130,10 +167,10 @@ fn alone(shown: &[&Shown], grace: Option<u32>, wait: bool, settings: &Settings) 
             .map_err(|error| Failure::new(Exit::Failed, failed(shown)).because(error))?;
     }
     stop(shown, grace, settings)?;
-    if !wait {
+    if patience == Patience::None {
         return Ok(Exit::Done);
     }
-    let exit = departure::wait(shown, departure::Until::Stopped, None, places)?;
+    let exit = patience.wait(shown, departure::Until::Stopped, places)?;
     // How a pod of a Job that stays has ended is for the next watcher to count, before it is forgotten.
     let goes_with_owner = |one: &&&Shown| {
         let owner = one.known.record.owner.as_ref();
@@ -182,22 +219,35 @@ struct Victim<'a> {
 }
 
 impl Victim<'_> {
-    /// Whether the whole file may go: `apply` wrote it for this object, or it is the very file that was named.
+    /// Whether the whole file may go: `apply` wrote it for this object and nothing was added, or it is the very file
+    /// that was named.
     fn has_file(&self, path: &PathBuf, folder: &Folder) -> bool {
-        *path == folder.own_file(&self.wanted.key) || self.wanted.file.as_ref() == Some(path)
+        let key = &self.wanted.key;
+        let is_own = *path == folder.own_file(key) && folder.own_file_holds(key) == Holds::OnlyIt;
+        is_own || self.wanted.file.as_ref() == Some(path)
     }
 
     /// Makes that no file declares it any more.
-    fn undeclare(&self, folder: &Folder) -> Result<(), Failure> {
+    fn undeclare(&self, folder: &Folder, records: &Records, settings: &Settings) -> Result<(), Failure> {
         let Some(Place { path, .. }) = &self.place else { return Ok(()) };
         if self.has_file(path, folder) {
             return remove(path).map_err(|error| {
                 Failure::new(Exit::Failed, format!("cannot remove {}", path.display())).because(error)
             });
         }
-        let line = cut::cut(path, &self.wanted.key)?;
+        let line = Cut::plan(path, &self.wanted.key, records, settings)?.make()?;
         tell(&format!("note: {} is out of {}, line {line}", self.wanted.key, path.display()));
         Ok(())
+    }
+
+    /// Nothing is deleted if the file of one cannot do without it.
+    fn must_come_out(&self, folder: &Folder, records: &Records, settings: &Settings) -> Result<(), Failure> {
+        match &self.place {
+            Some(Place { path, .. }) if !self.has_file(path, folder) => {
+                Cut::plan(path, &self.wanted.key, records, settings).map(|_| ())
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// What somebody wrote by hand is theirs to edit.

@@ -29,9 +29,9 @@ pub(crate) enum Until {
     Forgotten,
 }
 
-/// Says which pods it waits for if that takes longer than a moment.
+/// Says what it waits for if that takes longer than a moment.
 pub(crate) fn wait(
-    pods: &[&Shown],
+    leaving: &[&Shown],
     until: Until,
     timeout: Option<Duration>,
     places: &Places,
@@ -40,7 +40,7 @@ pub(crate) fn wait(
     let start = clock::boot();
     let bell = Bell::hang();
     let mut said = false;
-    let mut left = pods.to_vec();
+    let mut left = leaving.to_vec();
     loop {
         bell.watch(&places.pods());
         bell.watch(&places.objects());
@@ -56,18 +56,33 @@ pub(crate) fn wait(
             return Ok(Exit::Done);
         }
         let waited = clock::boot() - start;
-        let names = || left.iter().map(|shown| shown.pod_id().to_string()).collect::<Vec<_>>().join(", ");
         if timeout.is_some_and(|timeout| waited >= timeout) {
-            return Err(Failure::new(Exit::TimedOut, format!("still there: {}", names())).help(
-                "`droppod get pods -o wide` shows them; --now or --grace-period shortens their grace",
-            ));
+            let help = if left.iter().any(|shown| is_pod(shown)) {
+                "`droppod get pods -o wide` shows them; --now or --grace-period shortens their grace"
+            } else {
+                "the status file beside a manifest says why it is not in force"
+            };
+            return Err(Failure::new(Exit::TimedOut, format!("still there: {}", names(&left))).help(help));
         }
         if !said && waited >= MOMENT {
-            tell(&format!("waiting for {} to stop", names()));
+            let what = if left.iter().all(|shown| is_pod(shown)) { "stop" } else { "go" };
+            tell(&format!("waiting for {} to {what}", names(&left)));
             said = true;
         }
         bell.wait(io::stderr().as_fd(), PollFlags::empty()).map_err(Failure::of_output)?;
     }
+}
+
+fn is_pod(shown: &Shown) -> bool {
+    shown.known.record.key.kind == "Pod"
+}
+
+/// Pods by namespace and name, everything else by its kind, too.
+fn names(left: &[&Shown]) -> String {
+    let name = |shown: &&Shown| {
+        if is_pod(shown) { shown.pod_id().to_string() } else { shown.known.record.key.to_string() }
+    };
+    left.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 /// Removes the directories of pods that only waited: no process of theirs ever lived.

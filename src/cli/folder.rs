@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::manifest::{Declared, Policy, Strictness, read};
+use crate::manifest::{Declared, Policy, Severity, Strictness, read};
 use crate::model::object::ObjectKey;
 use crate::publish::{Durability, Published, publish};
 use crate::status::to_yaml;
 
 use super::exit::Exit;
 use super::failure::Failure;
-use super::input::{Depth, manifests_in};
+use super::input::{self, Depth, manifests_in};
 use super::records::Records;
 
 /// What a manifest that names no namespace means by that in a folder.
@@ -25,6 +25,8 @@ pub(crate) const NAMESPACE: &str = "default";
 pub(crate) struct Folder {
     pub(crate) path: PathBuf,
     declared: Vec<(ObjectKey, Place)>,
+    /// Files with mistakes in them: what they declared before may still be in force.
+    broken: Vec<PathBuf>,
 }
 
 /// Where an object is declared.
@@ -33,6 +35,16 @@ pub(crate) struct Place {
     pub(crate) path: PathBuf,
     /// 1-based; unknown for files outside of the folder.
     pub(crate) line: Option<usize>,
+}
+
+/// What stands where `apply` keeps an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Holds {
+    Nothing,
+    /// The object or nothing, and no other: the file may be written over and removed.
+    OnlyIt,
+    /// Something that must not be lost, in words that go on after "which".
+    More(String),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,31 +75,51 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(unread(error)),
         };
-        let mut declared = Vec::new();
+        let (mut declared, mut broken) = (Vec::new(), Vec::new());
         for file in files {
             let text = std::fs::read(&file).map_err(unread)?;
-            for Declared { key, line, .. } in
-                read(&text, NAMESPACE, Strictness::Ignore, &Policy::default()).objects
-            {
-                declared.push((key, Place { path: file.clone(), line: Some(line) }));
+            let reading = read(&text, NAMESPACE, Strictness::Ignore, &Policy::default());
+            for Declared { key, line, .. } in &reading.objects {
+                declared.push((key.clone(), Place { path: file.clone(), line: Some(*line) }));
+            }
+            if reading.is_broken() {
+                broken.push(file);
             }
         }
-        Ok(Folder { path: path.to_owned(), declared })
+        Ok(Folder { path: path.to_owned(), declared, broken })
     }
 
-    /// Where an object is declared: in this folder, or in another that the instance knows.
+    /// Where an object is declared: in this folder, or in another that the instance knows. A file that is broken
+    /// declares what is in force from it.
     pub(crate) fn place_of(&self, key: &ObjectKey, records: &Records) -> Option<Place> {
         let here = self.declared.iter().find(|(known, _)| known == key).map(|(_, place)| place.clone());
         here.or_else(|| {
             let shown = records.shown.iter().find(|shown| shown.known.record.key == *key)?;
             let path = shown.known.record.source.absolute();
-            (!path.starts_with(&self.path) && path.exists()).then_some(Place { path, line: None })
+            let declares = if path.starts_with(&self.path) {
+                shown.known.record.deletion.is_none() && self.broken.contains(&path)
+            } else {
+                path.exists()
+            };
+            declares.then_some(Place { path, line: None })
         })
     }
 
     /// The file that `apply` keeps an object in.
     pub(crate) fn own_file(&self, key: &ObjectKey) -> PathBuf {
         self.path.join(file_name(key))
+    }
+
+    /// Whether the file that `apply` keeps an object in is the object's own: somebody may have put more into it.
+    pub(crate) fn own_file_holds(&self, key: &ObjectKey) -> Holds {
+        let file = self.own_file(key);
+        if file.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            return Holds::Nothing;
+        }
+        match input::from_file(&file) {
+            Ok(input) => holds(&input.text, key),
+            Err(error) => Holds::More(format!("cannot be read: {error}")),
+        }
     }
 
     pub(crate) fn write(&self, key: &ObjectKey, authored: &Value) -> Result<Change, Failure> {
@@ -103,6 +135,18 @@ impl Folder {
             Published::Written if present => Ok(Change::Configured),
             Published::Written => Ok(Change::Created),
         }
+    }
+}
+
+fn holds(text: &[u8], key: &ObjectKey) -> Holds {
+    let reading = read(text, NAMESPACE, Strictness::Ignore, &Policy::default());
+    if let Some(mistake) = reading.mistakes.iter().find(|one| one.severity == Severity::Error) {
+        return Holds::More(format!("has a mistake in line {}: {}", mistake.line, mistake.message));
+    }
+    match reading.objects.iter().find(|one| one.key != *key) {
+        Some(other) if other.key.namespace == key.namespace => Holds::More(format!("declares {}", other.key)),
+        Some(other) => Holds::More(format!("declares {} of namespace {}", other.key, other.key.namespace)),
+        None => Holds::OnlyIt,
     }
 }
 
@@ -164,6 +208,23 @@ mod tests {
         assert_eq!(file_name(&key("default", "Pod", "web")), "default.pod.web.yaml");
         assert_eq!(file_name(&key("a-b", "ConfigMap", "x.y")), "a-b.configmap.x.y.yaml");
         assert_eq!(file_name(&key("", "Namespace", "batch")), "namespace.batch.yaml");
+    }
+
+    #[test]
+    fn a_file_is_an_objects_own_if_it_declares_nothing_else() {
+        let map = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n");
+        let a = key("default", "ConfigMap", "a");
+        let held = |text: &str| holds(text.as_bytes(), &a);
+        let more = |what: &str| Holds::More(what.to_owned());
+        assert_eq!(held(&format!("# mine\n{}---\n", map("a"))), Holds::OnlyIt);
+        assert_eq!(held(""), Holds::OnlyIt);
+        assert_eq!(held(&format!("{}---\n{}", map("a"), map("b"))), more("declares configmap/b"));
+        assert_eq!(held(&map("b")), more("declares configmap/b"));
+        let elsewhere = map("a, namespace: other");
+        assert_eq!(held(&elsewhere), more("declares configmap/a of namespace other"));
+        let broken = held(&format!("{}---\n{}data: {{x: 1}}\n", map("a"), map("b")));
+        let Holds::More(what) = broken else { panic!("{broken:?}") };
+        assert!(what.starts_with("has a mistake in line 8: "), "{what}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::daemon::folder::open::Sighting;
 pub(crate) use crate::daemon::folder::scan::Depth;
 use crate::daemon::folder::scan::scan;
 use crate::daemon::folder::trust::Trust;
-use crate::manifest::{Declared, FILE_LIMIT, Strictness, read};
+use crate::manifest::{Declared, FILE_LIMIT, Mistake, Strictness, read};
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -71,12 +71,7 @@ pub(crate) fn declared(
     let mut invalid = false;
     for (at, input) in inputs.iter().enumerate() {
         let reading = read(&input.text, &settings.namespace, strictness, &settings.policy());
-        let text = String::from_utf8_lossy(&input.text);
-        let drawing = settings.color.drawing();
-        let report = report::render(&input.name, &text, &reading.mistakes, drawing, terminal::width());
-        if !report.is_empty() {
-            tell(report.trim_end());
-        }
+        tell_mistakes(&input.name, &input.text, &reading.mistakes, settings);
         for ignored in &reading.ignored {
             tell(&report::without_effect(&input.name, ignored));
         }
@@ -85,6 +80,15 @@ pub(crate) fn declared(
         objects.extend(reading.objects.into_iter().map(|object| (at, object)));
     }
     if invalid { Err(Failure::Quiet(Exit::Invalid)) } else { Ok(objects) }
+}
+
+/// Draws what is wrong in a file, if anything is.
+pub(crate) fn tell_mistakes(name: &str, text: &[u8], mistakes: &[Mistake], settings: &Settings) {
+    let text = String::from_utf8_lossy(text);
+    let report = report::render(name, &text, mistakes, settings.color.drawing(), terminal::width());
+    if !report.is_empty() {
+        tell(report.trim_end());
+    }
 }
 
 /// What of a directory has the name of a manifest.
@@ -117,7 +121,7 @@ fn name_of(path: &Path) -> std::borrow::Cow<'_, str> {
     path.file_name().unwrap_or_default().to_string_lossy()
 }
 
-fn from_file(path: &Path) -> io::Result<Input> {
+pub(crate) fn from_file(path: &Path) -> io::Result<Input> {
     // A FIFO must not be waited for, and a device not be opened for what opening it does.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file: OwnedFd = rustix::fs::open(path, flags, Mode::empty())?;

@@ -11,7 +11,7 @@ use crate::sandbox::sys::clock;
 use super::attendance::{self, Meanwhile};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::folder::{Folder, Place};
+use super::folder::{Folder, Holds, Place};
 use super::records::{Records, not_found};
 use super::settings::Settings;
 use super::target::{self, Target};
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &RerunArgs, settings: &Settings) -> Result<Exit, Failure
     }
     let place = folder.place_of(&key, &records).ok_or_else(|| not_found(kind.plural, name))?;
     let when = clock::wall().to_string();
-    if place.path != folder.own_file(&key) {
+    if place.path != folder.own_file(&key) || folder.own_file_holds(&key) != Holds::OnlyIt {
         return Err(by_hand(&key, &place, &when));
     }
     let authored = with_wish(&place, &key, &when)?;

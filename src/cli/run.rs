@@ -11,8 +11,9 @@ use crate::status::to_yaml;
 use super::apply::{self, WaitArgs, Wish};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::folder::anchor_images;
+use super::folder::{Folder, anchor_images};
 use super::input::{self, Input};
+use super::records::Records;
 use super::settings::Settings;
 use super::up;
 
@@ -183,6 +184,7 @@ pub(crate) fn run(args: &RunArgs, settings: &Settings) -> Result<Exit, Failure> 
         };
         return up::run_one(&input, &args.name, streams, settings);
     }
+    must_be_new(&declared, settings)?;
     let wishes = declared
         .into_iter()
         .map(|(_, Declared { key, authored, .. })| Wish { key, authored, from: &input })
@@ -211,6 +213,22 @@ fn print_only(
     };
     stdout().write_all(text.as_bytes()).map_err(Failure::of_output)?;
     Ok(Exit::Done)
+}
+
+/// `run` makes pods and changes none; `apply` does that.
+fn must_be_new(declared: &[(usize, Declared)], settings: &Settings) -> Result<(), Failure> {
+    let folder = Folder::look(&settings.manifests)?;
+    let records = Records::load(&settings.places)?;
+    for (_, Declared { key, .. }) in declared {
+        let is_there = folder.place_of(key, &records).is_some()
+            || records.shown.iter().any(|shown| shown.known.record.key == *key);
+        if is_there {
+            let name = &key.name;
+            return Err(Failure::new(Exit::Failed, format!("pods \"{name}\" already exists"))
+                .help(format!("droppod delete pod {name} removes it, droppod apply changes it")));
+        }
+    }
+    Ok(())
 }
 
 fn pod(args: &RunArgs, settings: &Settings, foreground: bool) -> Value {

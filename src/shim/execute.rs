@@ -331,9 +331,17 @@ fn apply_resources(shim: &mut Shim) {
     shim.happened.extend(refused);
 }
 
+#[expect(clippy::print_stderr, reason = "stderr is the log of whoever started the pod")]
 fn record_exit(shim: &Shim, container: &str, restart: u32, exit: &Exit) {
-    // There is one already if this pod process took over from one that died: the first record stands.
-    drop(exits::write(&shim.at.pod, container, restart, exit));
+    match exits::write(&shim.at.pod, container, restart, exit) {
+        Ok(()) => {}
+        // This pod process took over from one that died: the first record stands.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => {
+            let id = &shim.state.plan().id;
+            eprintln!("droppod: pod {id}: cannot record the end of container {container}: {error}");
+        }
+    }
 }
 
 fn tear_down(shim: &mut Shim) {

@@ -19,6 +19,7 @@ mod job;
 mod kill;
 mod load;
 mod look;
+mod own;
 mod pod;
 mod probe;
 mod readme;
