@@ -10,7 +10,7 @@
 //! ```text
 //! face     main → cli
 //! loops    daemon (tokio)    shim (one thread, no tokio)
-//! hands    image · volume · sandbox · logs · publish · rundir · probe
+//! hands    image · volume · sandbox · logs · publish · rundir · probe · failpoint
 //! thought  manifest · workload · plan · pod · bundle · status · metrics      pure
 //! words    model · api · paths                                               pure
 //! ```
@@ -23,6 +23,7 @@ pub(crate) mod api;
 pub(crate) mod bundle;
 pub mod cli;
 pub(crate) mod daemon;
+pub(crate) mod failpoint;
 #[doc(hidden)]
 pub mod fuzz;
 pub(crate) mod image;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const ROWS: &[&[&str]] = &[
     &["model", "api", "paths"],
     &["manifest", "workload", "plan", "pod", "bundle", "status", "metrics"],
-    &["image", "volume", "sandbox", "logs", "publish", "rundir", "probe"],
+    &["image", "volume", "sandbox", "logs", "publish", "rundir", "probe", "failpoint"],
     &["daemon", "shim"],
     &["cli"],
 ];

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::failpoint;
 use crate::image::access::Access;
 use crate::image::archive;
 use crate::image::pull::{self, PullFailure};
@@ -43,6 +44,9 @@ fn bring_in(args: &PullArgs, access: &Access, now: Timestamp) -> Result<(), Pull
     let request: PullRequest = serde_json::from_str(&args.request)
         .map_err(|error| PullFailure { message: format!("cannot read what to pull: {error}") })?;
     let store = Store::at(&args.store);
+    if let Some(state) = args.store.parent() {
+        failpoint::arm(state);
+    }
     match request {
         PullRequest::Image(image) => pull::pull(&store, &image, access, now).map(|_| ()),
         PullRequest::Archive(archive) => {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::pipe::PipeFlags;
 
+use crate::failpoint;
 use crate::model::network::InstanceNetwork;
 use crate::paths::Places;
 use crate::rundir::lock::{self, Lock};
@@ -48,6 +49,7 @@ pub(super) enum Tie {
 
 impl Locked {
     pub(super) fn take(places: &Places, word: &str) -> Result<Locked, DaemonError> {
+        failpoint::arm(&places.state);
         let failed = |source| DaemonError::Io { operation: "lock", path: places.lock(), source };
         DirBuilder::new().recursive(true).mode(0o700).create(&places.state).map_err(failed)?;
         let taken = lock::patiently(|| Lock::try_take(&places.lock())).map_err(failed)?;

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::document::{self, Configuration, DOCUMENT_BYTES, Descriptor, Document, DocumentError, Manifest};
 use super::store::{Session, Store, hex};
 use super::unpack::{self, Limits, UnpackError};
+use crate::failpoint;
 use crate::model::image::StoredImage;
 use crate::publish::remove_tree_at;
 
@@ -153,8 +154,11 @@ fn layer(
     if found != diff_id {
         return Err(ImportError::Digest { what: "an unpacked layer", expected: diff_id.to_owned(), found });
     }
+    failpoint::reach("layer unpacked").map_err(failed("unpack a layer"))?;
     rustix::fs::syncfs(&sync).map_err(|error| failed("sync the image store")(error.into()))?;
-    commit(&unpacked, &store.layer(diff_id)).map_err(failed("put a layer into the image store"))?;
+    commit(&unpacked, &store.layer(diff_id))
+        .and_then(|()| failpoint::reach("layer committed"))
+        .map_err(failed("put a layer into the image store"))?;
     let session = open_directory(session.path()).map_err(failed("open the image store"))?;
     remove_tree_at(session, "layer".as_ref()).map_err(failed("clean up in the image store"))
 }

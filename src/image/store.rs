@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::inside;
+use crate::failpoint;
 use crate::model::image::{ImageRef, LocalKind, StoredImage};
 use crate::model::time::Timestamp;
 use crate::publish::{self, Durability};
@@ -120,8 +121,9 @@ impl Store {
     pub(crate) fn commit(&self, stored: &StoredReference, manifest: &[u8]) -> io::Result<()> {
         self.prepare()?;
         publish::publish(&self.manifest(&stored.image.digest), manifest, 0o600, Durability::Durable)?;
+        failpoint::reach("manifest committed")?;
         publish::publish_json(&self.reference(&stored.reference), stored, Durability::Durable)?;
-        Ok(())
+        failpoint::reach("reference committed")
     }
 
     /// Forgets a reference; says whether there was one. Its layers stay until [`Store::collect`].

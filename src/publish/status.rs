@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::failpoint;
+
 use super::{Durability, directory_below, publish};
 
 /// Every status file starts with these lines.
@@ -78,8 +80,9 @@ impl Place {
         }
         // By its descriptor the directory is the one that was looked at, whatever its name leads to now.
         let path = PathBuf::from(format!("/proc/self/fd/{}", self.directory.as_raw_fd())).join(&self.name);
-        publish(&path, text.as_bytes(), MODE, Durability::Whole).map_err(Refusal::io("write", &self.name))?;
-        Ok(())
+        publish(&path, text.as_bytes(), MODE, Durability::Whole)
+            .and_then(|_| failpoint::reach("status file written"))
+            .map_err(Refusal::io("write", &self.name))
     }
 
     /// As [`Place::write`], if there is one already.

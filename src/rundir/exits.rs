@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::failpoint;
 use crate::model::record::Exit;
 use crate::paths::PodDir;
 use crate::publish::{publish_new, read_json};
@@ -9,7 +10,8 @@ use crate::publish::{publish_new, read_json};
 /// Records how run number `restart` of a container ended. A second record of the same run is refused with
 /// `AlreadyExists`.
 pub(crate) fn write(pod: &PodDir, container: &str, restart: u32, exit: &Exit) -> io::Result<()> {
-    publish_new(&pod.exit(container, restart), &serde_json::to_vec(exit)?)
+    publish_new(&pod.exit(container, restart), &serde_json::to_vec(exit)?)?;
+    failpoint::reach("exit recorded")
 }
 
 /// How a run ended, as long as the pod's directory is there.

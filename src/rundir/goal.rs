@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::failpoint;
 use crate::model::id::InstanceId;
 use crate::model::pod_plan::PodPlan;
 use crate::model::record::StopReason;
@@ -84,5 +85,7 @@ pub(crate) fn order_stop(pod: &PodDir, order: StopOrder) -> io::Result<Published
     if stronger {
         goal.stop = Some(order);
     }
-    write(pod, &goal)
+    let published = write(pod, &goal)?;
+    failpoint::reach("stop ordered")?;
+    Ok(published)
 }

@@ -1,7 +1,9 @@
 //! `<state-dir>/objects/<uid>/`: what was declared and how it ended, durable.
 
+use std::collections::BTreeSet;
 use std::io;
 
+use crate::failpoint;
 use crate::model::id::Uid;
 use crate::model::job::{CronRecord, JobRecord};
 use crate::model::object::ObjectRecord;
@@ -45,20 +47,30 @@ pub(crate) fn save(places: &Places, record: &ObjectRecord) -> io::Result<()> {
 
 /// Writes them down together, which takes a disc little longer than one; an answer for each.
 pub(crate) fn save_all(places: &Places, records: &[&ObjectRecord]) -> Vec<io::Result<()>> {
-    let mut made = false;
+    let mut made = BTreeSet::new();
     let files = records.iter().map(|record| {
         let directory = places.object(&record.uid);
-        made |= make_directory(&directory)?;
+        if make_directory(&directory)? {
+            made.insert(&record.uid);
+        }
+        failpoint::reach("object directory made")?;
         Ok((directory.object(), json(record)?))
     });
     let mut saved = publish_all(files.collect());
-    if made && let Err(error) = sync_directory(&places.objects()) {
+    for saved in saved.iter_mut().filter(|saved| saved.is_ok()) {
+        *saved = failpoint::reach("object recorded");
+    }
+    if !made.is_empty()
+        && let Err(error) = sync_directory(&places.objects())
+    {
         let unnamed = || Err(io::Error::new(error.kind(), error.to_string()));
         saved = saved.into_iter().map(|saved| saved.and_then(|()| unnamed())).collect();
     }
     for (record, _) in records.iter().zip(&saved).filter(|(_, saved)| saved.is_err()) {
-        // One that holds an earlier record, or anything else, stays.
-        drop(std::fs::remove_dir(&places.object(&record.uid).0));
+        // What was not recorded for sure must not be found as an object later; one with an earlier record stays.
+        if made.contains(&record.uid) {
+            drop(forget(places, &record.uid));
+        }
     }
     saved
 }
@@ -99,6 +111,7 @@ pub(crate) fn remove_halves(places: &Places) -> io::Result<()> {
 pub(crate) fn forget(places: &Places, uid: &Uid) -> io::Result<()> {
     let directory = places.object(uid);
     remove(&directory.object())?;
+    failpoint::reach("object forgotten")?;
     remove_tree(&directory.0)
 }
 
@@ -111,6 +124,7 @@ pub(crate) fn finish(places: &Places, uid: &Uid, finished: &Finished) -> io::Res
     }
     if directory.0.is_dir() {
         publish_json(&directory.finished(), finished, Durability::Durable)?;
+        failpoint::reach("end recorded")?;
     }
     Ok(())
 }
@@ -135,7 +149,7 @@ pub(crate) fn interrupted_of(places: &Places, uid: &Uid) -> io::Result<Option<In
 /// Records what a controller knows of a Job.
 pub(crate) fn save_job(places: &Places, uid: &Uid, record: &JobRecord) -> io::Result<()> {
     publish_json(&places.object(uid).job(), record, Durability::Durable)?;
-    Ok(())
+    failpoint::reach("job counted")
 }
 
 pub(crate) fn job_of(places: &Places, uid: &Uid) -> io::Result<Option<JobRecord>> {
@@ -156,7 +170,7 @@ pub(crate) fn cron_of(places: &Places, uid: &Uid) -> io::Result<Option<CronRecor
 pub(crate) fn mark_launched(places: &Places, uid: &Uid, boot_id: &str) -> io::Result<()> {
     remove(&places.object(uid).interrupted())?;
     publish(&places.object(uid).launched(), boot_id.as_bytes(), 0o600, Durability::Durable)?;
-    Ok(())
+    failpoint::reach("launch marked")
 }
 
 pub(crate) fn launched_in(places: &Places, uid: &Uid) -> io::Result<Option<String>> {

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::failpoint;
 use crate::model::id::Uid;
 use crate::model::record::{PodRecord, WaitingRecord};
 use crate::paths::{Places, PodDir};
@@ -42,6 +43,7 @@ pub(crate) fn leave(pod: &PodDir) -> io::Result<()> {
         if entry.file_type()?.is_dir() { remove_tree(&path)? } else { remove(&path)? }
     }
     remove(&pod.goal())?;
+    failpoint::reach("goal removed")?;
     remove(&pod.lock())?;
     match std::fs::remove_dir(&pod.0) {
         Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {
@@ -52,7 +54,9 @@ pub(crate) fn leave(pod: &PodDir) -> io::Result<()> {
 }
 
 pub(crate) fn write_record(pod: &PodDir, record: &PodRecord) -> io::Result<Published> {
-    publish_json(&pod.record(), record, Durability::Volatile)
+    let published = publish_json(&pod.record(), record, Durability::Volatile)?;
+    failpoint::reach("state published")?;
+    Ok(published)
 }
 
 pub(crate) fn read_record(pod: &PodDir) -> io::Result<Option<PodRecord>> {

@@ -20,6 +20,7 @@ use super::failure::cannot;
 use super::namespace::HostNamespaces;
 use super::netlink::nft::{Family, Ruleset};
 use super::netlink::{LOOPBACK, Link, Pair, Range, Route};
+use crate::failpoint;
 use crate::model::id::{InstanceId, Uid};
 use crate::model::network::InstanceNetwork;
 use crate::model::pod_plan::NetworkPlan;
@@ -119,15 +120,18 @@ pub(crate) fn attach(
         namespace: here.as_fd(),
     };
     let near = make_pair(&host.route, pair)?;
+    failpoint::reach("pair made")?;
     let no_rules = || cannot("reach the host's nf_tables", io::ErrorKind::Unsupported.into());
     let rules = host.rules.as_ref().ok_or_else(no_rules)?;
     // Before the pod can send anything.
     let pinned = pin::pin(rules, &table_name(id), pod, &near, pair.far_mac, address)?;
+    failpoint::reach("sender pinned")?;
     let route = Route::open()?;
     let inside = route.link(INSIDE)?.ok_or(io::ErrorKind::NotFound)?;
     route.add_address(inside.index, Range { address, prefix })?;
     route.up(inside.index)?;
     route.add_default(gateway)?;
+    failpoint::reach("address set")?;
     // The kernel hears that the pair is connected in work of its own, for a bridge without other ports up to a
     // second later, and drops what is sent before. To be asked for an interface makes it see to that one at once
     // (Linux 6.8), in the order in which each makes the next.
@@ -139,6 +143,7 @@ pub(crate) fn attach(
             host.route.hairpin(&near)?;
         }
         port::open(rules, &table_name(id), pod, address, ports)?;
+        failpoint::reach("ports opened")?;
     }
     Ok(pinned)
 }

@@ -12,6 +12,7 @@ use rustix::mount::{MountFlags, UnmountFlags};
 use super::pause::PidNamespace;
 use super::start::Started;
 use crate::bundle::{Bind, Controllers, Ground};
+use crate::failpoint;
 use crate::image::rootfs::{self, HeldLayers, HostRootMask, Kind};
 use crate::image::store::Store;
 use crate::model::image::ImageRef;
@@ -75,11 +76,16 @@ pub(super) fn make(at: &Started, plan: &PodPlan) -> Result<Sandbox, GroundError>
     let shared = volume::shared::SharedMounts::take(plan)?;
     network::make_ready(&at.places.id, &plan.network, &plan.host_ports)
         .map_err(failed("make the host's network ready for the pod"))?;
-    namespace::unshare_pod(plan).map_err(failed("make the pod's namespaces"))?;
+    namespace::unshare_pod(plan)
+        .and_then(|()| failpoint::reach("namespaces made"))
+        .map_err(failed("make the pod's namespaces"))?;
     let pinned = network::attach(&at.host, &at.places.id, &plan.id.uid, &plan.network, &plan.host_ports)
         .map_err(failed("attach the pod to its network"))?;
     let cgroup = at.places.pod_cgroup(&plan.id.uid);
-    at.cgroups.make(&cgroup, &plan.live.resources).map_err(failed("make the pod's control group"))?;
+    at.cgroups
+        .make(&cgroup, &plan.live.resources)
+        .and_then(|()| failpoint::reach("cgroup made"))
+        .map_err(failed("make the pod's control group"))?;
     let shm = match plan.ipc {
         IpcMode::Pod => {
             mount_shm(&at.pod.mounts().join("shm")).map_err(failed("mount the pod's /dev/shm"))?
@@ -87,8 +93,11 @@ pub(super) fn make(at: &Started, plan: &PodPlan) -> Result<Sandbox, GroundError>
         IpcMode::Host => PathBuf::from("/dev/shm"),
     };
     let processes = process_namespace(at, plan)?;
-    write_etc(&at.pod.etc(), plan).map_err(failed("write the pod's hosts file"))?;
+    write_etc(&at.pod.etc(), plan)
+        .and_then(|()| failpoint::reach("hosts file written"))
+        .map_err(failed("write the pod's hosts file"))?;
     volume::make(plan, &at.pod, &at.places.scratch(&plan.id.uid), &shared)?;
+    failpoint::reach("volumes made").map_err(failed("make the pod's volumes"))?;
     // Last, and before any container: a machine that restarts until here has interrupted nothing.
     identity::boot_id()
         .and_then(|boot| objects::mark_launched(&at.places, &plan.id.uid, &boot))
@@ -124,20 +133,31 @@ fn lacks(plan: &PodPlan, have: Controllers, pinned: Pinned) -> Vec<String> {
 /// cgroup and scratch. Doing it twice is fine.
 pub(super) fn tear_down(at: &Started, plan: &PodPlan) -> Result<(), GroundError> {
     let cgroup = at.places.pod_cgroup(&plan.id.uid);
-    at.cgroups.kill(&cgroup).map_err(failed("kill what is left of the pod"))?;
+    at.cgroups
+        .kill(&cgroup)
+        .and_then(|()| failpoint::reach("pod killed"))
+        .map_err(failed("kill what is left of the pod"))?;
     // From here on none of the pod's mounts is seen, so nothing behind one can be removed.
     at.host.enter().map_err(failed("go back to the host's namespaces"))?;
-    at.cgroups.remove(&cgroup).map_err(failed("remove the pod's control group"))?;
+    at.cgroups
+        .remove(&cgroup)
+        .and_then(|()| failpoint::reach("cgroup removed"))
+        .map_err(failed("remove the pod's control group"))?;
     crate::publish::remove_tree(&at.places.scratch(&plan.id.uid))
+        .and_then(|()| failpoint::reach("scratch removed"))
         .map_err(failed("remove the pod's scratch space"))?;
     crate::publish::remove_tree(&at.pod.mounts()).map_err(failed("remove the pod's mount points"))?;
     match plan.network {
         NetworkPlan::Bridge { .. } => {
-            network::release(&at.places.id, &plan.id.uid).map_err(failed("close the pod's host ports"))?;
+            network::release(&at.places.id, &plan.id.uid)
+                .and_then(|()| failpoint::reach("ports closed"))
+                .map_err(failed("close the pod's host ports"))?;
         }
         NetworkPlan::Host | NetworkPlan::Loopback => {}
     }
-    crate::rundir::lease::release(&at.places, &plan.id.uid).map_err(failed("give back the pod's address"))
+    crate::rundir::lease::release(&at.places, &plan.id.uid)
+        .and_then(|()| failpoint::reach("address given back"))
+        .map_err(failed("give back the pod's address"))
 }
 
 /// Mounts a fresh root for one run of a container and makes every mount target in it.
@@ -160,12 +180,14 @@ pub(super) fn prepare(
     };
     let store = Store::at(&at.places.images);
     let layers = rootfs::mount(&store, container, &at.places, mask, &scratch, &root)?;
+    failpoint::reach("root mounted").map_err(failed("mount the root"))?;
     let account = rootfs::account(&root, container)?;
     write_message_file(message).map_err(failed("make the termination message file"))?;
     target(&root, &container.termination_message.path, Kind::File)?;
     let working_dir = PathBuf::from(&container.working_dir);
     target(&root, &working_dir, Kind::Directory)?;
     let binds = binds(at, &root, plan, container)?;
+    failpoint::reach("targets made").map_err(failed("make the mount targets"))?;
     let etc = at.pod.etc();
     let mut groups = account.groups;
     groups.extend(plan.fs_group);
@@ -274,6 +296,7 @@ fn mount_shm(target: &Path) -> io::Result<PathBuf> {
     let options = std::ffi::CString::new(format!("mode=1777,size={SHM_LIMIT}"))?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     rustix::mount::mount("shm", target, "tmpfs", flags, options.as_c_str())?;
+    failpoint::reach("shared memory mounted")?;
     Ok(target.to_owned())
 }
 

@@ -20,6 +20,7 @@ use rustix::pipe::PipeFlags;
 
 use self::executor::{Exec, Place};
 use crate::bundle::seccomp::Filter;
+use crate::failpoint;
 use crate::sandbox::capability;
 use crate::sandbox::sys::keyring;
 
@@ -118,7 +119,10 @@ pub(super) fn start(
         .and_then(|builder| builder.with_systemd(false).with_detach(true).build());
     let mut container = created.map_err(|error| attempt.explain(&error))?;
     let pid = container.pid().map_or(0, |pid| pid.as_raw());
+    let broken = |operation| move |source| LaunchError::Prepare { operation, source };
+    failpoint::reach("container created").map_err(broken("create the container"))?;
     container.start().map_err(|error| attempt.explain(&error))?;
+    failpoint::reach("container started").map_err(broken("start the container"))?;
     Ok(Launched { pid, verdict })
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::net::UnixListener;
 
 use super::ShimError;
+use crate::failpoint;
 use crate::paths::{Places, PodDir};
 use crate::rundir::goal::{self, Goal};
 use crate::rundir::lock::Lock;
@@ -38,8 +39,11 @@ pub(super) fn start(pod: PodDir) -> Result<Started, ShimError> {
     // Before anything is cloned that could outlive this process with it.
     let lock = Lock::take_over(File::from(lock)).map_err(failed("take over the lock"))?;
     let places = goal.places.places();
+    failpoint::arm(&places.state);
+    failpoint::reach("lock taken over").map_err(failed("take over the lock"))?;
     let cgroups = Cgroups::probe().map_err(failed("find the control groups"))?;
     cgroups.join(&places.shim_cgroup()).map_err(failed("leave the caller's control group"))?;
+    failpoint::reach("caller left").map_err(failed("leave the caller's control group"))?;
     // Where that is refused, `doctor` says so.
     drop(oom::set_own(oom::OF_POD_PROCESS));
     prctl::become_subreaper().map_err(failed("become a subreaper"))?;
@@ -57,5 +61,6 @@ fn listen(pod: &PodDir) -> io::Result<UnixListener> {
     crate::publish::remove(&path)?;
     let listener = UnixListener::bind(&path)?;
     listener.set_nonblocking(true)?;
+    failpoint::reach("control socket bound")?;
     Ok(listener)
 }

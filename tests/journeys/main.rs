@@ -11,6 +11,7 @@ mod edges;
 mod edit;
 mod escape;
 mod examples;
+mod fault;
 mod folder;
 mod full;
 mod host_path;

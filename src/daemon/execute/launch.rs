@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::PathBuf;
 
+use crate::failpoint;
 use crate::model::pod_plan::{NetworkPlan, PodPlan};
 use crate::model::time::Now;
 use crate::paths::{Places, PodDir};
@@ -30,6 +31,7 @@ impl Hands {
         match started {
             Ok(Acted::Done) => {
                 memory::note_launch(&self.places, plan, now)?;
+                failpoint::reach("launch noted").map_err(ActError::pod("write down the start", &plan.id))?;
                 Ok(Acted::Done)
             }
             Ok(Acted::AlreadySo) => Ok(Acted::AlreadySo),
@@ -52,7 +54,7 @@ impl Hands {
         let args = [OsStr::new("shim"), directory.0.as_os_str()];
         let child = self.binary.start(&args, output.as_fd(), &handed)?;
         self.children.add_pod(&plan.id.uid, child);
-        Ok(())
+        failpoint::reach("process started")
     }
 }
 
@@ -65,14 +67,18 @@ pub(super) fn output_file(pod: &PodDir) -> PathBuf {
 pub(super) fn write_down(places: &Places, plan: &PodPlan) -> io::Result<Option<Lock>> {
     let directory = places.pod(&plan.id.uid);
     make_directories(&directory)?;
+    failpoint::reach("pod directory made")?;
     let Some(lock) = Lock::try_take(&directory.lock())? else { return Ok(None) };
+    failpoint::reach("lock taken")?;
     if let NetworkPlan::Bridge { address, .. } = &plan.network {
         lease::take(places, *address, &plan.id.uid)?;
+        failpoint::reach("address leased")?;
     }
     // A pod process that dies before it says anything must not be taken for the one before it.
     remove(&directory.record())?;
     remove(&directory.waiting())?;
     goal::write(&directory, &goal_of(places, plan, None))?;
+    failpoint::reach("goal written")?;
     Ok(Some(lock))
 }
 
