@@ -52,7 +52,6 @@ use service::Service;
 use start::{Locked, Tie};
 use supervisor::Supervisor;
 use watch::Ears;
-use watch::ends::Ends;
 
 #[derive(Debug)]
 pub(crate) struct Settings {
@@ -231,8 +230,7 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
         reporter,
         complaints: Complaints::default(),
     };
-    let mut directing =
-        Directing { world, ears, ends: Ends::new(), signals, service: Service::default(), rescan };
+    let mut directing = Directing::new(world, ears, signals, rescan);
     let ended = match mode {
         Mode::Watch { ready, supervisor, metrics, log_budget } => {
             let exhibit = metrics.map(|address| {

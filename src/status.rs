@@ -1,5 +1,7 @@
 //! Observation → what people and programs read: PodStatus in kubelet's words, the status file, the STATUS column.
 
+use std::sync::Arc;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
@@ -38,7 +40,7 @@ const STOPPED: &str = "Stopped";
 pub(crate) struct Course {
     pub(crate) record: Option<PodRecord>,
     pub(crate) waiting: Option<WaitingRecord>,
-    pub(crate) finished: Option<Finished>,
+    pub(crate) finished: Option<Arc<Finished>>,
     /// Of the time before the pod's process, and of processes that are gone.
     pub(crate) events: Vec<EventRecord>,
     /// It was stopped and is to run again.

@@ -2,6 +2,7 @@
 //! runs or not.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Event;
 use serde_json::Value;
@@ -305,7 +306,7 @@ pub(crate) fn course(places: &Places, uid: &Uid) -> std::io::Result<Course> {
         events: starts::read(places, uid)?.map(|start| start.events).unwrap_or_default(),
         lost: !alive && !ended,
         record,
-        finished,
+        finished: finished.map(Arc::new),
         interrupted: objects::interrupted_of(places, uid)?,
         control: None,
     })

@@ -21,6 +21,7 @@ use super::folder::settle::Sight;
 use super::folder::trust::Trust;
 use super::folder::{Folder, HasObjects, Look, News, Root, Select, chain};
 use super::inventory::file::Reader;
+use super::inventory::stir::Stir;
 use super::inventory::{Caution, Inventory};
 use super::observe::{Ends, observe};
 use super::report::{Reporter, Scene, Tense};
@@ -72,7 +73,7 @@ pub(crate) fn report(places: &Places) -> Result<(), DaemonError> {
     )
     .map_err(|error| DaemonError::Objects(chain(&error)))?;
     let scene = Scene { inventory: &inventory, seen: &seen, tense: Tense::Present, now: now.boot };
-    Reporter::new(status_dir, host_ip().to_string()).report(&folders, &statuses, scene);
+    Reporter::new(status_dir, host_ip().to_string()).report(&folders, &statuses, scene, Stir::All);
     Ok(())
 }
 

@@ -16,7 +16,7 @@ use crate::sandbox::sys::clock;
 use super::batch::{Batch, Terms};
 use super::execute::children::Children;
 use super::folder::settle::{self, Heed, Hint, Sight};
-use super::folder::{chain, earlier};
+use super::folder::{Folder, chain, earlier};
 use super::pass::{Passed, Wish, World};
 use super::service::Service;
 use super::watch::ends::Ends;
@@ -25,6 +25,8 @@ use super::{DaemonError, Ended};
 
 /// Where pods cannot be watched, they are looked at this often.
 const BLIND: Duration = Duration::from_secs(1);
+/// Between two passes that changes of manifests lead to.
+const PACE: Duration = Duration::from_millis(20);
 /// After a pass that could not see what is there.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
 
@@ -36,10 +38,14 @@ const LOGS_LOOKED_AT: Duration = Duration::from_secs(60);
 pub(super) struct Directing {
     pub(super) world: World,
     pub(super) ears: Ears,
-    pub(super) ends: Ends,
-    pub(super) signals: Signals,
+    ends: Ends,
+    signals: Signals,
     pub(super) service: Service,
-    pub(super) rescan: Duration,
+    rescan: Duration,
+    /// When all of the folders is looked at, whatever was heard.
+    rescan_at: Moment,
+    /// When the last pass was done.
+    passed_at: Moment,
 }
 
 /// What ended a wait.
@@ -52,7 +58,15 @@ enum Next {
 }
 
 impl Directing {
+    /// `rescan`: the longest time between two looks at all of the folders.
+    pub(super) fn new(world: World, ears: Ears, signals: Signals, rescan: Duration) -> Directing {
+        let now = clock::boot();
+        let (ends, service) = (Ends::new(), Service::default());
+        Directing { world, ears, ends, signals, service, rescan, rescan_at: now, passed_at: now }
+    }
+
     pub(super) async fn watch(&mut self, ready: oneshot::Sender<()>, log_budget: Option<u64>) -> Ended {
+        self.world.folders.iter_mut().for_each(Folder::rely_on_events);
         let mut wake = Wake::Startup;
         let mut logs_due = clock::boot();
         let mut ready = Some(ready);
@@ -183,11 +197,17 @@ impl Directing {
 
     /// One pass, and ears for what it made. `None` if it could not be seen what is there.
     fn pass(&mut self, wake: Wake, wish: Wish) -> Option<Passed> {
+        if self.rescan_at <= clock::boot() {
+            self.world.look_everywhere();
+            self.rescan_at = clock::boot() + self.rescan;
+        }
         for folder in &mut self.world.folders {
             let heard = self.ears.watch_folder(&folder.root.path);
             folder.settling.see_by(if heard { Sight::Events } else { Sight::Polling });
         }
-        let passed = match self.world.pass(wake, wish, clock::now()) {
+        let passed = self.world.pass(wake, wish, clock::now());
+        self.passed_at = clock::boot();
+        let passed = match passed {
             Ok(passed) => passed,
             Err(error) => {
                 tracing::warn!(reason = chain(&error), "pass given up");
@@ -216,8 +236,7 @@ impl Directing {
 
     /// Waits for a reason to look again.
     async fn next(&mut self, wake_at: Option<Moment>) -> Next {
-        let rescan = clock::boot() + self.rescan;
-        let due = wake_at.map_or(rescan, |wake_at| wake_at.min(rescan));
+        let due = wake_at.map_or(self.rescan_at, |wake_at| wake_at.min(self.rescan_at));
         loop {
             let now = clock::boot();
             let until = earlier(Some(due), self.service.beat(now)).unwrap_or(due);
@@ -231,6 +250,9 @@ impl Directing {
             match heard {
                 Some(heard) => {
                     if let Some(wake) = self.heed(heard) {
+                        if wake == Wake::ManifestsChanged {
+                            self.let_more_come().await;
+                        }
                         return Next::Look(wake);
                     }
                 }
@@ -238,6 +260,15 @@ impl Directing {
                 // Only a sign of life is due.
                 None => {}
             }
+        }
+    }
+
+    /// Changes that follow each other closely are looked at together.
+    async fn let_more_come(&mut self) {
+        let wait = (self.passed_at + PACE).max(clock::boot()) - clock::boot();
+        tokio::time::sleep(wait).await;
+        for heard in self.ears.rest() {
+            self.heed(heard);
         }
     }
 

@@ -27,7 +27,7 @@ use crate::rundir::lock;
 use identity::Identity;
 use open::{Sighting, Stamp};
 use scan::{Depth, Scan};
-use settle::{Linked, Settling, Sight};
+use settle::{Hints, Linked, Settling, Sight};
 use trust::Trust;
 
 /// All files are read again this often: a file system may answer a stat with what it was.
@@ -57,13 +57,15 @@ pub(crate) enum Look {
     Lost(String),
     /// Others can write to it, so nothing in it counts.
     Refused(String),
-    Seen(News),
+    Seen(Box<News>),
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct News {
-    /// Every manifest that is there.
+    /// Every manifest that is there, of those that were looked at.
     pub(crate) present: BTreeSet<PathBuf>,
+    /// The only ones that were looked at, if not all were.
+    pub(crate) part: Option<BTreeSet<PathBuf>>,
     /// Those whose content may have changed, with the content.
     pub(crate) read: BTreeMap<PathBuf, Vec<u8>>,
     /// Those that are not read, and why.
@@ -88,8 +90,20 @@ pub(crate) struct Folder {
     handle: Option<Handle>,
     files: BTreeMap<PathBuf, Tracked>,
     pub(crate) settling: Settling,
+    attention: Attention,
     read_all_at: Option<Moment>,
     unremembered: Option<String>,
+}
+
+/// How much of a folder is looked at when events come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Attention {
+    /// Always all of it.
+    Whole,
+    /// What they tell of, where that alone says enough.
+    Told,
+    /// All of it until it has come to rest: a new directory is not heard from its first moment on.
+    WholeForNow,
 }
 
 /// The directory itself, whatever its name leads to later, with the lock that keeps a second `watch` out.
@@ -105,6 +119,16 @@ struct Tracked {
     first_seen: Moment,
     /// The stamp of the content that was read last.
     read: Option<Stamp>,
+}
+
+impl Tracked {
+    /// It may have changed though no event has told of it: what a link leads to, or a content that is not read yet.
+    fn is_unsure(&self) -> bool {
+        match &self.sighting {
+            Sighting::File { stamp, linked, .. } => *linked || self.read != Some(*stamp),
+            Sighting::Odd(_) => false,
+        }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -155,6 +179,7 @@ impl Folder {
             handle,
             files: BTreeMap::new(),
             settling,
+            attention: Attention::Whole,
             read_all_at: None,
             unremembered: None,
         })
@@ -168,14 +193,22 @@ impl Folder {
                 return Look::Refused(format!("{}: {why}", at.display()));
             }
         }
-        match self.sighted(places, has_objects) {
-            Ok(scan) => Look::Seen(self.news(scan, now)),
-            Err(why) => Look::Lost(why),
+        match self.sighted(places, has_objects, now) {
+            Ok(scan) => Look::Seen(Box::new(self.news(scan, now))),
+            Err(why) => {
+                self.settling.look_everywhere();
+                Look::Lost(why)
+            }
         }
     }
 
+    /// For whoever hears of changes, and has all of the folder looked at from time to time.
+    pub(crate) fn rely_on_events(&mut self) {
+        self.attention = Attention::WholeForNow;
+    }
+
     /// The scan of the folder that now bears its name, or why that tells nothing.
-    fn sighted(&mut self, places: &Places, has_objects: HasObjects) -> Result<Scan, String> {
+    fn sighted(&mut self, places: &Places, has_objects: HasObjects, now: Now) -> Result<Scan, String> {
         let told = |error: &dyn std::error::Error| chain(error);
         let remembered = identity::remembered(places, &self.root.path).map_err(|error| told(&error))?;
         let handle = match Handle::open(&self.root.path) {
@@ -188,12 +221,15 @@ impl Folder {
             }
             Err(error) => return Err(told(&error)),
         };
-        let scan = match &self.root.select {
-            Select::All => scan::scan(handle.directory.as_fd(), self.trust, Depth::Recursive),
-            Select::Files(paths) => scan::named(handle.directory.as_fd(), paths),
+        let another = remembered.as_ref().is_some_and(|remembered| *remembered != handle.identity);
+        let same = !another && self.handle.as_ref().is_some_and(|held| held.identity == handle.identity);
+        let part = self.part(now.boot).filter(|_| same);
+        let scan = match (&self.root.select, part) {
+            (Select::All, Some(part)) => scan::again(handle.directory.as_fd(), self.trust, part),
+            (Select::All, None) => scan::scan(handle.directory.as_fd(), self.trust, Depth::Recursive),
+            (Select::Files(paths), _) => scan::named(handle.directory.as_fd(), paths),
         }
         .map_err(|error| told(&error))?;
-        let another = remembered.as_ref().is_some_and(|remembered| *remembered != handle.identity);
         if another && scan.manifests.is_empty() && has_objects == HasObjects::Yes {
             return Err("the folder is empty, and another directory than before".to_owned());
         }
@@ -209,6 +245,25 @@ impl Folder {
             self.handle = Some(handle);
         }
         Ok(scan)
+    }
+
+    /// The files that alone may have changed since the last look, if that can be told.
+    fn part(&mut self, now: Moment) -> Option<BTreeSet<PathBuf>> {
+        let hints = self.settling.take_hints();
+        match (hints, self.attention) {
+            (Hints::At(told), Attention::Told)
+                if self.read_all_at.is_some_and(|due| now < due)
+                    && told.iter().all(|path| self.files.contains_key(path)) =>
+            {
+                let unsure = self.files.iter().filter(|(_, tracked)| tracked.is_unsure());
+                Some(unsure.map(|(path, _)| path.clone()).chain(told).collect())
+            }
+            (Hints::Everywhere | Hints::At(_), Attention::Told) => {
+                self.attention = Attention::WholeForNow;
+                None
+            }
+            (Hints::Everywhere | Hints::At(_), Attention::Whole | Attention::WholeForNow) => None,
+        }
     }
 
     /// Keeps hold of the directory, and of its lock, for as long as it is the same.
@@ -235,10 +290,12 @@ impl Folder {
             self.settling.stirred(now.boot);
         }
         let went = self.settling.take_went();
-        let mut news = News { statuses: scan.statuses, went, ..News::default() };
+        let mut news = News { statuses: scan.statuses, part: scan.part, went, ..News::default() };
         news.unremembered.clone_from(&self.unremembered);
         let Some(handle) = &self.handle else { return news };
-        for (path, tracked) in &mut self.files {
+        let part = news.part.clone();
+        let looked_at = |path: &PathBuf| part.as_ref().is_none_or(|part| part.contains(path));
+        for (path, tracked) in self.files.iter_mut().filter(|(path, _)| looked_at(path)) {
             news.present.insert(path.clone());
             let (stamp, linked) = match &tracked.sighting {
                 Sighting::Odd(why) => {
@@ -274,11 +331,15 @@ impl Folder {
         }
         news.restless_until = self.settling.quiet(now.boot).err();
         news.again_at = earlier(news.again_at, news.restless_until);
+        if self.attention == Attention::WholeForNow && news.restless_until.is_none() {
+            self.attention = Attention::Told;
+        }
         news
     }
 
     /// The next look reads every file.
     pub(crate) fn read_again(&mut self, now: Moment) {
+        self.settling.look_everywhere();
         // Without a look before it, the first one does.
         self.read_all_at = self.read_all_at.map(|_| now);
     }
@@ -286,7 +347,14 @@ impl Folder {
     /// Takes over what a scan has seen; tells whether anything differs from the one before.
     fn notice(&mut self, scan: &Scan, now: Moment) -> bool {
         let before = self.files.len();
-        self.files.retain(|path, _| scan.manifests.contains_key(path));
+        match &scan.part {
+            None => self.files.retain(|path, _| scan.manifests.contains_key(path)),
+            Some(part) => {
+                for gone in part.iter().filter(|path| !scan.manifests.contains_key(*path)) {
+                    self.files.remove(gone);
+                }
+            }
+        }
         let mut differs = self.files.len() != before;
         for (path, sighting) in &scan.manifests {
             match self.files.get_mut(path) {

@@ -7,6 +7,7 @@ mod keep;
 pub(crate) mod prune;
 mod reconciliation;
 pub(crate) mod renew;
+pub(crate) mod stir;
 mod view;
 
 #[cfg(test)]
@@ -28,6 +29,7 @@ use super::folder::{Look, News};
 use change::Conflict;
 use file::{Content, ManifestFile, Reader};
 pub(crate) use reconciliation::replaces;
+use stir::Stir;
 pub(crate) use view::{FolderState, FolderView};
 
 #[derive(Debug)]
@@ -43,6 +45,10 @@ pub(crate) struct Inventory {
     undone: BTreeMap<Source, Vec<Undone>>,
     /// Objects that were kept and that policy does not let start any more, with its words.
     forbidden: BTreeMap<Uid, String>,
+    /// Files that may declare something else than is in force.
+    undecided: Stir,
+    /// Files of which something may be to be reported.
+    untold: Stir,
 }
 
 /// Whether edits are given time to be completed or taken back.
@@ -137,6 +143,8 @@ impl Inventory {
             conflicts: BTreeMap::new(),
             undone: BTreeMap::new(),
             forbidden,
+            undecided: Stir::All,
+            untold: Stir::All,
         };
         Ok((inventory, failures))
     }
@@ -185,27 +193,59 @@ impl Inventory {
         self.objects.values().filter(|known| known.is_declared()).filter(of_root)
     }
 
+    /// Everything is looked at again by the next reconciliation and report.
+    pub(crate) fn look_everywhere(&mut self) {
+        self.undecided = Stir::All;
+        self.untold = Stir::All;
+    }
+
+    /// Files of which something may be to be reported since this was asked last.
+    pub(crate) fn take_untold(&mut self) -> Stir {
+        std::mem::take(&mut self.untold)
+    }
+
     /// Takes over what a look at a folder told. Nothing comes into force by this alone.
     pub(crate) fn absorb(&mut self, root: &Path, look: Look) {
         let folder = self.folders.entry(root.to_owned()).or_default();
+        let state = match &look {
+            Look::Lost(why) => FolderState::Lost(why.clone()),
+            Look::Refused(why) => FolderState::Refused(why.clone()),
+            Look::Seen(_) => FolderState::Seen,
+        };
+        if folder.state != state {
+            folder.state = state;
+            self.undecided = Stir::All;
+            self.untold = Stir::All;
+        }
         match look {
-            Look::Lost(why) => {
-                folder.state = FolderState::Lost(why);
-                folder.went.clear();
-            }
-            Look::Refused(why) => folder.state = FolderState::Refused(why),
+            Look::Lost(_) => folder.went.clear(),
+            Look::Refused(_) => {}
             Look::Seen(mut news) => {
-                folder.state = FolderState::Seen;
                 folder.went.append(&mut news.went);
                 folder.restless_until = news.restless_until;
                 folder.unremembered.clone_from(&news.unremembered);
-                self.absorb_news(root, news);
+                self.absorb_news(root, *news);
             }
         }
     }
 
     fn absorb_news(&mut self, root: &Path, mut news: News) {
-        self.files.retain(|source, _| source.root != root || news.present.contains(&source.path));
+        match &news.part {
+            None => {
+                self.files.retain(|source, _| source.root != root || news.present.contains(&source.path));
+                self.look_everywhere();
+            }
+            Some(part) => {
+                for path in part {
+                    let source = Source { root: root.to_owned(), path: path.clone() };
+                    self.undecided.touch(&source);
+                    self.untold.touch(&source);
+                    if !news.present.contains(path) {
+                        self.files.remove(&source);
+                    }
+                }
+            }
+        }
         for path in news.present {
             let read = news.read.remove(&path);
             let odd = news.odd.remove(&path);

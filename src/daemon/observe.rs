@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::api::Object;
 use crate::image::store::{Store, file_name};
@@ -34,6 +35,8 @@ pub(crate) struct Seen {
     /// Of the times before the pods' processes, and between them.
     pub(crate) starts: BTreeMap<Uid, StartRecord>,
     pub(crate) interrupted: BTreeMap<Uid, Interrupted>,
+    /// Pods of which something may be otherwise than at the last sight.
+    pub(crate) fresh: BTreeSet<Uid>,
     /// Pods of which nothing can be told for sure: they are neither started nor ended.
     pub(crate) unsure: BTreeSet<Uid>,
     /// What could not be read.
@@ -121,7 +124,9 @@ pub(crate) fn observe(
         let pod = observe_absent(places, known, uid, &seen);
         ends.keep(uid, &pod, seen.starts.get(uid));
         seen.take(uid, pod);
+        seen.fresh.insert(uid.clone());
     }
+    seen.fresh.extend(directories.iter().cloned());
     let waits = |uid: &&Uid| {
         let pod = seen.observed.pods.get(*uid);
         pod.is_none_or(|pod| pod.process == ProcessObservation::Dead && pod.finished.is_none())
@@ -207,8 +212,9 @@ fn observe_absent(
 }
 
 /// An end that cannot be read is none to pass over: the pod would run again.
-fn finished_of(places: &Places, uid: &Uid) -> Result<Option<Finished>, ObserveError> {
-    objects::finished_of(places, uid).map_err(|source| failed("end", uid, source))
+fn finished_of(places: &Places, uid: &Uid) -> Result<Option<Arc<Finished>>, ObserveError> {
+    let finished = objects::finished_of(places, uid).map_err(|source| failed("end", uid, source))?;
+    Ok(finished.map(Arc::new))
 }
 
 fn launched_in(places: &Places, uid: &Uid) -> Result<Option<String>, ObserveError> {

@@ -129,7 +129,9 @@ impl World {
             match &look {
                 Look::Seen(news) => {
                     again_at = earlier(again_at, news.again_at);
-                    statuses.insert(root.clone(), news.statuses.clone());
+                    if news.part.is_none() {
+                        statuses.insert(root.clone(), news.statuses.clone());
+                    }
                 }
                 Look::Lost(why) => {
                     complaints
@@ -147,6 +149,12 @@ impl World {
         let reconciled = self.inventory.reconcile(&self.hands.places, now);
         complaints.extend(reconciled.failures.iter().map(|failure| chain(failure)));
         (reconciled.changed, earlier(again_at, reconciled.again_at), statuses)
+    }
+
+    /// The next pass takes nothing for unchanged.
+    pub(super) fn look_everywhere(&mut self) {
+        self.folders.iter_mut().for_each(|folder| folder.settling.look_everywhere());
+        self.inventory.look_everywhere();
     }
 
     fn has_lost_folder(&self) -> bool {
@@ -222,9 +230,15 @@ impl World {
         tense: Tense,
         now: Now,
     ) -> Option<Moment> {
+        let mut stir = self.inventory.take_untold();
+        for uid in &seen.fresh {
+            if let Some(known) = self.inventory.objects().get(uid) {
+                stir.touch(&known.record.source);
+            }
+        }
         let folders = if self.folders.is_empty() { &self.read_folders } else { &self.folders };
         let scene = Scene { inventory: &self.inventory, seen, tense, now: now.boot };
-        self.reporter.report(folders, statuses, scene)
+        self.reporter.report(folders, statuses, scene, stir)
     }
 
     /// The last word on the manifests of a batch, before what has not ended by itself is stopped.

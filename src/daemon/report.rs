@@ -9,6 +9,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::api::Object;
 use crate::model::id::Uid;
@@ -21,10 +22,14 @@ use crate::status::{self, Control, ControlStatus, Course, FileState};
 
 use super::folder::{Folder, earlier};
 use super::inventory::file::ManifestFile;
+use super::inventory::stir::Stir;
 use super::inventory::{FolderState, Inventory};
 use super::observe::Seen;
 use items::Facts;
 use view::{View, state_of, undone};
+
+/// Between two tries of what a full disc does not take.
+const TRY_AGAIN: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub(crate) struct Reporter {
@@ -38,6 +43,8 @@ pub(crate) struct Reporter {
     last_words: Option<Places>,
     /// The state that was logged last; a file is taken for applied until something else is seen.
     told: BTreeMap<Source, FileState>,
+    /// Files that time alone may make another report of.
+    waiting: BTreeSet<Source>,
 }
 
 #[derive(Debug)]
@@ -82,6 +89,7 @@ impl Reporter {
             refused: BTreeSet::new(),
             last_words: None,
             told: BTreeMap::new(),
+            waiting: BTreeSet::new(),
         }
     }
 
@@ -99,16 +107,18 @@ impl Reporter {
         states
     }
 
-    /// Writes what differs; tells when a write that waits is due.
+    /// Writes what differs, of files that have been stirred; tells when a write that waits is due.
     pub(crate) fn report(
         &mut self,
         folders: &[Folder],
         statuses: &BTreeMap<PathBuf, BTreeSet<PathBuf>>,
         scene: Scene<'_>,
+        stir: Stir,
     ) -> Option<Moment> {
         let Scene { inventory, seen, .. } = scene;
-        let by_source = items::by_source(inventory.objects());
-        let objects = inventory.objects().values();
+        let stir = self.all_due(stir, scene.tense);
+        let objects = inventory.objects().values().filter(|known| stir.contains(&known.record.source));
+        let by_source = items::by_source(objects.clone());
         let controls = status::controls(objects, inventory.controlled(), |uid| seen.stage(uid));
         let mut again_at = None;
         let empty = ManifestFile::default();
@@ -116,7 +126,7 @@ impl Reporter {
         for folder in folders {
             let root = &folder.root.path;
             let lost = inventory.folder(root).is_some_and(|view| matches!(view.state, FolderState::Lost(_)));
-            for source in sources(inventory, root) {
+            for source in sources(inventory, root, &stir) {
                 reported.insert(source.clone());
                 // What bears the folder's name is not the folder, so nothing is written into it.
                 if lost && self.status_dir.is_none() {
@@ -131,8 +141,19 @@ impl Reporter {
                 self.remove_orphans(folder, found, &reported);
             }
         }
-        self.remove_gone(folders, &reported);
+        self.remove_gone(folders, &stir, &reported);
         again_at
+    }
+
+    /// What was stirred and what waits; all at the end.
+    fn all_due(&mut self, mut stir: Stir, tense: Tense) -> Stir {
+        for source in std::mem::take(&mut self.waiting) {
+            stir.touch(&source);
+        }
+        match tense {
+            Tense::Present => stir,
+            Tense::Past => Stir::All,
+        }
     }
 
     fn one(
@@ -146,6 +167,9 @@ impl Reporter {
     ) -> Option<Moment> {
         let Scene { inventory, seen, tense, now } = scene;
         let (state, note) = state_of(source, file, inventory, objects, now);
+        if state == FileState::Settling {
+            self.waiting.insert(source.clone());
+        }
         let undone = undone(inventory.undone(source), &file.mistakes);
         let mut view = View { file, state, note, undone, items: items::items(objects, seen, controls) };
         let goes_on = (tense == Tense::Present && self.last_words.is_some()).then(|| view.clone());
@@ -169,6 +193,7 @@ impl Reporter {
             }
             let due = before.at + pace::rest(&before.text, &text);
             if tense == Tense::Present && before.phases == phases && now < due {
+                self.waiting.insert(source.clone());
                 return Some(due);
             }
         }
@@ -181,9 +206,17 @@ impl Reporter {
             Ok(()) => {
                 self.refused.remove(source);
             }
-            Err(refusal) => self.tell(source, &refusal),
+            Err(refusal @ Refusal::NotOurs(_)) => self.tell(source, &refusal),
+            // It is tried again: soon where room may be made, else with the next look at everything.
+            Err(refusal) => {
+                self.tell(source, &refusal);
+                if !refusal.is_for_want_of_room() {
+                    return None;
+                }
+                self.waiting.insert(source.clone());
+                return Some(now + TRY_AGAIN);
+            }
         }
-        // A write that failed is tried again when there is something else to say.
         self.written.insert(source.clone(), Written { text, last_word, facts, phases, at: now });
         self.leave_last_words();
         None
@@ -267,9 +300,9 @@ impl Reporter {
         }
     }
 
-    fn remove_gone(&mut self, folders: &[Folder], reported: &BTreeSet<Source>) {
-        let gone: Vec<Source> =
-            self.written.keys().filter(|source| !reported.contains(*source)).cloned().collect();
+    fn remove_gone(&mut self, folders: &[Folder], stir: &Stir, reported: &BTreeSet<Source>) {
+        let is_gone = |source: &&Source| stir.contains(source) && !reported.contains(*source);
+        let gone: Vec<Source> = self.written.keys().filter(is_gone).cloned().collect();
         for source in gone {
             self.written.remove(&source);
             self.refused.remove(&source);
@@ -294,11 +327,11 @@ impl Reporter {
 }
 
 /// Manifests of a folder, and those that are gone but whose objects stay until a second look.
-fn sources(inventory: &Inventory, root: &Path) -> BTreeSet<Source> {
+fn sources(inventory: &Inventory, root: &Path, stir: &Stir) -> BTreeSet<Source> {
     let held = inventory.folder(root).and_then(|view| view.held()).into_iter().flatten();
     let held = held.filter_map(|uid| inventory.objects().get(uid)).map(|known| known.record.source.clone());
-    let present = inventory.files().keys().filter(|source| source.root == root).cloned();
-    present.chain(held).collect()
+    let present = inventory.files().keys().filter(|source| source.root == root && stir.contains(source));
+    present.cloned().chain(held.filter(|source| stir.contains(source))).collect()
 }
 
 fn status_path(source: &Source) -> PathBuf {

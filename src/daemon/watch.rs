@@ -2,7 +2,7 @@
 
 pub(crate) mod ends;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,6 +39,8 @@ pub(crate) struct Ears {
     overflow: Arc<AtomicBool>,
     /// Device and inode of each folder that is watched.
     folders: BTreeMap<PathBuf, (u64, u64)>,
+    /// Folders that cannot be watched, which is told once.
+    unheard: BTreeSet<PathBuf>,
     /// The same of each pod's directory.
     pods: BTreeMap<Uid, (u64, u64)>,
 }
@@ -54,7 +56,14 @@ impl Ears {
         if let Err(error) = &watcher {
             tracing::warn!(%error, "no file events on this machine, folders are polled");
         }
-        Ears { watcher: watcher.ok(), heard, overflow, folders: BTreeMap::new(), pods: BTreeMap::new() }
+        Ears {
+            watcher: watcher.ok(),
+            heard,
+            overflow,
+            folders: BTreeMap::new(),
+            unheard: BTreeSet::new(),
+            pods: BTreeMap::new(),
+        }
     }
 
     /// Watches a folder, anew if its name leads to another directory than before. Tells whether events can be
@@ -75,10 +84,13 @@ impl Ears {
         match watcher.watch(root, RecursiveMode::Recursive) {
             Ok(()) => {
                 self.folders.insert(root.to_owned(), identity);
+                self.unheard.remove(root);
                 tells
             }
             Err(error) => {
-                tracing::warn!(folder = %root.display(), %error, "folder cannot be watched, it is polled");
+                if self.unheard.insert(root.to_owned()) {
+                    tracing::warn!(folder = %root.display(), %error, "folder cannot be watched, it is polled");
+                }
                 false
             }
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use super::id::Uid;
 use super::image::{Archive, ImageRef, StoredImage};
@@ -49,7 +50,7 @@ pub(crate) struct PodObservation {
     /// The last state the pod process published.
     pub(crate) record: Option<PodRecord>,
     /// The end that is on disc.
-    pub(crate) finished: Option<Finished>,
+    pub(crate) finished: Option<Arc<Finished>>,
     /// Boot id under which a container of this pod was last started, if that is on disc.
     pub(crate) launched_in: Option<String>,
     /// How often its process has died of late.

@@ -36,6 +36,15 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
+    pub(crate) fn is_for_want_of_room(&self) -> bool {
+        match self {
+            Refusal::Io { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            }
+            Refusal::NoFolder | Refusal::NotOurs(_) => false,
+        }
+    }
+
     fn io(operation: &'static str, name: &str) -> impl FnOnce(io::Error) -> Refusal {
         move |source| Refusal::Io { operation, name: name.to_owned(), source }
     }

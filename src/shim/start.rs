@@ -36,6 +36,8 @@ pub(super) fn start(pod: PodDir) -> Result<Started, ShimError> {
     let lifeline = descriptor::inherited(LIFELINE_FD).map(File::from);
     let goal =
         goal::read(&pod).map_err(failed("read the goal"))?.ok_or_else(|| ShimError::NoGoal(pod.0.clone()))?;
+    // An order to stop that is there already is taken by the first look at the goal, like one that comes later.
+    let goal = Goal { stop: None, ..goal };
     // Before anything is cloned that could outlive this process with it.
     let lock = Lock::take_over(File::from(lock)).map_err(failed("take over the lock"))?;
     let places = goal.places.places();

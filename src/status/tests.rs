@@ -124,7 +124,7 @@ fn course(containers: Vec<ContainerRecord>) -> Course {
 
 fn finished(outcome: Outcome, containers: Vec<ContainerRecord>) -> Course {
     let finished = Finished { outcome, record: record(containers) };
-    Course { finished: Some(finished), ..Course::default() }
+    Course { finished: Some(finished.into()), ..Course::default() }
 }
 
 fn stopped(containers: Vec<ContainerRecord>) -> Course {

@@ -24,6 +24,8 @@ pub(crate) struct Scan {
     pub(crate) manifests: BTreeMap<PathBuf, Sighting>,
     /// Names of status files that lie in the folder.
     pub(crate) statuses: BTreeSet<PathBuf>,
+    /// The only paths that were looked at, if not all were.
+    pub(crate) part: Option<BTreeSet<PathBuf>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +65,18 @@ pub(crate) fn named(root: BorrowedFd<'_>, paths: &BTreeSet<PathBuf>) -> Result<S
             found.manifests.insert(path.clone(), sighting);
         }
     }
+    Ok(found)
+}
+
+/// Looks again at some manifests that a whole scan has found in a folder.
+pub(crate) fn again(root: BorrowedFd<'_>, trust: Trust, paths: BTreeSet<PathBuf>) -> Result<Scan, ScanError> {
+    let mut found = named(root, &paths)?;
+    for sighting in found.manifests.values_mut() {
+        if let Some(why) = refused(sighting, trust, None) {
+            *sighting = Sighting::Odd(why);
+        }
+    }
+    found.part = Some(paths);
     Ok(found)
 }
 
@@ -132,15 +146,7 @@ impl Scanner<'_> {
             return Ok(());
         }
         let Some(sighting) = look(self.root, &path)? else { return Ok(()) };
-        let refused = match (&sighting, self.trust) {
-            (Sighting::File { owner, .. }, Trust::Checked) => {
-                objection.map(str::to_owned).or_else(|| trust::objection(*owner))
-            }
-            // A link could lead to what its maker must not read.
-            (Sighting::File { linked: true, .. }, Trust::Admitted) => Some("it is a link".to_owned()),
-            (Sighting::File { .. } | Sighting::Odd(_), _) => None,
-        };
-        let sighting = refused.map_or(sighting, Sighting::Odd);
+        let sighting = refused(&sighting, self.trust, objection).map_or(sighting, Sighting::Odd);
         self.found.manifests.insert(path, sighting);
         Ok(())
     }
@@ -155,6 +161,18 @@ impl Scanner<'_> {
             }
         }
         false
+    }
+}
+
+/// Why a file is not read whatever it holds. `objection` is that against its directory.
+fn refused(sighting: &Sighting, trust: Trust, objection: Option<&str>) -> Option<String> {
+    match (sighting, trust) {
+        (Sighting::File { owner, .. }, Trust::Checked) => {
+            objection.map(str::to_owned).or_else(|| trust::objection(*owner))
+        }
+        // A link could lead to what its maker must not read.
+        (Sighting::File { linked: true, .. }, Trust::Admitted) => Some("it is a link".to_owned()),
+        (Sighting::File { .. } | Sighting::Odd(_), _) => None,
     }
 }
 

@@ -54,9 +54,17 @@ pub(crate) enum Sight {
 #[derive(Debug)]
 pub(crate) struct Settling {
     sight: Sight,
+    hints: Hints,
     writing: BTreeMap<PathBuf, Moment>,
     went: BTreeSet<PathBuf>,
     restless: Option<Restless>,
+}
+
+/// Where events have told to look since the last look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Hints {
+    Everywhere,
+    At(BTreeSet<PathBuf>),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -67,33 +75,69 @@ struct Restless {
 
 impl Settling {
     pub(crate) fn new(sight: Sight) -> Settling {
-        Settling { sight, writing: BTreeMap::new(), went: BTreeSet::new(), restless: None }
+        Settling {
+            sight,
+            hints: Hints::Everywhere,
+            writing: BTreeMap::new(),
+            went: BTreeSet::new(),
+            restless: None,
+        }
     }
 
     /// Events begin or cease to come.
     pub(crate) fn see_by(&mut self, sight: Sight) {
+        if sight != self.sight {
+            // What changed before was told by nobody.
+            self.hints = Hints::Everywhere;
+        }
         self.sight = sight;
+    }
+
+    /// Where to look: with no events, everywhere.
+    pub(crate) fn take_hints(&mut self) -> Hints {
+        match self.sight {
+            Sight::Events => std::mem::replace(&mut self.hints, Hints::At(BTreeSet::new())),
+            Sight::Polling => Hints::Everywhere,
+        }
+    }
+
+    pub(crate) fn look_everywhere(&mut self) {
+        self.hints = Hints::Everywhere;
+    }
+
+    fn hint(&mut self, path: &Path) {
+        match &mut self.hints {
+            Hints::Everywhere => {}
+            Hints::At(paths) => drop(paths.insert(path.to_owned())),
+        }
     }
 
     pub(crate) fn hear(&mut self, hint: Hint, now: Moment) -> Heed {
         self.stirred(now);
         match hint {
             Hint::Writing(path) => {
+                self.hint(&path);
                 let known = self.writing.contains_key(&path);
                 self.writing.entry(path).or_insert(now);
                 if known { Heed::Wait } else { Heed::Look }
             }
             Hint::Closed(path) | Hint::Arrived(path) => {
+                self.hint(&path);
                 self.writing.remove(&path);
                 Heed::Look
             }
             Hint::Went(path) => {
+                self.hint(&path);
                 self.writing.remove(&path);
                 self.went.insert(path);
                 Heed::Look
             }
-            Hint::Other => Heed::Look,
+            Hint::Other => {
+                self.look_everywhere();
+                Heed::Look
+            }
             Hint::Overflow => {
+                self.look_everywhere();
                 // The close of any of them may be among what was lost.
                 self.writing.clear();
                 Heed::Look
@@ -133,15 +177,18 @@ impl Settling {
         }
     }
 
-    /// Whether the folder has come to rest, or when it will have if nothing else happens.
-    pub(crate) fn quiet(&self, now: Moment) -> Result<(), Moment> {
-        match self.restless {
-            Some(Restless { since, last }) => {
-                let due = (last + QUIET).min(since + PATIENCE);
-                if now < due { Err(due) } else { Ok(()) }
-            }
-            None => Ok(()),
+    /// Whether the folder has come to rest, or when it will have if nothing else happens. Patience that has come to its
+    /// end begins anew: a storm of edits ends what runs once in a while, not with each of them.
+    pub(crate) fn quiet(&mut self, now: Moment) -> Result<(), Moment> {
+        let Some(Restless { since, last }) = self.restless else { return Ok(()) };
+        let (rested, spent) = (last + QUIET, since + PATIENCE);
+        if now < rested.min(spent) {
+            return Err(rested.min(spent));
         }
+        if now < rested {
+            self.restless = Some(Restless { since: now, last });
+        }
+        Ok(())
     }
 
     /// Files that were seen going since this was asked last.
@@ -227,5 +274,9 @@ mod tests {
             settling.stirred(at(beat * 100));
         }
         assert_eq!(settling.quiet(at(39_950)), Ok(()));
+        for beat in 400..600 {
+            settling.stirred(at(beat * 100));
+            assert!(settling.quiet(at(beat * 100 + 1)).is_err(), "a storm that goes on is let through once");
+        }
     }
 }

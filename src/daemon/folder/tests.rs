@@ -17,7 +17,7 @@ fn open(ground: &Ground, trust: Trust) -> Folder {
 
 fn seen(look: Look) -> News {
     match look {
-        Look::Seen(news) => news,
+        Look::Seen(news) => *news,
         Look::Lost(why) | Look::Refused(why) => panic!("not seen: {why}"),
     }
 }

@@ -57,22 +57,21 @@ pub(crate) struct Changes<'a> {
     pub(crate) conflicts: BTreeMap<&'a Source, Vec<Conflict>>,
 }
 
-/// `replaces(known, declared)` tells whether the edit makes another object of the same name.
+/// What is to be done about objects of the keys `within`, of which all that are in force, and all files that declare
+/// one, are to be given. `replaces(known, declared)` tells whether the edit makes another object of the same name.
 pub(crate) fn changes<'a>(
-    objects: &'a BTreeMap<Uid, Known>,
+    objects: impl Iterator<Item = &'a Known>,
     declaring: &BTreeMap<&'a Source, &'a [Declared]>,
+    within: impl Fn(&ObjectKey) -> bool,
     claim: impl Fn(&Source) -> Claim,
     replaces: impl Fn(&Known, &Declared) -> bool,
 ) -> Changes<'a> {
     let mut found = Changes::default();
-    let live: BTreeMap<&ObjectKey, &Known> = objects
-        .values()
-        .filter(|known| known.is_declared())
-        .map(|known| (&known.record.key, known))
-        .collect();
+    let live: BTreeMap<&ObjectKey, &Known> =
+        objects.filter(|known| known.is_declared()).map(|known| (&known.record.key, known)).collect();
     let mut claimants: BTreeMap<&ObjectKey, Vec<(&'a Source, &'a Declared)>> = BTreeMap::new();
     for (source, declared) in declaring {
-        for declared in *declared {
+        for declared in declared.iter().filter(|declared| within(&declared.key)) {
             claimants.entry(&declared.key).or_default().push((source, declared));
         }
     }

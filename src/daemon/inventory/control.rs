@@ -88,6 +88,14 @@ impl Inventory {
     fn carry(&mut self, places: &Places, step: Step, now: Now) -> Result<(), InventoryError> {
         let failed =
             |object: String| move |source| InventoryError::Write { operation: "record", object, source };
+        let of_step = match &step {
+            Step::Job(uid, _) | Step::Cron(uid, _) | Step::Forget(uid) => self.objects.get(uid),
+            // Told as they are made and ended.
+            Step::Make(_) | Step::End { .. } => None,
+        };
+        if let Some(known) = of_step {
+            self.untold.touch(&known.record.source);
+        }
         match step {
             Step::Job(uid, record) => {
                 objects::save_job(places, &uid, &record).map_err(failed(self.name(&uid)))?;

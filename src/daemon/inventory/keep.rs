@@ -131,6 +131,7 @@ impl Inventory {
         let ObjectRecord { uid, key, source, generation, .. } = &known.record;
         tracing::info!(operation, object = %key, %uid, generation, file = %source.path.display(), "object changed");
         let uid = uid.clone();
+        self.untold.touch(source);
         let why = podsecurity::objection(&known.record.authored, &self.reader.policy(&source.root));
         // What comes from a file has been found right when it was read, what a controller makes of it has not.
         match why.filter(|_| known.record.owner.is_some()) {
@@ -140,6 +141,7 @@ impl Inventory {
         let before = self.objects.insert(uid.clone(), known);
         match before {
             Some(before) if before.record.source != self.objects[&uid].record.source => {
+                self.untold.touch(&before.record.source);
                 self.move_along(places, &uid)
             }
             Some(_) | None => Ok(()),
@@ -192,6 +194,7 @@ impl Inventory {
         for uid in uids {
             let Some(known) = self.objects.get_mut(&uid) else { continue };
             let key = known.record.key.clone();
+            self.untold.touch(&known.record.source);
             let removed = match marks.remove(&uid) {
                 Some((record, saved)) => saved.map(|()| known.record = record),
                 None => objects::forget(places, &uid).map(|()| drop(self.objects.remove(&uid))),

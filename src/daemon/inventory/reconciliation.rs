@@ -8,16 +8,17 @@ use crate::api::Object;
 use crate::daemon::folder::{chain, earlier};
 use crate::manifest::{Declared, immutable};
 use crate::model::id::Uid;
-use crate::model::object::{Known, Source};
+use crate::model::object::{Known, ObjectKey, Source};
 use crate::model::time::{Moment, Now};
 use crate::paths::Places;
 use crate::rundir::objects;
 use crate::workload;
 
-use super::change::{self, Change, Claim};
+use super::change::{self, Change, Claim, Conflict};
 use super::file::{Content, ManifestFile};
 use super::keep::Step;
 use super::prune::{self, Held};
+use super::stir::Stir;
 use super::view::FolderState;
 use super::{Caution, Inventory, InventoryError, Prospect, Reconciled, Undone};
 
@@ -36,8 +37,9 @@ impl Inventory {
     pub(crate) fn reconcile(&mut self, places: &Places, now: Now) -> Reconciled {
         let mut done = Reconciled::default();
         self.drop_forgotten(places);
-        self.undone.clear();
-        let steps = self.decide(places, now, &mut done);
+        let scope = self.scope();
+        self.undone.retain(|source, _| !scope.contains(source));
+        let steps = self.decide(&scope, places, now, &mut done);
         let mut asked = Vec::new();
         let mut taken = Vec::new();
         for Due { source, line, step } in steps {
@@ -59,9 +61,21 @@ impl Inventory {
         if !done.failures.is_empty() {
             done.again_at = earlier(done.again_at, Some(now.boot + TRY_AGAIN));
         }
-        self.note_applied();
+        self.note_applied(&scope);
         self.forget_went();
+        if done.again_at.is_some() {
+            self.undecided = scope;
+        }
         done
+    }
+
+    /// What is to be decided. All of it where a decision waits for something else than its own files.
+    fn scope(&mut self) -> Stir {
+        let scope = std::mem::take(&mut self.undecided);
+        let waits =
+            self.folders.values().any(|folder| folder.held.is_some() || folder.unremembered.is_some());
+        let tried_again = |undone: &Undone| undone.prospect == Prospect::TriedAgain;
+        if waits || self.undone.values().flatten().any(tried_again) { Stir::All } else { scope }
     }
 
     fn note_undone(&mut self, source: Source, line: usize, failure: InventoryError, done: &mut Reconciled) {
@@ -73,7 +87,7 @@ impl Inventory {
 
     /// For a look at files that brings nothing into force: what is not so yet waits for a watcher.
     pub(crate) fn compare(&mut self) {
-        self.note_applied();
+        self.note_applied(&Stir::All);
         for file in self.files.values_mut() {
             file.unfinished |= file.is_good() && file.applied_hash != file.observed_hash;
         }
@@ -81,25 +95,34 @@ impl Inventory {
 
     /// An object whose record is gone from disc is gone: its pod was, and the record was removed.
     fn drop_forgotten(&mut self, places: &Places) {
-        self.objects
-            .retain(|uid, known| known.record.deletion.is_none() || places.object(uid).object().exists());
+        let Inventory { objects, undecided, untold, .. } = self;
+        objects.retain(|uid, known| {
+            let stays = known.record.deletion.is_none() || places.object(uid).object().exists();
+            if !stays {
+                undecided.touch(&known.record.source);
+                untold.touch(&known.record.source);
+            }
+            stays
+        });
     }
 
     /// What is to be written, in order. Borrows end here, so that writing can follow.
-    fn decide(&mut self, places: &Places, now: Now, done: &mut Reconciled) -> Vec<Due> {
+    fn decide(&mut self, scope: &Stir, places: &Places, now: Now, done: &mut Reconciled) -> Vec<Due> {
+        let keys = self.keys(scope);
+        let within = |key: &ObjectKey| keys.as_ref().is_none_or(|keys| keys.contains(key));
+        let any_within = |declared: &[Declared]| declared.iter().any(|declared| within(&declared.key));
         let declaring: BTreeMap<&Source, &[Declared]> = self
             .files
             .iter()
-            .filter_map(|(source, file)| match self.claim(source) {
-                Claim::Declares => match &file.content {
-                    Content::Declares(declared) => Some((source, declared.as_slice())),
-                    Content::Unknown | Content::Mistaken | Content::Refused(_) => None,
-                },
-                Claim::Keeps | Claim::Gone => None,
+            .filter_map(|(source, file)| match &file.content {
+                Content::Declares(declared) if any_within(declared) => Some((source, declared.as_slice())),
+                Content::Declares(_) | Content::Unknown | Content::Mistaken | Content::Refused(_) => None,
             })
+            .filter(|(source, _)| matches!(self.claim(source), Claim::Declares))
             .collect();
         let replaces = |known: &Known, declared: &Declared| replaces(places, known, declared);
-        let found = change::changes(&self.objects, &declaring, |source| self.claim(source), replaces);
+        let objects = self.objects.values().filter(|known| within(&known.record.key));
+        let found = change::changes(objects, &declaring, within, |source| self.claim(source), replaces);
         let held = self.hold(&found.changes, now.boot);
         let (mut steps, mut refused) = (Vec::new(), Vec::new());
         for change in &found.changes {
@@ -126,15 +149,52 @@ impl Inventory {
         for held in held.values() {
             done.again_at = earlier(done.again_at, Some(held.since + prune::SECOND_LOOK));
         }
-        self.conflicts = conflicts;
+        self.take_conflicts(keys.as_ref(), conflicts);
         for (source, undone) in refused {
             self.undone.entry(source).or_default().push(undone);
         }
         let mut held = held;
         for (root, folder) in &mut self.folders {
-            folder.held = held.remove(root);
+            let held = held.remove(root);
+            if folder.held != held {
+                folder.held = held;
+                self.untold = Stir::All;
+            }
         }
         steps
+    }
+
+    /// Keys of what these files declare and of what is in force from them: all else is as it was decided before. `None`
+    /// for every key.
+    fn keys(&self, scope: &Stir) -> Option<BTreeSet<ObjectKey>> {
+        let Stir::Of(sources) = scope else { return None };
+        let files = sources.iter().filter_map(|source| self.files.get(source));
+        let declared = files.filter_map(|file| match &file.content {
+            Content::Declares(declared) => Some(declared),
+            Content::Unknown | Content::Mistaken | Content::Refused(_) => None,
+        });
+        let declared = declared.flatten().map(|declared| declared.key.clone());
+        let in_force = self.objects.values().filter(|known| sources.contains(&known.record.source));
+        Some(declared.chain(in_force.map(|known| known.record.key.clone())).collect())
+    }
+
+    fn take_conflicts(&mut self, keys: Option<&BTreeSet<ObjectKey>>, found: BTreeMap<Source, Vec<Conflict>>) {
+        let Some(keys) = keys else {
+            self.conflicts = found;
+            return;
+        };
+        for (source, conflicts) in &mut self.conflicts {
+            let before = conflicts.len();
+            conflicts.retain(|conflict| !keys.contains(&conflict.key));
+            if conflicts.len() != before {
+                self.untold.touch(source);
+            }
+        }
+        for (source, mut conflicts) in found {
+            self.untold.touch(&source);
+            self.conflicts.entry(source).or_default().append(&mut conflicts);
+        }
+        self.conflicts.retain(|_, conflicts| !conflicts.is_empty());
     }
 
     /// Objects of folders that nobody looks at, or that tell nothing, stay as they are.
@@ -172,6 +232,9 @@ impl Inventory {
                 })
                 .cloned()
                 .collect();
+            if removed.is_empty() {
+                continue;
+            }
             if let Err(more) = prune::decide(&removed, self.live(root).count(), folder.held.as_ref(), now) {
                 held.insert(root.clone(), more);
             }
@@ -234,12 +297,13 @@ impl Inventory {
 
     /// A file's content is in force when none of it waits: what it declares is as declared and its own, and nothing
     /// else is.
-    fn note_applied(&mut self) {
+    fn note_applied(&mut self, scope: &Stir) {
         let mut own: BTreeMap<&Source, Vec<&Known>> = BTreeMap::new();
-        for known in self.objects.values().filter(|known| known.is_declared()) {
+        let in_scope = |known: &&Known| known.is_declared() && scope.contains(&known.record.source);
+        for known in self.objects.values().filter(in_scope) {
             own.entry(&known.record.source).or_default().push(known);
         }
-        for (source, file) in &mut self.files {
+        for (source, file) in self.files.iter_mut().filter(|(source, _)| scope.contains(source)) {
             let Content::Declares(declared) = &file.content else { continue };
             let own = own.get(source).map_or(&[][..], Vec::as_slice);
             let in_force = |declared: &Declared| {

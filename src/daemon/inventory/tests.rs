@@ -82,6 +82,11 @@ impl Bench {
         self.inventory.reconcile(&places, now)
     }
 
+    fn tell(&mut self, hint: Hint) {
+        let now = self.now().boot;
+        self.folder.settling.hear(hint, now);
+    }
+
     /// Looks, and looks again once the folder has come to rest.
     fn settle(mut self) -> Bench {
         self.look();
@@ -330,4 +335,43 @@ fn of_one_folder_several_files_can_be_meant() {
     let look = folder.look(&places, HasObjects::No, bench.now());
     inventory.absorb(&folder.root.path, look);
     assert_eq!(inventory.reconcile(&places, bench.now()).changed, 2);
+}
+
+#[test]
+fn with_events_only_what_they_tell_of_is_looked_at_and_it_comes_to_the_same() {
+    let mut bench = Bench::new().write("a.yaml", &map("one")).write("b.yaml", &map("one"));
+    bench.folder.rely_on_events();
+    let mut bench = bench.write("c.yaml", &map("two")).settle().wait(QUIET);
+    assert_eq!(bench.inventory.conflicts(&bench.source("b.yaml")).len(), 1);
+    let one = bench.objects()[0].clone();
+
+    // What nobody told of is found when all is looked at.
+    bench = bench.write("c.yaml", &map("three")).wait(QUIET).wait(QUIET);
+    assert_eq!(bench.names(), ["configmap/one", "configmap/two"]);
+    bench.folder.settling.look_everywhere();
+    bench = bench.settle();
+    assert_eq!(bench.names(), ["configmap/one", "configmap/three"]);
+
+    // An edit beside a conflict leaves it as it is; the file that goes hands the object over.
+    bench = bench.wait(QUIET).write("b.yaml", &map("one").replace("value", "other"));
+    bench.tell(Hint::Arrived("b.yaml".into()));
+    bench = bench.settle();
+    assert_eq!(bench.objects()[0], one);
+    assert_eq!(bench.inventory.conflicts(&bench.source("b.yaml")).len(), 1);
+    bench = bench.remove("a.yaml");
+    bench.tell(Hint::Went("a.yaml".into()));
+    bench = bench.settle();
+    let (name, _, _, uid) = one;
+    assert_eq!(bench.objects()[0], (name, "b.yaml".to_owned(), 2, uid));
+    assert_eq!(bench.inventory.conflicts(&bench.source("b.yaml")).len(), 0);
+
+    // So does an object that a file has lost.
+    bench = bench.write("d.yaml", &map("one"));
+    bench.tell(Hint::Arrived("d.yaml".into()));
+    bench = bench.settle().wait(QUIET);
+    bench = bench.write("b.yaml", &map("four"));
+    bench.tell(Hint::Arrived("b.yaml".into()));
+    bench = bench.settle();
+    assert_eq!(bench.names(), ["configmap/four", "configmap/one", "configmap/three"]);
+    assert_eq!(bench.objects()[1].1, "d.yaml");
 }

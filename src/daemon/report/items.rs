@@ -17,9 +17,11 @@ const ENDED_LISTED: usize = 20;
 pub(super) type Item<'a> = (&'a Known, Course);
 
 /// One look through all objects for all files.
-pub(super) fn by_source(objects: &BTreeMap<Uid, Known>) -> BTreeMap<&Source, Vec<&Known>> {
+pub(super) fn by_source<'a>(
+    objects: impl Iterator<Item = &'a Known>,
+) -> BTreeMap<&'a Source, Vec<&'a Known>> {
     let mut by_source: BTreeMap<&Source, Vec<&Known>> = BTreeMap::new();
-    for known in objects.values() {
+    for known in objects {
         by_source.entry(&known.record.source).or_default().push(known);
     }
     by_source

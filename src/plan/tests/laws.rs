@@ -1,5 +1,7 @@
 //! Laws that hold in every world.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use proptest::test_runner::{FailurePersistence, FileFailurePersistence};
 
@@ -70,9 +72,11 @@ fn sights(id: PodId) -> impl Strategy<Value = Option<PodObservation>> {
         told: told.map(|stop| Told { revision: revision("a", "a"), stop }),
         process: if alive { ProcessObservation::Alive } else { ProcessObservation::Dead },
         record: recorded.map(|(state, outcome)| record(id.clone(), state, outcome)),
-        finished: ended.then(|| Finished {
-            outcome: Outcome::Succeeded,
-            record: record(id.clone(), ContainerState::Terminated(exit(0)), Some(Outcome::Succeeded)),
+        finished: ended.then(|| {
+            Arc::new(Finished {
+                outcome: Outcome::Succeeded,
+                record: record(id.clone(), ContainerState::Terminated(exit(0)), Some(Outcome::Succeeded)),
+            })
         }),
         launched_in: boot.map(str::to_owned),
         deaths,

@@ -1,5 +1,7 @@
 //! A world in which plans are acted on, the way the daemon does.
 
+use std::sync::Arc;
+
 use proptest::test_runner::TestCaseError;
 
 use super::*;
@@ -76,7 +78,7 @@ impl World {
                 Action::Lose { pod } => {
                     let end = record(pod.clone(), running(), Some(failed("NodeLost")));
                     let finished = Finished { outcome: failed("NodeLost"), record: end };
-                    self.observed.pods.get_mut(&pod.uid).unwrap().finished = Some(finished);
+                    self.observed.pods.get_mut(&pod.uid).unwrap().finished = Some(Arc::new(finished));
                 }
             }
         }
@@ -121,7 +123,7 @@ impl World {
             seen.deaths = Some(Deaths { count, last, launched: None, words: String::new() });
         }
         if let (None, Some(outcome), Some(record)) = (&seen.finished, outcome, record) {
-            seen.finished = Some(Finished { outcome, record });
+            seen.finished = Some(Arc::new(Finished { outcome, record }));
         }
         if !self.desired.pods.contains_key(&pod.uid) {
             self.observed.pods.remove(&pod.uid);

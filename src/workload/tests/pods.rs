@@ -237,7 +237,7 @@ fn a_pod_to_go_is_gone_and_one_that_has_ended_wants_nothing() {
         told: None,
         process: ProcessObservation::Dead,
         record: None,
-        finished: Some(Finished { outcome: Outcome::Succeeded, record }),
+        finished: Some(Finished { outcome: Outcome::Succeeded, record }.into()),
         launched_in: None,
         deaths: None,
     };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -235,7 +236,7 @@ impl World {
         };
         let mut seen = self.look(pod, ContainerState::Terminated(exit), 0);
         let record = seen.record.take().unwrap();
-        seen.finished = Some(Finished { outcome, record });
+        seen.finished = Some(Arc::new(Finished { outcome, record }));
         seen.process = ProcessObservation::Dead;
         self.observed.pods.insert(pod.clone(), seen);
     }
