@@ -8,6 +8,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 
 use crate::paths::Places;
 use crate::sandbox::cgroup::Cgroups;
+use crate::sandbox::mounts;
 use crate::sandbox::network::tables::probe;
 use crate::sandbox::sys::seccomp;
 
@@ -129,8 +130,8 @@ fn cgroups() -> Vec<Check> {
 }
 
 fn layout() -> String {
-    let mounts = read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let has = |kind: &str| mounts.lines().any(|line| line.contains(&format!(" - {kind} ")));
+    let mounts = mounts::table().unwrap_or_default();
+    let has = |kind: &str| mounts.iter().any(|mount| mount.kind == kind);
     match (has("cgroup2"), has("cgroup")) {
         (true, false) => "version 2",
         (true, true) => "hybrid, versions 1 and 2",
