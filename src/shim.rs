@@ -12,6 +12,7 @@ mod attach;
 mod audience;
 mod console;
 mod control;
+mod end;
 mod event_loop;
 mod execute;
 mod filter;
