@@ -24,6 +24,7 @@ pub(crate) mod pause;
 mod reap;
 mod session;
 mod start;
+mod unenforced;
 
 use std::ffi::OsString;
 use std::io;

@@ -34,7 +34,13 @@ impl Cgroups {
 
     pub(crate) fn controllers(&self) -> Controllers {
         let has = |name| self.hierarchies.iter().any(|hierarchy| hierarchy.has(name));
-        Controllers { memory: has("memory"), cpu: has("cpu"), pids: has("pids"), devices: has("devices") }
+        Controllers {
+            memory: has("memory"),
+            cpu: has("cpu"),
+            pids: has("pids"),
+            devices: has("devices"),
+            huge_pages: has("hugetlb"),
+        }
     }
 
     /// Moves the calling process into `path` in every hierarchy, making it.

@@ -119,6 +119,7 @@ fn cgroups() -> Vec<Check> {
         check("cgroups", true, Verdict::Ok, layout),
         check("memory controller", have.memory, lacks("memory limits have no effect"), ""),
         check("cpu controller", have.cpu, lacks("cpu limits and requests have no effect"), ""),
+        check("hugetlb controller", have.huge_pages, lacks("limits of huge pages have no effect"), ""),
         check("pids controller", have.pids, lacks("a fork bomb in a pod is one of the machine"), ""),
         check(
             "device control",
