@@ -151,6 +151,15 @@ impl Cgroups {
         Ok(pids.into_iter().collect())
     }
 
+    /// Whether a process is in this very directory.
+    pub(crate) fn is_in(&self, path: &Path, pid: i32) -> bool {
+        let mut pids = BTreeSet::new();
+        // A hierarchy that cannot be read tells nothing.
+        self.hierarchies.iter().any(|hierarchy| {
+            hierarchy::processes_in(&hierarchy.directory(path), &mut pids).is_ok() && pids.contains(&pid)
+        })
+    }
+
     /// Removes the directory and all below it, bottom up, in every hierarchy. One that is not there is as good as
     /// removed; one that is busy is `ResourceBusy`.
     pub(crate) fn remove(&self, path: &Path) -> io::Result<()> {
