@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
 use crate::model::id::{PodId, Uid};
 use crate::model::observed::PodObservation;
 use crate::model::record::{ContainerState, Exit, PodRecord};
@@ -17,9 +15,6 @@ use crate::sandbox::cgroup::Cgroups;
 use crate::sandbox::sys::pidfd;
 
 use super::ActError;
-
-/// Whoever inherits an orphan collects it at once.
-const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 #[derive(Debug)]
 pub(crate) struct Witness {
@@ -34,6 +29,7 @@ struct Held {
     container: String,
     run: u32,
     since: Timestamp,
+    pid: i32,
     process: OwnedFd,
 }
 
@@ -68,8 +64,8 @@ impl Witness {
                 }
                 let cgroup = places.pod_cgroup(uid).join(run.container);
                 let Some(process) = hold(run.pid, || cgroups.is_in(&cgroup, run.pid)) else { continue };
-                let held =
-                    Held { container: run.container.to_owned(), run: run.number, since: run.since, process };
+                let Run { container, number, pid, since } = run;
+                let held = Held { container: container.to_owned(), run: number, since, pid, process };
                 self.held.entry(uid.clone()).or_default().push(held);
                 open += 1;
             }
@@ -80,10 +76,7 @@ impl Witness {
     /// that death, or for its memory, or by somebody: that is not known, and not told.
     pub(super) fn testify(&mut self, places: &Places, pod: &PodId, now: Now) -> Result<(), ActError> {
         for held in self.held.remove(&pod.uid).into_iter().flatten() {
-            let mut reaped = [PollFd::new(&held.process, PollFlags::HUP)];
-            // An end that cannot be waited for is not known.
-            let _ = poll(&mut reaped, Some(&PATIENCE));
-            let Some(pidfd::End { code, signal }) = pidfd::end(&held.process) else { continue };
+            let Some(pidfd::End { code, signal }) = pidfd::end(&held.process, held.pid) else { continue };
             if signal == Some(libc::SIGKILL) {
                 continue;
             }

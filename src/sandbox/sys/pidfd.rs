@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags};
+use rustix::thread::CapabilitySet;
 
 /// `NotFound` if there is no such process.
 pub(crate) fn open(pid: i32) -> io::Result<OwnedFd> {
@@ -43,19 +44,31 @@ pub(crate) fn can_ask() -> bool {
     open(std::process::id().cast_signed()).is_ok_and(|own| ask(own).is_ok())
 }
 
-/// How a process of somebody else's ended, of which the descriptor was opened while it was there. `None` as long as nobody
-/// has waited for it, and where the kernel does not keep it.
-pub(crate) fn end(process: impl AsFd) -> Option<End> {
+/// How a process of somebody else's ended, of which the descriptor was opened while it was there and had the number `pid`.
+/// `None` as long as it has not, and where the kernel does not tell.
+pub(crate) fn end(process: impl AsFd, pid: i32) -> Option<End> {
+    // The look comes before the question: if nobody has waited for the process by then, the number still was its own.
+    let unreaped = status_of_zombie(pid);
     let info = ask(process).ok()?;
-    if info.mask & u64::from(libc::PIDFD_INFO_EXIT) == 0 {
-        return None;
-    }
-    let status = info.exit_code;
+    let is_kept = info.mask & u64::from(libc::PIDFD_INFO_EXIT) != 0;
+    let status = if is_kept { info.exit_code } else { unreaped? };
     if libc::WIFEXITED(status) {
         return Some(End { code: libc::WEXITSTATUS(status), signal: None });
     }
     let signal = libc::WTERMSIG(status);
     Some(End { code: 128 + signal, signal: Some(signal) })
+}
+
+/// The last field of proc_pid_stat(5).
+fn status_of_zombie(pid: i32) -> Option<i32> {
+    let own = rustix::thread::capabilities(None).ok()?;
+    if !own.effective.contains(CapabilitySet::SYS_PTRACE) {
+        // Whoever may not look is told 0.
+        return None;
+    }
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(") ")?;
+    fields.strip_prefix("Z ")?.trim_end().rsplit_once(' ')?.1.parse().ok()
 }
 
 fn ask(process: impl AsFd) -> io::Result<libc::pidfd_info> {
@@ -69,27 +82,35 @@ fn ask(process: impl AsFd) -> io::Result<libc::pidfd_info> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
+    use std::process::{Command, Stdio};
+
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
 
     use super::*;
 
-    /// Of a process that was reaped by somebody who does not look at how it ended.
-    fn end_of(script: &str) -> Option<End> {
-        let mut child = Command::new("sh").args(["-c", script]).spawn().unwrap();
-        let process = open(child.id().cast_signed()).unwrap();
-        assert_eq!(end(&process), None, "nobody has waited for it");
+    /// Before and after somebody, who does not look at how it ended, has waited for the process.
+    fn ends_of(script: &str) -> [Option<End>; 2] {
+        let mut child = Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).spawn().unwrap();
+        let pid = child.id().cast_signed();
+        let process = open(pid).unwrap();
+        assert_eq!(end(&process, pid), None, "it has not ended");
+        drop(child.stdin.take());
+        waitid(WaitId::PidFd(process.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).unwrap();
+        let unreaped = end(&process, pid);
         child.wait().unwrap();
-        end(&process)
+        [unreaped, end(&process, pid)]
     }
 
     #[test]
-    fn the_kernel_keeps_how_a_process_ended_after_it_was_reaped() {
-        let Some(exited) = end_of("exit 3") else {
+    fn how_a_process_ended_is_told_before_and_after_it_was_reaped() {
+        let ends = ends_of("read line; exit 3");
+        if !can_ask() || ends[1].is_none() {
             println!("skipped: this kernel keeps no ends (Linux 6.15)");
             return;
-        };
-        assert!(can_ask());
-        assert_eq!(exited, End { code: 3, signal: None });
-        assert_eq!(end_of("kill -TERM $$"), Some(End { code: 143, signal: Some(15) }));
+        }
+        let both = |code, signal| [Some(End { code, signal }); 2];
+        assert_eq!(ends, both(3, None));
+        assert_eq!(ends_of("read line"), both(1, None));
+        assert_eq!(ends_of("read line; kill -TERM $$"), both(143, Some(15)));
     }
 }
