@@ -20,7 +20,7 @@ use oci_spec::runtime::{
     Spec, SpecBuilder,
 };
 
-pub(crate) use limits::oom_score_adj;
+pub(crate) use limits::{oom_score_adj, page_size};
 
 use crate::model::pod_plan::{
     ContainerPlan, MountPlan, PidMode, PodPlan, Privilege, Propagation, RootAccess, Stdin,
@@ -120,6 +120,7 @@ pub(crate) struct Controllers {
     pub(crate) cpu: bool,
     pub(crate) pids: bool,
     pub(crate) devices: bool,
+    pub(crate) huge_pages: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -216,7 +217,7 @@ fn linux(pod: &PodPlan, container: &ContainerPlan, ground: &Ground) -> Result<Li
         .set_masked_paths(masked)
         .set_readonly_paths(read_only)
         .set_devices(devices)
-        .set_resources(limits::resources(container, ground.controllers)?)
+        .set_resources(limits::resources(pod, container, ground)?)
         .set_rootfs_propagation(root_propagation(&container.mounts));
     Ok(linux)
 }

@@ -12,6 +12,7 @@ mod attach;
 mod audience;
 mod console;
 mod control;
+mod end;
 mod event_loop;
 mod execute;
 mod filter;
@@ -23,6 +24,7 @@ pub(crate) mod pause;
 mod reap;
 mod session;
 mod start;
+mod unenforced;
 
 use std::ffi::OsString;
 use std::io;

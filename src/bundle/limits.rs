@@ -2,12 +2,13 @@
 
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{
-    LinuxCpu, LinuxCpuBuilder, LinuxMemory, LinuxMemoryBuilder, LinuxPids, LinuxPidsBuilder, LinuxResources,
+    LinuxCpu, LinuxCpuBuilder, LinuxHugepageLimit, LinuxHugepageLimitBuilder, LinuxMemory,
+    LinuxMemoryBuilder, LinuxPids, LinuxPidsBuilder, LinuxResources,
 };
 
-use crate::model::pod_plan::{ContainerPlan, QosClass, Resources};
+use crate::model::pod_plan::{ContainerPlan, PodPlan, QosClass, Resources};
 
-use super::{Controllers, devices};
+use super::{CgroupView, Ground, devices};
 
 /// Microseconds in which a quota is spent: the kernel's and Kubernetes' default.
 const PERIOD: u64 = 100_000;
@@ -22,19 +23,33 @@ const MOST_SHARES: u64 = 262_144;
 /// `None` where there is nothing to write: with any value, even an empty one, libcontainer asks a version 1 kernel
 /// for its devices controller and fails where it has none.
 pub(super) fn resources(
+    pod: &PodPlan,
     container: &ContainerPlan,
-    controllers: Controllers,
+    ground: &Ground,
 ) -> Result<Option<LinuxResources>, OciSpecError> {
+    let controllers = ground.controllers;
     let memory = if controllers.memory { memory(&container.resources)? } else { None };
-    let cpu = if controllers.cpu { cpu(&container.resources)? } else { None };
+    let takes_any = controllers.devices || ground.cgroup_view == CgroupView::Unified;
+    let asks_for_time =
+        container.resources.cpu_limit_milli.is_some() || container.resources.cpu_request_milli.is_some();
+    // The least of shares alone is not worth a container that does not start.
+    let cpu =
+        if controllers.cpu && (asks_for_time || takes_any) { Some(cpu(&container.resources)?) } else { None };
     let pids = if controllers.pids { pids(&container.resources)? } else { None };
     let devices =
         if controllers.devices { Some(devices::rules(container.security.privilege)?) } else { None };
-    if memory.is_none() && cpu.is_none() && pids.is_none() && devices.is_none() {
+    let huge_pages = if controllers.huge_pages { huge_pages(pod, &container.resources)? } else { Vec::new() };
+    let huge_pages = Some(huge_pages).filter(|limits| !limits.is_empty());
+    if memory.is_none() && cpu.is_none() && pids.is_none() && devices.is_none() && huge_pages.is_none() {
         return Ok(None);
     }
     let mut resources = LinuxResources::default();
-    resources.set_memory(memory).set_cpu(cpu).set_pids(pids).set_devices(devices);
+    resources
+        .set_memory(memory)
+        .set_cpu(cpu)
+        .set_pids(pids)
+        .set_devices(devices)
+        .set_hugepage_limits(huge_pages);
     Ok(Some(resources))
 }
 
@@ -43,25 +58,39 @@ fn memory(limits: &Resources) -> Result<Option<LinuxMemory>, OciSpecError> {
     limit.map(|limit| LinuxMemoryBuilder::default().limit(limit).build()).transpose()
 }
 
-fn cpu(limits: &Resources) -> Result<Option<LinuxCpu>, OciSpecError> {
-    if limits.cpu_limit_milli.is_none() && limits.cpu_request_milli.is_none() {
-        return Ok(None);
-    }
-    let mut cpu = LinuxCpuBuilder::default();
+/// Who asks for no time has the least of shares, as for the kubelet: the kernel's own would outweigh one that asks.
+fn cpu(limits: &Resources) -> Result<LinuxCpu, OciSpecError> {
+    let shares = limits.cpu_request_milli.unwrap_or(0).saturating_mul(SHARES_OF_A_CORE) / 1000;
+    let mut cpu = LinuxCpuBuilder::default().shares(shares.clamp(LEAST_SHARES, MOST_SHARES));
     if let Some(milli) = limits.cpu_limit_milli {
         let quota = (milli.saturating_mul(PERIOD) / 1000).max(LEAST_QUOTA);
         cpu = cpu.quota(signed(quota)).period(PERIOD);
     }
-    if let Some(milli) = limits.cpu_request_milli {
-        let shares = milli.saturating_mul(SHARES_OF_A_CORE) / 1000;
-        cpu = cpu.shares(shares.clamp(LEAST_SHARES, MOST_SHARES));
-    }
-    cpu.build().map(Some)
+    cpu.build()
 }
 
 fn pids(limits: &Resources) -> Result<Option<LinuxPids>, OciSpecError> {
     let limit = limits.pids_limit.map(signed);
     limit.map(|limit| LinuxPidsBuilder::default().limit(limit).build()).transpose()
+}
+
+/// A container that asks for none has none of what another one of its pod asks for.
+fn huge_pages(pod: &PodPlan, limits: &Resources) -> Result<Vec<LinuxHugepageLimit>, OciSpecError> {
+    let sizes = pod.live.resources.huge_pages.keys();
+    let limit = |size: &u64| {
+        let limit = signed(limits.huge_pages.get(size).copied().unwrap_or(0));
+        LinuxHugepageLimitBuilder::default().page_size(page_size(*size)).limit(limit).build()
+    };
+    sizes.map(limit).collect()
+}
+
+/// As the kernel names a size of pages in the files of its controller, such as `2MB`.
+pub(crate) fn page_size(bytes: u64) -> String {
+    match bytes {
+        1_073_741_824.. => format!("{}GB", bytes >> 30),
+        1_048_576.. => format!("{}MB", bytes >> 20),
+        _ => format!("{}KB", bytes >> 10),
+    }
 }
 
 /// The kubelet's `oom_score_adj`: the more of the machine's memory a container asks for, the later it is taken.
@@ -89,6 +118,20 @@ fn signed(number: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_container_that_asks_for_nothing_yields_to_one_that_asks() {
+        let shares = |milli| {
+            let resources = Resources { cpu_request_milli: milli, ..Resources::default() };
+            cpu(&resources).unwrap().shares()
+        };
+        assert_eq!([None, Some(1), Some(500), Some(u64::MAX)].map(shares), [2, 2, 512, 262_144].map(Some));
+    }
+
+    #[test]
+    fn sizes_of_pages_are_named_as_the_kernel_names_them() {
+        assert_eq!([64 << 10, 2 << 20, 1 << 30, 16 << 30].map(page_size), ["64KB", "2MB", "1GB", "16GB"]);
+    }
 
     #[test]
     fn the_kubelets_scores_are_given() {

@@ -1,5 +1,7 @@
 //! Whole specs, compared as values: one golden file for each feature.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::model::pod_plan::*;
 
@@ -75,7 +77,7 @@ fn ground() -> Ground {
         pid_namespace: None,
         cgroup_view: CgroupView::Unified,
         host_devices: Vec::new(),
-        controllers: Controllers { memory: true, cpu: true, pids: true, devices: false },
+        controllers: Controllers { memory: true, cpu: true, pids: true, devices: false, huge_pages: true },
     }
 }
 
@@ -136,14 +138,25 @@ fn limits_are_those_of_the_controllers_there_are() {
         cpu_limit_milli: Some(1500),
         cpu_request_milli: Some(250),
         pids_limit: Some(100),
+        huge_pages: BTreeMap::from([(2 << 20, 4 << 20)]),
     };
     let mut case = Case::with(|case| {
         case.container.resources = resources;
+        case.pod.live.resources.huge_pages = BTreeMap::from([(2 << 20, 4 << 20), (1 << 30, 1 << 30)]);
         case.ground.controllers.devices = true;
     });
     case.gives(include_str!("golden/limits.json"));
-    case.ground.controllers = Controllers { memory: false, cpu: false, pids: false, devices: false };
+    case.ground.controllers =
+        Controllers { memory: false, cpu: false, pids: false, devices: false, huge_pages: false };
     assert_eq!(case.spec().linux().as_ref().unwrap().resources(), &None);
+}
+
+#[test]
+fn the_least_of_shares_keeps_no_container_from_a_version_1_kernel_without_a_devices_controller() {
+    let mut case = Case::with(|case| case.ground.cgroup_view = CgroupView::Hierarchies(Vec::new()));
+    assert_eq!(case.spec().linux().as_ref().unwrap().resources(), &None);
+    case.container.resources.cpu_request_milli = Some(1);
+    assert!(case.spec().linux().as_ref().unwrap().resources().is_some());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 use crate::daemon::exhibit::Address;
-use crate::daemon::folder::{FolderError, identity};
+use crate::daemon::folder::{FolderError, chain, identity};
 use crate::daemon::supervisor::{Invitation, Supervisor};
 use crate::daemon::{self, DaemonError, Ended, Mode, Root, Select};
 use crate::manifest::Strictness;
@@ -85,8 +85,10 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
         .map_err(|error| Failure::new(Exit::Usage, "cannot tell where --status-dir is").because(error))?;
     trace::start(tracing::Level::INFO, settings);
     up::sweep_dead(&settings.places);
-    // Where that is refused, `doctor` says so.
-    drop(oom::set_own(oom::OF_WATCHER));
+    if let Err(error) = oom::set_own(oom::OF_WATCHER) {
+        let reason = chain(&error);
+        tracing::warn!(reason, "neither the watcher nor pod processes are kept from the OOM killer");
+    }
     let directories: Vec<String> = roots.iter().map(|root| root.path.display().to_string()).collect();
     let (mode, is_ready) = if args.once {
         (Mode::Once, None)

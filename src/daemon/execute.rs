@@ -6,6 +6,7 @@ mod memory;
 mod pull;
 mod sweep;
 mod wait;
+mod witness;
 
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use std::os::fd::OwnedFd;
 use crate::model::action::Action;
 use crate::model::id::{PodId, Uid};
 use crate::model::object::Known;
+use crate::model::observed::PodObservation;
 use crate::model::time::Now;
 use crate::paths::Places;
 use crate::publish::{Published, remove, remove_tree};
@@ -27,6 +29,7 @@ use crate::sandbox::spawn::SealedBinary;
 use crate::sandbox::{mounts, network};
 
 use children::Children;
+pub(crate) use witness::Witness;
 
 /// What actions are done with.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ pub(crate) struct Hands {
     pub(crate) lifeline: Option<OwnedFd>,
     pub(crate) logs: Logs,
     pub(crate) children: Children,
+    /// None where the kernel keeps no ends.
+    pub(crate) witness: Option<Witness>,
 }
 
 /// What becomes of a pod's logs when its object is forgotten.
@@ -114,12 +119,15 @@ impl Hands {
         Ok(acted)
     }
 
-    fn forget(&self, pod: &PodId) -> Result<(), ActError> {
-        forget(&self.cgroups, &self.places, pod, self.logs)
+    /// To be told of everything that was seen, before anything is done about it.
+    pub(crate) fn witness(&mut self, pods: &BTreeMap<Uid, PodObservation>) {
+        if let Some(witness) = &mut self.witness {
+            witness.follow(&self.places, &self.cgroups, pods);
+        }
     }
 
-    fn clear(&self, pod: &PodId) -> Result<(), ActError> {
-        clear(&self.cgroups, &self.places, pod)
+    fn forget(&self, pod: &PodId) -> Result<(), ActError> {
+        forget(&self.cgroups, &self.places, pod, self.logs)
     }
 }
 

@@ -166,7 +166,10 @@ impl World {
 
     fn look(&mut self) -> Result<Seen, ObserveError> {
         let Hands { places, children, .. } = &self.hands;
-        observe(places, &self.store, self.inventory.objects(), children, self.trust, &mut self.ends)
+        let objects = self.inventory.objects();
+        let seen = observe(places, &self.store, objects, children, self.trust, &mut self.ends)?;
+        self.hands.witness(&seen.observed.pods);
+        Ok(seen)
     }
 
     /// What Jobs and CronJobs want made, ended and written down, before it is planned what runs. Pods whose end could

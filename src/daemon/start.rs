@@ -23,7 +23,7 @@ use crate::workload::Machine;
 
 use super::DaemonError;
 use super::execute::children::Children;
-use super::execute::{Hands, Logs};
+use super::execute::{Hands, Logs, Witness};
 
 /// The instance's lock, and nothing made yet.
 #[derive(Debug)]
@@ -90,6 +90,7 @@ impl Locked {
             lifeline: read,
             logs,
             children: Children::default(),
+            witness: Witness::new(),
         };
         Ok(Ready { hands, machine, lock: self.0, lifeline: write })
     }

@@ -14,11 +14,9 @@ pub(crate) struct Ignored {
 
 const SCHEDULER: &str = "there is one machine and no scheduler";
 const IDENTITY: &str = "there is no API server that a service account could speak to";
-const MODULES: &str = "security modules are not configured by this version";
+const MODULES: &str = "SELinux labels are not set by this version";
 const CLAIMS: &str = "device claims are not served by this version";
 const WINDOWS: &str = "containers here are Linux containers";
-const USERS: &str = "user namespaces are not made by this version";
-const HUGE_PAGES: &str = "huge pages are not counted by this version";
 const RESIZE: &str = "resources are changed in place wherever the kernel can do it";
 
 type Table = &'static [(&'static str, &'static str)];
@@ -27,7 +25,6 @@ const OF_POD: Table = &[
     ("affinity", SCHEDULER),
     ("automountServiceAccountToken", IDENTITY),
     ("evictionResponders", SCHEDULER),
-    ("hostUsers", USERS),
     ("hostnameOverride", "the host name is made from `hostname` or the pod's name"),
     ("nodeName", SCHEDULER),
     ("nodeSelector", SCHEDULER),
@@ -50,7 +47,6 @@ const OF_POD: Table = &[
 ];
 
 const OF_POD_SECURITY: Table = &[
-    ("appArmorProfile", MODULES),
     ("fsGroupChangePolicy", "the group of a volume is always set"),
     ("seLinuxChangePolicy", MODULES),
     ("seLinuxOptions", MODULES),
@@ -67,8 +63,7 @@ const OF_HTTP: Table = &[("protocol", "probes and hooks speak HTTP/1.1")];
 
 const OF_RESOURCES: Table = &[("claims", CLAIMS)];
 
-const OF_SECURITY: Table =
-    &[("appArmorProfile", MODULES), ("seLinuxOptions", MODULES), ("windowsOptions", WINDOWS)];
+const OF_SECURITY: Table = &[("seLinuxOptions", MODULES), ("windowsOptions", WINDOWS)];
 
 const OF_MOUNT: Table = &[("bindMountOptions", "mounts get the default options")];
 
@@ -82,14 +77,7 @@ const OF_JOB: Table = &[
 const OF_DISK_EMPTY_DIR: Table =
     &[("sizeLimit", "what lies on the disc is not measured; `medium: Memory` keeps to the limit")];
 
-/// Limits of what is neither processor nor memory.
-const OF_LIMITS: Table = &[
-    ("ephemeral-storage", "what lies on the disc is not measured"),
-    ("hugepages-1Gi", HUGE_PAGES),
-    ("hugepages-2Mi", HUGE_PAGES),
-    ("hugepages-32Mi", HUGE_PAGES),
-    ("hugepages-64Ki", HUGE_PAGES),
-];
+const OF_LIMITS: Table = &[("ephemeral-storage", "what lies on the disc is not measured")];
 
 /// `root` is the whole object's place.
 pub(crate) fn collect(object: &Object, root: &At<'_>, into: &mut Vec<Ignored>) {
@@ -164,7 +152,7 @@ fn look_up(at: &At<'_>, table: Table, into: &mut Vec<Ignored>) {
 fn has_effect(at: &At<'_>) -> bool {
     at.node.is_some_and(|node| match &node.kind {
         Kind::Null => false,
-        Kind::Bool(truth) => *truth != (at.last_key() == "hostUsers"),
+        Kind::Bool(truth) => *truth,
         Kind::Number(number) => number.as_i64() != Some(0),
         Kind::Text(text) => !text.is_empty(),
         Kind::List(items) => !items.is_empty(),

@@ -228,7 +228,7 @@ pub(crate) enum Propagation {
     Bidirectional,
 }
 
-/// Limits and weights as the kernel counts them; absent means unlimited or the kernel's default.
+/// Limits and weights as the kernel counts them; absent means unlimited, or the least weight.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Resources {
     /// Bytes.
@@ -240,6 +240,9 @@ pub(crate) struct Resources {
     /// Thousandths of a core.
     pub(crate) cpu_request_milli: Option<u64>,
     pub(crate) pids_limit: Option<u64>,
+    /// Bytes in huge pages, by the bytes of a page; a size that is absent is not to be had.
+    #[serde(default)]
+    pub(crate) huge_pages: BTreeMap<u64, u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -29,6 +29,12 @@ pub(crate) fn whole(text: &str) -> Option<i128> {
     milli(text).map(|milli| milli / 1000 + i128::from(milli % 1000 > 0))
 }
 
+/// Bytes of a page of `hugepages-2Mi`; `None` for what is no huge page.
+pub(crate) fn page_size(resource: &str) -> Option<u64> {
+    let size = whole(resource.strip_prefix("hugepages-")?)?;
+    u64::try_from(size).ok().filter(|size| *size > 0)
+}
+
 /// What a suffix multiplies by, as a fraction.
 fn scale(suffix: &str) -> Option<(i128, i128)> {
     Some(match suffix {

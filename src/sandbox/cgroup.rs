@@ -34,7 +34,13 @@ impl Cgroups {
 
     pub(crate) fn controllers(&self) -> Controllers {
         let has = |name| self.hierarchies.iter().any(|hierarchy| hierarchy.has(name));
-        Controllers { memory: has("memory"), cpu: has("cpu"), pids: has("pids"), devices: has("devices") }
+        Controllers {
+            memory: has("memory"),
+            cpu: has("cpu"),
+            pids: has("pids"),
+            devices: has("devices"),
+            huge_pages: has("hugetlb"),
+        }
     }
 
     /// Moves the calling process into `path` in every hierarchy, making it.
@@ -143,6 +149,15 @@ impl Cgroups {
             }
         }
         Ok(pids.into_iter().collect())
+    }
+
+    /// Whether a process is in this very directory.
+    pub(crate) fn is_in(&self, path: &Path, pid: i32) -> bool {
+        let mut pids = BTreeSet::new();
+        // A hierarchy that cannot be read tells nothing.
+        self.hierarchies.iter().any(|hierarchy| {
+            hierarchy::processes_in(&hierarchy.directory(path), &mut pids).is_ok() && pids.contains(&pid)
+        })
     }
 
     /// Removes the directory and all below it, bottom up, in every hierarchy. One that is not there is as good as

@@ -13,13 +13,24 @@ use super::failure::cannot;
 /// One line of the table (proc_pid_mountinfo(5)).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mount {
+    /// As `statx` tells it of what lies on the mount.
+    pub(crate) id: u64,
     pub(crate) point: PathBuf,
     /// Of this mount, such as `rw,nosuid`.
     pub(crate) options: String,
+    pub(crate) standing: Standing,
     /// Type of the file system.
     pub(crate) kind: String,
     /// The file system's own options.
     pub(crate) data: String,
+}
+
+/// How a mount passes on what is mounted below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Shared,
+    Slave,
+    Private,
 }
 
 /// Every mount, in the order in which they were made.
@@ -53,12 +64,23 @@ pub(super) fn parse(table: &[u8]) -> Vec<Mount> {
 
 fn line(line: &[u8]) -> Option<Mount> {
     let mut fields = line.split(|byte| *byte == b' ');
-    let point = unescape(fields.nth(4)?);
+    let id = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
+    let point = unescape(fields.nth(3)?);
     let options = text(fields.next()?);
     // As many optional fields as there are stand before the lone hyphen.
-    let mut rest = fields.skip_while(|field| *field != b"-").skip(1);
-    let (kind, data) = (text(rest.next()?), text(rest.nth(1)?));
-    Some(Mount { point, options, kind, data })
+    let standing = standing(fields.by_ref().take_while(|field| *field != b"-"));
+    let (kind, data) = (text(fields.next()?), text(fields.nth(1)?));
+    Some(Mount { id, point, options, standing, kind, data })
+}
+
+/// One that is shared may be a slave as well.
+fn standing<'f>(optional: impl Iterator<Item = &'f [u8]>) -> Standing {
+    optional.fold(Standing::Private, |standing, field| match standing {
+        Standing::Shared => Standing::Shared,
+        _ if field.starts_with(b"shared:") => Standing::Shared,
+        _ if field.starts_with(b"master:") => Standing::Slave,
+        Standing::Slave | Standing::Private => standing,
+    })
 }
 
 fn text(field: &[u8]) -> String {
@@ -94,19 +116,31 @@ mod tests {
     fn a_line_is_read_as_the_kernel_writes_it() {
         let table = b"36 35 98:0 / /mnt/a\\040b\\134c rw,noatime master:1 shared:2 - ext3 /dev/root rw,errors=continue\n\
             37 35 0:5 / /proc rw,nosuid - proc proc rw\n";
-        let mount = |point: &str, options: &str, kind: &str, data: &str| Mount {
+        let mount = |id, point: &str, options: &str, standing, kind: &str, data: &str| Mount {
+            id,
             point: PathBuf::from(point),
             options: options.to_owned(),
+            standing,
             kind: kind.to_owned(),
             data: data.to_owned(),
         };
         assert_eq!(
             parse(table),
             [
-                mount("/mnt/a b\\c", "rw,noatime", "ext3", "rw,errors=continue"),
-                mount("/proc", "rw,nosuid", "proc", "rw"),
+                mount(36, "/mnt/a b\\c", "rw,noatime", Standing::Shared, "ext3", "rw,errors=continue"),
+                mount(37, "/proc", "rw,nosuid", Standing::Private, "proc", "rw"),
             ]
         );
+    }
+
+    #[test]
+    fn a_mount_says_how_it_passes_mounts_on() {
+        let table = b"36 35 98:0 / /a rw shared:1 - ext3 /dev/root rw\n\
+                      37 35 98:0 / /b rw shared:7 master:1 - ext3 /dev/root rw\n\
+                      38 35 98:0 / /c rw master:1 - ext3 shared:9 rw\n39 35 98:0 / /d rw - ext3 x rw\n";
+        let standings: Vec<_> = parse(table).iter().map(|mount| (mount.id, mount.standing)).collect();
+        let (shared, private) = (Standing::Shared, Standing::Private);
+        assert_eq!(standings, [(36, shared), (37, shared), (38, Standing::Slave), (39, private)]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::audience::Audience;
 use super::control::{self, Connection};
+use super::end;
 use super::execute::{self, Running};
 use super::ground::Sandbox;
 use super::handler::{self, Handler};
@@ -233,7 +234,7 @@ fn serve(shim: &mut Shim, source: Source) {
             }
         }
         Source::Attached(name) => attach::serve(shim, &name),
-        Source::Verdict(name) => execute::hear_verdict(shim, &name),
+        Source::Verdict(name) => end::hear_verdict(shim, &name),
         Source::Handler(pid) => handler::serve(shim, pid),
     }
 }

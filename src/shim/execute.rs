@@ -1,9 +1,9 @@
 //! Does what the state machine says. Each effect is done at once; what it leads to is put down as an `Event`.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -14,25 +14,21 @@ use super::console::Console;
 use super::event_loop::{Course, Owed, Shim};
 use super::launch::{self, Instance, Launched, Stdio, Wiring};
 use super::output::Output;
-use super::{ShimError, filter, ground, handler};
+use super::{ShimError, end, filter, ground, handler};
 use crate::bundle::seccomp::Filter;
 use crate::bundle::{self, Ground, oom_score_adj};
 use crate::image::rootfs::HeldLayers;
 use crate::logs::write::LogWriter;
 use crate::model::observed::{Finished, Interrupted};
-use crate::model::pod_plan::{MessagePolicy, Privilege, Stdin};
-use crate::model::record::{Exit, Outcome};
+use crate::model::pod_plan::{Privilege, Stdin};
+use crate::model::record::Outcome;
 use crate::paths::container_log;
-use crate::pod::{Effect, Event, RawEnd};
-use crate::rundir::{exits, objects, pods};
+use crate::pod::{Effect, Event};
+use crate::rundir::{objects, pods};
 use crate::sandbox::instance::up;
 use crate::sandbox::oom;
-use crate::sandbox::sys::reap::Reaped;
 use crate::sandbox::sys::{clock, pidfd};
 use crate::volume;
-
-/// Bytes of a termination message, as the kubelet limits it.
-const MESSAGE_LIMIT: u64 = 4096;
 
 /// Between two tries of what must not be left undone.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
@@ -50,11 +46,12 @@ pub(super) struct Running {
     pub(super) ground: Ground,
     /// Of system calls, also for what is executed in the container later.
     pub(super) filter: Option<Rc<Filter>>,
-    message: PathBuf,
-    oom_kills_before: u64,
+    pub(super) message: PathBuf,
+    pub(super) oom_kills_before: u64,
     /// The OOM score of its processes.
     pub(super) score: i32,
-    not_started: Option<String>,
+    /// Why its process could not become its program.
+    pub(super) not_started: Option<String>,
     /// Keeps the image's layers from being removed below a mounted root.
     _layers: HeldLayers,
 }
@@ -90,7 +87,7 @@ pub(super) fn execute(shim: &mut Shim, effect: Effect) {
             // What cannot be written keeps its last content; the next change tries again.
             drop(volume::refresh(shim.state.plan(), &shim.at.pod));
         }
-        Effect::RecordExit { container, restart, exit } => record_exit(shim, &container, restart, &exit),
+        Effect::RecordExit { container, restart, exit } => end::record(shim, &container, restart, &exit),
         Effect::TearDown => tear_down(shim),
         Effect::Leave => leave(shim),
     }
@@ -182,7 +179,7 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Vec<io::Err
         Err(error) => {
             // It may run, with nobody to hold on to it.
             drop(shim.at.cgroups.kill(&ground.cgroup));
-            clear_run(shim, name, &id, &ground.cgroup);
+            end::clear_run(shim, name, &id, &ground.cgroup);
             Err(create(error))
         }
     }
@@ -243,75 +240,6 @@ fn null() -> std::io::Result<OwnedFd> {
     Ok(File::open("/dev/null")?.into())
 }
 
-/// The pipe of a process on its way to its program has something to tell, or has ended.
-pub(super) fn hear_verdict(shim: &mut Shim, name: &str) {
-    let Some(running) = shim.running.get_mut(name) else { return };
-    let Some(mut verdict) = running.verdict.take() else { return };
-    let mut text = String::new();
-    // A reason that cannot be read is a failure without a reason: the end of the process tells the rest.
-    drop(verdict.read_to_string(&mut text));
-    if text.is_empty() {
-        let pid = running.pid;
-        shim.happened.push_back(Event::Started { container: name.to_owned(), pid });
-    } else {
-        running.not_started = Some(text);
-    }
-}
-
-/// A container's first process is gone, and with it, in a pid namespace of its own, all others.
-pub(super) fn container_ended(shim: &mut Shim, name: &str, ended: &Reaped) {
-    hear_verdict(shim, name);
-    let Some(running) = shim.running.remove(name) else { return };
-    handler::end_all_of(shim, name);
-    // In a shared pid namespace its other processes live on until they are killed.
-    drop(shim.at.cgroups.kill(&running.ground.cgroup));
-    let log = running.output.finish(ended.code, clock::wall());
-    let oom_kills = shim.at.cgroups.oom_kills(&running.ground.cgroup).unwrap_or(0);
-    clear_run(shim, name, &running.id, &running.ground.cgroup);
-    if let Some(message) = running.not_started {
-        shim.happened.push_back(Event::NotStarted {
-            container: name.to_owned(),
-            reason: "RunContainerError",
-            message,
-        });
-        return;
-    }
-    let policy = shim.state.plan().container(name).map(|container| container.termination_message.policy);
-    let end = RawEnd {
-        code: ended.code,
-        signal: ended.signal,
-        oom_killed: oom_kills > running.oom_kills_before,
-        message: termination_message(&running.message, policy, ended.code, &log),
-    };
-    shim.happened.push_back(Event::Exited { container: name.to_owned(), end });
-}
-
-/// Removes what a run leaves: cgroup, libcontainer's state, mounts.
-fn clear_run(shim: &Shim, name: &str, id: &str, cgroup: &Path) {
-    // What cannot be removed now is removed with the pod.
-    drop(shim.at.cgroups.remove(cgroup));
-    let bundle = shim.at.pod.bundle(name);
-    drop(launch::forget(Instance { runtime: &shim.at.pod.runtime(), bundle: &bundle, id }));
-    if let Some(container) = shim.state.plan().container(name) {
-        ground::release(&shim.at, container);
-    }
-}
-
-/// <https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/>
-fn termination_message(file: &Path, policy: Option<MessagePolicy>, code: i32, log: &LogWriter) -> String {
-    let mut message = Vec::new();
-    if let Ok(file) = File::open(file) {
-        // No message is the usual case, and an unreadable one is no message.
-        drop(file.take(MESSAGE_LIMIT).read_to_end(&mut message));
-    }
-    match policy {
-        Some(MessagePolicy::FallbackToLogsOnError) if message.is_empty() && code != 0 => log.tail(),
-        Some(MessagePolicy::FallbackToLogsOnError | MessagePolicy::File) | None => {
-            String::from_utf8_lossy(&message).into_owned()
-        }
-    }
-}
-
 /// A limit that the kernel refuses, such as less memory than is in use, leaves the one before it in force and is told.
 fn apply_resources(shim: &mut Shim) {
     let plan = shim.state.plan();
@@ -329,19 +257,6 @@ fn apply_resources(shim: &mut Shim) {
         })
         .collect();
     shim.happened.extend(refused);
-}
-
-#[expect(clippy::print_stderr, reason = "stderr is the log of whoever started the pod")]
-fn record_exit(shim: &Shim, container: &str, restart: u32, exit: &Exit) {
-    match exits::write(&shim.at.pod, container, restart, exit) {
-        Ok(()) => {}
-        // This pod process took over from one that died: the first record stands.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => {
-            let id = &shim.state.plan().id;
-            eprintln!("droppod: pod {id}: cannot record the end of container {container}: {error}");
-        }
-    }
 }
 
 fn tear_down(shim: &mut Shim) {

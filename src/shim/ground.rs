@@ -11,17 +11,16 @@ use rustix::mount::{MountFlags, UnmountFlags};
 
 use super::pause::PidNamespace;
 use super::start::Started;
-use crate::bundle::{Bind, Controllers, Ground};
+use super::unenforced;
+use crate::bundle::{Bind, Ground};
 use crate::failpoint;
 use crate::image::rootfs::{self, HeldLayers, HostRootMask, Kind};
 use crate::image::store::Store;
 use crate::model::image::ImageRef;
 use crate::model::pod_plan::{
-    Access, ContainerPlan, IpcMode, NetworkPlan, PidMode, PodPlan, Privilege, Propagation, Resources,
-    VolumePlan,
+    Access, ContainerPlan, IpcMode, NetworkPlan, PidMode, PodPlan, Privilege, Propagation, VolumePlan,
 };
 use crate::rundir::objects;
-use crate::sandbox::network::Pinned;
 use crate::sandbox::sys::identity;
 use crate::sandbox::{host_devices, namespace, network};
 use crate::volume;
@@ -102,7 +101,7 @@ pub(super) fn make(at: &Started, plan: &PodPlan) -> Result<Sandbox, GroundError>
     identity::boot_id()
         .and_then(|boot| objects::mark_launched(&at.places, &plan.id.uid, &boot))
         .map_err(failed("mark the pod as started"))?;
-    Ok(Sandbox { shm, processes, lacks: lacks(plan, at.cgroups.controllers(), pinned) })
+    Ok(Sandbox { shm, processes, lacks: unenforced::by(plan, at.cgroups.controllers(), pinned) })
 }
 
 fn process_namespace(at: &Started, plan: &PodPlan) -> Result<Option<PidNamespace>, GroundError> {
@@ -112,21 +111,6 @@ fn process_namespace(at: &Started, plan: &PodPlan) -> Result<Option<PidNamespace
             .map(Some)
             .map_err(failed("make the pod's process namespace")),
     }
-}
-
-fn lacks(plan: &PodPlan, have: Controllers, pinned: Pinned) -> Vec<String> {
-    let asked = |pick: fn(&Resources) -> bool| {
-        let containers = plan.all_containers().map(|container| &container.resources);
-        containers.chain([&plan.live.resources]).any(pick)
-    };
-    let cpu = |of: &Resources| of.cpu_limit_milli.is_some() || of.cpu_request_milli.is_some();
-    let without = [
-        (!have.memory && asked(|of| of.memory_limit.is_some()), "memory limits: no memory controller"),
-        (!have.cpu && asked(cpu), "cpu limits and requests: no cpu controller"),
-        (!have.pids && asked(|of| of.pids_limit.is_some()), "the limit of processes: no pids controller"),
-        (pinned == Pinned::No, "the pod's own addresses as senders: bridges are not filtered by nf_tables"),
-    ];
-    without.iter().filter(|(lacks, _)| *lacks).map(|(_, what)| format!("not enforced: {what}")).collect()
 }
 
 /// Kills what is left in the pod's cgroup, goes back to the host's namespaces, gives back the address, removes

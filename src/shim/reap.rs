@@ -3,7 +3,7 @@
 use crate::sandbox::sys::reap;
 
 use super::event_loop::Shim;
-use super::{execute, handler};
+use super::{end, handler};
 
 /// Reaps every child that has ended. Strangers are reaped too: a leftover of a failed create that stayed a zombie
 /// would keep its container's pid 1 from ever going away.
@@ -12,7 +12,7 @@ pub(super) fn reap_all(shim: &mut Shim) {
     for ended in reap::ended().unwrap_or_default() {
         let container = shim.running.iter().find(|(_, running)| running.pid == ended.pid);
         if let Some(name) = container.map(|(name, _)| name.clone()) {
-            execute::container_ended(shim, &name, &ended);
+            end::of_run(shim, &name, &ended);
         } else if handler::ended(shim, &ended) {
             // Its verdict is on the way.
         } else if let Some(session) =

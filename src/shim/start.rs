@@ -46,7 +46,7 @@ pub(super) fn start(pod: PodDir) -> Result<Started, ShimError> {
     let cgroups = Cgroups::probe().map_err(failed("find the control groups"))?;
     cgroups.join(&places.shim_cgroup()).map_err(failed("leave the caller's control group"))?;
     failpoint::reach("caller left").map_err(failed("leave the caller's control group"))?;
-    // Where that is refused, `doctor` says so.
+    // Where that is refused, it is so for every pod of the machine: its watcher says it once, and `doctor`.
     drop(oom::set_own(oom::OF_POD_PROCESS));
     prctl::become_subreaper().map_err(failed("become a subreaper"))?;
     signal::default_sigpipe();

@@ -11,6 +11,7 @@ use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
 use super::{VolumeError, host_path, make_target};
 use crate::model::pod_plan::{PodPlan, Propagation, VolumePlan};
+use crate::sandbox::mounts::{self, Standing};
 
 /// Copies of mounts that are attached nowhere yet, and still pass on to the host what is mounted below them.
 #[derive(Debug, Default)]
@@ -69,33 +70,10 @@ pub(super) fn propagation(plan: &PodPlan, volume: &str) -> Propagation {
     })
 }
 
-/// How a mount passes on what is mounted below it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    Shared,
-    Slave,
-    Private,
-}
-
 fn standing(source: &OwnedFd) -> io::Result<Standing> {
     let is = rustix::fs::statx(source, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?;
-    let table = std::fs::read_to_string("/proc/thread-self/mountinfo")?;
-    Ok(standing_of(&table, is.stx_mnt_id))
-}
-
-/// proc_pid_mountinfo(5): optional fields begin at the seventh and end with a dash.
-fn standing_of(mountinfo: &str, id: u64) -> Standing {
-    let id = id.to_string();
-    let line = mountinfo.lines().find(|line| line.split(' ').next() == Some(id.as_str())).unwrap_or_default();
-    let mut standing = Standing::Private;
-    for field in line.split(' ').skip(6).take_while(|field| *field != "-") {
-        match field.split_once(':') {
-            Some(("shared", _)) => return Standing::Shared,
-            Some(("master", _)) => standing = Standing::Slave,
-            Some(_) | None => {}
-        }
-    }
-    standing
+    let mount = mounts::table()?.into_iter().find(|mount| mount.id == is.stx_mnt_id);
+    Ok(mount.map_or(Standing::Private, |mount| mount.standing))
 }
 
 /// In the container runtimes' words.
@@ -109,19 +87,4 @@ fn refuse(volume: &str, path: &Path, asked: Propagation, is: Standing) -> Result
     };
     let message = format!("path \"{}\" is not on a {wanted} mount", path.display());
     Err(VolumeError::Refused { volume: volume.to_owned(), message })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mount_says_how_it_passes_mounts_on() {
-        let table = "36 35 98:0 / /a rw shared:1 - ext3 /dev/root rw\n\
-                     37 35 98:0 / /b rw master:1 shared:7 - ext3 /dev/root rw\n\
-                     38 35 98:0 / /c rw master:1 - ext3 shared:9 rw\n39 35 98:0 / /d rw - ext3 x rw\n";
-        let standings = [36, 37, 38, 39, 40].map(|id| standing_of(table, id));
-        let (shared, private) = (Standing::Shared, Standing::Private);
-        assert_eq!(standings, [shared, shared, Standing::Slave, private, private]);
-    }
 }

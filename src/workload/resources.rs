@@ -24,7 +24,14 @@ pub(super) fn of(requirements: Option<&ResourceRequirements>) -> Resources {
         cpu_limit_milli,
         cpu_request_milli: amount(requests, "cpu", quantity::milli).or(cpu_limit_milli),
         pids_limit: None,
+        huge_pages: limits.into_iter().flatten().filter_map(huge_page).collect(),
     }
+}
+
+/// What is limited is what is requested: Kubernetes takes no other.
+fn huge_page((name, amount): (&String, &Quantity)) -> Option<(u64, u64)> {
+    let amount = quantity::whole(&amount.0)?;
+    Some((quantity::page_size(name)?, u64::try_from(amount).ok()?))
 }
 
 fn amount(
@@ -40,12 +47,19 @@ fn amount(
 pub(super) fn of_pod(spec: &PodSpec, containers: &[ContainerPlan], init: &[ContainerPlan]) -> Resources {
     let own = of(spec.resources.as_ref());
     let sum = |pick: fn(&Resources) -> Option<u64>| together(containers, init, pick);
+    let each = containers.iter().chain(init).map(|container| &container.resources);
+    let sizes = each.chain([&own]).flat_map(|of| of.huge_pages.keys().copied());
+    let huge_pages = sizes.map(|size| {
+        let of_all = || together(containers, init, |of| of.huge_pages.get(&size).copied()).amount;
+        (size, own.huge_pages.get(&size).copied().unwrap_or_else(of_all))
+    });
     Resources {
         memory_limit: own.memory_limit.or_else(|| sum(|of| of.memory_limit).if_given_by_all()),
         memory_request: own.memory_request.or_else(|| sum(|of| of.memory_request).of_those_given()),
         cpu_limit_milli: own.cpu_limit_milli.or_else(|| sum(|of| of.cpu_limit_milli).if_given_by_all()),
         cpu_request_milli: own.cpu_request_milli.or_else(|| sum(|of| of.cpu_request_milli).of_those_given()),
         pids_limit: Some(POD_PIDS),
+        huge_pages: huge_pages.collect(),
     }
 }
 
@@ -70,7 +84,7 @@ impl Together {
 fn together(
     containers: &[ContainerPlan],
     init: &[ContainerPlan],
-    pick: fn(&Resources) -> Option<u64>,
+    pick: impl Fn(&Resources) -> Option<u64>,
 ) -> Together {
     let amount = |container: &ContainerPlan| pick(&container.resources).unwrap_or(0);
     let sidecars: u64 = init.iter().filter(|container| container.role == Role::Sidecar).map(amount).sum();

@@ -147,6 +147,24 @@ fn diff(expected: &str, found: &str) -> Vec<String> {
     [without(expected, found, "-"), without(found, expected, "+")].concat()
 }
 
+const RESTRICTED: &str = "{allowPrivilegeEscalation: false, runAsUser: 1000, runAsGroup: 1000, \
+                          capabilities: {drop: [ALL]}, readOnlyRootFilesystem: true, \
+                          seccompProfile: {type: RuntimeDefault}}";
+const SYS_ADMIN: &str = "{capabilities: {add: [SYS_ADMIN, MKNOD]}}";
+const LOCALHOST: &str = "{seccompProfile: {type: Localhost, localhostProfile: team/own.json}}";
+
+/// A name, what its container asks for, the table of what it may do: for all that is run in a container later.
+const LATER: [(&str, &str, &str); 8] = [
+    ("plain", "{}", "default"),
+    ("user", "{runAsUser: 1000, runAsGroup: 1000}", "user"),
+    ("tight", "{allowPrivilegeEscalation: false}", "no-escalation"),
+    ("mighty", "{privileged: true}", "privileged"),
+    ("meek", RESTRICTED, "restricted"),
+    ("admin", SYS_ADMIN, "sys-admin"),
+    ("open", "{seccompProfile: {type: Unconfined}}", "unconfined"),
+    ("own", LOCALHOST, "localhost"),
+];
+
 #[test]
 fn a_container_that_asks_for_nothing_is_confined_by_default() {
     let Some(bench) = bench() else { return };
@@ -162,14 +180,11 @@ fn a_privileged_container_may_do_everything() {
 #[test]
 fn each_protection_that_is_asked_for_is_given() {
     let Some(bench) = bench() else { return };
-    let restricted = "{allowPrivilegeEscalation: false, runAsUser: 1000, runAsGroup: 1000, \
-                      capabilities: {drop: [ALL]}, readOnlyRootFilesystem: true, \
-                      seccompProfile: {type: RuntimeDefault}}";
-    compare(&bench, "restricted", &probed(&bench, restricted));
+    compare(&bench, "restricted", &probed(&bench, RESTRICTED));
     compare(&bench, "no-escalation", &probed(&bench, "{allowPrivilegeEscalation: false}"));
     compare(&bench, "user", &probed(&bench, "{runAsUser: 1000, runAsGroup: 1000}"));
     compare(&bench, "unconfined", &probed(&bench, "{seccompProfile: {type: Unconfined}}"));
-    compare(&bench, "sys-admin", &probed(&bench, "{capabilities: {add: [SYS_ADMIN, MKNOD]}}"));
+    compare(&bench, "sys-admin", &probed(&bench, SYS_ADMIN));
 }
 
 const OWN_PROFILE: &str = r#"{
@@ -178,17 +193,19 @@ const OWN_PROFILE: &str = r#"{
     "syscalls": [{"names": ["getpid", "mount"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38}]
 }"#;
 
-#[test]
-fn a_profile_of_ones_own_is_kept_and_one_that_is_missing_stops_the_container() {
-    let Some(bench) = bench() else { return };
+/// Puts the profile where droppod looks for it, and tells the folder.
+fn own_profile(bench: &Bench) -> PathBuf {
     let folder = bench.path("s/seccomp/team");
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("own.json"), OWN_PROFILE).unwrap();
-    compare(
-        &bench,
-        "localhost",
-        &probed(&bench, "{seccompProfile: {type: Localhost, localhostProfile: team/own.json}}"),
-    );
+    folder
+}
+
+#[test]
+fn a_profile_of_ones_own_is_kept_and_one_that_is_missing_stops_the_container() {
+    let Some(bench) = bench() else { return };
+    let folder = own_profile(&bench);
+    compare(&bench, "localhost", &probed(&bench, LOCALHOST));
 
     let _watcher = bench.watch();
     let missing = "{seccompProfile: {type: Localhost, localhostProfile: team/none.json}}";
@@ -205,12 +222,9 @@ fn a_profile_of_ones_own_is_kept_and_one_that_is_missing_stops_the_container() {
 #[test]
 fn what_is_executed_in_a_container_is_confined_as_the_container_is() {
     let Some(bench) = bench() else { return };
+    own_profile(&bench);
     let _watcher = bench.watch();
-    for (name, context, table) in [
-        ("plain", "{}", "default"),
-        ("user", "{runAsUser: 1000, runAsGroup: 1000}", "user"),
-        ("tight", "{allowPrivilegeEscalation: false}", "no-escalation"),
-    ] {
+    for (name, context, table) in LATER {
         bench.manifest("probe.yaml", &pod(&bench, name, context, "[sleep, infinity]"));
         bench.until_status(name, "Running");
         assert_eq!(posture("processes"), format!("{} per pod", pids_limit(&bench, name)));
@@ -223,15 +237,12 @@ fn what_is_executed_in_a_container_is_confined_as_the_container_is() {
 #[test]
 fn an_exec_probe_is_confined_as_its_container_is() {
     let Some(bench) = bench() else { return };
+    own_profile(&bench);
     let out = bench.path("tables");
     fs::create_dir(&out).unwrap();
     Command::new("chmod").arg("0777").arg(&out).status().unwrap();
     let _watcher = bench.watch();
-    for (name, context, table) in [
-        ("plain", "{}", "default"),
-        ("user", "{runAsUser: 1000, runAsGroup: 1000}", "user"),
-        ("tight", "{allowPrivilegeEscalation: false}", "no-escalation"),
-    ] {
+    for (name, context, table) in LATER {
         // Once: a startup probe that has succeeded is not run again.
         let volume = format!("volumes: [{{name: out, hostPath: {{path: {}}}}}, ", out.display());
         let text = pod(&bench, name, context, "[sleep, infinity]")

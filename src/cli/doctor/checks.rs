@@ -8,6 +8,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 
 use crate::paths::Places;
 use crate::sandbox::cgroup::Cgroups;
+use crate::sandbox::mounts;
 use crate::sandbox::network::tables::probe;
 use crate::sandbox::sys::seccomp;
 
@@ -51,7 +52,7 @@ pub(super) fn all(places: &Places) -> Vec<Check> {
 
 /// What can be told for sure and at once: overlayfs, for one, may be a module that loads when it is asked for.
 pub(super) fn indispensable() -> Vec<Check> {
-    let mut checks = vec![sys_admin()];
+    let mut checks = vec![kernel(), sys_admin()];
     checks.extend(NAMESPACES.map(namespace));
     checks.extend(cgroups());
     checks.extend([openat2(), pidfd()]);
@@ -75,9 +76,8 @@ fn kernel() -> Check {
     let number = |text: Option<&str>| text.and_then(|text| text.parse::<u32>().ok()).unwrap_or(0);
     let mut parts = release.split(|c: char| !c.is_ascii_digit());
     let version = (number(parts.next()), number(parts.next()));
-    let old =
-        Verdict::Lacks("droppod is made for Linux 5.6 and later: openat2 and pidfd_getfd may be missing");
-    check("kernel", version >= (5, 6), old, release)
+    let old = Verdict::Stops("containers are mounted by calls of Linux 5.12 and later");
+    check("kernel", version >= (5, 12), old, release)
 }
 
 fn capability(name: &'static str, bit: u32, otherwise: Verdict) -> Check {
@@ -119,6 +119,7 @@ fn cgroups() -> Vec<Check> {
         check("memory controller", have.memory, lacks("memory limits have no effect"), ""),
         check("cpu controller", have.cpu, lacks("cpu limits and requests have no effect"), ""),
         check("pids controller", have.pids, lacks("a fork bomb in a pod is one of the machine"), ""),
+        check("hugetlb controller", have.huge_pages, lacks("limits of huge pages have no effect"), ""),
         check(
             "device control",
             have.devices || Cgroups::can_restrict_devices(),
@@ -129,8 +130,8 @@ fn cgroups() -> Vec<Check> {
 }
 
 fn layout() -> String {
-    let mounts = read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let has = |kind: &str| mounts.lines().any(|line| line.contains(&format!(" - {kind} ")));
+    let mounts = mounts::table().unwrap_or_default();
+    let has = |kind: &str| mounts.iter().any(|mount| mount.kind == kind);
     match (has("cgroup2"), has("cgroup")) {
         (true, false) => "version 2",
         (true, true) => "hybrid, versions 1 and 2",

@@ -16,7 +16,7 @@ use crate::rundir::lock::Lock;
 use crate::rundir::{goal, lease};
 use crate::sandbox::spawn::{LIFELINE_FD, LOCK_FD};
 
-use super::{ActError, Acted, Hands, goal_of, memory};
+use super::{ActError, Acted, Hands, clear, goal_of, memory};
 
 // `SealedBinary::start` hands descriptors over from 3 on, in order.
 const _: () = assert!(LOCK_FD == 3 && LIFELINE_FD == 4);
@@ -37,7 +37,7 @@ impl Hands {
             Ok(Acted::AlreadySo) => Ok(Acted::AlreadySo),
             Err(source) => {
                 // The first failure is the one to tell; the next try does all of it again.
-                drop(self.clear(&plan.id));
+                drop(clear(&self.cgroups, &self.places, &plan.id));
                 drop(memory::note_death(&self.places, &plan.id, None, &source.to_string(), now));
                 Err(ActError::pod("start the process", &plan.id)(source))
             }

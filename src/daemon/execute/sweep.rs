@@ -19,23 +19,26 @@ use crate::rundir::{goal, objects, pods};
 use crate::sandbox::leftover;
 
 use super::launch::output_file;
-use super::{ActError, Hands, children, memory};
+use super::{ActError, Hands, children, clear, memory};
 
 impl Hands {
     /// The end is on disc before anything that tells of the pod is removed.
     pub(super) fn sweep(
-        &self,
+        &mut self,
         pod: &PodId,
         then: AfterSweep,
         known: &BTreeMap<Uid, Known>,
         now: Now,
     ) -> Result<(), ActError> {
-        let places = &self.places;
+        let Hands { places, cgroups, witness, .. } = self;
         let words = last_words(places, pod);
         if let Some(words) = &words {
             tracing::warn!(%pod, uid = %pod.uid, output = words, "pod process died");
         }
-        leftover::kill(&self.cgroups, places, &pod.uid).map_err(ActError::pod("kill the processes", pod))?;
+        leftover::kill(cgroups, places, &pod.uid).map_err(ActError::pod("kill the processes", pod))?;
+        if let Some(witness) = witness {
+            witness.testify(places, pod, now)?;
+        }
         // What cannot be read of it tells nothing, and must not keep it from being swept.
         let last = pods::read_record(&places.pod(&pod.uid)).ok().flatten();
         match then {
@@ -51,7 +54,7 @@ impl Hands {
                 memory::keep(places, pod, last.as_ref(), past)?
             }
         }
-        self.clear(pod)?;
+        clear(cgroups, places, pod)?;
         match then {
             AfterSweep::Nothing | AfterSweep::RecordLoss | AfterSweep::StartAgain => Ok(()),
             AfterSweep::StartLater => {

@@ -11,7 +11,7 @@ use crate::model::indexes::Indexes;
 
 use super::Rules;
 use super::names::LABEL;
-use super::{metadata, pod};
+use super::{metadata, pod, security};
 
 /// Pods of an Indexed Job at once.
 const MOST_PARALLEL: i64 = 100_000;
@@ -211,6 +211,7 @@ fn success_policy(spec: &JobSpec, at: &At<'_>, rules: &mut Rules) {
 fn template(spec: &JobSpec, at: &At<'_>, rules: &mut Rules) {
     let template = at.key("template");
     metadata::labels(&template.key("metadata"), rules);
+    security::annotations(&template.key("metadata"), rules);
     let spec_at = template.key("spec");
     let Some(pod) = &spec.template.spec else { return rules.required(&spec_at) };
     let policy = spec_at.key("restartPolicy");

@@ -12,6 +12,7 @@ use super::names::{LABEL, SUBDOMAIN};
 use super::{resources, scheduling, security, volume};
 
 pub(super) fn check(pod: &Pod, at: &At<'_>, rules: &mut Rules) {
+    security::annotations(&at.key("metadata"), rules);
     let at = at.key("spec");
     match &pod.spec {
         Some(spec) => check_spec(spec, &at, rules),
@@ -96,7 +97,10 @@ fn host(spec: &PodSpec, at: &At<'_>, rules: &mut Rules) {
             .help("remove one of the two");
         rules.push(fault);
     }
-    host_users(spec, at, rules);
+    if spec.host_users == Some(false) {
+        let message = "user namespaces are not made by this version";
+        rules.wrong(&at.key("hostUsers"), message, "write `true`, or remove the field");
+    }
     let aliases = at.key("hostAliases");
     for (index, alias) in spec.host_aliases.iter().flatten().enumerate() {
         let alias_at = aliases.index(index);
@@ -107,21 +111,6 @@ fn host(spec: &PodSpec, at: &At<'_>, rules: &mut Rules) {
         for (index, name) in alias.hostnames.iter().flatten().enumerate() {
             rules.name(&names.index(index), name, &SUBDOMAIN);
         }
-    }
-}
-
-/// A user namespace of its own owns none of the host's namespaces.
-fn host_users(spec: &PodSpec, at: &At<'_>, rules: &mut Rules) {
-    if spec.host_users != Some(false) {
-        return;
-    }
-    let joined = [("hostNetwork", spec.host_network), ("hostPID", spec.host_pid), ("hostIPC", spec.host_ipc)];
-    for (field, _) in joined.into_iter().filter(|(_, joined)| *joined == Some(true)) {
-        let message = "a pod with users of its own cannot join this namespace of the host";
-        let fault = Fault::at_key(&at.key(field), message, "contradicts")
-            .label(at.key("hostUsers").key_span(), "this")
-            .help("remove one of the two");
-        rules.push(fault);
     }
 }
 

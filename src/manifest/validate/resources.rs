@@ -111,6 +111,8 @@ fn quantities<'r>(
             if !is_shared(name) && amount % 1000 != 0 {
                 let fault = Fault::at(&place, "this resource comes in whole units only", "a fraction");
                 rules.push(fault.help("write a whole number"));
+            } else if name.starts_with(HUGE_PAGES) {
+                whole_pages(name, amount, &place, rules);
             } else if name != "cpu" {
                 whole_bytes(amount, &place, rules);
             }
@@ -118,6 +120,21 @@ fn quantities<'r>(
         }
     }
     valid
+}
+
+/// `amount` in thousandths of a byte.
+fn whole_pages(name: &str, amount: i128, at: &At<'_>, rules: &mut Rules) {
+    match quantity::page_size(name) {
+        Some(size) if amount % (i128::from(size) * 1000) == 0 => {}
+        Some(_) => {
+            let fault = Fault::at(at, "the amount is no whole number of pages", "a part of a page");
+            rules.push(fault.help("write a multiple of the size of a page, which is in the name"));
+        }
+        None => {
+            let fault = Fault::at_key(at, "the name does not say how large a page is", "no size");
+            rules.push(fault.help("write `hugepages-2Mi` or another size that the machine has"));
+        }
+    }
 }
 
 fn no_such_resource(name: &str, known: &[&str], at: &At<'_>) -> Fault {

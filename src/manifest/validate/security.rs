@@ -28,7 +28,7 @@ pub(super) fn of_pod(context: &PodSecurityContext, at: &At<'_>, rules: &mut Rule
     }
     root_twice(context.run_as_user, context.run_as_non_root, at, rules);
     profile(&at.key("seccompProfile"), rules);
-    profile(&at.key("appArmorProfile"), rules);
+    app_armor(&at.key("appArmorProfile"), rules);
     sysctls(context, &at.key("sysctls"), rules);
 }
 
@@ -94,7 +94,7 @@ pub(super) fn of_container(context: &SecurityContext, at: &At<'_>, rules: &mut R
     }
     root_twice(context.run_as_user, context.run_as_non_root, at, rules);
     profile(&at.key("seccompProfile"), rules);
-    profile(&at.key("appArmorProfile"), rules);
+    app_armor(&at.key("appArmorProfile"), rules);
     escalation(context, at, rules);
 }
 
@@ -126,6 +126,27 @@ fn root_twice(user: Option<i64>, must_not_be_root: Option<bool>, at: &At<'_>, ru
         let fault = Fault::at(&at.key("runAsUser"), "the user is root and must not be root", "root")
             .label(at.key("runAsNonRoot").key_span(), "not to be root");
         rules.push(fault);
+    }
+}
+
+const UNARMED: &str = "AppArmor profiles are not applied by this version";
+
+/// As a kubelet without AppArmor admits no such pod, nothing runs without the protection that was asked for.
+fn app_armor(at: &At<'_>, rules: &mut Rules) {
+    profile(at, rules);
+    let type_at = at.key("type");
+    if let Some("RuntimeDefault" | "Localhost") = type_at.text() {
+        rules.wrong(&type_at, UNARMED, "write `Unconfined`, or remove the field");
+    }
+}
+
+/// What asked for AppArmor before there was a field.
+pub(super) fn annotations(metadata: &At<'_>, rules: &mut Rules) {
+    for annotation in metadata.key("annotations").each_entry() {
+        let is_one = annotation.last_key().starts_with("container.apparmor.security.beta.kubernetes.io/");
+        if is_one && !matches!(annotation.text(), None | Some("" | "unconfined")) {
+            rules.wrong(&annotation, UNARMED, "write `unconfined`, or remove the annotation");
+        }
     }
 }
 

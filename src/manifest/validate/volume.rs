@@ -109,7 +109,17 @@ fn one_source(at: &At<'_>, rules: &mut Rules) {
 fn source(volume: &Volume, at: &At<'_>, rules: &mut Rules) {
     if let Some(empty) = &volume.empty_dir {
         let at = at.key("emptyDir");
-        rules.one_of(&at.key("medium"), &["", "Memory"]);
+        let medium = at.key("medium");
+        if medium.text().is_some_and(|medium| medium.starts_with("HugePages")) {
+            let message = "a file system of huge pages is not mounted by this version";
+            rules.wrong(
+                &medium,
+                message,
+                "let the program map huge pages itself, within `limits.hugepages-2Mi`",
+            );
+        } else {
+            rules.one_of(&medium, &["", "Memory"]);
+        }
         if let Some(limit) = &empty.size_limit {
             let limit_at = at.key("sizeLimit");
             if let Some(amount) = resources::quantity_at(&limit.0, &limit_at, rules) {

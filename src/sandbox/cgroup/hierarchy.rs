@@ -8,7 +8,7 @@ use crate::sandbox::failure::cannot;
 use crate::sandbox::mounts::Mount;
 
 /// Controllers that limit a pod. The others of a version 2 hierarchy stay as the machine's owner has them.
-const WANTED: [&str; 3] = ["cpu", "memory", "pids"];
+const WANTED: [&str; 4] = ["cpu", "hugetlb", "memory", "pids"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::sandbox) enum Version {
@@ -37,6 +37,12 @@ pub(super) fn among(mounts: Vec<Mount>) -> io::Result<Vec<Hierarchy>> {
         let known = found.iter().any(|h| h.version == version && h.controllers == controllers);
         if !named_only && !known {
             found.push(Hierarchy { mount, version, controllers });
+        }
+    }
+    if found.iter().any(|hierarchy| hierarchy.version == Version::One) {
+        // What a hybrid leaves to version 2 limits nobody: containers have no place there.
+        for hierarchy in found.iter_mut().filter(|hierarchy| hierarchy.version == Version::Two) {
+            hierarchy.controllers.clear();
         }
     }
     Ok(found)

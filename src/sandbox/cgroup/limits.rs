@@ -1,9 +1,11 @@
-//! What a pod may use, as files of the memory, cpu and pids controllers, and how often the memory limit was met.
+//! What a pod may use, as files of the memory, cpu, pids and hugetlb controllers, and how often the memory limit was met.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
 use super::hierarchy::{Hierarchy, Version, below, is_gone};
+use crate::bundle::page_size;
 use crate::model::pod_plan::Resources;
 use crate::sandbox::failure::cannot;
 
@@ -11,6 +13,11 @@ use crate::sandbox::failure::cannot;
 const CPU_PERIOD_US: u64 = 100_000;
 /// The kernel takes no quota below 1 ms.
 const CPU_QUOTA_LEAST_US: u64 = 1_000;
+/// Of who asks for no processor time, as the kubelet has it (`MinShares`): whoever asks for some goes before. The kernel's
+/// own, 1024 shares, are what a whole core is asked for with.
+const LEAST_SHARES: &str = "2";
+/// As [`LEAST_SHARES`].
+const LEAST_WEIGHT: &str = "1";
 
 /// Writes the limits that this hierarchy's controllers keep.
 ///
@@ -32,6 +39,9 @@ pub(super) fn write(hierarchy: &Hierarchy, path: &Path, resources: &Resources) -
     }
     if hierarchy.has("pids") {
         set(&directory, "pids.max", resources.pids_limit, "max")?;
+    }
+    if hierarchy.has("hugetlb") {
+        huge_pages(&directory, hierarchy.version, &resources.huge_pages)?;
     }
     Ok(())
 }
@@ -62,8 +72,7 @@ fn memory_v2(directory: &Path, limit: Option<u64>) -> io::Result<()> {
 }
 
 fn cpu_v1(directory: &Path, resources: &Resources) -> io::Result<()> {
-    let shares = resources.cpu_request_milli.map(shares);
-    set(directory, "cpu.shares", shares, "1024")?;
+    set(directory, "cpu.shares", resources.cpu_request_milli.map(shares), LEAST_SHARES)?;
     // Missing on a kernel without bandwidth control.
     if resources.cpu_limit_milli.is_some() || directory.join("cpu.cfs_quota_us").exists() {
         set(directory, "cpu.cfs_period_us", Some(CPU_PERIOD_US), "")?;
@@ -74,12 +83,45 @@ fn cpu_v1(directory: &Path, resources: &Resources) -> io::Result<()> {
 
 fn cpu_v2(directory: &Path, resources: &Resources) -> io::Result<()> {
     let weight = resources.cpu_request_milli.map(shares).map(weight);
-    set(directory, "cpu.weight", weight, "100")?;
+    set(directory, "cpu.weight", weight, LEAST_WEIGHT)?;
     if resources.cpu_limit_milli.is_some() || directory.join("cpu.max").exists() {
         let quota = resources.cpu_limit_milli.map(|milli| format!("{} {CPU_PERIOD_US}", quota(milli)));
         set(directory, "cpu.max", quota, "max")?;
     }
     Ok(())
+}
+
+/// A size that was not asked for is not to be had, as under the kubelet: of what the machine has set aside, each page is
+/// there for somebody who asked.
+fn huge_pages(directory: &Path, version: Version, asked: &BTreeMap<u64, u64>) -> io::Result<()> {
+    let end = match version {
+        Version::One => "limit_in_bytes",
+        Version::Two => "max",
+    };
+    let mut limits: BTreeMap<String, u64> =
+        page_sizes(directory, end)?.into_iter().map(|size| (size, 0)).collect();
+    limits.extend(asked.iter().map(|(size, limit)| (page_size(*size), *limit)));
+    for (size, limit) in limits {
+        set(directory, &format!("hugetlb.{size}.{end}"), Some(limit), "")?;
+        // What is mapped and not touched yet counts here (Linux 5.7): mapping too much fails, which a program can bear.
+        let reserved = format!("hugetlb.{size}.rsvd.{end}");
+        if directory.join(&reserved).exists() {
+            set(directory, &reserved, Some(limit), "")?;
+        }
+    }
+    Ok(())
+}
+
+/// Sizes that the machine has, as the controller names them.
+fn page_sizes(directory: &Path, end: &str) -> io::Result<Vec<String>> {
+    let entries = std::fs::read_dir(directory)
+        .map_err(|error| cannot(format!("list cgroup {}", directory.display()), error))?;
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let size = |name: String| {
+        let (size, rest) = name.strip_prefix("hugetlb.")?.split_once('.')?;
+        (rest == end).then(|| size.to_owned())
+    };
+    Ok(names.filter_map(size).collect())
 }
 
 /// Kubernetes' `MilliCPUToShares`.
@@ -143,6 +185,37 @@ mod tests {
         assert_eq!([0, 1, 500, 1000, 4000].map(shares), [2, 2, 512, 1024, 4096]);
         assert_eq!([2, 1024, 262_144].map(weight), [1, 39, 10_000]);
         assert_eq!([1, 500, 2000].map(quota), [1_000, 50_000, 200_000]);
+    }
+
+    #[test]
+    fn a_pod_that_asks_for_nothing_yields_to_one_that_asks() {
+        let least = shares(1);
+        assert_eq!(
+            (least.to_string().as_str(), weight(least).to_string().as_str()),
+            (LEAST_SHARES, LEAST_WEIGHT)
+        );
+        assert!(shares(500) > 100 * least);
+        assert!(weight(shares(500)) > 10 * weight(least));
+    }
+
+    #[test]
+    fn huge_pages_that_were_not_asked_for_are_not_to_be_had() {
+        let directory = std::env::temp_dir().join(format!("droppod-huge-pages-{}", std::process::id()));
+        std::fs::create_dir(&directory).unwrap();
+        for file in ["1GB.max", "2MB.max", "2MB.rsvd.max", "2MB.current"] {
+            std::fs::write(directory.join(format!("hugetlb.{file}")), "").unwrap();
+        }
+        let read = |file: &str| std::fs::read_to_string(directory.join(format!("hugetlb.{file}"))).unwrap();
+        let asked = BTreeMap::from([(2 << 20, 4 << 20)]);
+        huge_pages(&directory, Version::Two, &asked).unwrap();
+        assert_eq!(
+            ["2MB.max", "2MB.rsvd.max", "1GB.max", "2MB.current"].map(read),
+            ["4194304", "4194304", "0", ""]
+        );
+        let of_no_such_size = BTreeMap::from([(64 << 10, 64 << 10)]);
+        let refused = huge_pages(&directory, Version::Two, &of_no_such_size).unwrap_err().to_string();
+        assert!(refused.contains("hugetlb.64KB.max"), "{refused}");
+        std::fs::remove_dir_all(&directory).unwrap();
     }
 
     #[test]

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
@@ -69,6 +70,7 @@ fn limits_are_written_changed_and_lifted() {
         cpu_limit_milli: Some(500),
         cpu_request_milli: Some(250),
         pids_limit: Some(99),
+        huge_pages: BTreeMap::new(),
     };
     ground.cgroups.limit(&ground.path, &limits).unwrap();
     let expected = [
@@ -98,8 +100,8 @@ fn limits_are_written_changed_and_lifted() {
         ("memory", "memory.max", "max"),
         ("cpu", "cpu.cfs_quota_us", "-1"),
         ("cpu", "cpu.max", "max 100000"),
-        ("cpu", "cpu.shares", "1024"),
-        ("cpu", "cpu.weight", "100"),
+        ("cpu", "cpu.shares", "2"),
+        ("cpu", "cpu.weight", "1"),
         ("pids", "pids.max", "max"),
     ]);
 }

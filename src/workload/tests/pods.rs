@@ -115,10 +115,30 @@ fn a_pod_is_limited_where_all_of_its_containers_are() {
         cpu_limit_milli: Some(1500),
         cpu_request_milli: Some(200),
         pids_limit: Some(1024),
+        huge_pages: BTreeMap::new(),
     };
     assert_eq!(plan.live.resources, expected);
     assert_eq!(plan.qos, QosClass::Burstable);
     assert_eq!(plan.containers[0].resources.memory_request, Some(1024));
+}
+
+#[test]
+fn huge_pages_of_containers_are_those_of_the_pod() {
+    let container =
+        |name: &str, limits: Value| json!({"name": name, "image": "web:1", "resources": {"limits": limits}});
+    let spec = json!({
+        "initContainers": [container("first", json!({"memory": "1Gi", "hugepages-2Mi": "8Mi"}))],
+        "containers": [
+            container("c", json!({"memory": "1Gi", "hugepages-2Mi": "4Mi", "hugepages-1Gi": "1Gi"})),
+            container("d", json!({"memory": "1Gi", "hugepages-2Mi": "2Mi"})),
+            container("e", json!({"memory": "1Gi"})),
+        ],
+    });
+    let plan = Scene::new().pod("web", spec).plan("web");
+    let pages = |of: &Resources| of.huge_pages.clone();
+    assert_eq!(pages(&plan.live.resources), BTreeMap::from([(2 << 20, 8 << 20), (1 << 30, 1 << 30)]));
+    assert_eq!(pages(&plan.containers[1].resources), BTreeMap::from([(2 << 20, 2 << 20)]));
+    assert_eq!(pages(&plan.containers[2].resources), BTreeMap::new());
 }
 
 #[test]

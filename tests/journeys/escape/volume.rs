@@ -15,11 +15,15 @@ fn while_swapping(volume: &Path, outside: &Path, during: impl FnOnce()) {
     fs::create_dir_all(&one).unwrap();
     fs::write(one.join("inner"), "inner").unwrap();
     symlink(outside, &other).unwrap();
+    while_exchanging(&one, &other, during);
+}
+
+fn while_exchanging(one: &Path, other: &Path, during: impl FnOnce()) {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
-                renameat_with(CWD, &one, CWD, &other, RenameFlags::EXCHANGE).unwrap();
+                renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).unwrap();
             }
         });
         during();
@@ -56,6 +60,35 @@ fn cve_2021_30465_a_mount_inside_a_volume_swapped_for_a_link_stays_inside() {
                              securityContext: {runAsUser: 0}\n";
             let script = "touch /v/sub/made; test -e /v/sub/secret && echo ESCAPED";
             prison.tries(&prison.crowd(&spec, container, script, 10));
+        }
+    });
+}
+
+/// What masks kernel paths, and what a terminal is put on, come from the container's `/dev`.
+#[test]
+fn cve_2025_31133_and_52565_a_device_swapped_for_a_link_unmasks_nothing() {
+    let Some(prison) = Prison::new() else { return };
+    let volume = prison.bench.path("volume");
+    fs::create_dir(&volume).unwrap();
+    let (plain, link) = (volume.join("sub"), volume.join("other"));
+    fs::write(&plain, "").unwrap();
+    symlink("/proc/sys/kernel/core_pattern", &link).unwrap();
+    let script = "for f in /proc/kcore /proc/keys /proc/timer_list; do \
+                  [ ! -e $f ] || [ -c $f ] || echo ESCAPED: $f is not masked; done; \
+                  for f in /proc/sysrq-trigger /proc/sys/kernel/core_pattern; do \
+                  (: >> $f) 2>/dev/null && echo ESCAPED: $f can be written; done; \
+                  [ -c /dev/console ] || [ -z \"$(/bin/busybox head -c 1 /dev/console)\" ] || echo ESCAPED: console; true";
+    while_exchanging(&plain, &link, || {
+        for device in ["null", "console"] {
+            for _ in 0..3 {
+                let spec = format!("  volumes: [{{name: a, hostPath: {{path: {}}}}}]\n", volume.display());
+                let container = format!(
+                    "    tty: true\n    volumeMounts: [{{name: a, mountPath: /v}}, \
+                     {{name: a, mountPath: /dev/{device}, subPath: sub}}]\n    \
+                     securityContext: {{runAsUser: 0}}\n"
+                );
+                prison.tries(&prison.crowd(&spec, &container, script, 10));
+            }
         }
     });
 }

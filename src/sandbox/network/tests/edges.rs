@@ -131,6 +131,35 @@ fn datagrams_come_by_a_host_port_too() {
 }
 
 #[test]
+fn associations_of_sctp_come_by_a_host_port_too() {
+    use rustix::net::{AddressFamily, SocketAddrV4, SocketType, ipproto, sockopt};
+    let socket = || rustix::net::socket(AddressFamily::INET, SocketType::STREAM, Some(ipproto::SCTP));
+    if let Err(error @ rustix::io::Errno::PROTONOSUPPORT) = socket() {
+        println!("skipped: {error}: this kernel has no SCTP");
+        return;
+    }
+    alone(move || {
+        let beyond = beyond();
+        let network = ensure(&id("0000face"), None).unwrap();
+        let port = HostPort { protocol: Protocol::Sctp, ..tcp("0.0.0.0", 8080, 80) };
+        let web = pod_with_ports(&network, &uid('1'), "10.77.0.2", &[port]);
+        let here = this_namespace();
+        enter(&web);
+        let server = socket().unwrap();
+        rustix::net::bind(&server, &SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 80)).unwrap();
+        rustix::net::listen(&server, 1).unwrap();
+        enter(&beyond);
+        let client = socket().unwrap();
+        enter(&here);
+        let patience = Some(Duration::from_secs(5));
+        sockopt::set_socket_timeout(&client, sockopt::Timeout::Send, patience).unwrap();
+        rustix::net::connect(&client, &SocketAddrV4::new([192, 0, 2, 1].into(), 8080)).unwrap();
+        sockopt::set_socket_timeout(&server, sockopt::Timeout::Recv, patience).unwrap();
+        rustix::net::accept(&server).unwrap();
+    });
+}
+
+#[test]
 fn a_port_that_another_pod_has_is_refused() {
     alone(|| {
         let network = ensure(&id("0000face"), None).unwrap();

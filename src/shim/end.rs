@@ -1,0 +1,101 @@
+//! The end of a container's run: what is heard of it, what it leaves, what is written down.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::event_loop::Shim;
+use super::launch::{self, Instance};
+use super::{ground, handler};
+use crate::logs::write::LogWriter;
+use crate::model::pod_plan::MessagePolicy;
+use crate::model::record::Exit;
+use crate::pod::{Event, RawEnd};
+use crate::rundir::exits;
+use crate::sandbox::sys::clock;
+use crate::sandbox::sys::reap::Reaped;
+
+/// Bytes of a termination message, as the kubelet limits it.
+const MESSAGE_LIMIT: u64 = 4096;
+
+/// The pipe of a process on its way to its program has something to tell, or has ended.
+pub(super) fn hear_verdict(shim: &mut Shim, name: &str) {
+    let Some(running) = shim.running.get_mut(name) else { return };
+    let Some(mut verdict) = running.verdict.take() else { return };
+    let mut text = String::new();
+    // A reason that cannot be read is a failure without a reason: the end of the process tells the rest.
+    drop(verdict.read_to_string(&mut text));
+    if text.is_empty() {
+        let pid = running.pid;
+        shim.happened.push_back(Event::Started { container: name.to_owned(), pid });
+    } else {
+        running.not_started = Some(text);
+    }
+}
+
+/// A container's first process is gone, and with it, in a pid namespace of its own, all others.
+pub(super) fn of_run(shim: &mut Shim, name: &str, ended: &Reaped) {
+    hear_verdict(shim, name);
+    let Some(running) = shim.running.remove(name) else { return };
+    handler::end_all_of(shim, name);
+    // In a shared pid namespace its other processes live on until they are killed.
+    drop(shim.at.cgroups.kill(&running.ground.cgroup));
+    let log = running.output.finish(ended.code, clock::wall());
+    let oom_kills = shim.at.cgroups.oom_kills(&running.ground.cgroup).unwrap_or(0);
+    clear_run(shim, name, &running.id, &running.ground.cgroup);
+    if let Some(message) = running.not_started {
+        shim.happened.push_back(Event::NotStarted {
+            container: name.to_owned(),
+            reason: "RunContainerError",
+            message,
+        });
+        return;
+    }
+    let policy = shim.state.plan().container(name).map(|container| container.termination_message.policy);
+    let end = RawEnd {
+        code: ended.code,
+        signal: ended.signal,
+        oom_killed: oom_kills > running.oom_kills_before,
+        message: termination_message(&running.message, policy, ended.code, &log),
+    };
+    shim.happened.push_back(Event::Exited { container: name.to_owned(), end });
+}
+
+/// Removes what a run leaves: cgroup, libcontainer's state, mounts.
+pub(super) fn clear_run(shim: &Shim, name: &str, id: &str, cgroup: &Path) {
+    // What cannot be removed now is removed with the pod.
+    drop(shim.at.cgroups.remove(cgroup));
+    let bundle = shim.at.pod.bundle(name);
+    drop(launch::forget(Instance { runtime: &shim.at.pod.runtime(), bundle: &bundle, id }));
+    if let Some(container) = shim.state.plan().container(name) {
+        ground::release(&shim.at, container);
+    }
+}
+
+/// <https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/>
+fn termination_message(file: &Path, policy: Option<MessagePolicy>, code: i32, log: &LogWriter) -> String {
+    let mut message = Vec::new();
+    if let Ok(file) = File::open(file) {
+        // No message is the usual case, and an unreadable one is no message.
+        drop(file.take(MESSAGE_LIMIT).read_to_end(&mut message));
+    }
+    match policy {
+        Some(MessagePolicy::FallbackToLogsOnError) if message.is_empty() && code != 0 => log.tail(),
+        Some(MessagePolicy::FallbackToLogsOnError | MessagePolicy::File) | None => {
+            String::from_utf8_lossy(&message).into_owned()
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "stderr is the log of whoever started the pod")]
+pub(super) fn record(shim: &Shim, container: &str, restart: u32, exit: &Exit) {
+    match exits::write(&shim.at.pod, container, restart, exit) {
+        Ok(()) => {}
+        // This pod process took over from one that died: the first record stands.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => {
+            let id = &shim.state.plan().id;
+            eprintln!("droppod: pod {id}: cannot record the end of container {container}: {error}");
+        }
+    }
+}
