@@ -157,6 +157,20 @@ fn what_can_never_start_ends_everything_at_once_where_that_is_asked_for() {
         "{ran:#?}"
     );
     assert!(ran.stderr.contains("nowhere"), "{ran:#?}");
+    for (source, message) in [
+        ("configMap: {name: nowhere}", "configmap \"nowhere\" not found"),
+        ("secret: {secretName: nowhere}", "secret \"nowhere\" not found"),
+        ("projected: {sources: [{secret: {name: nowhere}}]}", "secret \"nowhere\" not found"),
+    ] {
+        let volume = format!("  volumes: [{{name: v, {source}}}]\n  containers:");
+        bench.manifest("never.yaml", &pod("lacks", "true").replace("  containers:", &volume));
+        let why = format!("MountVolume.SetUp failed for volume \"v\" : {message}");
+        let ran = up(&bench, &["--fail-fast", "--timeout", "50s"]).exits(10);
+        assert!(ran.stderr.contains("lacks can never start: ") && ran.stderr.contains(&why), "{ran:#?}");
+    }
+    // Where nothing else runs, nobody has to ask for that.
+    bench.remove("long.yaml");
+    up(&bench, &["--timeout", "50s"]).exits(1).says("not started");
     bench.until_clean();
 }
 
