@@ -26,6 +26,8 @@ use crate::sandbox::cgroup::Cgroups;
 use crate::sandbox::spawn::SealedBinary;
 use crate::sandbox::{mounts, network};
 
+pub(crate) use pull::PULLS;
+
 use children::Children;
 
 /// What actions are done with.

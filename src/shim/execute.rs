@@ -18,6 +18,7 @@ use super::{ShimError, filter, ground, handler};
 use crate::bundle::seccomp::Filter;
 use crate::bundle::{self, Ground, oom_score_adj};
 use crate::image::rootfs::HeldLayers;
+use crate::logs::reader::Reader;
 use crate::logs::write::LogWriter;
 use crate::model::observed::{Finished, Interrupted};
 use crate::model::pod_plan::{MessagePolicy, Privilege, Stdin};
@@ -139,7 +140,10 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Vec<io::Err
     let spec = bundle::spec(plan, container, &ground).map_err(|error| config(super::with_causes(&error)))?;
     let filter =
         filter::of(&shim.at.places, container).map_err(|error| create(super::with_causes(&error)))?;
-    let log = LogWriter::open(&container_log(&shim.at.places.pod_logs(&plan.id), name, restart));
+    // As long as the `up` lives that the pod belongs to, it may show every line.
+    let reader =
+        shim.at.lifeline.is_some().then(|| Reader::of(&shim.at.places.reading(), &plan.id.uid, name));
+    let log = LogWriter::open(&container_log(&shim.at.places.pod_logs(&plan.id), name, restart), reader);
     let bundle_directory = shim.at.pod.bundle(name);
     let instance = Instance { runtime: &shim.at.pod.runtime(), bundle: &bundle_directory, id: &id };
     // A device list is a default, not asked for by anybody: what a kernel lacks for it keeps no container from running.
@@ -266,6 +270,7 @@ pub(super) fn container_ended(shim: &mut Shim, name: &str, ended: &Reaped) {
     // In a shared pid namespace its other processes live on until they are killed.
     drop(shim.at.cgroups.kill(&running.ground.cgroup));
     let log = running.output.finish(ended.code, clock::wall());
+    tell_of_loss(shim, name, &log);
     let oom_kills = shim.at.cgroups.oom_kills(&running.ground.cgroup).unwrap_or(0);
     clear_run(shim, name, &running.id, &running.ground.cgroup);
     if let Some(message) = running.not_started {
@@ -284,6 +289,17 @@ pub(super) fn container_ended(shim: &mut Shim, name: &str, ended: &Reaped) {
         message: termination_message(&running.message, policy, ended.code, &log),
     };
     shim.happened.push_back(Event::Exited { container: name.to_owned(), end });
+}
+
+/// What no later line of the log can tell.
+#[expect(clippy::print_stderr, reason = "stderr is the log of whoever started the pod")]
+fn tell_of_loss(shim: &Shim, container: &str, log: &LogWriter) {
+    if log.lost() > 0 {
+        let (id, lines) = (&shim.state.plan().id, log.lost());
+        eprintln!(
+            "droppod: pod {id}: {lines} lines of container {container} lost, the log could not be written"
+        );
+    }
 }
 
 /// Removes what a run leaves: cgroup, libcontainer's state, mounts.

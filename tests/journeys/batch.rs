@@ -72,6 +72,8 @@ fn events_tell_every_line_start_and_end_of_the_shortest_lives() {
         match event["type"].as_str().unwrap() {
             "log" => {
                 assert!(!exited.contains_key(&pod), "a line after the end of {pod}");
+                assert!(started.contains_key(&pod), "a line before the start of {pod}");
+                assert_eq!(event["run"], 0);
                 *lines.entry(format!("{} {}", event["stream"], event["line"])).or_default() += 1;
             }
             "started" => *started.entry(pod).or_default() += 1,
@@ -106,12 +108,20 @@ fn runs_that_follow_each_other_at_once_are_all_told() {
         .replace("    command:", "    volumeMounts: [{name: work, mountPath: /work}]\n    command:");
     bench.manifest("again.yaml", &text);
     let ran = up(&bench, &["-o", "json"]).exits(0);
-    let ends: Vec<String> = events(&ran)
-        .iter()
-        .filter(|event| event["type"] == "exited")
-        .map(|event| format!("{} {}", event["run"], event["exitCode"]))
-        .collect();
-    assert_eq!(ends, ["0 7", "1 0"], "{ran:#?}");
+    // Of each run by itself: the next may begin before the end of one is seen.
+    let told = |run: u64| -> Vec<String> {
+        let of_run = events(&ran).into_iter().filter(|event| event["run"] == run);
+        of_run.map(|event| format!("{} {}{}", event["type"], event["line"], event["exitCode"])).collect()
+    };
+    let story = |run: u64, code: u64| {
+        [
+            "\"started\" nullnull".to_owned(),
+            format!("\"log\" \"run {run}\"null"),
+            format!("\"exited\" null{code}"),
+        ]
+    };
+    assert_eq!(told(0), story(0, 7), "{ran:#?}");
+    assert_eq!(told(1), story(1, 0), "{ran:#?}");
     bench.until_clean();
 }
 

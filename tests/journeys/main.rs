@@ -22,6 +22,7 @@ mod look;
 mod own;
 mod pod;
 mod probe;
+mod reader;
 mod readme;
 mod second_kernel;
 mod service;
