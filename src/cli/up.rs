@@ -195,8 +195,13 @@ fn direct(session: Session, roots: Vec<Root>, manner: Manner, settings: &Setting
         if let Some((pod, why)) = &report.hopeless {
             tell(&format!("{} can never start: {}", name(pod, &settings.namespace), cell(why)));
         }
-        // What the program itself has said is enough.
-        if show.tells_progress() || end != BatchEnd::Completed {
+        // What the program itself has said is enough, and what the last event says, where all went well.
+        let is_told = match show {
+            Show::Prefixed => false,
+            Show::Json => exit == Exit::Done,
+            Show::Bare | Show::Nothing => end == BatchEnd::Completed,
+        };
+        if !is_told {
             tell(table::render(&report, &settings.namespace).trim_end());
         }
         if let Some(path) = &junit {

@@ -67,6 +67,7 @@ fn events_tell_every_line_start_and_end_of_the_shortest_lives() {
     let ran = up(&bench, &["--output", "json"]).exits(0);
     let mut lines: BTreeMap<String, usize> = BTreeMap::new();
     let (mut started, mut exited) = (BTreeMap::<String, usize>::new(), BTreeMap::<String, usize>::new());
+    assert_eq!(ran.stderr, "", "what went well is no mail");
     for event in events(&ran) {
         let pod = event["pod"].as_str().unwrap_or_default().to_owned();
         match event["type"].as_str().unwrap() {
