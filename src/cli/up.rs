@@ -135,6 +135,13 @@ pub(crate) fn run(args: &UpArgs, settings: &Settings) -> Result<Exit, Failure> {
     if let Some(from) = &exit_from {
         from.must_be_declared(&declared)?;
     }
+    if declared.iter().filter(|(_, one)| runs(&one.object)).all(|(_, one)| is_suspended(&one.object)) {
+        let what = "every Job and CronJob is suspended, nothing will run";
+        if args.fail_fast {
+            return Err(Failure::new(Exit::EndedFailed, what).help("take away their `suspend: true`"));
+        }
+        tell(&format!("warning: {what} until a signal ends this"));
+    }
     doctor::must_be_able()?;
     let session = Session::open(settings)?;
     let keep = match (args.keep, args.keep_on_failure) {
@@ -150,6 +157,19 @@ pub(crate) fn run(args: &UpArgs, settings: &Settings) -> Result<Exit, Failure> {
     };
     let manner = Manner { timeout: args.timeout, patience, keep, exit_from, show, junit, attached: None };
     direct(session, roots, manner, settings)
+}
+
+/// The files are read once, so that it stays so.
+fn is_suspended(object: &Object) -> bool {
+    match object {
+        Object::Job(job) => job.spec.as_ref().is_some_and(|spec| spec.suspend == Some(true)),
+        Object::CronJob(cron) => cron.spec.suspend == Some(true),
+        Object::Pod(_)
+        | Object::ConfigMap(_)
+        | Object::Secret(_)
+        | Object::Namespace(_)
+        | Object::Unserved { .. } => false,
+    }
 }
 
 /// Told before anything runs, not at the end of it.

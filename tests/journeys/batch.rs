@@ -248,3 +248,15 @@ fn two_runs_of_the_same_files_at_once_do_not_clash() {
     );
     bench.until_clean();
 }
+
+#[test]
+fn jobs_that_are_all_suspended_are_told_at_once() {
+    let Some(bench) = Bench::new() else { return };
+    bench.manifest("job.yaml", &job("later", "  suspend: true\n", "true"));
+    up(&bench, &["--fail-fast"]).exits(10).says("every Job and CronJob is suspended, nothing will run");
+    let running = bench.start(&["up", "-f", bench.folder().to_str().unwrap()]);
+    bench.until("it is told", || bench.said("warning: every Job and CronJob is suspended"));
+    bench.until("it has looked", || !bench.read("job.status.yaml").is_empty());
+    assert_eq!(running.stop(), 130);
+    bench.until_clean();
+}
