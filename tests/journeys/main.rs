@@ -15,6 +15,7 @@ mod folder;
 mod full;
 mod host_path;
 mod image;
+mod init;
 mod job;
 mod kill;
 mod load;
