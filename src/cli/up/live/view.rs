@@ -116,7 +116,7 @@ impl View {
         }
         let columns = size.columns.saturating_sub(1);
         let named = entries.iter().filter(|entry| !entry.text.is_empty());
-        let widest = named.map(|entry| entry.name.chars().count()).max().unwrap_or(0).min(columns / 2);
+        let widest = named.map(|entry| entry.name.chars().count()).max().unwrap_or(0).min(columns / 3);
         let mut lines: Vec<String> = entries.iter().map(|entry| entry.line(widest, columns, color)).collect();
         lines.push(Tone::Quiet.paint(color, &cut(&self.counts(now), columns)));
         lines
@@ -194,13 +194,9 @@ fn stage(course: &Course) -> Option<Stage> {
 }
 
 fn of_wait(why: &Blocked, since: Timestamp) -> Stage {
-    let told =
-        why.pod.iter().map(|why| (why, why.to_string())).chain(
-            why.containers.iter().map(|(container, why)| (why, format!("container {container}: {why}"))),
-        );
-    let others = told.filter(|(why, _)| why.cause != Cause::Pull && !why.message.is_empty());
-    match others.map(|(_, text)| text).next() {
-        Some(text) => Stage::Waits { why: cell(&text), since },
+    let mut others = why.pod.iter().chain(why.containers.values()).filter(|why| why.cause != Cause::Pull);
+    match others.find(|why| !why.message.is_empty()) {
+        Some(why) => Stage::Waits { why: cell(&why.message), since },
         None => Stage::AwaitsImage,
     }
 }

@@ -87,7 +87,7 @@ fn what_goes_on_is_told_with_its_time() {
 job/tests        3/5 done, 1 failed
 a.example/web:1  pulling, 6s
 b.example/db:2   not pulled, again in 7s: no route...
-lacks            waits, 10s: container main: CreateContainerConfigError: confi…
+lacks            waits, 10s: configmap \"x\" not found
 crashes          c0 exited with 3 (Error), again in 13s; 1 restart
 starts           starting, 12s
 1 running, 1 starting, 2 waiting, 1 resting, 1 ended, 12s";
