@@ -35,7 +35,11 @@ use crate::rundir::watcher::{self, Watcher};
 use crate::rundir::{objects, starts};
 use crate::sandbox::sys::clock;
 
-pub(crate) use batch::{BatchEnd, BatchReport, JobReport, Obstacle, Patience, PodReport, Progress, Terms};
+pub(crate) use batch::{
+    BatchEnd, BatchReport, ImageStanding, JobReport, JobStanding, News, Obstacle, Patience, PodReport,
+    Progress, Standing, Terms,
+};
+pub(crate) use execute::PULLS;
 pub(crate) use folder::{Root, Select};
 
 use directing::{Directing, Hangups, Signals};

@@ -103,6 +103,11 @@ impl Places {
         self.run.join("over")
     }
 
+    /// There while an `up` shows what the containers write: how far it has read.
+    pub(crate) fn reading(&self) -> PathBuf {
+        self.run.join("reading")
+    }
+
     /// Marks the instance of an `up` that was told to leave its records.
     pub(crate) fn kept(&self) -> PathBuf {
         self.run.join("kept")

@@ -153,7 +153,7 @@ fn resting(seen: &PodObservation, now: Now) -> Option<&Deaths> {
 fn rest(deaths: &Deaths) -> Blocked {
     let length = back_off::in_words(back_off::delay(deaths.count));
     let message = format!("back-off {length} starting the pod again: {}", deaths.words);
-    let why = Waiting { reason: FAILED_SANDBOX.to_owned(), message };
+    let why = Waiting::passing(FAILED_SANDBOX, message);
     Blocked { containers: BTreeMap::new(), pod: Some(why) }
 }
 

@@ -1,10 +1,18 @@
 //! Whether somebody acts on what changes in a folder.
 
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::paths::Places;
 use crate::rundir::{lock, watcher};
+use crate::sandbox::sys::pidfd;
 
+use super::exit::Exit;
+use super::failure::Failure;
 use super::tell;
 
 /// Who holds the lock of an instance, as the holder has signed it; `None` if nobody does.
@@ -12,6 +20,39 @@ pub(crate) fn holder(places: &Places) -> Option<String> {
     // A lock that cannot be looked at (another user's) is not ours to judge: say that somebody has it.
     let held = lock::is_held(&places.lock()).unwrap_or(true);
     held.then(|| std::fs::read_to_string(places.lock()).unwrap_or_default().trim().to_owned())
+}
+
+/// Ends who holds the lock, as SIGTERM ends a watcher, and waits until it has gone.
+pub(super) fn end(places: &Places, holder: &str, timeout: Option<Duration>) -> Result<(), Failure> {
+    let cannot = || Failure::new(Exit::Locked, "the watcher cannot be ended here");
+    let pid = holder.rsplit_once(' ').and_then(|(_, pid)| pid.parse().ok());
+    let pid: i32 = pid.ok_or_else(|| cannot().because(format!("who holds the lock signs as `{holder}`")))?;
+    let process = match pidfd::open(pid) {
+        Ok(process) => process,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(cannot().because(error)),
+    };
+    // Looked at once it is held on to: the number may have become another's before.
+    if !has_open(pid, &places.lock()) {
+        return Err(cannot().because(format!("process {pid} does not hold {}", places.lock().display())));
+    }
+    pidfd::signal(&process, libc::SIGTERM).map_err(|error| cannot().because(error))?;
+    let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+    // A descriptor of a process is ready once that has ended, and the lock has ended with it.
+    match poll(&mut [PollFd::new(&process, PollFlags::IN)], timeout.as_ref()) {
+        Ok(0) => Err(Failure::new(Exit::TimedOut, format!("still there: {holder}"))),
+        Ok(_) => Ok(()),
+        Err(error) => Err(cannot().because(io::Error::from(error))),
+    }
+}
+
+fn has_open(pid: i32, path: &Path) -> bool {
+    let Ok(wanted) = std::fs::metadata(path) else { return false };
+    let is_it = |fd: PathBuf| {
+        std::fs::metadata(fd).is_ok_and(|is| (is.dev(), is.ino()) == (wanted.dev(), wanted.ino()))
+    };
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    open.map(|entry| entry.path()).any(is_it)
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,6 +21,7 @@ use super::{attendance, departure, duration, tell, up};
 #[command(after_help = "Examples:
   droppod down
   droppod down /srv/pods --timeout 1m
+  droppod down --stop-watcher --timeout 1m
 
 Pods that are stopped so start again with the next `droppod watch`.")]
 pub(crate) struct DownArgs {
@@ -30,6 +31,9 @@ pub(crate) struct DownArgs {
     /// Every pod of the instance, as without DIR
     #[arg(long, conflicts_with = "directory")]
     all: bool,
+    /// End a watcher first, which would start them again; one that is kept running by a service manager comes back
+    #[arg(long)]
+    stop_watcher: bool,
     /// Give up waiting after this time, such as 2m
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     timeout: Option<Duration>,
@@ -40,9 +44,14 @@ pub(crate) fn run(args: &DownArgs, settings: &Settings) -> Result<Exit, Failure>
     // First, because of a lock that may not be looked at nothing better could be said than that it is held.
     let records = Records::load(places)?;
     if let Some(holder) = attendance::holder(places) {
-        return Err(Failure::new(Exit::Locked, "a watcher would start the pods again").because(holder).help(
-            "stop it first, for example with `systemctl stop droppod`; its pods stay, then `droppod down`",
-        ));
+        if !args.stop_watcher {
+            let help = "stop it first, for example with `systemctl stop droppod`; its pods stay, then `droppod down`. Or \
+                        end it here with --stop-watcher";
+            return Err(Failure::new(Exit::Locked, "a watcher would start the pods again")
+                .because(holder)
+                .help(help));
+        }
+        attendance::end(places, &holder, args.timeout)?;
     }
     let root = args.directory.as_deref().map(root).transpose()?;
     let of_root = |shown: &&Shown| {

@@ -9,7 +9,6 @@ use rustix::event::PollFlags;
 
 use crate::logs::follow::{Bell, Origin, Woken};
 use crate::logs::read::{Cursor, Line, runs};
-use crate::model::id::Uid;
 use crate::model::record::ContainerState;
 use crate::model::time::Timestamp;
 use crate::paths::Places;
@@ -85,7 +84,6 @@ struct How {
 }
 
 struct Source {
-    uid: Uid,
     origin: Origin,
     cursor: Cursor,
 }
@@ -255,8 +253,7 @@ fn source(
         return Ok(None);
     }
     let cursor = if how.previous { Cursor::of_run(directory, run) } else { Cursor::at_run(directory, run) };
-    let origin = Origin { namespace: pod.namespace, pod: pod.name, container };
-    Ok(Some(Source { uid: pod.uid, origin, cursor }))
+    Ok(Some(Source { origin: Origin { pod, container }, cursor }))
 }
 
 /// Prints what is there, or the last lines of it.
@@ -290,10 +287,10 @@ fn follow(mut sources: Vec<Source>, places: &Places, out: &mut Printer<impl Writ
         let mut over = Vec::new();
         let records = Records::load(places)?;
         for source in &mut sources {
-            bell.watch(&places.pod(&source.uid).0);
+            bell.watch(&places.pod(&source.origin.pod.uid).0);
             bell.watch(source.cursor.directory());
             // Asked before reading: what a container wrote before it ended is in its file by then.
-            let shown = records.shown.iter().find(|shown| *shown.uid() == source.uid);
+            let shown = records.shown.iter().find(|shown| *shown.uid() == source.origin.pod.uid);
             over.push(shown.is_none_or(|shown| shown.is_over(&source.origin.container)));
             let origin = &source.origin;
             source.cursor.drain(&mut |line| out.print(origin, &line)).map_err(Failure::of_output)?;

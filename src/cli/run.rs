@@ -1,6 +1,5 @@
 //! `run`: a Pod from the command line, into the folder or, with `--rm` or `--attach`, in the foreground.
 
-use std::io::{Write, stdout};
 use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
@@ -9,6 +8,7 @@ use crate::manifest::{Declared, Strictness};
 use crate::status::to_yaml;
 
 use super::apply::{self, WaitArgs, Wish};
+use super::dry_run::{DryRunArgs, Wanted};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::folder::{Folder, anchor_images};
@@ -78,12 +78,8 @@ pub(crate) struct RunArgs {
     /// JSON that is merged into the pod, such as {"spec":{"hostNetwork":true}}
     #[arg(long, value_name = "JSON", value_parser = json_object)]
     overrides: Option<Value>,
-    /// Only tell what would be made; with -o print the manifest
-    #[arg(long, value_enum, value_name = "HOW")]
-    dry_run: Option<DryRun>,
-    /// The form that --dry-run prints
-    #[arg(short, long, value_enum, value_name = "FORMAT")]
-    output: Option<Format>,
+    #[command(flatten)]
+    dry: DryRunArgs,
     #[command(flatten)]
     wait: WaitArgs,
     /// Arguments of the program
@@ -108,17 +104,6 @@ enum Pull {
     Always,
     IfNotPresent,
     Never,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum DryRun {
-    Client,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    Yaml,
-    Json,
 }
 
 fn json_object(text: &str) -> Result<Value, String> {
@@ -165,12 +150,11 @@ pub(crate) fn run(args: &RunArgs, settings: &Settings) -> Result<Exit, Failure> 
     if let Some(overrides) = &args.overrides {
         merge(&mut manifest, overrides);
     }
-    match (args.dry_run, args.output) {
-        (Some(DryRun::Client), format) => return print_only(args, &manifest, format, settings),
-        (None, Some(_)) => {
-            return Err(Failure::new(Exit::Usage, "-o prints a manifest with --dry-run=client only"));
-        }
-        (None, None) => {}
+    if let Wanted::Printed(print) = args.dry.wanted()? {
+        // Nothing is printed that would not be taken.
+        let input = as_input(args, &manifest, PathBuf::from("/"));
+        input::declared(std::slice::from_ref(&input), settings, Strictness::Strict)?;
+        return print.print(&manifest, &format!("pod/{}", args.name));
     }
     let base = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     anchor_images(&mut manifest, &base);
@@ -195,24 +179,6 @@ pub(crate) fn run(args: &RunArgs, settings: &Settings) -> Result<Exit, Failure> 
 /// As if somebody had written it into a file.
 fn as_input(args: &RunArgs, manifest: &Value, base: PathBuf) -> Input {
     Input { name: format!("run {}", args.name), path: None, base, text: to_yaml(manifest).into_bytes() }
-}
-
-/// What `--dry-run` does: nothing is printed that would not be taken.
-fn print_only(
-    args: &RunArgs,
-    manifest: &Value,
-    format: Option<Format>,
-    settings: &Settings,
-) -> Result<Exit, Failure> {
-    let input = as_input(args, manifest, PathBuf::from("/"));
-    input::declared(std::slice::from_ref(&input), settings, Strictness::Strict)?;
-    let text = match format {
-        Some(Format::Json) => format!("{manifest:#}\n"),
-        Some(Format::Yaml) => to_yaml(manifest),
-        None => format!("pod/{} created (dry run)\n", args.name),
-    };
-    stdout().write_all(text.as_bytes()).map_err(Failure::of_output)?;
-    Ok(Exit::Done)
 }
 
 /// `run` makes pods and changes none; `apply` does that.

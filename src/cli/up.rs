@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Child;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -12,7 +13,6 @@ use crate::daemon::{self, BatchEnd, BatchReport, Ended, Mode, Obstacle, Patience
 use crate::manifest::Strictness;
 use crate::model::id::PodId;
 use crate::publish::{Durability, publish};
-use crate::sandbox::sys::clock;
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -25,19 +25,23 @@ mod events;
 mod exit_from;
 mod facts;
 mod junit;
+mod live;
 mod onlooker;
+mod outlet;
 mod own;
 mod session;
 mod table;
+mod voice;
 
 pub(super) use own::{Streams, run_one};
 pub(super) use session::sweep_dead;
 
 use exit_from::ExitFrom;
-use onlooker::Show;
+use onlooker::Closing;
 use session::Session;
+use voice::Show;
 
-/// Progress that is not read yet.
+/// News that are not read yet.
 const ROOM: usize = 1024;
 /// Pods are looked at when something happens to them; this is for what tells nobody.
 const RESCAN: Duration = Duration::from_secs(10);
@@ -131,6 +135,13 @@ pub(crate) fn run(args: &UpArgs, settings: &Settings) -> Result<Exit, Failure> {
     if let Some(from) = &exit_from {
         from.must_be_declared(&declared)?;
     }
+    if declared.iter().filter(|(_, one)| runs(&one.object)).all(|(_, one)| is_suspended(&one.object)) {
+        let what = "every Job and CronJob is suspended, nothing will run";
+        if args.fail_fast {
+            return Err(Failure::new(Exit::EndedFailed, what).help("take away their `suspend: true`"));
+        }
+        tell(&format!("warning: {what} until a signal ends this"));
+    }
     doctor::must_be_able()?;
     let session = Session::open(settings)?;
     let keep = match (args.keep, args.keep_on_failure) {
@@ -148,6 +159,19 @@ pub(crate) fn run(args: &UpArgs, settings: &Settings) -> Result<Exit, Failure> {
     direct(session, roots, manner, settings)
 }
 
+/// The files are read once, so that it stays so.
+fn is_suspended(object: &Object) -> bool {
+    match object {
+        Object::Job(job) => job.spec.as_ref().is_some_and(|spec| spec.suspend == Some(true)),
+        Object::CronJob(cron) => cron.spec.suspend == Some(true),
+        Object::Pod(_)
+        | Object::ConfigMap(_)
+        | Object::Secret(_)
+        | Object::Namespace(_)
+        | Object::Unserved { .. } => false,
+    }
+}
+
 /// Told before anything runs, not at the end of it.
 fn writable(path: &Path) -> Result<PathBuf, Failure> {
     let failed = || Failure::new(Exit::Usage, format!("cannot write a test report to {}", path.display()));
@@ -159,14 +183,18 @@ fn writable(path: &Path) -> Result<PathBuf, Failure> {
 }
 
 fn direct(session: Session, roots: Vec<Root>, manner: Manner, settings: &Settings) -> Result<Exit, Failure> {
-    trace::start(tracing::Level::WARN, settings);
     let Manner { timeout, patience, keep, exit_from, show, junit, attached } = manner;
-    let (progress, receiver) = mpsc::channel(ROOM);
-    let onlooker = onlooker::start(session.places().clone(), receiver, show, settings)?;
+    let (aside, said) = match show {
+        Show::Prefixed => live::channel().unzip(),
+        Show::Json | Show::Bare | Show::Nothing => (None, None),
+    };
+    trace::start_beside(aside, settings);
+    let (news, receiver) = mpsc::channel(ROOM);
+    let onlooker = onlooker::start(session.places().clone(), receiver, show, said, settings)?;
     let ended = watch::direct(daemon::Settings {
         places: session.places().clone(),
         roots,
-        mode: Mode::Batch(Terms { timeout, patience, progress }),
+        mode: Mode::Batch(Terms { timeout, patience, news }),
         rescan: RESCAN,
         status_dir: None,
         strictness: Strictness::Strict,
@@ -174,26 +202,26 @@ fn direct(session: Session, roots: Vec<Root>, manner: Manner, settings: &Setting
         pod_security: settings.pod_security,
         untrusted: BTreeSet::new(),
     });
-    let events = onlooker.finish();
+    let closing = ended.and_then(batch_of).map(|(end, report)| {
+        let exit = exit_of(end, &report, exit_from.as_ref());
+        Closing { end, report: Arc::new(report), exit }
+    });
+    let shown = onlooker.finish(closing.as_ref().ok().cloned());
     if let Some(attached) = attached {
         own::wait_for(attached, session.places());
     }
-    let exit = ended.and_then(|ended| {
-        let (end, report) = batch_of(ended)?;
-        let exit = exit_of(end, &report, exit_from.as_ref());
-        if let Some(mut events) = events {
-            events.finish(end, &report, exit, clock::wall()).or_else(|error| {
-                match Failure::of_output(error) {
-                    Failure::Quiet(_) => Ok(()),
-                    told @ Failure::Told(_) => Err(told),
-                }
-            })?;
-        }
+    let exit = closing.and_then(|Closing { end, report, exit }| {
+        shown?;
         if let Some((pod, why)) = &report.hopeless {
             tell(&format!("{} can never start: {}", name(pod, &settings.namespace), cell(why)));
         }
-        // What the program itself has said is enough.
-        if show.tells_progress() || end != BatchEnd::Completed {
+        // What the program itself has said is enough, and what the last event says, where all went well.
+        let is_told = match show {
+            Show::Prefixed => false,
+            Show::Json => exit == Exit::Done,
+            Show::Bare | Show::Nothing => end == BatchEnd::Completed,
+        };
+        if !is_told {
             tell(table::render(&report, &settings.namespace).trim_end());
         }
         if let Some(path) = &junit {

@@ -153,7 +153,7 @@ fn cannot_watch(directory: &Path) -> Failure {
     Failure::new(Exit::Usage, format!("cannot watch {}", directory.display()))
 }
 
-fn runtime() -> Result<Runtime, Failure> {
+pub(super) fn runtime() -> Result<Runtime, Failure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -14,7 +14,7 @@ use crate::api::Object;
 use crate::model::id::{PodId, Uid};
 use crate::model::job::JobRecord;
 use crate::model::object::{Known, ObjectKey, Owner};
-use crate::model::observed::ProcessObservation;
+use crate::model::observed::{ImageObservation, ProcessObservation, PullError};
 use crate::model::record::StopReason;
 use crate::model::time::Moment;
 use crate::rundir::goal::{self, StopOrder};
@@ -28,6 +28,13 @@ mod awaited;
 pub(crate) use awaited::Obstacle;
 use awaited::{awaited, hopeless, verdict};
 
+/// What there is to tell while a batch goes on.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum News {
+    Pod(Box<Progress>),
+    Whole(Standing),
+}
+
 /// What is known of one pod, each time that it changes.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Progress {
@@ -35,6 +42,30 @@ pub(crate) struct Progress {
     /// kubectl's STATUS column.
     pub(crate) word: String,
     pub(crate) course: Course,
+}
+
+/// What is known of the rest, each time that it changes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Standing {
+    /// That have not ended.
+    pub(crate) jobs: Vec<JobStanding>,
+    /// That are on their way, or were not to be had.
+    pub(crate) images: BTreeMap<String, ImageStanding>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct JobStanding {
+    pub(crate) key: ObjectKey,
+    pub(crate) succeeded: u64,
+    pub(crate) failed: u64,
+    /// How many have to succeed, where that is a number.
+    pub(crate) completions: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ImageStanding {
+    Coming,
+    Failed { error: PullError, retry_at: Moment },
 }
 
 /// How every pod of the batch ended, or where it stood.
@@ -64,6 +95,7 @@ pub(crate) struct JobReport {
     pub(crate) record: JobRecord,
     /// How many indexes it has, if it is Indexed.
     pub(crate) indexes: Option<u64>,
+    pub(crate) completions: Option<u64>,
 }
 
 impl JobReport {
@@ -100,14 +132,16 @@ pub(crate) enum Patience {
 pub(crate) struct Terms {
     pub(crate) timeout: Option<Duration>,
     pub(crate) patience: Patience,
-    pub(crate) progress: mpsc::Sender<Progress>,
+    pub(crate) news: mpsc::Sender<News>,
 }
 
 #[derive(Debug)]
 pub(super) struct Batch {
     deadline: Option<Moment>,
     patience: Patience,
-    progress: mpsc::Sender<Progress>,
+    news: mpsc::Sender<News>,
+    /// The last that was told of it.
+    standing: Standing,
     /// The last that was seen of each pod, also after it has gone.
     pods: BTreeMap<Uid, PodReport>,
     jobs: Vec<JobReport>,
@@ -117,11 +151,12 @@ pub(super) struct Batch {
 
 impl Batch {
     pub(super) fn new(terms: Terms, now: Moment) -> Batch {
-        let Terms { timeout, patience, progress } = terms;
+        let Terms { timeout, patience, news } = terms;
         Batch {
             deadline: timeout.map(|timeout| now + timeout),
             patience,
-            progress,
+            news,
+            standing: Standing::default(),
             pods: BTreeMap::new(),
             jobs: Vec::new(),
             hopeless: None,
@@ -160,6 +195,7 @@ impl Batch {
         }
         if self.stopping.is_none() {
             self.jobs = job_reports(world);
+            self.tell_standing(passed);
             self.stopping = self.judge(world, passed, now);
             // Stopping is for the next pass, which may find nothing left to stop.
             return None;
@@ -192,10 +228,35 @@ impl Batch {
         let id = PodId { namespace: key.namespace.clone(), name: key.name.clone(), uid: uid.clone() };
         let progress = Progress { pod: id.clone(), word: status::status_word(&pod), course: course.clone() };
         // A caller that reads too slowly misses a step; the report at the end has all.
-        drop(self.progress.try_send(progress));
+        drop(self.news.try_send(News::Pod(Box::new(progress))));
         let index = workload::index_of(&pod);
         let report = PodReport { pod: id, course, owner: known.record.owner.clone(), index };
         self.pods.insert(uid.clone(), report);
+    }
+
+    fn tell_standing(&mut self, passed: &Passed) {
+        let going_on = self.jobs.iter().filter(|job| job.record.finished.is_none());
+        let jobs = going_on.map(|job| JobStanding {
+            key: job.key.clone(),
+            succeeded: job.succeeded(),
+            failed: job.record.failed,
+            completions: job.completions,
+        });
+        let images = passed.seen.observed.images.iter().filter_map(|(image, seen)| {
+            let standing = match seen {
+                ImageObservation::Pulling | ImageObservation::Preloading => ImageStanding::Coming,
+                ImageObservation::Failed { error, retry_at, stale: None } => {
+                    ImageStanding::Failed { error: error.clone(), retry_at: *retry_at }
+                }
+                ImageObservation::Failed { .. } | ImageObservation::Present { .. } => return None,
+            };
+            Some((image.to_string(), standing))
+        });
+        let standing = Standing { jobs: jobs.collect(), images: images.collect() };
+        // What was not taken is told again by the next pass.
+        if standing != self.standing && self.news.try_send(News::Whole(standing.clone())).is_ok() {
+            self.standing = standing;
+        }
     }
 
     /// Whether there is nothing more to wait for.
@@ -245,8 +306,9 @@ fn job_reports(world: &World) -> Vec<JobReport> {
         let spec = job.spec.as_ref();
         let indexed = spec.filter(|spec| spec.completion_mode.as_deref() == Some("Indexed"));
         let indexes = indexed.and_then(|spec| u64::try_from(spec.completions?).ok());
+        let completions = spec.and_then(|spec| u64::try_from(spec.completions?).ok());
         let record = inventory.controlled().jobs.get(uid).cloned().unwrap_or_default();
-        Some(JobReport { uid: uid.clone(), key: known.record.key.clone(), record, indexes })
+        Some(JobReport { uid: uid.clone(), key: known.record.key.clone(), record, indexes, completions })
     });
     jobs.collect()
 }

@@ -28,6 +28,8 @@ use crate::sandbox::cgroup::Cgroups;
 use crate::sandbox::spawn::SealedBinary;
 use crate::sandbox::{mounts, network};
 
+pub(crate) use pull::PULLS;
+
 use children::Children;
 pub(crate) use witness::Witness;
 

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use crate::image::store::Store;
 use crate::model::action::{Plan, Wake};
-use crate::model::desired::{Blocked, Desired, Waiting, Want};
+use crate::model::desired::{Blocked, Cause, Desired, Waiting, Want};
 use crate::model::job::Present;
 use crate::model::object::Source;
 use crate::model::observed::ProcessObservation;
@@ -192,11 +192,14 @@ impl World {
         // Neither started nor ended: what is not sure to be gone may be there.
         desired.pods.retain(|uid, _| !seen.unsure.contains(uid));
         for (uid, why) in self.inventory.forbidden() {
-            forbid(desired.pods.get_mut(uid).map(|pod| &mut pod.want), FORBIDDEN, why);
+            let why =
+                Waiting { reason: FORBIDDEN.to_owned(), message: why.to_owned(), cause: Cause::Manifest };
+            forbid(desired.pods.get_mut(uid).map(|pod| &mut pod.want), why);
         }
         for uid in self.inventory.held().filter(|uid| !seen.is_alive(uid)) {
-            let why = "the file that declared the pod is gone, and its removal waits for a second look";
-            forbid(desired.pods.get_mut(uid).map(|pod| &mut pod.want), PRUNE_HELD, why);
+            let message = "the file that declared the pod is gone, and its removal waits for a second look";
+            let why = Waiting::passing(PRUNE_HELD, message.to_owned());
+            forbid(desired.pods.get_mut(uid).map(|pod| &mut pod.want), why);
         }
         match wish {
             Wish::AsDeclared => {}
@@ -300,9 +303,8 @@ impl Passed {
 }
 
 /// Keeps a pod from being started; one that is to go goes.
-fn forbid(want: Option<&mut Want>, reason: &str, why: &str) {
+fn forbid(want: Option<&mut Want>, why: Waiting) {
     if let Some(want @ (Want::Run(_) | Want::Wait(_))) = want {
-        let why = Waiting { reason: reason.to_owned(), message: why.to_owned() };
         *want = Want::Wait(Blocked { containers: BTreeMap::new(), pod: Some(why) });
     }
 }

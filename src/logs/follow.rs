@@ -11,7 +11,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
 
-use super::read::{Cursor, Line};
+use super::arrivals::{Arrivals, Arrived};
+use super::read::{Cursor, Left, Line};
+use super::reader::{Marks, Place};
+use crate::model::id::{PodId, Uid};
 
 /// Events are hints: without any, files are looked at as often as this.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
@@ -21,56 +24,119 @@ const GULP: Duration = Duration::from_millis(10);
 /// Where a line comes from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Origin {
-    pub(crate) namespace: String,
-    pub(crate) pod: String,
+    pub(crate) pod: PodId,
     pub(crate) container: String,
 }
+
+/// What takes the lines.
+pub(crate) type Sink<'a> = &'a mut dyn FnMut(&Origin, Line) -> io::Result<()>;
 
 /// Every container below a log directory, as its directory appears.
 #[derive(Debug)]
 pub(crate) struct Tails {
     log: PathBuf,
-    cursors: BTreeMap<PathBuf, (Origin, Cursor)>,
+    arrivals: Arrivals,
+    pods: BTreeMap<PathBuf, Followed>,
     /// Directories of pods that write no more, read to their end: of thousands, no file is kept open.
     closed: BTreeSet<PathBuf>,
+    marks: Option<Marks>,
+}
+
+#[derive(Debug)]
+struct Followed {
+    pod: PodId,
+    watch: Option<Watch>,
+    tails: BTreeMap<String, Tail>,
+}
+
+#[derive(Debug)]
+struct Tail {
+    origin: Origin,
+    cursor: Cursor,
+    left: Left,
+    watch: Option<Watch>,
+    /// After the last turn.
+    place: Option<Place>,
 }
 
 impl Tails {
-    pub(crate) fn of(log: PathBuf) -> Tails {
-        Tails { log, cursors: BTreeMap::new(), closed: BTreeSet::new() }
+    /// What is read is marked, so that what is not is kept.
+    pub(crate) fn of(log: PathBuf, marks: Marks) -> Tails {
+        let (pods, closed, marks) = (BTreeMap::new(), BTreeSet::new(), Some(marks));
+        Tails { log, arrivals: Arrivals::new(), pods, closed, marks }
     }
 
-    /// Takes what has been handed on of a pod for all there is; to be called after its end and a drain.
-    pub(crate) fn close(&mut self, pod: PathBuf) {
-        self.cursors.retain(|directory, _| !directory.starts_with(&pod));
+    /// Takes what has been handed on of a pod for all there is; to be called after its end, when nothing is left.
+    pub(crate) fn close(&mut self, pod: PathBuf, bell: &Bell, sink: Sink<'_>) -> io::Result<()> {
+        let followed = self.pods.remove(&pod);
         self.closed.insert(pod);
-    }
-
-    /// Hands on every line up to the present end.
-    pub(crate) fn drain(
-        &mut self,
-        bell: &Bell,
-        sink: &mut dyn FnMut(&Origin, Line) -> io::Result<()>,
-    ) -> io::Result<()> {
-        self.discover(bell)?;
-        for (origin, cursor) in self.cursors.values_mut() {
-            cursor.drain(&mut |line| sink(origin, line))?;
+        let Some(Followed { pod, watch, tails }) = followed else { return Ok(()) };
+        watch.into_iter().for_each(|watch| bell.forget(watch));
+        for (container, mut tail) in tails {
+            tail.watch.into_iter().for_each(|watch| bell.forget(watch));
+            if let Some(marks) = &self.marks {
+                marks.remove(&pod.uid, &container)?;
+            }
+            tail.cursor.give_pieces(&mut |line| sink(&tail.origin, line))?;
         }
         Ok(())
     }
 
+    /// Hands on lines of each container, of a flood no more than the others can wait for. Says whether there are more.
+    pub(crate) fn turn(&mut self, bell: &Bell, sink: Sink<'_>) -> io::Result<Left> {
+        self.discover(bell)?;
+        let mut left = Left::Nothing;
+        for tail in self.pods.values_mut().flat_map(|followed| followed.tails.values_mut()) {
+            tail.left = tail.cursor.turn(&mut |line| sink(&tail.origin, line))?;
+            if tail.left == Left::More {
+                left = Left::More;
+            }
+            tail.mark(self.marks.as_ref())?;
+        }
+        Ok(left)
+    }
+
+    /// Whether all has been handed on that was there of a run at the last turn.
+    pub(crate) fn is_read(&self, pod: &Path, container: &str, run: u32) -> bool {
+        let tail = self.pods.get(pod).and_then(|followed| followed.tails.get(container));
+        tail.is_none_or(|tail| tail.left == Left::Nothing || tail.cursor.run() > run)
+    }
+
+    /// Nobody reads any more: what is not read is told, with its bytes, and keeps no container from writing.
+    pub(crate) fn give_up(&mut self) -> io::Result<Vec<(Origin, u64)>> {
+        let mut unread = Vec::new();
+        for tail in self.pods.values().flat_map(|followed| followed.tails.values()) {
+            let bytes = tail.cursor.unread()?;
+            unread.extend((bytes > 0).then(|| (tail.origin.clone(), bytes)));
+        }
+        self.marks.take().map_or(Ok(()), Marks::end)?;
+        Ok(unread)
+    }
+
     fn discover(&mut self, bell: &Bell) -> io::Result<()> {
         bell.watch(&self.log);
-        let pods = directories(&self.log)?;
-        for (pod_name, pod) in pods.into_iter().filter(|(_, pod)| !self.closed.contains(pod)) {
-            let mut parts = pod_name.splitn(3, '_');
-            let (Some(namespace), Some(name)) = (parts.next(), parts.next()) else { continue };
-            bell.watch(&pod);
-            for (container, directory) in directories(&pod)? {
-                bell.watch(&directory);
-                self.cursors.entry(directory).or_insert_with_key(|directory| {
-                    let (namespace, pod) = (namespace.to_owned(), name.to_owned());
-                    (Origin { namespace, pod, container }, Cursor::at_run(directory.clone(), 0))
+        let names = match self.arrivals.take(&self.log) {
+            Arrived::Names(names) => names,
+            Arrived::Anything => directories(&self.log)?.into_iter().map(|(name, _)| name).collect(),
+        };
+        for name in names {
+            let directory = self.log.join(&name);
+            if self.closed.contains(&directory) || self.pods.contains_key(&directory) {
+                continue;
+            }
+            if let Some(pod) = pod_of(&name) {
+                let watch = bell.watch(&directory);
+                self.pods.insert(directory, Followed { pod, watch, tails: BTreeMap::new() });
+            }
+        }
+        for (directory, followed) in &mut self.pods {
+            for (container, directory) in directories(directory)? {
+                followed.tails.entry(container).or_insert_with_key(|container| Tail {
+                    origin: Origin { pod: followed.pod.clone(), container: container.clone() },
+                    watch: bell.watch(&directory),
+                    cursor: Cursor::at_run(directory, 0),
+                    left: Left::More,
+                    place: None,
                 });
             }
         }
@@ -78,6 +144,27 @@ impl Tails {
     }
 }
 
+impl Tail {
+    /// Writers wait for nothing before it has left its first file, so that one needs no mark.
+    fn mark(&mut self, marks: Option<&Marks>) -> io::Result<()> {
+        let place = self.cursor.place()?;
+        if let (Some(marks), Some(now), Some(before)) = (marks, place, self.place)
+            && now != before
+        {
+            marks.put(&self.origin.pod.uid, &self.origin.container, now)?;
+        }
+        self.place = place;
+        Ok(())
+    }
+}
+
+/// `<namespace>_<pod>_<uid>`
+fn pod_of(directory: &str) -> Option<PodId> {
+    let mut parts = directory.splitn(3, '_');
+    let (namespace, name) = (parts.next()?.to_owned(), parts.next()?.to_owned());
+    let uid = Uid::try_from(parts.next()?.to_owned()).ok()?;
+    Some(PodId { namespace, name, uid })
+}
 /// Names and paths of the directories in a directory, in order. None if it is not there.
 fn directories(path: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     let entries = match std::fs::read_dir(path) {
@@ -107,15 +194,21 @@ impl Bell {
     }
 
     /// Watching a directory twice is fine. One that is not there yet is asked for again by its looker.
-    pub(crate) fn watch(&self, directory: &Path) {
+    pub(crate) fn watch(&self, directory: &Path) -> Option<Watch> {
         let flags = WatchFlags::MODIFY
             | WatchFlags::CREATE
             | WatchFlags::MOVED_TO
             | WatchFlags::DELETE
             | WatchFlags::ONLYDIR;
+        // A watch that cannot be had costs only the time until the next look.
+        inotify::add_watch(self.0.as_ref()?, directory, flags).ok().map(Watch)
+    }
+
+    /// What happens there is of no interest any more.
+    pub(crate) fn forget(&self, watch: Watch) {
         if let Some(inotify) = &self.0 {
-            // A watch that cannot be had costs only the time until the next look.
-            let _ = inotify::add_watch(inotify, directory, flags);
+            // It may have gone with its directory.
+            let _ = inotify::remove_watch(inotify, watch.0);
         }
     }
 
@@ -138,6 +231,10 @@ impl Bell {
     }
 }
 
+/// One directory that is watched.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Watch(i32);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Woken {
     ByChange,
@@ -158,33 +255,97 @@ mod tests {
     use super::*;
     use crate::model::time::Timestamp;
 
+    struct Bench {
+        root: PathBuf,
+        bell: Bell,
+        tails: Tails,
+        seen: Vec<String>,
+    }
+
+    impl Bench {
+        fn new(name: &str) -> Bench {
+            let root = std::env::temp_dir().join(format!("droppod-{name}-{}", std::process::id()));
+            std::fs::remove_dir_all(&root).ok();
+            let marks = Marks::begin(root.join("reading")).unwrap();
+            let tails = Tails::of(root.join("log"), marks);
+            Bench { root, bell: Bell::hang(), tails, seen: Vec::new() }
+        }
+
+        fn pod(number: u8) -> PodId {
+            let uid = Uid::from_random([number; 16]);
+            PodId { namespace: "default".into(), name: format!("pod-{number}"), uid }
+        }
+
+        fn logs(&self, pod: &PodId) -> PathBuf {
+            self.root.join("log").join(format!("default_{}_{}", pod.name, pod.uid))
+        }
+
+        fn writer(&self, pod: &PodId) -> LogWriter {
+            LogWriter::open(&self.logs(pod).join("main").join("0.log"), None)
+        }
+
+        fn turn(&mut self) -> Left {
+            let seen = &mut self.seen;
+            let mut sink = |origin: &Origin, line: Line| {
+                let text = String::from_utf8(line.text).unwrap();
+                seen.push(format!("{}/{} {text}", origin.pod, origin.container));
+                Ok(())
+            };
+            self.tails.turn(&self.bell, &mut sink).unwrap()
+        }
+    }
+
+    impl Drop for Bench {
+        fn drop(&mut self) {
+            drop(std::fs::remove_dir_all(&self.root));
+        }
+    }
+
     #[test]
     fn containers_that_come_later_are_followed_from_their_first_line() {
-        let log = std::env::temp_dir().join(format!("droppod-follow-{}", std::process::id()));
-        std::fs::remove_dir_all(&log).ok();
-        let bell = Bell::hang();
-        let mut tails = Tails::of(log.clone());
-        let mut seen = Vec::new();
-        let mut drain = |tails: &mut Tails| {
-            tails
-                .drain(&bell, &mut |origin, line| {
-                    let text = String::from_utf8(line.text).unwrap();
-                    seen.push(format!("{}/{}/{} {text}", origin.namespace, origin.pod, origin.container));
-                    Ok(())
-                })
-                .unwrap();
-        };
-        drain(&mut tails);
-        for name in ["a", "b"] {
-            let path = log.join(format!("default_{name}_uid")).join("main").join("0.log");
-            LogWriter::open(&path).take(Stream::Stdout, b"hello\n", Timestamp::UNIX_EPOCH);
-            drain(&mut tails);
+        let mut bench = Bench::new("follow");
+        bench.turn();
+        let pods = [1, 2].map(Bench::pod);
+        for pod in &pods {
+            bench.writer(pod).take(Stream::Stdout, b"hello\n", Timestamp::UNIX_EPOCH);
+            bench.turn();
         }
-        assert_eq!(seen, ["default/a/main hello", "default/b/main hello"]);
-        tails.close(log.join("default_a_uid"));
-        assert_eq!(tails.cursors.len(), 1);
-        tails.drain(&bell, &mut |_, _| panic!("nothing is read twice")).unwrap();
-        assert_eq!(tails.cursors.len(), 1);
-        std::fs::remove_dir_all(log).unwrap();
+        assert_eq!(bench.seen, ["default/pod-1/main hello", "default/pod-2/main hello"]);
+        let logs = bench.logs(&pods[0]);
+        assert!(bench.tails.is_read(&logs, "main", 0));
+        bench.tails.close(logs, &bench.bell, &mut |_, _| panic!("nothing is read twice")).unwrap();
+        assert_eq!(bench.tails.pods.len(), 1);
+        bench.turn();
+        assert_eq!((bench.tails.pods.len(), bench.seen.len()), (1, 2));
+    }
+
+    #[test]
+    fn a_flood_keeps_nobody_waiting_and_is_read_to_its_end() {
+        let mut bench = Bench::new("flood");
+        let pods = [1, 2].map(Bench::pod);
+        bench.writer(&pods[0]).take(Stream::Stdout, &b"flood\n".repeat(100_000), Timestamp::UNIX_EPOCH);
+        bench.writer(&pods[1]).take(Stream::Stdout, b"drop\n", Timestamp::UNIX_EPOCH);
+        assert_eq!(bench.turn(), Left::More);
+        assert_eq!(bench.seen.last().unwrap(), "default/pod-2/main drop");
+        assert!(!bench.tails.is_read(&bench.logs(&pods[0]), "main", 0));
+        assert!(bench.tails.is_read(&bench.logs(&pods[1]), "main", 0));
+        while bench.turn() == Left::More {}
+        assert_eq!(bench.seen.len(), 100_001);
+    }
+
+    #[test]
+    fn who_gives_up_says_what_is_not_read() {
+        let mut bench = Bench::new("give-up");
+        let pod = Bench::pod(1);
+        bench.turn();
+        let mut log = bench.writer(&pod);
+        log.take(Stream::Stdout, b"one\n", Timestamp::UNIX_EPOCH);
+        bench.turn();
+        assert_eq!(bench.tails.give_up().unwrap(), []);
+        log.take(Stream::Stdout, b"two\n", Timestamp::UNIX_EPOCH);
+        let unread = bench.tails.give_up().unwrap();
+        let line = "1970-01-01T00:00:00.000000000Z stdout F two\n".len() as u64;
+        assert_eq!(unread, [(Origin { pod, container: "main".into() }, line)]);
+        assert!(!bench.root.join("reading").exists());
     }
 }

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use crate::model::time::Timestamp;
 
 use super::line::{Extent, RawLine, parse};
+use super::reader::Place;
 use super::write::Stream;
 
 /// More than the writer keeps, so that another writer's files are read as well.
@@ -21,14 +22,25 @@ const HIGHEST_NUMBER: u32 = 9;
 /// A longer line is handed on in pieces.
 const LINE_LIMIT: usize = 1 << 20;
 const CHUNK: usize = 64 * 1024;
+/// Bytes that are read before it is somebody else's turn.
+const TURN: u64 = 1 << 20;
 
 /// A line as the container wrote it; `Partial` if it goes on in the next of its stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Line {
+    /// Of the container, counted from 0.
+    pub(crate) run: u32,
     pub(crate) time: Timestamp,
     pub(crate) stream: Stream,
     pub(crate) extent: Extent,
     pub(crate) text: Vec<u8>,
+}
+
+/// Whether there was more than could be read in a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Left {
+    Nothing,
+    More,
 }
 
 /// How far the log of one container has been read.
@@ -65,27 +77,69 @@ impl Cursor {
         &self.directory
     }
 
+    /// The run whose lines come next.
+    pub(crate) fn run(&self) -> u32 {
+        self.run
+    }
+
+    /// The file whose lines come next; `None` while there is none.
+    pub(crate) fn place(&self) -> io::Result<Option<Place>> {
+        let Some(open) = &self.open else { return Ok(None) };
+        Ok(Some(Place { run: self.run, inode: open.file.metadata()?.ino() }))
+    }
+
+    /// Bytes of the files that have not been handed on.
+    pub(crate) fn unread(&self) -> io::Result<u64> {
+        let mut bytes = 0;
+        for run in runs(&self.directory)?.range(self.run..=self.last_run) {
+            for number in 0..=HIGHEST_NUMBER {
+                let Some(file) = open(&numbered(&self.directory, *run, number))? else { continue };
+                let is = file.metadata()?;
+                match &self.open {
+                    // The files with higher numbers are older.
+                    Some(open) if open.file.metadata()?.ino() == is.ino() => {
+                        bytes += is.len().saturating_sub(open.at);
+                        break;
+                    }
+                    Some(_) | None => bytes += is.len(),
+                }
+            }
+        }
+        Ok(bytes)
+    }
+
     /// Hands on every line from here to the present end.
     ///
     /// # Errors
     /// Those of reading, and those of `sink`.
     pub(crate) fn drain(&mut self, sink: &mut dyn FnMut(Line) -> io::Result<()>) -> io::Result<()> {
+        while self.turn(sink)? == Left::More {}
+        Ok(())
+    }
+
+    /// As [`Cursor::drain`], but no more than others can wait for.
+    pub(crate) fn turn(&mut self, sink: &mut dyn FnMut(Line) -> io::Result<()>) -> io::Result<Left> {
+        let mut budget = TURN;
         loop {
             let runs = runs(&self.directory)?;
             if self.open.is_none() {
-                let Some(run) = runs.range(self.run..=self.last_run).next() else { return Ok(()) };
+                let Some(run) = runs.range(self.run..=self.last_run).next() else { return Ok(Left::Nothing) };
                 self.run = *run;
                 self.open = oldest(&self.directory, self.run)?.map(Open::new);
             }
-            let Some(open) = &mut self.open else { return Ok(()) };
+            let Some(open) = &mut self.open else { return Ok(Left::Nothing) };
             let later = (Bound::Excluded(self.run), Bound::Included(self.last_run));
             let next_run = runs.range(later).next().copied();
             let next_file = follower(&self.directory, self.run, &open.file)?;
+            let run = self.run;
             let mut hand_on = |raw: RawLine<'_>| match raw.stream {
-                Stream::Stdout => join(&mut self.stdout, raw, sink),
-                Stream::Stderr => join(&mut self.stderr, raw, sink),
+                Stream::Stdout => join(&mut self.stdout, run, raw, sink),
+                Stream::Stderr => join(&mut self.stderr, run, raw, sink),
             };
-            open.read(&mut hand_on)?;
+            open.read(&mut budget, &mut hand_on)?;
+            if budget == 0 {
+                return Ok(Left::More);
+            }
             match (next_file, next_run) {
                 (Some(file), _) => self.open = Some(Open::new(file)),
                 (None, Some(run)) => {
@@ -93,7 +147,7 @@ impl Cursor {
                     self.run = run;
                     self.open = oldest(&self.directory, run)?.map(Open::new);
                 }
-                (None, None) => return Ok(()),
+                (None, None) => return Ok(Left::Nothing),
             }
         }
     }
@@ -113,9 +167,13 @@ impl Open {
     }
 
     /// Whole lines only: what has no newline yet is read again later, as its writer may take it back.
-    fn read(&mut self, hand_on: &mut dyn FnMut(RawLine<'_>) -> io::Result<()>) -> io::Result<()> {
+    fn read(
+        &mut self,
+        budget: &mut u64,
+        hand_on: &mut dyn FnMut(RawLine<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
         let mut buffer = vec![0; CHUNK];
-        loop {
+        while *budget > 0 {
             let count = self.file.read_at(&mut buffer, self.at)?;
             let Some(end) = buffer[..count].iter().rposition(|byte| *byte == b'\n') else {
                 if count < buffer.len() {
@@ -129,18 +187,23 @@ impl Open {
                     hand_on(raw)?;
                 }
             }
-            self.at += end as u64 + 1;
+            let taken = end as u64 + 1;
+            self.at += taken;
+            *budget = budget.saturating_sub(taken);
         }
+        Ok(())
     }
 }
 
 /// Puts the pieces of a line together.
 fn join(
     piece: &mut Option<Line>,
+    run: u32,
     raw: RawLine<'_>,
     sink: &mut dyn FnMut(Line) -> io::Result<()>,
 ) -> io::Result<()> {
     let mut line = piece.take().unwrap_or(Line {
+        run,
         time: raw.time,
         stream: raw.stream,
         extent: Extent::Partial,

@@ -5,9 +5,10 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::reader::{Place, Reader};
 use crate::model::time::Timestamp;
 
 /// Bytes of one file before it is rotated.
@@ -45,11 +46,15 @@ pub(crate) struct LogWriter {
     /// Lines that the disc did not take since one was last written.
     dropped: u64,
     tail: Vec<u8>,
+    /// What it has not read is not removed.
+    reader: Option<Reader>,
+    /// There is no room for another file until the reader has gone on.
+    full: bool,
 }
 
 impl LogWriter {
     /// Opens `<pod logs>/<container>/<restart>.log`. A disc that refuses costs the lines, not the container.
-    pub(crate) fn open(path: &Path) -> LogWriter {
+    pub(crate) fn open(path: &Path, reader: Option<Reader>) -> LogWriter {
         let file = path
             .parent()
             .map_or(Ok(()), std::fs::create_dir_all)
@@ -57,7 +62,7 @@ impl LogWriter {
             .ok();
         let size = file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |is| is.len());
         let (stdout, stderr, tail) = (Vec::new(), Vec::new(), Vec::new());
-        LogWriter { path: path.to_owned(), file, size, stdout, stderr, dropped: 0, tail }
+        LogWriter { path: path.to_owned(), file, size, stdout, stderr, dropped: 0, tail, reader, full: false }
     }
 
     /// Takes bytes as they came out of the container's pipe.
@@ -104,6 +109,28 @@ impl LogWriter {
         }
     }
 
+    /// Whether more is to be taken only once the reader has gone on. What is taken all the same makes the last file
+    /// longer.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// The reader may have gone on.
+    pub(crate) fn look_again(&mut self) {
+        self.full = self.full && self.waits_for_reader();
+    }
+
+    /// There is no reader any more whom anything would be kept for.
+    pub(crate) fn forget_reader(&mut self) {
+        self.reader = None;
+        self.full = false;
+    }
+
+    /// Lines that the disc has not taken and that no line of the log tells of.
+    pub(crate) fn lost(&self) -> u64 {
+        self.dropped
+    }
+
     /// The end of what the container wrote, for `terminationMessagePolicy: FallbackToLogsOnError`.
     pub(crate) fn tail(&self) -> String {
         String::from_utf8_lossy(&self.tail).into_owned()
@@ -121,7 +148,10 @@ impl LogWriter {
             return;
         }
         if self.size + lines.text.len() as u64 > FILE_LIMIT && self.size > 0 {
-            self.rotate();
+            self.full = self.waits_for_reader();
+            if !self.full {
+                self.rotate();
+            }
         }
         match self.write(&lines.text, now) {
             Ok(()) => self.dropped = 0,
@@ -157,18 +187,28 @@ impl LogWriter {
         }
     }
 
+    /// Whether the file that would go for another one has not been read.
+    fn waits_for_reader(&self) -> bool {
+        let Some(reader) = &self.reader else { return false };
+        let run = self.path.file_stem().and_then(|stem| stem.to_str()?.parse().ok()).unwrap_or(0);
+        // Fewer files than the limit is the usual case: none would go.
+        let oldest = std::fs::metadata(self.numbered(FILES_KEPT - 1)).ok();
+        oldest.is_some_and(|is| !reader.has_left(Place { run, inode: is.ino() }))
+    }
+
+    fn numbered(&self, number: u32) -> PathBuf {
+        let mut name = self.path.as_os_str().to_owned();
+        if number > 0 {
+            name.push(format!(".{number}"));
+        }
+        PathBuf::from(name)
+    }
+
     /// `N.log` becomes `N.log.1`, that `N.log.2`, and so on; the oldest goes.
     fn rotate(&mut self) {
-        let numbered = |number: u32| {
-            let mut name = self.path.as_os_str().to_owned();
-            if number > 0 {
-                name.push(format!(".{number}"));
-            }
-            PathBuf::from(name)
-        };
         for number in (0..FILES_KEPT - 1).rev() {
             // Fewer files than the limit is the usual case; one that cannot be moved is written over in time.
-            drop(std::fs::rename(numbered(number), numbered(number + 1)));
+            drop(std::fs::rename(self.numbered(number), self.numbered(number + 1)));
         }
         // Opened, and its size looked at, with the next line.
         self.file = None;
@@ -206,74 +246,4 @@ impl Lines {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn scratch(name: &str) -> PathBuf {
-        let path = std::env::temp_dir().join(format!("droppod-log-{}-{name}", std::process::id()));
-        drop(std::fs::remove_dir_all(&path));
-        path
-    }
-
-    #[test]
-    fn lines_are_framed_and_the_last_needs_no_newline() {
-        let dir = scratch("frame");
-        let path = dir.join("web").join("0.log");
-        let now: Timestamp = "2026-11-22T05:00:00.5Z".parse().unwrap();
-        let mut log = LogWriter::open(&path);
-        log.take(Stream::Stdout, b"one\ntw", now);
-        log.take(Stream::Stderr, b"oops\n", now);
-        log.take(Stream::Stdout, b"o", now);
-        log.finish(now);
-        assert_eq!(
-            std::fs::read_to_string(&path).unwrap(),
-            "2026-11-22T05:00:00.500000000Z stdout F one\n\
-             2026-11-22T05:00:00.500000000Z stderr F oops\n\
-             2026-11-22T05:00:00.500000000Z stdout F two\n"
-        );
-        assert_eq!(log.tail(), "one\ntwoops\no");
-        std::fs::remove_dir_all(dir).unwrap();
-    }
-
-    #[test]
-    fn a_flood_stays_within_five_files() {
-        let dir = scratch("flood");
-        let path = dir.join("web").join("0.log");
-        let now = Timestamp::UNIX_EPOCH;
-        let mut log = LogWriter::open(&path);
-        let block = vec![b'x'; 1024 * 1024];
-        for _ in 0..70 {
-            log.take(Stream::Stdout, &block, now);
-        }
-        let mut sizes: Vec<u64> = std::fs::read_dir(dir.join("web"))
-            .unwrap()
-            .map(|e| e.unwrap().metadata().unwrap().len())
-            .collect();
-        sizes.sort_unstable();
-        assert_eq!(sizes.len(), 5);
-        assert!(sizes.iter().all(|size| *size <= FILE_LIMIT), "{sizes:?}");
-        std::fs::remove_dir_all(dir).unwrap();
-    }
-
-    #[test]
-    fn lines_that_a_full_disc_does_not_take_are_counted() {
-        let dir = scratch("full");
-        let path = dir.join("0.log");
-        let now = Timestamp::UNIX_EPOCH;
-        let mut log = LogWriter::open(&path);
-        log.take(Stream::Stdout, b"before\n", now);
-        let disc = log.file.replace(OpenOptions::new().append(true).open("/dev/full").unwrap());
-        log.take(Stream::Stdout, b"lost\nlost\n", now);
-        log.take(Stream::Stderr, b"lost\n", now);
-        log.file = disc;
-        log.take(Stream::Stdout, b"after\n", now);
-        assert_eq!(
-            std::fs::read_to_string(&path).unwrap(),
-            "1970-01-01T00:00:00.000000000Z stdout F before\n\
-             1970-01-01T00:00:00.000000000Z stderr F droppod: the log could not be written, 3 lines lost\n\
-             1970-01-01T00:00:00.000000000Z stdout F after\n"
-        );
-        assert!(log.tail().ends_with("lost\nafter\n"), "a termination message needs no disc");
-        std::fs::remove_dir_all(dir).unwrap();
-    }
-}
+mod tests;

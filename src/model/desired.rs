@@ -48,6 +48,31 @@ pub(crate) struct Blocked {
 pub(crate) struct Waiting {
     pub(crate) reason: String,
     pub(crate) message: String,
+    /// Unknown of what an older binary has written down.
+    #[serde(default)]
+    pub(crate) cause: Cause,
+}
+
+/// What a wait is for, which tells whether it may be in vain.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Cause {
+    /// It passes: an address that becomes free, a rest between two tries.
+    #[default]
+    Passing,
+    /// An image whose pull has failed, which the next try may bring.
+    Pull,
+    /// An image that no pull will bring.
+    Image,
+    /// Something that the manifests lack or that is not allowed: an edit ends it, and nothing else.
+    Manifest,
+}
+
+impl Waiting {
+    /// For what passes by itself.
+    pub(crate) fn passing(reason: &str, message: String) -> Waiting {
+        Waiting { reason: reason.to_owned(), message, cause: Cause::Passing }
+    }
 }
 
 impl fmt::Display for Waiting {

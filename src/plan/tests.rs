@@ -89,7 +89,7 @@ fn failed(reason: &str) -> Outcome {
 }
 
 fn blocked() -> Blocked {
-    let why = Waiting { reason: "ImagePullBackOff".to_owned(), message: String::new() };
+    let why = Waiting::passing("ImagePullBackOff", String::new());
     Blocked { containers: BTreeMap::from([("c".to_owned(), why)]), pod: None }
 }
 

@@ -142,7 +142,7 @@ impl Container {
                 out.not_started(&self.plan.name, &message);
                 let exit = phase::start_error(reason, &message, out.now);
                 let again = self.runs_again(&exit);
-                self.end(exit, again, course, Some(Waiting { reason: reason.to_owned(), message }), out);
+                self.end(exit, again, course, Some(Waiting::passing(reason, message)), out);
             }
             Status::Idle
             | Status::Running { .. }
@@ -170,7 +170,7 @@ impl Container {
                 self.end(exit, self.runs_again_if_condemned(), course, None, out);
             }
             (Some(Why::PostStart(message)), Course::Onwards | Course::ToTheEnd) => {
-                let told = Waiting { reason: "PostStartHookError".to_owned(), message };
+                let told = Waiting::passing("PostStartHookError", message);
                 self.end(exit, again, course, Some(told), out);
             }
             (Some(Why::Stopped) | None, Course::Onwards | Course::ToTheEnd)
@@ -204,7 +204,7 @@ impl Container {
     fn end_for_new_image(&mut self, exit: Exit, out: &mut Out) {
         self.record(&exit, out);
         self.crashes = 0;
-        let waiting = Waiting { reason: "ContainerCreating".to_owned(), message: String::new() };
+        let waiting = Waiting::passing("ContainerCreating", String::new());
         self.status = Status::Resting { exit, until: out.now.boot, waiting };
     }
 

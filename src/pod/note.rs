@@ -97,10 +97,8 @@ impl Out {
             let message = format!("Back-off restarting failed container {container} in pod {pod}");
             self.note(EventKind::Warning, "BackOff", message, Some(container));
         }
-        Waiting {
-            reason: "CrashLoopBackOff".to_owned(),
-            message: format!("back-off {length} restarting failed container={container} pod={pod}"),
-        }
+        let message = format!("back-off {length} restarting failed container={container} pod={pod}");
+        Waiting::passing("CrashLoopBackOff", message)
     }
 
     pub(super) fn sandbox_failed(&mut self, message: &str) {

@@ -41,6 +41,7 @@ pub(super) fn of_run(shim: &mut Shim, name: &str, ended: &Reaped) {
     // In a shared pid namespace its other processes live on until they are killed.
     drop(shim.at.cgroups.kill(&running.ground.cgroup));
     let log = running.output.finish(ended.code, clock::wall());
+    tell_of_loss(shim, name, &log);
     let oom_kills = shim.at.cgroups.oom_kills(&running.ground.cgroup).unwrap_or(0);
     clear_run(shim, name, &running.id, &running.ground.cgroup);
     if let Some(message) = running.not_started {
@@ -59,6 +60,17 @@ pub(super) fn of_run(shim: &mut Shim, name: &str, ended: &Reaped) {
         message: termination_message(&running.message, policy, ended.code, &log),
     };
     shim.happened.push_back(Event::Exited { container: name.to_owned(), end });
+}
+
+/// What no later line of the log can tell.
+#[expect(clippy::print_stderr, reason = "stderr is the log of whoever started the pod")]
+fn tell_of_loss(shim: &Shim, container: &str, log: &LogWriter) {
+    if log.lost() > 0 {
+        let (id, lines) = (&shim.state.plan().id, log.lost());
+        eprintln!(
+            "droppod: pod {id}: {lines} lines of container {container} lost, the log could not be written"
+        );
+    }
 }
 
 /// Removes what a run leaves: cgroup, libcontainer's state, mounts.

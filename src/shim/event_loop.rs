@@ -24,6 +24,9 @@ use crate::sandbox::sys::clock;
 
 /// How often the goal is read while nobody can knock.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How often a container that waits for the reader of its log looks whether that has gone on. Its files hold more than it
+/// can write meanwhile.
+const LOOK_AT_READER: Duration = Duration::from_millis(50);
 
 pub(super) struct Shim {
     pub(super) at: Started,
@@ -130,6 +133,9 @@ pub(super) fn run(started: Started) -> Result<(), ShimError> {
         if !control::has_room(&shim) {
             look_at_goal(&mut shim);
         }
+        for running in shim.running.values_mut() {
+            running.output.look_at_reader();
+        }
         let now = clock::boot();
         if shim.state.wake_at().is_some_and(|due| due <= now) {
             shim.happened.push_back(Event::Tick);
@@ -202,7 +208,9 @@ fn wait(shim: &Shim) -> rustix::io::Result<Vec<Source>> {
 fn timeout(shim: &Shim) -> Option<Timespec> {
     let owed = shim.owed.as_ref().map(|owed| owed.at);
     let deaf = (!control::has_room(shim)).then(|| clock::boot() + LOOK_AGAIN);
-    let due = shim.state.wake_at().into_iter().chain(owed).chain(deaf).min()? - clock::boot();
+    let is_held = shim.running.values().any(|running| running.output.is_held());
+    let held = is_held.then(|| clock::boot() + LOOK_AT_READER);
+    let due = shim.state.wake_at().into_iter().chain(owed).chain(deaf).chain(held).min()? - clock::boot();
     // One millisecond on top: waking before the deadline would only mean waking twice.
     Timespec::try_from(due + Duration::from_millis(1)).ok()
 }
@@ -215,6 +223,7 @@ fn serve(shim: &mut Shim, source: Source) {
             // Nothing is ever written to it: readable means that its other end is gone.
             shim.at.lifeline = None;
             shim.orphaned = true;
+            shim.running.values_mut().for_each(|running| running.output.forget_reader());
             shim.happened.push_back(Event::StopAsked { why: StopReason::Interrupted, grace: None });
         }
         Source::Listener => {

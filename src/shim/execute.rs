@@ -18,6 +18,7 @@ use super::{ShimError, end, filter, ground, handler};
 use crate::bundle::seccomp::Filter;
 use crate::bundle::{self, Ground, oom_score_adj};
 use crate::image::rootfs::HeldLayers;
+use crate::logs::reader::Reader;
 use crate::logs::write::LogWriter;
 use crate::model::observed::{Finished, Interrupted};
 use crate::model::pod_plan::{Privilege, Stdin};
@@ -136,7 +137,10 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Vec<io::Err
     let spec = bundle::spec(plan, container, &ground).map_err(|error| config(super::with_causes(&error)))?;
     let filter =
         filter::of(&shim.at.places, container).map_err(|error| create(super::with_causes(&error)))?;
-    let log = LogWriter::open(&container_log(&shim.at.places.pod_logs(&plan.id), name, restart));
+    // As long as the `up` lives that the pod belongs to, it may show every line.
+    let reader =
+        shim.at.lifeline.is_some().then(|| Reader::of(&shim.at.places.reading(), &plan.id.uid, name));
+    let log = LogWriter::open(&container_log(&shim.at.places.pod_logs(&plan.id), name, restart), reader);
     let bundle_directory = shim.at.pod.bundle(name);
     let instance = Instance { runtime: &shim.at.pod.runtime(), bundle: &bundle_directory, id: &id };
     // A device list is a default, not asked for by anybody: what a kernel lacks for it keeps no container from running.

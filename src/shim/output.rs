@@ -48,11 +48,26 @@ impl Output {
         Some(master.try_clone().map(OwnedFd::from))
     }
 
-    /// What is read next; nothing while somebody attached has not taken what was.
+    /// What is read next; nothing while somebody attached has not taken what was, or the log has no room for more.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = (Stream, BorrowedFd<'_>)> {
         let stdout = self.stdout.iter().map(|file| (Stream::Stdout, file.as_fd()));
         let all = stdout.chain(self.stderr.iter().map(|file| (Stream::Stderr, file.as_fd())));
-        all.filter(|_| self.audience.behind().is_none())
+        all.filter(|_| self.audience.behind().is_none() && !self.log.is_full())
+    }
+
+    /// Whether the container waits for the reader of its log.
+    pub(super) fn is_held(&self) -> bool {
+        self.log.is_full()
+    }
+
+    /// The reader may have gone on.
+    pub(super) fn look_at_reader(&mut self) {
+        self.log.look_again();
+    }
+
+    /// Nothing is held up for a reader that is gone.
+    pub(super) fn forget_reader(&mut self) {
+        self.log.forget_reader();
     }
 
     /// Takes one buffer from a stream; a flood is taken turn by turn, so that it holds up nothing else.

@@ -150,7 +150,7 @@ fn held(why: Blocked) -> Course {
 }
 
 fn blocked(container: &str, reason: &str, message: &str) -> Course {
-    let why = Waiting { reason: reason.to_owned(), message: message.to_owned() };
+    let why = Waiting::passing(reason, message.to_owned());
     held(Blocked { containers: BTreeMap::from([(container.to_owned(), why)]), pod: None })
 }
 
@@ -184,7 +184,7 @@ fn the_columns_are_those_of_kubectl() {
     };
     let failed = |reason: &str| Outcome::Failed { reason: reason.to_owned(), message: String::new() };
     let lost = || Course { lost: true, ..app(running()) };
-    let full = Waiting { reason: "OutOfpods".to_owned(), message: "full".to_owned() };
+    let full = Waiting::passing("OutOfpods", "full".to_owned());
     let cases = [
         ("Pending", "ContainerCreating", "0/1", "0", Course::default()),
         ("Pending", "ImagePullBackOff", "0/1", "0", blocked("c", "ImagePullBackOff", "")),

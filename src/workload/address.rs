@@ -60,9 +60,7 @@ impl<'a> Addresses<'a> {
 
     fn exhausted(&self) -> Waiting {
         let used = self.taken.len();
-        Waiting {
-            reason: "OutOfpods".to_owned(),
-            message: format!("no address is free: {used} pods hold one, at most {NETWORKED_PODS} can"),
-        }
+        let message = format!("no address is free: {used} pods hold one, at most {NETWORKED_PODS} can");
+        Waiting::passing("OutOfpods", message)
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use k8s_openapi::api::core::v1::VolumeMount;
 
 use crate::api::Container;
-use crate::model::desired::Waiting;
+use crate::model::desired::{Cause, Waiting};
 use crate::model::image::ImageConfig;
 use crate::model::pod_plan::{
     Access, ContainerPlan, ImagePlan, MessagePolicy, MountPlan, Propagation, RestartPolicy, Role, Stdin,
@@ -42,7 +42,7 @@ pub(super) fn plan(
     let argv = argv(container, config, &env);
     if argv.is_empty() {
         let message = "no command specified".to_owned();
-        return Err(Waiting { reason: "CreateContainerError".to_owned(), message });
+        return Err(Waiting { reason: "CreateContainerError".to_owned(), message, cause: Cause::Manifest });
     }
     let pod_context = facts.spec.security_context.as_ref();
     let user = security::user(facts.id, pod_context, container, &config.user).map_err(config_error)?;
@@ -82,7 +82,8 @@ fn stdin(container: &Container) -> Stdin {
 }
 
 fn config_error(error: impl std::error::Error) -> Waiting {
-    Waiting { reason: "CreateContainerConfigError".to_owned(), message: error.to_string() }
+    let (reason, message) = ("CreateContainerConfigError".to_owned(), error.to_string());
+    Waiting { reason, message, cause: Cause::Manifest }
 }
 
 /// `command` replaces entrypoint and cmd of the image, `args` alone replaces the cmd.

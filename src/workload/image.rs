@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::api::Container;
-use crate::model::desired::Waiting;
+use crate::model::desired::{Cause, Waiting};
 use crate::model::image::{ImageRef, PullPolicy, StoredImage};
 use crate::model::object::Known;
 use crate::model::observed::ImageObservation;
@@ -63,10 +63,10 @@ pub(super) fn standing(
             (PullPolicy::Always, Some(_) | None) | (PullPolicy::IfNotPresent, None) => {
                 let due = now.boot >= *retry_at;
                 let why = if error.tries == 1 {
-                    waiting("ErrImagePull", error.message.clone())
+                    waiting("ErrImagePull", error.message.clone(), Cause::Pull)
                 } else {
                     let message = format!("Back-off pulling image \"{authored}\": {}", error.message);
-                    waiting("ImagePullBackOff", message)
+                    waiting("ImagePullBackOff", message, Cause::Pull)
                 };
                 Standing::Awaited { pull: due.then(|| reference.clone()), why: Some(why) }
             }
@@ -94,9 +94,9 @@ fn never_present(image: &str) -> Standing {
 }
 
 fn refused(reason: &str, message: String) -> Standing {
-    Standing::Awaited { pull: None, why: Some(waiting(reason, message)) }
+    Standing::Awaited { pull: None, why: Some(waiting(reason, message, Cause::Image)) }
 }
 
-fn waiting(reason: &str, message: String) -> Waiting {
-    Waiting { reason: reason.to_owned(), message }
+fn waiting(reason: &str, message: String, cause: Cause) -> Waiting {
+    Waiting { reason: reason.to_owned(), message, cause }
 }

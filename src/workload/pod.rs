@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use crate::api::{Container, Pod, PodSpec};
-use crate::model::desired::{Blocked, Waiting};
+use crate::model::desired::{Blocked, Cause, Waiting};
 use crate::model::id::PodId;
 use crate::model::image::ImageRef;
 use crate::model::object::Known;
@@ -107,7 +107,8 @@ impl Waits {
     fn all(&mut self, spec: &PodSpec, message: &str) {
         let reason = creating(spec);
         for container in spec.init_containers.iter().flatten().chain(&spec.containers) {
-            let why = Waiting { reason: reason.to_owned(), message: message.to_owned() };
+            let (reason, message) = (reason.to_owned(), message.to_owned());
+            let why = Waiting { reason, message, cause: Cause::Manifest };
             self.one(&container.name, Some(why));
         }
         self.blocked = true;

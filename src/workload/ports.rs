@@ -48,9 +48,8 @@ impl<'a> Ports<'a> {
     /// Why a pod cannot have what it wants.
     pub(super) fn clash(&self, pod: &PodId, wanted: &[HostPort]) -> Option<Waiting> {
         let taken = wanted.iter().find_map(|port| self.holder(pod, port).map(|holder| (port, holder)));
-        taken.map(|(port, holder)| Waiting {
-            reason: "HostPortConflict".to_owned(),
-            message: format!("host port {port} is taken by {holder}"),
+        taken.map(|(port, holder)| {
+            Waiting::passing("HostPortConflict", format!("host port {port} is taken by {holder}"))
         })
     }
 

@@ -2,7 +2,7 @@
 
 use crate::api::PodSpec;
 use crate::api::sysctls::{self, Of};
-use crate::model::desired::Waiting;
+use crate::model::desired::{Cause, Waiting};
 
 /// Why the pod's sysctls cannot be set, in kubelet's words.
 pub(super) fn forbidden(spec: &PodSpec) -> Option<Waiting> {
@@ -16,5 +16,5 @@ pub(super) fn forbidden(spec: &PodSpec) -> Option<Waiting> {
         };
         Some(format!("forbidden sysctl: \"{}\" {why}", sysctl.name))
     })?;
-    Some(Waiting { reason: "SysctlForbidden".to_owned(), message })
+    Some(Waiting { reason: "SysctlForbidden".to_owned(), message, cause: Cause::Manifest })
 }

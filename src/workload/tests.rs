@@ -148,7 +148,7 @@ impl Scene {
 
     /// Reason and message of the one container `c` of the pod `web`.
     fn waits(&self) -> (String, String) {
-        let Waiting { reason, message } = self.blocked("web").containers.remove("c").unwrap();
+        let Waiting { reason, message, .. } = self.blocked("web").containers.remove("c").unwrap();
         (reason, message)
     }
 

@@ -67,11 +67,14 @@ fn events_tell_every_line_start_and_end_of_the_shortest_lives() {
     let ran = up(&bench, &["--output", "json"]).exits(0);
     let mut lines: BTreeMap<String, usize> = BTreeMap::new();
     let (mut started, mut exited) = (BTreeMap::<String, usize>::new(), BTreeMap::<String, usize>::new());
+    assert_eq!(ran.stderr, "", "what went well is no mail");
     for event in events(&ran) {
         let pod = event["pod"].as_str().unwrap_or_default().to_owned();
         match event["type"].as_str().unwrap() {
             "log" => {
                 assert!(!exited.contains_key(&pod), "a line after the end of {pod}");
+                assert!(started.contains_key(&pod), "a line before the start of {pod}");
+                assert_eq!(event["run"], 0);
                 *lines.entry(format!("{} {}", event["stream"], event["line"])).or_default() += 1;
             }
             "started" => *started.entry(pod).or_default() += 1,
@@ -106,12 +109,20 @@ fn runs_that_follow_each_other_at_once_are_all_told() {
         .replace("    command:", "    volumeMounts: [{name: work, mountPath: /work}]\n    command:");
     bench.manifest("again.yaml", &text);
     let ran = up(&bench, &["-o", "json"]).exits(0);
-    let ends: Vec<String> = events(&ran)
-        .iter()
-        .filter(|event| event["type"] == "exited")
-        .map(|event| format!("{} {}", event["run"], event["exitCode"]))
-        .collect();
-    assert_eq!(ends, ["0 7", "1 0"], "{ran:#?}");
+    // Of each run by itself: the next may begin before the end of one is seen.
+    let told = |run: u64| -> Vec<String> {
+        let of_run = events(&ran).into_iter().filter(|event| event["run"] == run);
+        of_run.map(|event| format!("{} {}{}", event["type"], event["line"], event["exitCode"])).collect()
+    };
+    let story = |run: u64, code: u64| {
+        [
+            "\"started\" nullnull".to_owned(),
+            format!("\"log\" \"run {run}\"null"),
+            format!("\"exited\" null{code}"),
+        ]
+    };
+    assert_eq!(told(0), story(0, 7), "{ran:#?}");
+    assert_eq!(told(1), story(1, 0), "{ran:#?}");
     bench.until_clean();
 }
 
@@ -157,6 +168,20 @@ fn what_can_never_start_ends_everything_at_once_where_that_is_asked_for() {
         "{ran:#?}"
     );
     assert!(ran.stderr.contains("nowhere"), "{ran:#?}");
+    for (source, message) in [
+        ("configMap: {name: nowhere}", "configmap \"nowhere\" not found"),
+        ("secret: {secretName: nowhere}", "secret \"nowhere\" not found"),
+        ("projected: {sources: [{secret: {name: nowhere}}]}", "secret \"nowhere\" not found"),
+    ] {
+        let volume = format!("  volumes: [{{name: v, {source}}}]\n  containers:");
+        bench.manifest("never.yaml", &pod("lacks", "true").replace("  containers:", &volume));
+        let why = format!("MountVolume.SetUp failed for volume \"v\" : {message}");
+        let ran = up(&bench, &["--fail-fast", "--timeout", "50s"]).exits(10);
+        assert!(ran.stderr.contains("lacks can never start: ") && ran.stderr.contains(&why), "{ran:#?}");
+    }
+    // Where nothing else runs, nobody has to ask for that.
+    bench.remove("long.yaml");
+    up(&bench, &["--timeout", "50s"]).exits(1).says("not started");
     bench.until_clean();
 }
 
@@ -221,5 +246,17 @@ fn two_runs_of_the_same_files_at_once_do_not_clash() {
         "{}",
         bench.read("job.status.yaml")
     );
+    bench.until_clean();
+}
+
+#[test]
+fn jobs_that_are_all_suspended_are_told_at_once() {
+    let Some(bench) = Bench::new() else { return };
+    bench.manifest("job.yaml", &job("later", "  suspend: true\n", "true"));
+    up(&bench, &["--fail-fast"]).exits(10).says("every Job and CronJob is suspended, nothing will run");
+    let running = bench.start(&["up", "-f", bench.folder().to_str().unwrap()]);
+    bench.until("it is told", || bench.said("warning: every Job and CronJob is suspended"));
+    bench.until("it has looked", || !bench.read("job.status.yaml").is_empty());
+    assert_eq!(running.stop(), 130);
     bench.until_clean();
 }

@@ -136,6 +136,7 @@ impl Bench {
         let line = format!("{} {}", env!("CARGO_BIN_EXE_droppod"), args.join(" "));
         command.args(["-qec", &line, "/dev/null"]);
         let mut command = self.furnish(command);
+        command.env("TERM", "xterm");
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         // Kept open: its end would be typed as the end of input.
         let mut keyboard = child.stdin.take().unwrap();
@@ -219,6 +220,11 @@ impl Bench {
             .nth(index)
             .unwrap_or_default()
             .to_owned()
+    }
+
+    /// Waits until no container runs, whatever becomes of an `up` that they belonged to.
+    pub(crate) fn until_no_container(&self) {
+        self.until("no container is left", || !self.census().iter().any(|left| left.starts_with("process ")));
     }
 
     pub(crate) fn until_status(&self, pod: &str, status: &str) {

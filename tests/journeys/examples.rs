@@ -68,6 +68,16 @@ fn the_sample_of_a_namespace_greets_from_it() {
 }
 
 #[test]
+fn the_sample_of_a_secret_reads_it_and_shows_it_nowhere() {
+    let Some(bench) = Bench::new() else { return };
+    bench.manifest("secret.yaml", include_str!("../../manifests/secret.yaml"));
+    let ran = bench.run(&["up", "-f", bench.folder().to_str().unwrap()]).exits(0);
+    assert!(ran.stdout.contains("user admin, a password of 14 bytes, mode 400"), "{ran:#?}");
+    assert!(!bench.read("secret.status.yaml").contains("admin"), "{}", bench.read("secret.status.yaml"));
+    bench.until_clean();
+}
+
+#[test]
 fn a_box_without_a_network_runs_what_was_brought_along() {
     let Some(bench) = Bench::new() else { return };
     let Some(made) = Made::new("offline") else { return };

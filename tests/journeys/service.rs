@@ -155,3 +155,22 @@ fn clients_that_say_nothing_delay_no_pod() {
     drop(silent);
     assert_eq!(watch.stop(), 0);
 }
+
+#[test]
+fn figures_and_health_are_shown_on_a_port_of_the_machines_own_loopback() {
+    let Some(bench) = Bench::new() else { return };
+    bench.manifest("sleeper.yaml", SLEEPER);
+    let folder = bench.folder();
+    let watch = bench.start(&["watch", folder.to_str().unwrap(), "--metrics", "127.0.0.1:9180"]);
+    let script = "exec 3<>/dev/tcp/127.0.0.1/9180 && printf 'GET %s HTTP/1.1\\r\\n\\r\\n' $0 >&3 && cat <&3";
+    let ask = |path: &str| {
+        let output = bench.program("bash").args(["-c", script, path]).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    bench.until("it is ready", || ask("/readyz").starts_with("HTTP/1.1 200 OK"));
+    assert!(ask("/healthz").ends_with("\r\n\r\nok\n"));
+    bench.until("the pod is counted", || ask("/metrics").contains("droppod_pods{phase=\"Running\"} 1\n"));
+    assert_eq!(watch.stop(), 0);
+    bench.run(&["down", "--all"]).exits(0);
+    bench.until_clean();
+}

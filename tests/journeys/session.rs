@@ -133,6 +133,11 @@ fn down_stops_the_pods_and_keeps_the_files() {
     bench.run(&["down", "--all"]).exits(0);
     bench.until_clean();
     assert!(bench.folder().join("web.yaml").exists());
+    let mut watch = bench.watch();
+    bench.until_status("web", "Running");
+    bench.run(&["down", "--all", "--stop-watcher"]).exits(0).says("1 pod stopped");
+    assert!(!watch.is_running());
+    bench.until_clean();
 }
 
 #[test]

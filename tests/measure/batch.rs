@@ -1,17 +1,21 @@
 //! Jobs and CronJobs in numbers. Run by name: `cargo test --release --test batch -- [--most N] [--completions N]
-//! [--parallelism N] [--edits N]`. Asserts nothing: it prints tables.
+//! [--parallelism N] [--edits N] [--lines N]`. Asserts nothing: it prints tables.
 //!
 //! The first: as many suspended CronJobs as finished Jobs, each in a file of its own; what the watcher costs idle, how
 //! soon an edit of one of them is in force once its folder has come to rest, and what it costs. Finished Jobs have run a
-//! pod each up to 1,000 of them; beyond, they had nothing to complete. The second: one Job beside as many bare pods.
+//! pod each up to 1,000 of them; beyond, they had nothing to complete. The second: one Job beside as many bare pods. With
+//! `--lines` a third alone: as many runs of `echo` under `up`, what of them was told, and what that costs as they get more.
 #![expect(clippy::unwrap_used, reason = "a measurement fails by it, and says where")]
 
 #[path = "../journeys/bench.rs"]
 #[expect(dead_code, reason = "journeys use the rest of it")]
 mod bench;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
 use bench::{Bench, let_pass, say};
@@ -26,6 +30,11 @@ const AT_ONCE: usize = 50;
 const RUN_FOR_REAL: usize = 1_000;
 
 fn main() {
+    if let Some(runs) = argument("--lines") {
+        let Some(bench) = Bench::new() else { return };
+        lines_of_up(&bench, runs, argument("--parallelism").unwrap_or(20));
+        return;
+    }
     let most = argument("--most").unwrap_or(1_000);
     let edits = argument("--edits").unwrap_or(20);
     say(&format!(
@@ -191,4 +200,72 @@ fn bare_pods(bench: &Bench, count: usize) -> f64 {
     bench.until_clean();
     watch.stop();
     took
+}
+
+/// What one pod was told to have done.
+#[derive(Default)]
+struct Story {
+    started: usize,
+    lines: Vec<String>,
+    codes: Vec<i64>,
+    /// A line before the start, or one after the end.
+    disorder: bool,
+}
+
+/// Every run, every line and every exit code, as the events of `up` tell them.
+fn lines_of_up(bench: &Bench, runs: usize, parallelism: usize) {
+    let text = format!(
+        "apiVersion: batch/v1\nkind: Job\nmetadata: {{name: lines}}\nspec:\n  completionMode: Indexed\n  completions: \
+         {runs}\n  parallelism: {parallelism}\n  template:\n    spec:\n      restartPolicy: Never\n      containers:\n      \
+         - {{name: main, image: droppod.local/host, command: [sh, -c, 'echo line $$JOB_COMPLETION_INDEX']}}\n"
+    );
+    bench.manifest("lines.yaml", &text);
+    let folder = bench.folder();
+    let mut command = bench.command(&["up", "-f", folder.to_str().unwrap(), "--output", "json"]);
+    let (begin, mut last) = (clock(), clock());
+    let mut up = command.stdout(Stdio::piped()).spawn().unwrap();
+    let (pid, mut before) = (up.id(), 0);
+    let mut stories: BTreeMap<String, Story> = BTreeMap::new();
+    let mut ended = 0;
+    say(&format!("{:>7} {:>12} {:>14}", "ended", "pods a second", "CPU ms per pod"));
+    for line in BufReader::new(up.stdout.take().unwrap()).lines() {
+        let event: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+        let story = stories.entry(event["pod"].as_str().unwrap_or_default().to_owned()).or_default();
+        match event["type"].as_str().unwrap() {
+            "started" => story.started += 1,
+            "log" => {
+                story.disorder |= story.started == 0 || !story.codes.is_empty();
+                story.lines.push(event["line"].as_str().unwrap().to_owned());
+            }
+            "exited" => {
+                story.codes.push(event["exitCode"].as_i64().unwrap());
+                ended += 1;
+                if ended % (runs / 10).max(1) == 0 {
+                    let (now, used) = (clock(), cpu(pid));
+                    let share = (runs / 10).max(1) as f64;
+                    let (rate, cost) =
+                        (share * 1e9 / (now - last) as f64, (used - before) as f64 / 1e6 / share);
+                    say(&format!("{ended:>7} {rate:>12.1} {cost:>14.2}"));
+                    (last, before) = (now, used);
+                }
+            }
+            _ => {}
+        }
+    }
+    let code = up.wait().unwrap().code();
+    stories.remove("");
+    let lines: BTreeSet<&String> = stories.values().flat_map(|story| &story.lines).collect();
+    let total = |count: fn(&Story) -> usize| stories.values().map(count).sum::<usize>();
+    say(&format!(
+        "{runs} runs, {:.0} s, exit code {code:?}: {} starts, {} lines of which {} differ, {} exit codes of which {} are 0, {} \
+         pods with a line out of order",
+        (clock() - begin) as f64 / 1e9,
+        total(|story| story.started),
+        total(|story| story.lines.len()),
+        lines.len(),
+        total(|story| story.codes.len()),
+        total(|story| story.codes.iter().filter(|code| **code == 0).count()),
+        total(|story| story.disorder.into()),
+    ));
+    bench.until_clean();
 }

@@ -60,8 +60,13 @@ impl<W: Write> Printer<W> {
         self.out.flush()
     }
 
+    /// Whether the last line has its newline.
+    pub(in crate::cli) fn is_at_line_start(&self) -> bool {
+        self.unfinished.is_none()
+    }
+
     fn lead(&mut self, origin: &Origin, line: &Line) -> io::Result<()> {
-        let name = format!("{}/{}", origin.pod, origin.container);
+        let name = format!("{}/{}", origin.pod.name, origin.container);
         match self.style.prefix {
             None => {}
             Some(Prefix::Kubectl) => {
@@ -85,14 +90,17 @@ impl<W: Write> Printer<W> {
 mod tests {
     use super::*;
     use crate::logs::write::Stream;
+    use crate::model::id::{PodId, Uid};
     use crate::model::time::Timestamp;
 
     fn line(text: &str, extent: Extent) -> Line {
-        Line { time: Timestamp::UNIX_EPOCH, stream: Stream::Stdout, extent, text: text.into() }
+        Line { run: 0, time: Timestamp::UNIX_EPOCH, stream: Stream::Stdout, extent, text: text.into() }
     }
 
     fn origin(pod: &str) -> Origin {
-        Origin { namespace: "default".into(), pod: pod.into(), container: "main".into() }
+        let uid = Uid::from_random([0; 16]);
+        let pod = PodId { namespace: "default".into(), name: pod.into(), uid };
+        Origin { pod, container: "main".into() }
     }
 
     fn printed(style: Style, lines: &[(&str, Line)]) -> String {

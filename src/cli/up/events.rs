@@ -9,7 +9,7 @@ use crate::cli::exit::Exit as Code;
 use crate::daemon::{BatchEnd, BatchReport, JobReport, PodReport, Progress};
 use crate::logs::follow::Origin;
 use crate::logs::line::Extent;
-use crate::logs::read::Line;
+use crate::logs::read::{Left, Line};
 use crate::logs::write::Stream;
 use crate::model::id::PodId;
 use crate::model::record::{ContainerRecord, ContainerState, Exit};
@@ -24,12 +24,13 @@ enum Event<'a> {
     Status { time: Timestamp, namespace: &'a str, pod: &'a str, status: &'a str },
     /// A container runs; `run` counts from 0, as its restarts do.
     Started { time: Timestamp, namespace: &'a str, pod: &'a str, container: &'a str, run: u32 },
-    /// A container wrote a line; bytes that are not UTF-8 are replaced.
+    /// A container wrote a line, after its run was told to have started; bytes that are not UTF-8 are replaced.
     Log {
         time: Timestamp,
         namespace: &'a str,
         pod: &'a str,
         container: &'a str,
+        run: u32,
         stream: &'static str,
         line: &'a str,
         /// The line goes on in the container's next event.
@@ -119,15 +120,31 @@ impl<W: Write> Events<W> {
         self.out.flush()
     }
 
-    pub(super) fn log(&mut self, origin: &Origin, line: &Line) -> io::Result<()> {
-        let Origin { namespace, pod, container } = origin;
+    pub(super) fn log(&mut self, origin: &Origin, line: &Line, begun: Begun<'_>) -> io::Result<()> {
+        let Origin { pod, container } = origin;
+        let key = (pod.clone(), container.clone());
+        for number in self.told.get(&key).map_or(0, |told| told.starts)..=line.run {
+            // A run that wrote a line has begun by then; one before it may never have.
+            let started = begun(pod, container, number).or_else(|| (number == line.run).then_some(line.time));
+            self.started(pod, container, &Run { number, started, exit: None })?;
+        }
+        let (namespace, name, run) = (&pod.namespace, &pod.name, line.run);
         let stream = match line.stream {
             Stream::Stdout => "stdout",
             Stream::Stderr => "stderr",
         };
         let partial = line.extent == Extent::Partial;
         let text = String::from_utf8_lossy(&line.text);
-        self.write(&Event::Log { time: line.time, namespace, pod, container, stream, line: &text, partial })
+        self.write(&Event::Log {
+            time: line.time,
+            namespace,
+            pod: name,
+            container,
+            run,
+            stream,
+            line: &text,
+            partial,
+        })
     }
 
     /// What is told before the lines that have been written meanwhile.
@@ -145,12 +162,21 @@ impl<W: Write> Events<W> {
         Ok(())
     }
 
-    /// What is told after them.
-    pub(super) fn ends(&mut self, progress: &Progress, now: Timestamp, past: Past<'_>) -> io::Result<()> {
+    /// What is told after them. There is more to tell of the step while lines of a run that has ended are not read.
+    pub(super) fn ends(
+        &mut self,
+        progress: &Progress,
+        now: Timestamp,
+        past: Past<'_>,
+        is_read: &dyn Fn(&str, u32) -> bool,
+    ) -> io::Result<Left> {
         let Progress { pod, word, course } = progress;
         for container in course.record().into_iter().flat_map(|record| &record.containers) {
             let told = self.told.get(&(pod.clone(), container.name.clone())).copied().unwrap_or_default();
             for run in runs(container, told, &|number| past(pod, &container.name, number)) {
+                if run.exit.is_some() && !is_read(&container.name, run.number) {
+                    return Ok(Left::More);
+                }
                 self.started(pod, &container.name, &run)?;
                 self.exited(pod, &container.name, &run)?;
             }
@@ -158,7 +184,7 @@ impl<W: Write> Events<W> {
         if self.words.get(pod) != Some(word) && course.outcome().is_some() {
             self.word(pod, word, now)?;
         }
-        Ok(())
+        Ok(Left::Nothing)
     }
 
     fn word(&mut self, pod: &PodId, word: &str, now: Timestamp) -> io::Result<()> {
@@ -264,6 +290,9 @@ struct Run {
     exit: Option<Exit>,
 }
 
+/// When a run began, by the records that there are.
+pub(super) type Begun<'a> = &'a dyn Fn(&PodId, &str, u32) -> Option<Timestamp>;
+
 /// How an earlier run ended that no record tells of any more.
 pub(super) type Past<'a> = &'a dyn Fn(&PodId, &str, u32) -> Option<Exit>;
 
@@ -295,131 +324,4 @@ fn is_being_made(reason: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::facts::tests::{container, ended, pod};
-    use super::*;
-    use crate::model::pod_plan::Role;
-    use crate::model::record::Outcome;
-    use crate::status::Course;
-
-    fn progress(word: &str, course: Course) -> Progress {
-        Progress { pod: pod("web", None, Course::default()).pod, word: word.into(), course }
-    }
-
-    fn exit(code: i32) -> Exit {
-        let known = container("main", Role::App, code);
-        Exit { started_at: Some(Timestamp::UNIX_EPOCH), ..facts::end(&known).unwrap().clone() }
-    }
-
-    fn with(state: ContainerState, last: Option<Exit>, restart_count: u32) -> Course {
-        let known = ContainerRecord { state, last, restart_count, ..container("main", Role::App, 0) };
-        let mut course = ended(Outcome::Succeeded, vec![known]);
-        if let Some(record) = &mut course.record {
-            record.outcome = None;
-        }
-        course
-    }
-
-    /// Kind, run and exit code of each event, of steps that come each by itself.
-    fn told(steps: &[Progress], past: Past<'_>) -> Vec<String> {
-        let mut out = Vec::new();
-        let mut events = Events::new(&mut out);
-        for step in steps {
-            tell(&mut events, std::slice::from_ref(step), past);
-        }
-        fields(out)
-    }
-
-    /// Of steps that come together, as the onlooker tells them.
-    fn tell(events: &mut Events<&mut Vec<u8>>, steps: &[Progress], past: Past<'_>) {
-        steps.iter().for_each(|step| events.starts(step, Timestamp::UNIX_EPOCH, past).unwrap());
-        steps.iter().for_each(|step| events.ends(step, Timestamp::UNIX_EPOCH, past).unwrap());
-    }
-
-    fn fields(out: Vec<u8>) -> Vec<String> {
-        let lines = String::from_utf8(out).unwrap();
-        let fields = |line: &str| {
-            let line: serde_json::Value = serde_json::from_str(line).unwrap();
-            let fields = ["type", "status", "run", "exitCode"].iter().filter_map(|name| line.get(name));
-            fields.map(|value| value.to_string().replace('"', "")).collect::<Vec<_>>().join(" ")
-        };
-        lines.lines().map(fields).collect()
-    }
-
-    #[test]
-    fn each_start_and_each_end_is_told_once() {
-        let running =
-            |run, last| with(ContainerState::Running { pid: 1, since: Timestamp::UNIX_EPOCH }, last, run);
-        let resting = ContainerState::Waiting { reason: "CrashLoopBackOff".into(), message: String::new() };
-        let steps = [
-            progress("Running", running(0, None)),
-            progress("Running", running(0, None)),
-            progress("Running", running(1, Some(exit(3)))),
-            progress("CrashLoopBackOff", with(resting, Some(exit(4)), 1)),
-            progress("Running", running(2, Some(exit(4)))),
-            progress("Completed", with(ContainerState::Terminated(exit(0)), Some(exit(4)), 2)),
-        ];
-        let expected = [
-            "status Running",
-            "started 0",
-            "started 1",
-            "exited 0 3",
-            "status CrashLoopBackOff",
-            "exited 1 4",
-            "status Running",
-            "started 2",
-            "status Completed",
-            "exited 2 0",
-        ];
-        assert_eq!(told(&steps, &|_, _, _| None), expected);
-    }
-
-    #[test]
-    fn steps_that_come_together_are_told_in_their_order() {
-        let running = ContainerState::Running { pid: 1, since: Timestamp::UNIX_EPOCH };
-        let waiting = ContainerState::Waiting { reason: "ContainerCreating".into(), message: String::new() };
-        let mut end = with(ContainerState::Terminated(exit(3)), None, 0);
-        if let Some(record) = &mut end.record {
-            record.outcome = Some(Outcome::Succeeded);
-        }
-        let steps = [
-            progress("ContainerCreating", with(waiting, None, 0)),
-            progress("Running", with(running, None, 0)),
-            progress("Error", end),
-        ];
-        let mut out = Vec::new();
-        tell(&mut Events::new(&mut out), &steps, &|_, _, _| None);
-        let expected =
-            ["status ContainerCreating", "status Running", "started 0", "exited 0 3", "status Error"];
-        assert_eq!(fields(out), expected);
-    }
-
-    #[test]
-    fn a_life_that_nobody_saw_is_told_from_its_record() {
-        let step = progress("Completed", with(ContainerState::Terminated(exit(0)), Some(exit(5)), 2));
-        let past = |_: &PodId, _: &str, run: u32| (run == 0).then(|| exit(7));
-        let runs: Vec<String> =
-            told(&[step], &past).into_iter().filter(|line| line.starts_with("exited")).collect();
-        assert_eq!(runs, ["exited 0 7", "exited 1 5", "exited 2 0"]);
-    }
-
-    #[test]
-    fn words_and_fields_are_those_that_programs_know() {
-        let mut out = Vec::new();
-        let mut events = Events::new(&mut out);
-        let origin = Origin { namespace: "default".into(), pod: "web".into(), container: "main".into() };
-        let (stream, extent) = (Stream::Stderr, Extent::Full);
-        let text = b"a \"b\" \xff".to_vec();
-        events.log(&origin, &Line { time: Timestamp::UNIX_EPOCH, stream, extent, text }).unwrap();
-        let report = BatchReport {
-            pods: vec![pod("web", None, ended(Outcome::Succeeded, vec![container("main", Role::App, 0)]))],
-            ..BatchReport::default()
-        };
-        events.finish(BatchEnd::Completed, &report, Code::Done, Timestamp::UNIX_EPOCH).unwrap();
-        let expected = r#"{"type":"log","time":"1970-01-01T00:00:00Z","namespace":"default","pod":"web","container":"main","stream":"stderr","line":"a \"b\" �"}
-{"type":"exited","time":"1970-01-01T00:00:00Z","namespace":"default","pod":"web","container":"main","run":0,"exitCode":0,"reason":"Completed"}
-{"type":"summary","time":"1970-01-01T00:00:00Z","end":"completed","exitCode":0,"jobs":[],"pods":[{"namespace":"default","pod":"web","result":"Succeeded","exitCode":0,"restarts":0}]}
-"#;
-        assert_eq!(String::from_utf8(out).unwrap(), expected);
-    }
-}
+mod tests;

@@ -223,7 +223,7 @@ pub(super) mod tests {
         let verdict = |reason| Verdict { reason, message: "too often".into(), at: Timestamp::UNIX_EPOCH };
         let record = JobRecord { succeeded: 1, failed: 1, verdict: end.map(verdict), ..JobRecord::default() };
         let key = ObjectKey { group, kind, namespace: "default".into(), name: name.into() };
-        JobReport { uid: uid(number), key, record, indexes: None }
+        JobReport { uid: uid(number), key, record, indexes: None, completions: None }
     }
 
     #[test]

@@ -12,8 +12,8 @@ use crate::paths::Places;
 use crate::publish::{Durability, publish};
 
 use super::exit_from::ExitFrom;
-use super::onlooker::Show;
 use super::session::Session;
+use super::voice::Show;
 use super::{Keep, Manner, direct};
 
 /// What of the caller the program gets.

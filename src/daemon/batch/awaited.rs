@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::api::Object;
 use crate::model::control::Controlled;
-use crate::model::desired::{Blocked, DesiredPod, Waiting, Want};
+use crate::model::desired::{Blocked, Cause, DesiredPod, Want};
 use crate::model::id::{PodId, Uid};
 use crate::model::object::Known;
 
@@ -118,17 +118,11 @@ pub(crate) enum Obstacle {
 
 /// `None` for a wait that ends by itself: a pull under way, an address to become free.
 fn obstacle(why: &Blocked) -> Option<Obstacle> {
-    let mut found = None;
-    for waiting in why.containers.values() {
-        match waiting.reason.as_str() {
-            "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "InvalidImageName" => {
-                return Some(Obstacle::Image);
-            }
-            "CreateContainerConfigError" => found = Some(Obstacle::Reference),
-            _ => {}
-        }
+    let causes = || why.pod.iter().chain(why.containers.values()).map(|waiting| waiting.cause);
+    if causes().any(|cause| matches!(cause, Cause::Pull | Cause::Image)) {
+        return Some(Obstacle::Image);
     }
-    found
+    causes().any(|cause| cause == Cause::Manifest).then_some(Obstacle::Reference)
 }
 
 /// The first pod that will never start, whatever goes on beside it, and why: a pull that failed may succeed at the
@@ -136,20 +130,19 @@ fn obstacle(why: &Blocked) -> Option<Obstacle> {
 pub(super) fn hopeless(pods: &BTreeMap<Uid, DesiredPod>) -> Option<(Obstacle, &PodId, String)> {
     pods.values().find_map(|pod| {
         let Want::Wait(why) = &pod.want else { return None };
-        let of_pod = why.pod.iter().filter_map(|why| Some((never(why)?, why.to_string())));
-        let of_containers = why
-            .containers
-            .iter()
-            .filter_map(|(container, why)| Some((never(why)?, format!("container {container}: {why}"))));
+        let of_pod = why.pod.iter().filter_map(|why| Some((never(why.cause)?, why.to_string())));
+        let of_containers = why.containers.iter().filter_map(|(container, why)| {
+            Some((never(why.cause)?, format!("container {container}: {why}")))
+        });
         let (obstacle, why) = of_pod.chain(of_containers).next()?;
         Some((obstacle, &pod.id, why))
     })
 }
 
-fn never(why: &Waiting) -> Option<Obstacle> {
-    match why.reason.as_str() {
-        "ErrImageNeverPull" | "InvalidImageName" => Some(Obstacle::Image),
-        "CreateContainerConfigError" | "Forbidden" => Some(Obstacle::Reference),
-        _ => None,
+fn never(cause: Cause) -> Option<Obstacle> {
+    match cause {
+        Cause::Image => Some(Obstacle::Image),
+        Cause::Manifest => Some(Obstacle::Reference),
+        Cause::Passing | Cause::Pull => None,
     }
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::manifest::revive;
 use crate::model::control::Controlled;
-use crate::model::desired::{Blocked, DesiredPod, Waiting, Want};
+use crate::model::desired::{Blocked, Cause, DesiredPod, Waiting, Want};
 use crate::model::job::{JobEnd, Verdict};
 use crate::model::object::{ObjectRecord, Owner, Source};
 use crate::model::pod_plan::RestartPolicy;
@@ -82,8 +82,8 @@ impl Scene {
     }
 }
 
-fn waits(reason: &str) -> Option<Want> {
-    let waiting = Waiting { reason: reason.into(), message: String::new() };
+fn waits(cause: Cause) -> Option<Want> {
+    let waiting = Waiting { reason: "Waits".into(), message: String::new(), cause };
     Some(Want::Wait(Blocked { containers: BTreeMap::from([("main".into(), waiting)]), pod: None }))
 }
 
@@ -107,16 +107,16 @@ fn endless_pods_alone_run_until_a_signal() {
 
 #[test]
 fn an_image_that_cannot_be_had_ends_a_batch_when_nothing_else_runs() {
-    let scene = Scene::default().pod(1, "Never", waits("ErrImagePull"));
+    let scene = Scene::default().pod(1, "Never", waits(Cause::Pull));
     assert_eq!(scene.verdict(), Some(BatchEnd::NoImage));
     assert_eq!(scene.pod(2, "Never", runs()).verdict(), None);
 }
 
 #[test]
-fn a_missing_config_map_ends_a_batch_and_a_pull_under_way_does_not() {
-    let missing = Scene::default().pod(1, "Never", waits("CreateContainerConfigError"));
+fn what_no_file_declares_ends_a_batch_and_what_passes_does_not() {
+    let missing = Scene::default().pod(1, "Never", waits(Cause::Manifest));
     assert_eq!(missing.verdict(), Some(BatchEnd::Blocked));
-    assert_eq!(Scene::default().pod(1, "Never", waits("ContainerCreating")).verdict(), None);
+    assert_eq!(Scene::default().pod(1, "Never", waits(Cause::Passing)).verdict(), None);
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn a_job_is_waited_for_also_between_its_pods() {
     let scene = Scene::default().job(1).pod_of(1, 2, None);
     assert_eq!(scene.verdict(), None);
     assert_eq!(scene.ended(1).verdict(), Some(BatchEnd::Completed));
-    let hopeless = Scene::default().job(1).pod_of(1, 2, waits("ErrImagePull"));
+    let hopeless = Scene::default().job(1).pod_of(1, 2, waits(Cause::Pull));
     assert_eq!(hopeless.verdict(), Some(BatchEnd::NoImage));
 }
 
@@ -139,14 +139,23 @@ fn a_cron_job_alone_runs_until_a_signal_and_is_not_waited_for_beside_a_job() {
 
 #[test]
 fn what_can_never_start_is_named_while_others_run() {
-    let scene = Scene::default().pod(1, "Never", runs()).pod(2, "Always", waits("ErrImagePull"));
+    let scene = Scene::default().pod(1, "Never", runs()).pod(2, "Always", waits(Cause::Pull));
     assert_eq!(hopeless(&scene.pods), None);
-    let scene = scene.pod(3, "Always", waits("ErrImageNeverPull"));
+    let scene = scene.pod(3, "Always", waits(Cause::Image));
     let (obstacle, pod, why) = hopeless(&scene.pods).unwrap();
     assert_eq!(
         (obstacle, pod.name.as_str(), why.as_str()),
-        (Obstacle::Image, "pod-3", "container main: ErrImageNeverPull")
+        (Obstacle::Image, "pod-3", "container main: Waits")
     );
-    let missing = Scene::default().pod(1, "Never", waits("CreateContainerConfigError"));
+    let missing = Scene::default().pod(1, "Never", waits(Cause::Manifest));
     assert_eq!(hopeless(&missing.pods).map(|(obstacle, _, _)| obstacle), Some(Obstacle::Reference));
+}
+
+#[test]
+fn a_pod_that_is_not_allowed_is_not_waited_for() {
+    let waiting = Waiting { reason: "Forbidden".into(), message: String::new(), cause: Cause::Manifest };
+    let want = Want::Wait(Blocked { containers: BTreeMap::new(), pod: Some(waiting) });
+    let scene = Scene::default().pod(1, "Never", Some(want));
+    assert_eq!(scene.verdict(), Some(BatchEnd::Blocked));
+    assert_eq!(hopeless(&scene.pods).map(|(_, _, why)| why), Some("Forbidden".into()));
 }

@@ -25,6 +25,8 @@ use super::memory::{self, PULLED};
 use super::{ActError, Acted, Hands};
 
 const AT_ONCE: usize = 3;
+/// What is logged of them that an `up` tells in its own words.
+pub(crate) const PULLS: &str = "droppod::pulls";
 
 impl Hands {
     /// A pull that finds no room is planned again by the pass that follows the end of another.
@@ -142,7 +144,7 @@ impl Hands {
         let tries = pulls::read(&self.places, file)?.map_or(0, |failed| failed.error.tries) + 1;
         // The failure is an answer of somebody else's: never asked again at once.
         let retry_at = now.boot + back_off::delay(tries.saturating_add(1));
-        tracing::warn!(%image, tries, message, "image pull failed");
+        tracing::warn!(target: PULLS, %image, tries, message, "image pull failed");
         let error = PullError { message: message.to_owned(), tries };
         pulls::write(&self.places, file, &FailedPull { image: image.clone(), error, retry_at })?;
         Ok(())

@@ -156,10 +156,7 @@ fn a_wait_of_many_passes_is_one_event_and_keeps_its_beginning() {
     let ground = Ground::new();
     let places = ground.places();
     let blocked = |reason: &str| Blocked {
-        containers: BTreeMap::from([(
-            "main".to_owned(),
-            Waiting { reason: reason.into(), message: "why".into() },
-        )]),
+        containers: BTreeMap::from([("main".to_owned(), Waiting::passing(reason, "why".into()))]),
         pod: None,
     };
     let later = Now { wall: Timestamp::from_second(1_000_050).unwrap(), ..now() };

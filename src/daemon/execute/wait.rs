@@ -47,7 +47,7 @@ fn news(before: Option<&Blocked>, why: &Blocked, at: Timestamp) -> Vec<EventReco
 
 fn of_container(container: &str, waiting: &Waiting, at: Timestamp) -> Vec<EventRecord> {
     use EventKind::{Normal, Warning};
-    let Waiting { reason, message } = waiting;
+    let Waiting { reason, message, .. } = waiting;
     let event =
         |kind, reason: &str, message: String| EventRecord::once(kind, reason, message, Some(container), at);
     let error = || event(Warning, "Failed", format!("Error: {reason}"));
@@ -72,8 +72,7 @@ mod tests {
 
     fn blocked(waits: &[(&str, &str, &str)]) -> Blocked {
         let waits = waits.iter().map(|(container, reason, message)| {
-            let waiting = Waiting { reason: (*reason).to_owned(), message: (*message).to_owned() };
-            ((*container).to_owned(), waiting)
+            ((*container).to_owned(), Waiting::passing(reason, (*message).to_owned()))
         });
         Blocked { containers: waits.collect(), pod: None }
     }

@@ -13,7 +13,7 @@ impl Bench {
     }
 
     fn writer(&self, run: u32) -> LogWriter {
-        LogWriter::open(&numbered(&self.directory, run, 0))
+        LogWriter::open(&numbered(&self.directory, run, 0), None)
     }
 
     fn cursor(&self) -> Cursor {

@@ -176,3 +176,18 @@ fn the_server_takes_null_for_nothing() {
 fn a_served_field_is_not_called_ignored() {
     assert_eq!(strict(&format!("{POD}    tty: true\n    lifecycle: {{stopSignal: SIGINT}}\n")).ignored, []);
 }
+
+#[test]
+fn every_kind_served_has_a_sample() {
+    let samples = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/manifests")).unwrap();
+    let mut declared = std::collections::BTreeSet::new();
+    for path in samples.map(|entry| entry.unwrap().path()) {
+        let reading = strict(&std::fs::read_to_string(&path).unwrap());
+        assert_eq!(reading.mistakes, [], "{}", path.display());
+        declared.extend(reading.objects.into_iter().map(|one| (one.key.group, one.key.kind)));
+    }
+    for kind in crate::api::KINDS {
+        let name = (kind.group.to_owned(), kind.kind.to_owned());
+        assert!(declared.contains(&name), "no file in manifests/ declares a {}", kind.kind);
+    }
+}

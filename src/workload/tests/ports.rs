@@ -7,7 +7,7 @@ fn asking(name: &str, ports: Value, on_host: bool) -> Value {
 }
 
 fn said(scene: &Scene, name: &str) -> (String, String) {
-    let Waiting { reason, message } = scene.blocked(name).pod.unwrap();
+    let Waiting { reason, message, .. } = scene.blocked(name).pod.unwrap();
     (reason, message)
 }
 

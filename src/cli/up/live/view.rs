@@ -1,0 +1,306 @@
+//! What goes on, as lines.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::cli::duration;
+use crate::cli::table::cell;
+use crate::cli::terminal::Color;
+use crate::daemon::{ImageStanding, JobStanding, News, Progress, Standing};
+use crate::model::desired::{Blocked, Cause};
+use crate::model::id::PodId;
+use crate::model::record::{ContainerState, PodRecord};
+use crate::model::time::{Moment, Now, Timestamp};
+use crate::status::{Course, age};
+
+/// Columns below which there is room for names alone.
+const NARROWEST: usize = 20;
+
+/// Of a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Size {
+    pub(super) columns: usize,
+    pub(super) rows: usize,
+}
+
+pub(super) struct View {
+    /// The namespace that goes without saying.
+    home: String,
+    since: Moment,
+    standing: Standing,
+    /// When an image was first seen to be on its way.
+    coming: BTreeMap<String, Moment>,
+    pods: BTreeMap<PodId, Stage>,
+    ended: BTreeSet<PodId>,
+}
+
+/// What a pod is at that has not ended.
+#[derive(Debug, Clone, PartialEq)]
+enum Stage {
+    Starts(Option<Timestamp>),
+    /// For an image, of which there is a line of its own.
+    AwaitsImage,
+    Waits {
+        why: String,
+        since: Timestamp,
+    },
+    /// A container has ended and will run again.
+    Rests {
+        container: String,
+        restarts: u32,
+        due: Option<Timestamp>,
+        why: String,
+    },
+    Runs,
+    Stops,
+}
+
+/// What colour a line has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tone {
+    Plain,
+    Busy,
+    Trouble,
+    Quiet,
+}
+
+struct Entry {
+    name: String,
+    text: String,
+    tone: Tone,
+}
+
+impl View {
+    pub(super) fn new(home: String, now: Now) -> View {
+        let (standing, coming, pods) = (Standing::default(), BTreeMap::new(), BTreeMap::new());
+        View { home, since: now.boot, standing, coming, pods, ended: BTreeSet::new() }
+    }
+
+    pub(super) fn hear(&mut self, news: &News, now: Now) {
+        match news {
+            News::Pod(step) => self.hear_of_pod(step),
+            News::Whole(standing) => {
+                let is_coming = |image: &String| standing.images.get(image) == Some(&ImageStanding::Coming);
+                self.coming.retain(|image, _| is_coming(image));
+                for image in standing.images.keys().filter(|image| is_coming(image)) {
+                    self.coming.entry(image.clone()).or_insert(now.boot);
+                }
+                self.standing = standing.clone();
+            }
+        }
+    }
+
+    fn hear_of_pod(&mut self, step: &Progress) {
+        let pod = step.pod.clone();
+        match stage(&step.course) {
+            Some(stage) => drop(self.pods.insert(pod, stage)),
+            None => {
+                self.pods.remove(&pod);
+                self.ended.insert(pod);
+            }
+        }
+    }
+
+    /// At most a third of the terminal's height; the last line counts everything.
+    pub(super) fn render(&self, now: Now, size: Size, color: Color) -> Vec<String> {
+        let most = (size.rows / 3).max(2) - 1;
+        let mut entries = self.entries(now);
+        if entries.len() > most {
+            let more = entries.len() - (most - 1);
+            entries.truncate(most - 1);
+            entries.push(Entry {
+                name: format!("… and {more} more"),
+                text: String::new(),
+                tone: Tone::Quiet,
+            });
+        }
+        let columns = size.columns.saturating_sub(1);
+        let named = entries.iter().filter(|entry| !entry.text.is_empty());
+        let widest = named.map(|entry| entry.name.chars().count()).max().unwrap_or(0).min(columns / 3);
+        let mut lines: Vec<String> = entries.iter().map(|entry| entry.line(widest, columns, color)).collect();
+        lines.push(Tone::Quiet.paint(color, &cut(&self.counts(now), columns)));
+        lines
+    }
+
+    /// What there is most to say of comes first.
+    fn entries(&self, now: Now) -> Vec<Entry> {
+        let jobs = self.standing.jobs.iter().map(|job| of_job(job, &self.home));
+        let images = self.standing.images.iter().map(|(image, standing)| {
+            let since = self.coming.get(image).copied().unwrap_or(now.boot);
+            of_image(image, standing, since, now)
+        });
+        let mut pods: Vec<(u8, Entry)> = self
+            .pods
+            .iter()
+            .filter_map(|(pod, stage)| stage.entry(super::super::name(pod, &self.home), now))
+            .collect();
+        pods.sort_by_key(|(rank, _)| *rank);
+        jobs.chain(images).chain(pods.into_iter().map(|(_, entry)| entry)).collect()
+    }
+
+    fn counts(&self, now: Now) -> String {
+        let count = |which: fn(&Stage) -> bool| self.pods.values().filter(|stage| which(stage)).count();
+        let counts = [
+            (count(|stage| matches!(stage, Stage::Runs)), "running"),
+            (count(|stage| matches!(stage, Stage::Starts(_))), "starting"),
+            (count(|stage| matches!(stage, Stage::Waits { .. } | Stage::AwaitsImage)), "waiting"),
+            (count(|stage| matches!(stage, Stage::Rests { .. })), "resting"),
+            (count(|stage| matches!(stage, Stage::Stops)), "stopping"),
+            (self.ended.len(), "ended"),
+        ];
+        let told = counts.iter().filter(|(count, _)| *count > 0);
+        let mut parts: Vec<String> = told.map(|(count, word)| format!("{count} {word}")).collect();
+        parts.push(age(now.boot - self.since));
+        parts.join(", ")
+    }
+}
+
+fn of_job(job: &JobStanding, home: &str) -> Entry {
+    let JobStanding { key, succeeded, failed, completions } = job;
+    let name =
+        if key.namespace == home { key.name.clone() } else { format!("{}/{}", key.namespace, key.name) };
+    let done = match completions {
+        Some(completions) => format!("{succeeded}/{completions} done"),
+        None => format!("{succeeded} done"),
+    };
+    let (text, tone) = match failed {
+        0 => (done, Tone::Busy),
+        failed => (format!("{done}, {failed} failed"), Tone::Trouble),
+    };
+    Entry { name: format!("job/{name}"), text, tone }
+}
+
+fn of_image(image: &str, standing: &ImageStanding, since: Moment, now: Now) -> Entry {
+    let (text, tone) = match standing {
+        ImageStanding::Coming => (format!("pulling, {}", age(now.boot - since)), Tone::Busy),
+        ImageStanding::Failed { error, retry_at } => {
+            let rest = *retry_at - now.boot;
+            (format!("not pulled, again {}: {}", within(rest), cell(&error.message)), Tone::Trouble)
+        }
+    };
+    Entry { name: image.to_owned(), text, tone }
+}
+
+/// `None` once a pod has ended.
+fn stage(course: &Course) -> Option<Stage> {
+    if course.outcome().is_some() || course.finished.is_some() {
+        return None;
+    }
+    match (course.record(), &course.waiting) {
+        (Some(record), _) => Some(of_record(record)),
+        (None, Some(waiting)) => Some(of_wait(&waiting.why, waiting.since)),
+        (None, None) => Some(Stage::Starts(None)),
+    }
+}
+
+fn of_wait(why: &Blocked, since: Timestamp) -> Stage {
+    let mut others = why.pod.iter().chain(why.containers.values()).filter(|why| why.cause != Cause::Pull);
+    match others.find(|why| !why.message.is_empty()) {
+        Some(why) => Stage::Waits { why: cell(&why.message), since },
+        None => Stage::AwaitsImage,
+    }
+}
+
+fn of_record(record: &PodRecord) -> Stage {
+    if record.stopping.is_some() {
+        return Stage::Stops;
+    }
+    let mut starts = false;
+    for container in &record.containers {
+        let ContainerState::Waiting { reason, message } = &container.state else { continue };
+        if let Some(exit) = container.last.as_ref().filter(|_| reason == "CrashLoopBackOff") {
+            // In kubelet's words, which the pod process uses: `back-off 10s restarting failed container=…`.
+            let rest = message.strip_prefix("back-off ").and_then(|rest| rest.split(' ').next());
+            let rest = rest.and_then(|rest| duration::parse(rest).ok());
+            return Stage::Rests {
+                container: container.name.clone(),
+                restarts: container.restart_count,
+                due: rest.and_then(|rest| exit.finished_at.checked_add(rest).ok()),
+                why: format!("exited with {} ({})", exit.code, exit.reason),
+            };
+        }
+        // Those after an init container that runs wait for that alone.
+        starts |= !message.is_empty() || reason == "ContainerCreating";
+    }
+    let runs = record.containers.iter().any(|one| matches!(one.state, ContainerState::Running { .. }));
+    if starts && !runs { Stage::Starts(Some(record.started_at)) } else { Stage::Runs }
+}
+
+impl Stage {
+    /// With its rank: what may need a person comes before what passes.
+    fn entry(&self, name: String, now: Now) -> Option<(u8, Entry)> {
+        let ago =
+            |since: Timestamp| age(Duration::try_from(now.wall.duration_since(since)).unwrap_or_default());
+        let (rank, text, tone) = match self {
+            Stage::Waits { why, since } => (0, format!("waits, {}: {why}", ago(*since)), Tone::Trouble),
+            Stage::Rests { container, restarts, due, why } => {
+                let again = due.map_or_else(String::new, |due| {
+                    let rest = Duration::try_from(due.duration_since(now.wall)).unwrap_or_default();
+                    format!(", again {}", within(rest))
+                });
+                let times = if *restarts == 1 { "restart" } else { "restarts" };
+                (1, format!("{container} {why}{again}; {restarts} {times}"), Tone::Trouble)
+            }
+            Stage::Starts(since) => {
+                let ago = since.map_or_else(String::new, |since| format!(", {}", ago(since)));
+                (2, format!("starting{ago}"), Tone::Plain)
+            }
+            Stage::Stops => (3, "stopping".to_owned(), Tone::Plain),
+            Stage::AwaitsImage | Stage::Runs => return None,
+        };
+        Some((rank, Entry { name, text, tone }))
+    }
+}
+
+/// `in 7s`; what is due may take a moment.
+fn within(rest: Duration) -> String {
+    if rest.is_zero() { "now".to_owned() } else { format!("in {}", age(rest)) }
+}
+
+impl Entry {
+    fn line(&self, widest: usize, columns: usize, color: Color) -> String {
+        if self.text.is_empty() || columns < NARROWEST {
+            return self.tone.paint(color, &cut(&self.name, columns));
+        }
+        let name = cut(&self.name, widest);
+        let text = cut(&self.text, columns.saturating_sub(widest + 2));
+        format!("{name:<widest$}  {}", self.tone.paint(color, &text))
+    }
+}
+
+impl Tone {
+    fn paint(self, color: Color, text: &str) -> String {
+        match self {
+            Tone::Plain => text.to_owned(),
+            Tone::Busy => color.paint(36, text),
+            Tone::Trouble => color.paint(33, text),
+            Tone::Quiet => color.paint(2, text),
+        }
+    }
+}
+
+fn cut(text: &str, columns: usize) -> String {
+    if text.chars().count() <= columns {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(columns.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
+}
+
+/// Columns of a line, colours aside.
+pub(super) fn width(line: &str) -> usize {
+    let mut columns = 0;
+    let mut in_colour = false;
+    for c in line.chars() {
+        match c {
+            '\x1b' => in_colour = true,
+            'm' if in_colour => in_colour = false,
+            _ if in_colour => {}
+            _ => columns += 1,
+        }
+    }
+    columns
+}
+
+#[cfg(test)]
+mod tests;
