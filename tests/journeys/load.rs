@@ -1,9 +1,9 @@
 //! Pods that do their worst, and what of it the others feel.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::bench::{Bench, say};
+use crate::bench::{Bench, now, say};
 
 /// Seconds; `DROPPOD_LOAD_SECONDS=30` makes it longer.
 const DURATION: u64 = 8;
@@ -39,11 +39,6 @@ const BOMBS: [(&str, &str, &str); 5] = [
     ("logs", "[bash, -c, 'yes all work and no play']", "{}"),
     ("disk", "[bash, -c, 'while true; do cat /dev/zero > /small/full; sleep 0.1; done']", "{}"),
 ];
-
-#[expect(clippy::disallowed_methods, reason = "what is measured is time")]
-fn now() -> Instant {
-    Instant::now()
-}
 
 fn bytes_below(path: &Path) -> u64 {
     let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
