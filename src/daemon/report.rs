@@ -9,6 +9,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::api::Object;
 use crate::model::id::Uid;
@@ -26,6 +27,9 @@ use super::observe::Seen;
 use items::Facts;
 use view::{View, state_of, undone};
 
+/// After a write that failed: all is to be told within five seconds of there being room.
+const TRY_AGAIN: Duration = Duration::from_secs(3);
+
 #[derive(Debug)]
 pub(crate) struct Reporter {
     /// In place of beside the manifests.
@@ -34,6 +38,8 @@ pub(crate) struct Reporter {
     written: BTreeMap<Source, Written>,
     /// Told once for each file.
     refused: BTreeSet<Source>,
+    /// When those are tried again that a disc did not take. Nothing tells of its having room.
+    owed: BTreeMap<Source, Moment>,
     /// Of an `up`, whose pods do not outlive it.
     last_words: Option<Places>,
     /// The state that was logged last; a file is taken for applied until something else is seen.
@@ -80,6 +86,7 @@ impl Reporter {
             host_ip,
             written: BTreeMap::new(),
             refused: BTreeSet::new(),
+            owed: BTreeMap::new(),
             last_words: None,
             told: BTreeMap::new(),
         }
@@ -145,6 +152,10 @@ impl Reporter {
         controls: &BTreeMap<Uid, Control>,
     ) -> Option<Moment> {
         let Scene { inventory, seen, tense, now } = scene;
+        if let Some(due) = self.owed.get(source).copied().filter(|due| tense == Tense::Present && now < *due)
+        {
+            return Some(due);
+        }
         let (state, note) = state_of(source, file, inventory, objects, now);
         let undone = undone(inventory.undone(source), &file.mistakes);
         let mut view = View { file, state, note, undone, items: items::items(objects, seen, controls) };
@@ -176,14 +187,22 @@ impl Reporter {
             view.end();
             self.last_word(source, view.render(source, &self.host_ip))
         });
+        self.owed.remove(source);
         let outcome = self.place(folder, source).and_then(|place| place.write(&text));
         match outcome {
             Ok(()) => {
                 self.refused.remove(source);
             }
-            Err(refusal) => self.tell(source, &refusal),
+            Err(refusal) => {
+                self.tell(source, &refusal);
+                if let Refusal::Io { .. } = refusal {
+                    let due = now + TRY_AGAIN;
+                    self.owed.insert(source.clone(), due);
+                    return Some(due);
+                }
+            }
         }
-        // A write that failed is tried again when there is something else to say.
+        // Where another's file is in the way, it is tried again when there is something else to say.
         self.written.insert(source.clone(), Written { text, last_word, facts, phases, at: now });
         self.leave_last_words();
         None
@@ -268,6 +287,7 @@ impl Reporter {
     }
 
     fn remove_gone(&mut self, folders: &[Folder], reported: &BTreeSet<Source>) {
+        self.owed.retain(|source, _| reported.contains(source));
         let gone: Vec<Source> =
             self.written.keys().filter(|source| !reported.contains(*source)).cloned().collect();
         for source in gone {
