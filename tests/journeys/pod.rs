@@ -91,6 +91,45 @@ fn a_memory_hog_is_killed_and_said_to_be_so() {
 }
 
 #[test]
+fn limits_are_those_of_the_containers_cgroup() {
+    let Some(bench) = Bench::new() else { return };
+    let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: bound}\nspec:\n  terminationGracePeriodSeconds: 1\n  containers:\n  \
+                - name: main\n    image: droppod.local/host\n    command: [sleep, '1000']\n    \
+                resources: {limits: {cpu: 500m, memory: 64Mi}}\n";
+    bench.manifest("bound.yaml", text);
+    let watch = bench.watch();
+    bench.until_status("bound", "Running");
+    let cgroups =
+        std::fs::read_to_string(format!("/proc/{}/cgroup", bench.pids("bound", "main")[0])).unwrap();
+    // Controllers of version 1 have hierarchies of their own.
+    let limit = |controller: &str, first: &str, second: &str| {
+        let of =
+            |line: &&str| line.split(':').nth(1).is_some_and(|all| all.split(',').any(|it| it == controller));
+        let path = match cgroups.lines().find(of) {
+            Some(line) => format!("{controller}{}/{first}", line.rsplit_once(':').unwrap().1),
+            None => {
+                format!("{}/{second}", cgroups.lines().find_map(|line| line.strip_prefix("0::/")).unwrap())
+            }
+        };
+        let text = std::fs::read_to_string(format!("/sys/fs/cgroup/{path}")).unwrap();
+        text.split_whitespace().next().unwrap().to_owned()
+    };
+    assert_eq!(limit("memory", "memory.limit_in_bytes", "memory.max"), (64 << 20).to_string());
+    assert_eq!(limit("cpu", "cpu.cfs_quota_us", "cpu.max"), "50000");
+    bench.remove("bound.yaml").until_clean();
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn a_fork_bomb_ends_at_the_limit_of_its_pod() {
+    let Some(bench) = Bench::new() else { return };
+    let bomb = "perl -e 'my $n = 0; while (defined(my $pid = fork)) { $pid or sleep 1000; $n++ } print \"$n forks\\n\"'";
+    let out = up(&bench, &two(bomb, "true"));
+    let forks = out.lines().find_map(|line| line.rsplit_once("a | ")?.1.strip_suffix(" forks")?.parse().ok());
+    assert!((1000..1024).contains(&forks.unwrap_or(0)), "{out}");
+}
+
+#[test]
 fn a_program_that_is_not_there_is_named() {
     let Some(bench) = Bench::new() else { return };
     let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: absent}\nspec:\n  restartPolicy: Never\n  containers:\n  \

@@ -2,20 +2,29 @@
 //! root is this machine's, so this very test binary runs in it. It takes minutes, so it is asked for:
 //! `cargo test --test journeys -- --ignored second_kernel`.
 
+use std::collections::BTreeMap;
+
 use crate::bench::say;
 use guest::{Errand, Guest};
 
+mod clock;
+mod disc;
 mod guest;
+mod inside;
 mod kernel;
 mod power;
+mod reboot;
 
-/// Namespaces, limits, the end by memory, pids, exec, confinement, adoption, kills, each with its census.
-const JOURNEYS: [&str; 8] = [
+/// Namespaces, limits, the end by memory, pids, exec, confinement, devices, adoption, kills, each with its census.
+const JOURNEYS: [&str; 11] = [
     "pod::",
     "session::exec",
     "session::a_terminal",
     "up::a_timeout",
     "confinement::",
+    "escape::kernel::no_device",
+    "escape::kernel::device_nodes",
+    "kill::a_watcher_killed_at_any_moment",
     "kill::many_pods_outlive_their_watcher_and_are_adopted",
     "kill::a_pod_process_that_dies_takes_its_containers_along_and_comes_back",
     "kill::a_pod_process_killed_while_nobody_watches_is_swept_by_the_next_watcher",
@@ -30,8 +39,27 @@ fn the_journeys_hold_on_cgroup_v2() {
     let told = guest.console();
     let summary = told.lines().find(|line| line.starts_with("test result:"));
     say(&format!("second kernel: {}", summary.unwrap_or("no result")));
-    for lack in told.lines().filter(|line| line.starts_with("skipped: ")) {
-        say(&format!("second kernel: {lack}"));
+    for (what, cost) in lacks(told) {
+        say(&format!("second kernel: it lacks {what}: {cost}"));
+    }
+    for (why, count) in skipped(told) {
+        say(&format!("second kernel: {count} skipped: {why}"));
     }
     assert!(summary.is_some_and(|line| line.contains(": ok. ") && !line.contains(" 0 passed")), "{told}");
+}
+
+/// What `doctor` missed there, and what that costs.
+fn lacks(told: &str) -> Vec<(&str, &str)> {
+    let pairs = told.lines().zip(told.lines().skip(1));
+    let missing = pairs.filter_map(|(line, cost)| Some((line.strip_prefix("missing  ")?, cost.trim())));
+    missing.map(|(what, cost)| (what.split("  ").next().unwrap_or(what), cost)).collect()
+}
+
+/// How many journeys were not made, by the reason that they told.
+fn skipped(told: &str) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    for why in told.lines().filter_map(|line| line.strip_prefix("skipped: ")) {
+        *counts.entry(why).or_default() += 1;
+    }
+    counts
 }

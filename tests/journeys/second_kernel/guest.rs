@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use super::kernel::{self, Kernel};
-use super::power;
+use super::{clock, disc, power, reboot};
 use crate::bench::TEST_DIRECTORY;
 use crate::kill::MANY;
 
@@ -35,8 +35,8 @@ pub(super) struct Guest {
 pub(super) enum Errand<'a> {
     /// Tests of this binary, chosen by the beginnings of their names.
     Journeys(&'a [&'a str]),
-    /// A part of this binary that is for guests, and a file that is its disc.
-    Part(&'a str, &'a Path),
+    /// A part of this binary that is for guests, and files that are its discs; the first is mounted.
+    Part(&'a str, &'a [PathBuf]),
 }
 
 impl Guest {
@@ -57,8 +57,8 @@ impl Guest {
             "loglevel=1",
         ]);
         command.arg(format!("init={}", init.display()));
-        if let Errand::Part(_, disc) = errand {
-            command.arg(format!("ubd0={}", disc.display()));
+        if let Errand::Part(_, discs) = errand {
+            command.args(discs.iter().enumerate().map(|(n, disc)| format!("ubd{n}={}", disc.display())));
         }
         command.env("HOME", kernel::place()).stdin(Stdio::null()).stderr(Stdio::null());
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
@@ -126,6 +126,11 @@ fn a_part_for_guests() {
     match std::env::var(PART).as_deref() {
         Ok("power") => power::inside::work(),
         Ok("peace") => power::inside::peace(),
+        Ok("first boot") => reboot::inside::first_boot(),
+        Ok("second boot") => reboot::inside::second_boot(),
+        Ok("third boot") => reboot::inside::third_boot(),
+        Ok("disc") => disc::inside::bear(),
+        Ok("clock") => clock::inside::set(),
         Ok(part) => panic!("no part {part}"),
         Err(_) => {}
     }
@@ -151,7 +156,7 @@ fn lines_of(console: impl Read + Send + 'static) -> Receiver<String> {
 }
 
 /// A file system of this many megabytes, empty.
-pub(super) fn disc(name: &str, megabytes: u64) -> PathBuf {
+pub(super) fn image(name: &str, megabytes: u64) -> PathBuf {
     let path = kernel::place().join(name);
     fs::File::create(&path).unwrap().set_len(megabytes << 20).unwrap();
     kernel::run(&["mkfs.ext4", "-q", "-F", path.to_str().unwrap()]);
@@ -165,14 +170,15 @@ fn init_script(kernel: &Kernel, errand: &Errand<'_>) -> String {
     let modules: String = kernel.load_order().iter().map(|path| format!("busybox insmod {path}\n")).collect();
     let errand = match errand {
         Errand::Journeys(journeys) => {
-            format!("{exe} --nocapture --test-threads=2 {} 2>&1\n", journeys.join(" "))
+            let doctor = format!("{} doctor", env!("CARGO_BIN_EXE_droppod"));
+            format!("{doctor}\n{exe} --nocapture --test-threads=2 {} 2>&1\n", journeys.join(" "))
         }
         Errand::Part(part, _) => format!(
             "mkdir {DISC} {VOICE}\n\
              mkfifo {VOICE}/pipe\n\
              cat <>{VOICE}/pipe &\n\
              mount -t ext4 /dev/ubda {DISC} || exit\n\
-             export {PART}={part}\n\
+             export {PART}='{part}'\n\
              {exe} --ignored --exact --nocapture {IN_GUEST} 2>&1\n\
              umount -R {DISC}\n\
              sleep 0.5\n"

@@ -4,7 +4,7 @@
 
 use std::process::Command;
 
-use super::guest::{Errand, Guest, disc};
+use super::guest::{self, Errand, Guest};
 use super::kernel;
 use crate::bench::{now, say};
 use crate::kill::Dice;
@@ -17,8 +17,10 @@ mod ledger;
 const CUTS: u64 = 10;
 /// Longest life after the kernel's start of a guest that is cut off while it comes up, in milliseconds.
 const EARLY: u64 = 4000;
-/// Longest life after its watcher's start of one that is cut off at work.
-const LATE: u64 = 6000;
+/// Most runs and ends that are told by one that is cut off at work.
+const TOLD: u64 = 20;
+/// Longest life after the last of these that is waited for, in milliseconds.
+const LATE: u64 = 500;
 
 #[test]
 #[ignore = "boots another kernel again and again"]
@@ -26,16 +28,20 @@ fn no_cut_of_the_power_loses_an_end_or_makes_anything_run_again() {
     let Some(kernel) = kernel::kernel() else { return };
     let cuts = std::env::var("DROPPOD_POWER_CUTS").ok().and_then(|text| text.parse().ok()).unwrap_or(CUTS);
     let mut dice = Dice::new("power cuts");
-    let image = disc("power.ext4", 512);
+    let image = guest::image("power.ext4", 512);
+    let discs = std::slice::from_ref(&image);
     let mut ledger = Ledger::default();
     let began = now();
     for _ in 0..cuts {
         ledger.boot();
-        let mut guest = Guest::boot(kernel, "power", &Errand::Part("power", &image));
+        let mut guest = Guest::boot(kernel, "power", &Errand::Part("power", discs));
         if dice.below(5) == 0 {
             dice.moment(EARLY);
         } else {
             ledger.hear_all(&guest.until("watches"));
+            for _ in 0..dice.below(TOLD) {
+                ledger.hear_all(&guest.until(""));
+            }
             dice.moment(LATE);
         }
         let (told, console) = guest.cut();
@@ -43,7 +49,7 @@ fn no_cut_of_the_power_loses_an_end_or_makes_anything_run_again() {
         assert_eq!(ledger.wrongs(), &[""; 0], "after {}\n{console}", ledger.summary());
     }
     ledger.boot();
-    let mut guest = Guest::boot(kernel, "power", &Errand::Part("peace", &image));
+    let mut guest = Guest::boot(kernel, "power", &Errand::Part("peace", discs));
     ledger.hear_all(&guest.until("peace"));
     guest.rest();
     assert_eq!(ledger.wrongs(), &[""; 0], "after {}\n{}", ledger.summary(), guest.console());

@@ -2,29 +2,24 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::bench::{Bench, Running, let_pass};
-use crate::second_kernel::guest::{DISC, VOICE};
+use crate::second_kernel::inside::{again, job, pod, put, root, tell, tick};
 
-/// Jobs whose ends are kept. Those before them go, so that a boot reads no more than the last one did.
-const KEPT: usize = 3;
-/// Jobs that have not ended, at most.
-const OPEN: usize = 3;
-
-/// Tells an end or a state of things. A cut leaves a line whole or away.
-pub(in crate::second_kernel) fn tell(line: &str) {
-    let mut pipe = fs::OpenOptions::new().write(true).open(format!("{VOICE}/pipe")).unwrap();
-    pipe.write_all(format!("@ {line}\n").as_bytes()).unwrap();
-}
+/// Jobs that there are at a time, ended or not. Those before them go, so that each boot has work that does not rest after
+/// a cut, and reads no more than the last one did.
+const KEPT: usize = 5;
+/// What comes and goes together: the Job last, because it tells that the others are there.
+const NAMES: [&str; 3] = ["once", "again", "work"];
 
 /// Goes on until the power goes.
 pub(in crate::second_kernel) fn work() {
     let mut shift = Shift::begin();
+    shift.add_job();
     loop {
         look(&shift.bench, &mut shift.told);
         shift.hand_out();
@@ -45,6 +40,7 @@ pub(in crate::second_kernel) fn peace() {
         look(&bench, &mut told);
         told.contains(&format!("job work-{last} all"))
     });
+    bench.until("no half-written file is left", || drafts(&bench).is_empty());
     assert_eq!(watcher.stop(), 0);
     bench.run(&["down", "--all"]).exits(0);
     bench.until_clean();
@@ -65,7 +61,7 @@ struct Shift {
 impl Shift {
     /// Looks at the disc before anything else does, then starts the watcher.
     fn begin() -> Shift {
-        let bench = Bench::at(Path::new(DISC).join("b"));
+        let bench = Bench::at(root());
         drop(fs::remove_file(bench.path("err")));
         for state in ["s", "l", "m"] {
             torn(&bench.path(state));
@@ -90,21 +86,17 @@ impl Shift {
     }
 
     fn hand_out(&mut self) {
-        let is_done = |number: &u64| self.told.contains(&format!("job work-{number} all"));
-        let done: Vec<u64> = self.jobs.iter().copied().filter(is_done).collect();
-        let open = self.jobs.len() - done.len();
-        if done.len() > KEPT {
-            self.jobs.retain(|number| *number != done[0]);
-            self.remove(done[0]);
+        if self.jobs.len() > KEPT {
+            let oldest = self.jobs.remove(0);
+            self.remove(oldest);
         }
-        if open < OPEN {
+        if self.told.contains(&format!("job work-{} all", self.next - 1)) {
             self.add_job();
         }
     }
 
     fn remove(&self, number: u64) {
-        // The Job last, because it tells that the others are there.
-        for name in ["once", "again", "work"].map(|kind| format!("{kind}-{number}")) {
+        for name in NAMES.map(|kind| format!("{kind}-{number}")) {
             tell(&format!("removing {name}"));
             drop(fs::remove_file(self.bench.folder().join(format!("{name}.yaml"))));
         }
@@ -114,24 +106,17 @@ impl Shift {
         let number = self.next;
         self.next += 1;
         self.jobs.push(number);
+        let bench = &self.bench;
         if number == 0 {
-            self.drop("endless", &pod("endless", "Always", "{}", "exec sleep 1000"));
-            self.drop("tick", &cron());
+            put(bench, "endless", &pod("endless", "", "exec sleep 1000"));
+            put(bench, "tick", &tick());
         }
-        let rerun = "{droppod.dev/rerun-interrupted: \"true\"}";
-        let (once, again) = (format!("once-{number}"), format!("again-{number}"));
-        self.drop(&once, &pod(&once, "Never", "{}", "sleep 0.1; exit 7"));
-        self.drop(&again, &pod(&again, "Never", rerun, "sleep 0.3"));
-        self.drop(&format!("work-{number}"), &job(number));
-    }
-
-    /// As a careful author does: a file that is not synced may be an empty one after a cut.
-    fn drop(&self, name: &str, text: &str) {
-        let (part, path) = (self.bench.path("part"), self.bench.folder().join(format!("{name}.yaml")));
-        fs::write(&part, text).unwrap();
-        fs::File::open(&part).unwrap().sync_all().unwrap();
-        fs::rename(part, path).unwrap();
-        fs::File::open(self.bench.folder()).unwrap().sync_all().unwrap();
+        let [once, rerun, work] = NAMES.map(|kind| format!("{kind}-{number}"));
+        put(bench, &once, &pod(&once, "restartPolicy: Never,", "sleep 0.1; exit 7"));
+        put(bench, &rerun, &again(&rerun, "restartPolicy: Never,", "sleep 0.3"));
+        // Each index waits for itself alone after a cut.
+        let spec = "completionMode: Indexed, completions: 8, parallelism: 3, backoffLimitPerIndex: 1000,";
+        put(bench, &work, &job(&work, spec, "sleep 0.1"));
     }
 }
 
@@ -142,6 +127,15 @@ fn look(bench: &Bench, told: &mut BTreeSet<String>) {
             tell(&format!("ended {what}"));
         }
     }
+}
+
+/// Files that were being written, in the folder and where the watcher's own records lie.
+fn drafts(bench: &Bench) -> Vec<PathBuf> {
+    let objects = fs::read_dir(bench.path("s/objects")).unwrap().map(|entry| entry.unwrap().path());
+    let directories = objects.chain([bench.folder(), bench.path("s")]);
+    let files = directories.flat_map(|directory| fs::read_dir(directory).into_iter().flatten());
+    let files = files.map(|entry| entry.unwrap().path());
+    files.filter(|path| path.extension().is_some_and(|end| end == "tmp")).collect()
 }
 
 /// Tells of each record and status file that is not whole.
@@ -183,7 +177,8 @@ fn ends(bench: &Bench) -> BTreeSet<String> {
             serde_json::from_slice(&text).unwrap_or_default()
         };
         let record = read("object.json");
-        let name = record["key"]["name"].as_str().unwrap_or_default();
+        // One that is being forgotten has lost its record before its end.
+        let Some(name) = record["key"]["name"].as_str() else { continue };
         if record["key"]["kind"] == "Job" {
             let job = read("job.json");
             let completed = job["completed"].as_str().unwrap_or_default();
@@ -201,43 +196,4 @@ fn ends(bench: &Bench) -> BTreeSet<String> {
         }
     }
     found
-}
-
-/// What a container runs, after it has told so. Its first word may name two things.
-fn template(what: &str, then: &str) -> String {
-    format!(
-        "volumes: [{{name: voice, hostPath: {{path: {VOICE}}}}}], containers: [{{name: main, image: droppod.local/host, \
-         command: [sh, -c, 'echo \"@ run {what}\" > /voice/pipe; {then}'], \
-         volumeMounts: [{{name: voice, mountPath: /voice}}], \
-         env: [{{name: ID, valueFrom: {{fieldRef: {{fieldPath: metadata.uid}}}}}}, \
-         {{name: JOB, valueFrom: {{fieldRef: {{fieldPath: \"metadata.labels['batch.kubernetes.io/job-name']\"}}}}}}]}}]"
-    )
-}
-
-fn pod(name: &str, policy: &str, annotations: &str, then: &str) -> String {
-    // A new identity is expected of the endless one alone.
-    let what = if name == "endless" { "pod endless $ID".to_owned() } else { format!("pod {name}") };
-    format!(
-        "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, annotations: {annotations}}}\n\
-         spec: {{restartPolicy: {policy}, terminationGracePeriodSeconds: 1, {}}}\n",
-        template(&what, then)
-    )
-}
-
-/// Each index waits for itself alone after a cut.
-fn job(number: u64) -> String {
-    format!(
-        "apiVersion: batch/v1\nkind: Job\nmetadata: {{name: work-{number}}}\nspec:\n  completionMode: Indexed\n  \
-         completions: 8\n  parallelism: 3\n  backoffLimitPerIndex: 1000\n  template:\n    \
-         spec: {{restartPolicy: Never, terminationGracePeriodSeconds: 1, {}}}\n",
-        template("job $JOB $JOB_COMPLETION_INDEX", "sleep 0.1")
-    )
-}
-
-fn cron() -> String {
-    format!(
-        "apiVersion: batch/v1\nkind: CronJob\nmetadata: {{name: tick}}\nspec:\n  schedule: \"* * * * *\"\n  \
-         jobTemplate: {{spec: {{template: {{spec: {{restartPolicy: Never, {}}}}}}}}}\n",
-        template("job $JOB all", "true")
-    )
 }

@@ -6,7 +6,7 @@
 //! torn PATH: WHY    a record is not whole
 //! refused LINE      the watcher did not take a record
 //! watches           it has taken charge
-//! run WHAT [UID]    a container runs
+//! run WHAT [UID]    a container runs, of a pod with its identity
 //! ended WHAT        an end is recorded
 //! removing NAME     the manifest of a Job goes
 //! ```
@@ -101,6 +101,8 @@ impl Ledger {
             }
             return;
         }
+        let what =
+            if what.starts_with("pod ") { what.rsplit_once(' ').map_or(what, |(pod, _)| pod) } else { what };
         let all = what.rsplit_once(' ').map(|(job, _)| format!("{job} all")).unwrap_or_default();
         if self.acknowledged.contains(what) || self.acknowledged.contains(&all) {
             self.wrongs.push(format!("run after its end: {what}"));
@@ -114,5 +116,40 @@ impl Ledger {
             Some(_) => self.counts.again += 1,
             None => {}
         }
+    }
+}
+
+#[test]
+fn a_ledger_notices_what_is_wrong_and_nothing_else() {
+    let after = |boots: &[&[&str]]| {
+        let mut ledger = Ledger::default();
+        for lines in boots {
+            ledger.boot();
+            lines.iter().for_each(|line| ledger.hear(line));
+        }
+        ledger.wrongs
+    };
+    let first: &[&str] = &["mounted", "run pod endless a", "run job work-0 0", "run pod once-0 b"];
+    let ended: &[&str] = &["mounted", "run job work-0 0", "ended job work-0 0"];
+    let good: [&[&[&str]]; 4] = [
+        &[first, &["mounted", "run pod endless c", "run job work-0 0"]],
+        &[ended, &["has job work-0 0", "mounted", "run job work-0 1"]],
+        &[ended, &["has job work-0 0", "mounted", "removing work-0"], &["mounted"]],
+        &[&["mounted", "ended job tick-7 all"], &["mounted"]],
+    ];
+    for boots in good {
+        assert_eq!(after(boots), [""; 0], "{boots:?}");
+    }
+    let wrong: [(&[&[&str]], &str); 7] = [
+        (&[first, &["mounted", "run pod endless a"]], "the endless pod has the identity of boot 1"),
+        (&[first, &["mounted", "run pod once-0 b"]], "run again after boot 1: pod once-0"),
+        (&[ended, &["mounted"]], "lost: the end of job work-0 0"),
+        (&[ended, &["has job work-0 0", "mounted", "run job work-0 0"]], "run after its end: job work-0 0"),
+        (&[&["mounted", "ended job work-0 all", "run job work-0 3"]], "run after its end: job work-0 3"),
+        (&[&["mounted", "run job work-0 0", "run job work-0 0"]], "run twice in one boot: job work-0 0"),
+        (&[&["torn a: b"]], "torn a: b"),
+    ];
+    for (boots, expected) in wrong {
+        assert_eq!(after(boots), [expected], "{boots:?}");
     }
 }
