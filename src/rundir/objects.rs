@@ -96,6 +96,15 @@ pub(crate) fn remove_halves(places: &Places) -> io::Result<()> {
     Ok(())
 }
 
+/// Waits until all that can be read of an object is on disc, for whoever tells of it to somebody who acts on it: a record
+/// can be read for a moment before it is.
+pub(crate) fn settle(places: &Places, uid: &Uid) -> io::Result<()> {
+    match sync_directory(&places.object(uid).0) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// Removes what was being written when the power went. For whoever holds the instance's lock, before this boot's first
 /// pod.
 pub(crate) fn remove_drafts(places: &Places) -> io::Result<()> {

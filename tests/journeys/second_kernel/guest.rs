@@ -44,9 +44,10 @@ impl Guest {
         let init = kernel::place().join(format!("{name}.sh"));
         fs::write(&init, init_script(kernel, errand)).unwrap();
         kernel::run(&["chmod", "755", init.to_str().unwrap()]);
-        // In a PID namespace of its own, so that nothing of the guest outlives its first process.
-        let mut command = Command::new("unshare");
-        command.args(["--pid", "--fork", "--kill-child", "--"]).arg(&kernel.program).args([
+        // In a PID namespace of its own, so that nothing of the guest outlives its first process, nor that its test.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child", "--"]);
+        command.arg(&kernel.program).args([
             "mem=2G",
             "rootfstype=hostfs",
             "rootflags=/",

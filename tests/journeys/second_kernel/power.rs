@@ -18,7 +18,7 @@ const CUTS: u64 = 10;
 /// Longest life after the kernel's start of a guest that is cut off while it comes up, in milliseconds.
 const EARLY: u64 = 4000;
 /// Most runs and ends that are told by one that is cut off at work.
-const TOLD: u64 = 20;
+const TOLD: u64 = 10;
 /// Longest life after the last of these that is waited for, in milliseconds.
 const LATE: u64 = 500;
 

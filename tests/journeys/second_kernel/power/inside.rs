@@ -1,6 +1,6 @@
 //! The machine whose power is cut: what it finds on its disc, and work without end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -66,7 +66,7 @@ impl Shift {
         for state in ["s", "l", "m"] {
             torn(&bench.path(state));
         }
-        let told = ends(&bench);
+        let told: BTreeSet<String> = ends(&bench).into_keys().collect();
         for what in &told {
             tell(&format!("has {what}"));
         }
@@ -120,11 +120,14 @@ impl Shift {
     }
 }
 
-/// Tells of ends that have not been told of.
+/// Tells of ends that have not been told of, once they are on disc, as `wait` does.
 fn look(bench: &Bench, told: &mut BTreeSet<String>) {
-    for what in ends(bench) {
-        if told.insert(what.clone()) {
+    for (what, object) in ends(bench) {
+        // Its record may just have been forgotten.
+        let on_disc = || fs::File::open(object).is_ok_and(|directory| directory.sync_all().is_ok());
+        if !told.contains(&what) && on_disc() {
             tell(&format!("ended {what}"));
+            told.insert(what);
         }
     }
 }
@@ -167,9 +170,9 @@ fn torn(directory: &Path) {
     }
 }
 
-/// Every end that is recorded, as the ledger calls it.
-fn ends(bench: &Bench) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
+/// Every end that is recorded, as the ledger calls it, and where.
+fn ends(bench: &Bench) -> BTreeMap<String, PathBuf> {
+    let mut found = BTreeMap::new();
     for entry in fs::read_dir(bench.path("s/objects")).into_iter().flatten() {
         let object = entry.unwrap().path();
         let read = |name: &str| -> Value {
@@ -185,14 +188,14 @@ fn ends(bench: &Bench) -> BTreeSet<String> {
             for run in completed.split(',').filter(|run| !run.is_empty()) {
                 let (first, last) = run.split_once('-').unwrap_or((run, run));
                 for index in first.parse::<u64>().unwrap()..=last.parse().unwrap() {
-                    found.insert(format!("job {name} {index}"));
+                    found.insert(format!("job {name} {index}"), object.clone());
                 }
             }
             if job["finished"].is_object() {
-                found.insert(format!("job {name} all"));
+                found.insert(format!("job {name} all"), object);
             }
         } else if record["owner"].is_null() && read("finished.json").is_object() {
-            found.insert(format!("pod {name}"));
+            found.insert(format!("pod {name}"), object);
         }
     }
     found
