@@ -172,7 +172,7 @@ fn init_script(kernel: &Kernel, errand: &Errand<'_>) -> String {
     let errand = match errand {
         Errand::Journeys(journeys) => {
             let doctor = format!("{} doctor", env!("CARGO_BIN_EXE_droppod"));
-            format!("{doctor}\n{exe} --nocapture --test-threads=2 {} 2>&1\n", journeys.join(" "))
+            format!("NO_COLOR=1 {doctor}\n{exe} --nocapture --test-threads=2 {} 2>&1\n", journeys.join(" "))
         }
         Errand::Part(part, _) => format!(
             "mkdir {DISC} {VOICE}\n\
