@@ -57,7 +57,12 @@ pub(crate) fn until_ready(
             if let Some(shown) = shown {
                 bell.watch(&places.pod(shown.uid()).0);
             }
-            match shown.map_or(Progress::NotYet("Pending".to_owned()), |shown| progress(shown, &records)) {
+            let progress =
+                shown.map_or(Progress::NotYet("Pending".to_owned()), |shown| progress(shown, &records));
+            if let (Progress::Ready | Progress::Failed, Some(shown)) = (&progress, shown) {
+                shown.settle(places)?;
+            }
+            match progress {
                 Progress::Ready => tell(&format!("{key} is ready")),
                 Progress::Failed => {
                     tell(&format!("{key} has failed"));

@@ -161,6 +161,14 @@ impl Shown {
         &self.known.record.uid
     }
 
+    /// Whoever waited for an end acts on it: it must not be undone by a power cut.
+    pub(crate) fn settle(&self, places: &Places) -> Result<(), Failure> {
+        objects::settle(places, self.uid()).map_err(|error| {
+            let what = format!("cannot make sure that what is so of {} stays so", self.known.record.key);
+            Failure::new(Exit::Failed, what).because(error)
+        })
+    }
+
     /// Nothing of the pod itself keeps it from this machine.
     fn is_scheduled(&self) -> bool {
         let waiting = self.course.waiting.as_ref();

@@ -102,7 +102,11 @@ pub(crate) fn run(args: &WaitArgs, settings: &Settings) -> Result<Exit, Failure>
                 bell.watch(&settings.places.object(shown.uid()).0);
                 bell.watch(&settings.places.pod(shown.uid()).0);
             }
-            match progress(&args.goal, &one, shown, &records)? {
+            let progress = progress(&args.goal, &one, shown, &records)?;
+            if let (Progress::Met | Progress::Failed, Some(shown)) = (&progress, shown) {
+                shown.settle(&settings.places)?;
+            }
+            match progress {
                 Progress::Met => say(&one.key, "condition met")?,
                 Progress::Failed => {
                     say(&one.key, "has failed")?;

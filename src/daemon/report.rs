@@ -28,8 +28,8 @@ use super::observe::Seen;
 use items::Facts;
 use view::{View, state_of, undone};
 
-/// Between two tries of what a full disc does not take.
-const TRY_AGAIN: Duration = Duration::from_secs(2);
+/// After a write that failed: all is to be told within five seconds of there being room.
+const TRY_AGAIN: Duration = Duration::from_secs(3);
 
 #[derive(Debug)]
 pub(crate) struct Reporter {
@@ -39,6 +39,8 @@ pub(crate) struct Reporter {
     written: BTreeMap<Source, Written>,
     /// Told once for each file.
     refused: BTreeSet<Source>,
+    /// When those are tried again that a disc did not take. Nothing tells of its having room.
+    owed: BTreeMap<Source, Moment>,
     /// Of an `up`, whose pods do not outlive it.
     last_words: Option<Places>,
     /// The state that was logged last; a file is taken for applied until something else is seen.
@@ -87,6 +89,7 @@ impl Reporter {
             host_ip,
             written: BTreeMap::new(),
             refused: BTreeSet::new(),
+            owed: BTreeMap::new(),
             last_words: None,
             told: BTreeMap::new(),
             waiting: BTreeSet::new(),
@@ -147,8 +150,8 @@ impl Reporter {
 
     /// What was stirred and what waits; all at the end.
     fn all_due(&mut self, mut stir: Stir, tense: Tense) -> Stir {
-        for source in std::mem::take(&mut self.waiting) {
-            stir.touch(&source);
+        for source in std::mem::take(&mut self.waiting).iter().chain(self.owed.keys()) {
+            stir.touch(source);
         }
         match tense {
             Tense::Present => stir,
@@ -166,6 +169,10 @@ impl Reporter {
         controls: &BTreeMap<Uid, Control>,
     ) -> Option<Moment> {
         let Scene { inventory, seen, tense, now } = scene;
+        if let Some(due) = self.owed.get(source).copied().filter(|due| tense == Tense::Present && now < *due)
+        {
+            return Some(due);
+        }
         let (state, note) = state_of(source, file, inventory, objects, now);
         if state == FileState::Settling {
             self.waiting.insert(source.clone());
@@ -201,22 +208,22 @@ impl Reporter {
             view.end();
             self.last_word(source, view.render(source, &self.host_ip))
         });
+        self.owed.remove(source);
         let outcome = self.place(folder, source).and_then(|place| place.write(&text));
         match outcome {
             Ok(()) => {
                 self.refused.remove(source);
             }
-            Err(refusal @ Refusal::NotOurs(_)) => self.tell(source, &refusal),
-            // It is tried again: soon where room may be made, else with the next look at everything.
             Err(refusal) => {
                 self.tell(source, &refusal);
-                if !refusal.is_for_want_of_room() {
-                    return None;
+                if let Refusal::Io { .. } = refusal {
+                    let due = now + TRY_AGAIN;
+                    self.owed.insert(source.clone(), due);
+                    return Some(due);
                 }
-                self.waiting.insert(source.clone());
-                return Some(now + TRY_AGAIN);
             }
         }
+        // Where another's file is in the way, it is tried again when there is something else to say.
         self.written.insert(source.clone(), Written { text, last_word, facts, phases, at: now });
         self.leave_last_words();
         None
@@ -302,6 +309,7 @@ impl Reporter {
 
     fn remove_gone(&mut self, folders: &[Folder], stir: &Stir, reported: &BTreeSet<Source>) {
         let is_gone = |source: &&Source| stir.contains(source) && !reported.contains(*source);
+        self.owed.retain(|source, _| !is_gone(&source));
         let gone: Vec<Source> = self.written.keys().filter(is_gone).cloned().collect();
         for source in gone {
             self.written.remove(&source);

@@ -1,6 +1,6 @@
 //! What controllers know of their objects and cannot see in them: durable before anything reacts to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -120,6 +120,9 @@ pub(crate) struct CronRecord {
     /// The newest due time for which a Job was made. A Job that is in force may tell of a newer one: making it is
     /// what counts.
     pub(crate) last_schedule: Option<Timestamp>,
+    /// Newest times served under clocks that showed a later date. They count again once the clock comes to them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) ahead: BTreeSet<Timestamp>,
     pub(crate) last_success: Option<Timestamp>,
     pub(crate) events: Vec<EventRecord>,
 }

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use crate::failpoint;
 
-use super::{Durability, directory_below, publish};
+use super::{Durability, directory_below, drafted, publish};
 
 /// Every status file starts with these lines.
 const OURS: &str = "apiVersion: droppod.dev/v1\nkind: ManifestStatus\n";
@@ -36,15 +36,6 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    pub(crate) fn is_for_want_of_room(&self) -> bool {
-        match self {
-            Refusal::Io { source, .. } => {
-                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-            }
-            Refusal::NoFolder | Refusal::NotOurs(_) => false,
-        }
-    }
-
     fn io(operation: &'static str, name: &str) -> impl FnOnce(io::Error) -> Refusal {
         move |source| Refusal::Io { operation, name: name.to_owned(), source }
     }
@@ -120,6 +111,10 @@ impl Place {
             Ok(_) => return Ok(Standing::NotOurs),
             Err(Errno::NOENT) => return Ok(Standing::Nothing),
             Err(error) => return Err(Refusal::io("look at", &self.name)(error.into())),
+        }
+        // Nobody else gives such names; a cut may have left it empty.
+        if drafted(&self.name).is_some() {
+            return Ok(Standing::Ours);
         }
         let file = match rustix::fs::openat(&self.directory, &self.name, flags, Mode::empty()) {
             Ok(file) => File::from(file),

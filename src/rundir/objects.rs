@@ -10,7 +10,8 @@ use crate::model::object::ObjectRecord;
 use crate::model::observed::{Finished, Interrupted};
 use crate::paths::{ObjectDir, Places};
 use crate::publish::{
-    Durability, json, publish, publish_all, publish_json, read_json, remove, remove_tree, sync_directory,
+    self, Durability, json, publish, publish_all, publish_json, read_json, remove, remove_tree,
+    sync_directory,
 };
 
 /// Every readable object record, and the directories whose record could not be read (they are left alone).
@@ -102,6 +103,28 @@ pub(crate) fn remove_halves(places: &Places) -> io::Result<()> {
         match directory.object().symlink_metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => remove_tree(&directory.0)?,
             Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Waits until all that can be read of an object is on disc, for whoever tells of it to somebody who acts on it: a record
+/// can be read for a moment before it is.
+pub(crate) fn settle(places: &Places, uid: &Uid) -> io::Result<()> {
+    match sync_directory(&places.object(uid).0) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Removes what was being written when the power went. For whoever holds the instance's lock, before this boot's first
+/// pod.
+pub(crate) fn remove_drafts(places: &Places) -> io::Result<()> {
+    publish::remove_drafts(&places.state)?;
+    for entry in std::fs::read_dir(places.objects())? {
+        let path = entry?.path();
+        if path.is_dir() {
+            publish::remove_drafts(&path)?;
         }
     }
     Ok(())

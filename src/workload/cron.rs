@@ -1,6 +1,7 @@
 //! A CronJob, as Kubernetes' controller sees it: the newest time that is due and not served yet gets a Job. That the
 //! Job is made is what serves the time; `last_schedule` is written down after it and before the Job goes.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Zoned;
@@ -23,6 +24,8 @@ mod tests;
 
 /// A clock that shows less than the newest served time by more than this has been wrong.
 const WRONG_CLOCK: Duration = Duration::from_secs(86_400);
+/// Dates that a machine has had by mistake and that are remembered.
+const CLOCKS: usize = 8;
 /// Annotation on a CronJob: what daylight saving does to it.
 const DST: &str = "droppod.dev/dst";
 /// Annotation on a Job: the time it was made for.
@@ -75,22 +78,26 @@ impl<'a> Look<'a> {
         (self.jobs)(&child.known.record.uid)
     }
 
-    /// What the Jobs in force tell. Times far ahead were served by a clock that was wrong: they keep no other waiting.
+    /// What the Jobs in force tell. Times far ahead were served by a clock that was wrong, or it is wrong at present: they
+    /// keep no other waiting, and are remembered until the clock comes to them.
     fn learn(&self, record: &mut CronRecord) {
         let now = self.present.now.wall;
-        let created = self.known.record.created_at;
+        let mut served = std::mem::take(&mut record.ahead);
+        served.extend(record.last_schedule);
         for child in self.children {
             let due = i64::try_from(child.number).ok().and_then(|second| Timestamp::from_second(second).ok());
-            record.last_schedule = record.last_schedule.max(due.filter(|due| !is_far_ahead(*due, now)));
+            served.extend(due);
             let job = self.job(child);
             if job.ended() == Some(Ending::Success) {
                 let at = job.finished.as_ref().map(|finished| finished.wall);
                 record.last_success = record.last_success.max(at);
             }
         }
-        if is_far_ahead(record.last_schedule.unwrap_or(created), now) {
-            record.last_schedule = Some(now);
-        }
+        let (ahead, past): (BTreeSet<_>, BTreeSet<_>) =
+            served.into_iter().partition(|served| is_far_ahead(*served, now));
+        let is_wrong = !ahead.is_empty() || is_far_ahead(self.known.record.created_at, now);
+        record.ahead = newest_of_each(ahead);
+        record.last_schedule = past.last().copied().or(is_wrong.then_some(now));
     }
 
     /// Ended Jobs beyond what is to be kept, the oldest first.
@@ -211,6 +218,21 @@ pub(crate) fn next_times(cron: &CronJob, after: Timestamp, zone: &TimeZone, coun
     let times =
         std::iter::successors(schedule.next(after, &zone, dst), |time| schedule.next(*time, &zone, dst));
     times.take(count).map(|time| time.to_zoned(zone.clone())).collect()
+}
+
+/// Of times that one clock showed, the newest; of as many clocks as a machine may have had.
+fn newest_of_each(times: BTreeSet<Timestamp>) -> BTreeSet<Timestamp> {
+    let mut newest = BTreeSet::new();
+    for time in times {
+        if newest.last().is_some_and(|last| !is_far_ahead(time, *last)) {
+            newest.pop_last();
+        }
+        newest.insert(time);
+    }
+    while newest.len() > CLOCKS {
+        newest.pop_last();
+    }
+    newest
 }
 
 fn is_far_ahead(time: Timestamp, now: Timestamp) -> bool {

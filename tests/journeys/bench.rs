@@ -50,7 +50,11 @@ impl Bench {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         // Short: the path of a control socket has 108 bytes in all.
         let home = std::env::var_os(TEST_DIRECTORY).unwrap_or_else(|| "/tmp".into());
-        let root = Path::new(&home).join(format!("dp{}-{number}", std::process::id()));
+        Some(Bench::at(Path::new(&home).join(format!("dp{}-{number}", std::process::id()))))
+    }
+
+    /// In a place that may hold what an earlier one has left there.
+    pub(crate) fn at(root: PathBuf) -> Bench {
         fs::create_dir_all(root.join("m")).unwrap();
         let mut keeper = Command::new("unshare")
             .args(["--net", "--", "sh", "-c", "ip link set lo up 2>/dev/null; echo ready; exec sleep 1000"])
@@ -59,7 +63,7 @@ impl Bench {
             .unwrap();
         let mut ready = [0; 5];
         keeper.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
-        Some(Bench { root, keeper })
+        Bench { root, keeper }
     }
 
     pub(crate) fn folder(&self) -> PathBuf {
@@ -379,14 +383,17 @@ fn deadline() -> Instant {
     after(PATIENCE)
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test has no loop that could hand it the time")]
 fn after(patience: Duration) -> Instant {
-    Instant::now() + patience
+    now() + patience
+}
+
+fn past(deadline: Instant) -> bool {
+    now() > deadline
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test has no loop that could hand it the time")]
-fn past(deadline: Instant) -> bool {
-    Instant::now() > deadline
+pub(crate) fn now() -> Instant {
+    Instant::now()
 }
 
 /// Lets a moment pass that nothing tells of: where in somebody's course a signal is to hit.

@@ -1,4 +1,4 @@
-//! A state disc without room: what cannot be written down is not in force, and its file says so.
+//! A disc without room: what cannot be written down is not in force, and its file says so once it can.
 
 use std::fs;
 use std::process::Command;
@@ -9,27 +9,27 @@ fn map(name: &str) -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{key: value}}\n")
 }
 
-/// A megabyte of state directory, gone with the bench's other mounts.
-struct Small<'a>(&'a Bench);
+/// A place of the bench that has a megabyte, gone with the bench's other mounts.
+struct Small<'a>(&'a Bench, &'static str);
 
 impl<'a> Small<'a> {
-    fn mounted(bench: &'a Bench) -> Small<'a> {
-        let state = bench.path("s");
-        fs::create_dir(&state).unwrap();
+    fn mounted(bench: &'a Bench, place: &'static str) -> Small<'a> {
+        let path = bench.path(place);
+        fs::create_dir_all(&path).unwrap();
         let options = "size=1m,mode=0700";
-        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&state).status();
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&path).status();
         assert!(mount.unwrap().success());
-        Small(bench)
+        Small(bench, place)
     }
 
     fn fill(&self) {
         let page = [0; 4096];
-        let mut file = fs::File::create(self.0.path("s/fill")).unwrap();
+        let mut file = fs::File::create(self.0.path(self.1).join(".fill")).unwrap();
         while std::io::Write::write_all(&mut file, &page).is_ok() {}
     }
 
     fn make_room(&self) {
-        fs::remove_file(self.0.path("s/fill")).unwrap();
+        fs::remove_file(self.0.path(self.1).join(".fill")).unwrap();
     }
 
     fn objects(&self) -> usize {
@@ -39,14 +39,14 @@ impl<'a> Small<'a> {
 
 impl Drop for Small<'_> {
     fn drop(&mut self) {
-        drop(Command::new("umount").arg("-l").arg(self.0.path("s")).status());
+        drop(Command::new("umount").arg("-l").arg(self.0.path(self.1)).status());
     }
 }
 
 #[test]
 fn what_a_full_disc_keeps_out_of_force_is_told_and_heals() {
     let Some(bench) = Bench::new() else { return };
-    let small = Small::mounted(&bench);
+    let small = Small::mounted(&bench, "s");
     bench.manifest("first.yaml", &map("first"));
     let watch = bench.watch();
     bench.until("it is applied", || bench.read("first.status.yaml").contains("state: Applied"));
@@ -74,6 +74,33 @@ fn what_a_full_disc_keeps_out_of_force_is_told_and_heals() {
     small.make_room();
     bench.until("it heals", || bench.read("second.status.yaml").contains("state: Applied"));
     assert_eq!(small.objects(), 3);
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn a_status_file_that_a_full_folder_did_not_take_is_written_once_there_is_room() {
+    let Some(bench) = Bench::new() else { return };
+    let small = Small::mounted(&bench, "m");
+    fs::create_dir(bench.path("here")).unwrap();
+    bench.manifest(
+        "job.yaml",
+        &format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: job}}\nspec:\n  restartPolicy: Never\n  \
+             volumes: [{{name: here, hostPath: {{path: {}}}}}]\n  containers:\n  \
+             - name: main\n    image: droppod.local/host\n    command: [bash, -c, 'until test -e /here/end; do sleep 0.05; done']\n    \
+             volumeMounts: [{{name: here, mountPath: /here}}]\n",
+            bench.path("here").display()
+        ),
+    );
+    let watch = bench.watch();
+    bench.until("it is told to run", || bench.read("job.status.yaml").contains("phase: Running"));
+    small.fill();
+    fs::write(bench.path("here/end"), "").unwrap();
+    bench.until_status("job", "Completed");
+    bench.until("it could not be told", || bench.said("no status file written"));
+    assert!(bench.read("job.status.yaml").contains("phase: Running"));
+    small.make_room();
+    bench.until("it is told", || bench.read("job.status.yaml").contains("phase: Succeeded"));
     assert_eq!(watch.stop(), 0);
 }
 

@@ -1,9 +1,9 @@
 //! Pods that do their worst, and what of it the others feel.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::bench::{Bench, say};
+use crate::bench::{Bench, now, say};
 
 /// Seconds; `DROPPOD_LOAD_SECONDS=30` makes it longer.
 const DURATION: u64 = 8;
@@ -42,11 +42,6 @@ const BOMBS: [(&str, &str, &str); 5] = [
 
 /// Starts no program for a beat: what shows is how the pod is treated, not what a fork costs.
 const HEART: &str = "[perl, -e, '$| = 1; while (1) { print \"beat\\n\"; select undef, undef, undef, 0.2 }']";
-
-#[expect(clippy::disallowed_methods, reason = "what is printed is time")]
-fn now() -> Instant {
-    Instant::now()
-}
 
 fn bytes_below(path: &Path) -> u64 {
     let entries = std::fs::read_dir(path).into_iter().flatten().flatten();

@@ -1,5 +1,8 @@
 //! What the containers of one pod share, and what they do not.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use crate::bench::{Bench, say};
 
 /// Two containers: `a` makes things, `b` uses them once `a` says that they are there.
@@ -88,6 +91,49 @@ fn a_memory_hog_is_killed_and_said_to_be_so() {
     let status = bench.read("hog.status.yaml");
     assert!(status.contains("reason: OOMKilled") && status.contains("exitCode: 137"), "{status}");
     bench.until_clean();
+}
+
+/// Where a controller keeps what it holds a container's processes to.
+fn cgroup(bench: &Bench, pod: &str, controller: &str) -> PathBuf {
+    let cgroups = fs::read_to_string(format!("/proc/{}/cgroup", bench.pids(pod, "main")[0])).unwrap();
+    let of =
+        |line: &&str| line.split(':').nth(1).is_some_and(|all| all.split(',').any(|it| it == controller));
+    // Controllers of version 1 have hierarchies of their own.
+    let path = match cgroups.lines().find(of) {
+        Some(line) => format!("{controller}{}", line.rsplit_once(':').unwrap().1),
+        None => cgroups.lines().find_map(|line| line.strip_prefix("0::/")).unwrap().to_owned(),
+    };
+    Path::new("/sys/fs/cgroup").join(path)
+}
+
+#[test]
+fn limits_are_those_of_the_cgroup_and_hold() {
+    let Some(bench) = Bench::new() else { return };
+    let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: bound}\nspec:\n  terminationGracePeriodSeconds: 1\n  containers:\n  \
+                - name: main\n    image: droppod.local/host\n    command: [sleep, '1000']\n    \
+                resources: {limits: {cpu: 500m, memory: 64Mi}}\n";
+    bench.manifest("bound.yaml", text);
+    let watch = bench.watch();
+    bench.until_status("bound", "Running");
+    // The one of version 1, or that of version 2.
+    let limit = |controller: &str, names: [&str; 2]| {
+        let cgroup = cgroup(&bench, "bound", controller);
+        let text = names.iter().find_map(|name| fs::read_to_string(cgroup.join(name)).ok()).unwrap();
+        text.split_whitespace().next().unwrap().to_owned()
+    };
+    assert_eq!(limit("memory", ["memory.limit_in_bytes", "memory.max"]), (64 << 20).to_string());
+    assert_eq!(limit("cpu", ["cpu.cfs_quota_us", "cpu.max"]), "50000");
+
+    let of_pod = cgroup(&bench, "bound", "pids").parent().unwrap().join("pids.max");
+    assert_eq!(fs::read_to_string(&of_pod).unwrap(), "1024\n");
+    // A thousand processes take a slow machine minutes.
+    fs::write(&of_pod, "32").unwrap();
+    let bomb = "$| = 1; my $n = 0; while (defined(my $pid = fork)) { $pid or exec \"sleep\", \"1000\"; $n++ } print $n; \
+                kill(-9, getpgrp(0))";
+    let said = bench.run(&["exec", "bound", "--", "setsid", "-w", "perl", "-e", bomb]).stdout;
+    assert!((20..32).contains(&said.parse().unwrap_or(0)), "{said} forks");
+    bench.remove("bound.yaml").until_clean();
+    assert_eq!(watch.stop(), 0);
 }
 
 #[test]

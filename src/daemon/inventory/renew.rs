@@ -15,7 +15,8 @@ use super::{Inventory, InventoryError};
 const RERUN: &str = "droppod.dev/rerun-interrupted";
 
 impl Inventory {
-    /// Called once, before any file is read. A `Never` pod is left to the plan, which records its loss.
+    /// Called once, before any file is read. A `Never` pod that was cut off is left to the plan, which records its loss;
+    /// one that the shutdown stopped was interrupted in order and runs again.
     pub(crate) fn renew(&mut self, places: &Places, boot_id: &str, now: Now) -> Vec<InventoryError> {
         let mut failures = Vec::new();
         let mut steps = Vec::new();
@@ -23,7 +24,8 @@ impl Inventory {
             .objects
             .values()
             // A pod of a Job is the Job's to count and replace.
-            .filter(|known| known.is_declared() && runs_again(known))
+            .filter(|known| known.is_declared())
+            .filter(|known| runs_again(known) || was_interrupted(places, &known.record.uid))
             .filter(|known| was_cut_off(places, &known.record.uid, boot_id))
             .map(|known| known.record.uid.clone())
             .collect();
@@ -69,6 +71,10 @@ fn restarts(pod: &Pod) -> bool {
 fn asks_for_rerun(pod: &Pod) -> bool {
     let annotations = pod.metadata.annotations.as_ref();
     annotations.and_then(|annotations| annotations.get(RERUN)).is_some_and(|value| value == "true")
+}
+
+fn was_interrupted(places: &Places, uid: &Uid) -> bool {
+    matches!(objects::interrupted_of(places, uid), Ok(Some(_)))
 }
 
 /// What cannot be read counts as ended, so that nothing runs twice.

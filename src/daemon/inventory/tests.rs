@@ -9,7 +9,7 @@ use crate::daemon::tests::ground::{Ground, write};
 use crate::manifest::Strictness;
 use crate::manifest::podsecurity::Level;
 use crate::model::object::ObjectRecord;
-use crate::model::observed::Finished;
+use crate::model::observed::{Finished, Interrupted};
 use crate::model::pod_plan::Revision;
 use crate::model::record::{FORMAT, Outcome, PodRecord, SandboxState};
 use crate::model::time::{Now, Timestamp};
@@ -316,6 +316,23 @@ fn after_a_reboot_a_pod_that_restarts_is_made_anew_and_one_that_does_not_is_left
     assert_ne!(after[1].3, before[1].3);
     let bench = bench.settle();
     assert_eq!(bench.objects(), after, "the file asks for no other");
+}
+
+#[test]
+fn a_pod_that_a_shutdown_stopped_is_made_anew_whatever_its_policy() {
+    let never = pod("once", "busybox", "work").replace("spec:\n", "spec:\n  restartPolicy: Never\n");
+    let bench = Bench::new().write("a.yaml", &never).settle();
+    let (places, before) = (bench.ground.places(), bench.objects());
+    let uid = &before[0].3;
+    objects::mark_launched(&places, uid, "last boot").unwrap();
+    let interrupted = Interrupted { at: Timestamp::UNIX_EPOCH, record: None };
+    objects::interrupt(&places, uid, &interrupted).unwrap();
+    let mut bench = bench.restart();
+    let now = bench.now();
+    assert!(bench.inventory.renew(&places, "last boot", now).is_empty());
+    assert_eq!(bench.objects(), before, "the same boot");
+    assert!(bench.inventory.renew(&places, "this boot", now).is_empty());
+    assert_ne!(bench.objects()[0].3, *uid);
 }
 
 #[test]

@@ -167,6 +167,24 @@ fn a_clock_that_was_years_ahead_does_not_stop_the_schedule() {
 }
 
 #[test]
+fn a_machine_that_knows_no_date_at_boot_serves_no_time_twice() {
+    let mut world = cron(json!({"successfulJobsHistoryLimit": 0}));
+    world.wait(270).settle().end_all(Ends::With(0)).settle();
+    let made = world.made.len();
+    for shown in ["2040-01-01T00:00:01Z", "2026-05-04T12:06:00Z", "1970-01-01T00:00:10Z"] {
+        world.wall = shown.parse().unwrap();
+        world.settle().end_all(Ends::With(0)).settle();
+    }
+    let wrongly = world.made.len();
+    assert!(wrongly <= made + 2, "one time and its pod for 2040");
+    world.wall = "2026-05-04T12:07:00Z".parse().unwrap();
+    world.settle();
+    assert_eq!(world.made.len(), wrongly);
+    world.wait(180).settle();
+    assert_eq!(due(&world), ["2026-05-04T12:10:00+00:00"]);
+}
+
+#[test]
 fn a_machine_without_a_clock_at_boot_serves_one_time_when_it_learns_the_date() {
     let mut world = World::at("1970-01-01T00:00:10Z");
     let spec = json!({"schedule": "@hourly", "jobTemplate": {"spec": job_spec(json!({}))}});
