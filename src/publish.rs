@@ -116,7 +116,6 @@ impl Target {
 
     fn draft(self, content: &[u8], mode: u32) -> io::Result<Draft> {
         // The pid keeps two writers apart; a leftover of a killed one is taken over by the unlink.
-        // As [`drafted`] reads it.
         let temporary = format!(".{}.{}.tmp", self.name.to_string_lossy(), std::process::id());
         match rustix::fs::unlinkat(&self.directory, &temporary, AtFlags::empty()) {
             Ok(()) | Err(rustix::io::Errno::NOENT) => {}
@@ -180,23 +179,6 @@ impl Drop for Draft {
             let _ = rustix::fs::unlinkat(&self.target.directory, temporary, AtFlags::empty());
         }
     }
-}
-
-/// The name that a file was written for by one who has not given it that name: by a writer at work, or one that is gone.
-pub(crate) fn drafted(name: &str) -> Option<&str> {
-    let (target, pid) = name.strip_prefix('.')?.strip_suffix(".tmp")?.rsplit_once('.')?;
-    pid.parse::<u32>().is_ok().then_some(target)
-}
-
-/// Removes what writers that are gone have left in a directory; for whoever knows that nobody writes there.
-pub(crate) fn remove_drafts(directory: &Path) -> io::Result<()> {
-    for entry in std::fs::read_dir(directory)? {
-        let entry = entry?;
-        if entry.file_name().to_str().and_then(drafted).is_some() {
-            remove(&entry.path())?;
-        }
-    }
-    Ok(())
 }
 
 /// Makes a file that nobody has made yet. Its name comes last: a reader finds it whole or not at all, and one who

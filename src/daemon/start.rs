@@ -13,11 +13,9 @@ use crate::model::network::InstanceNetwork;
 use crate::paths::Places;
 use crate::rundir::lock::{self, Lock};
 use crate::rundir::network as network_file;
-use crate::rundir::objects;
 use crate::sandbox::beside::beside;
 use crate::sandbox::cgroup::Cgroups;
 use crate::sandbox::host::host_ip;
-use crate::sandbox::instance::Boot;
 use crate::sandbox::spawn::SealedBinary;
 use crate::sandbox::sys::identity;
 use crate::sandbox::{instance, network};
@@ -71,12 +69,7 @@ impl Locked {
             let path = path.to_owned();
             move |source| DaemonError::Io { operation, path, source }
         };
-        let boot = instance::prepare(places).map_err(failed("prepare the instance in", &places.run))?;
-        if boot == Boot::New
-            && let Err(error) = objects::remove_drafts(places)
-        {
-            tracing::warn!(%error, "leftovers of the last boot not removed");
-        }
+        instance::prepare(places).map_err(failed("prepare the instance in", &places.run))?;
         let boot_id = identity::boot_id().map_err(failed("read the boot id of", Path::new("/proc")))?;
         let (network, binary) = beside(|| make_network(places), SealedBinary::copy);
         let binary = binary.map_err(failed("copy the binary of", Path::new("/proc/self")))?;

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use crate::failpoint;
 
-use super::{Durability, directory_below, drafted, publish};
+use super::{Durability, directory_below, publish};
 
 /// Every status file starts with these lines.
 const OURS: &str = "apiVersion: droppod.dev/v1\nkind: ManifestStatus\n";
@@ -111,10 +111,6 @@ impl Place {
             Ok(_) => return Ok(Standing::NotOurs),
             Err(Errno::NOENT) => return Ok(Standing::Nothing),
             Err(error) => return Err(Refusal::io("look at", &self.name)(error.into())),
-        }
-        // Nobody else gives such names; a cut may have left it empty.
-        if drafted(&self.name).is_some() {
-            return Ok(Standing::Ours);
         }
         let file = match rustix::fs::openat(&self.directory, &self.name, flags, Mode::empty()) {
             Ok(file) => File::from(file),

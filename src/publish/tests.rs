@@ -52,15 +52,3 @@ fn a_content_that_is_refused_its_name_leaves_what_was_there() {
     assert_eq!(ground.names(), ["name"]);
     assert_eq!(std::fs::read_to_string(ground.0.join("name/inside")).unwrap(), "kept");
 }
-
-#[test]
-fn drafts_of_writers_that_are_gone_are_removed_and_nothing_else() {
-    let ground = Ground::new("drafts");
-    let others = [".name.tmp", ".name.x.tmp", "name", "name.7.tmp"];
-    for name in others.into_iter().chain([".name.7.tmp", ".a.b.yaml.4194304.tmp"]) {
-        std::fs::write(ground.0.join(name), "").unwrap();
-    }
-    assert_eq!(drafted(".a.b.yaml.7.tmp"), Some("a.b.yaml"));
-    remove_drafts(&ground.0).unwrap();
-    assert_eq!(ground.names(), others);
-}

@@ -10,8 +10,7 @@ use crate::model::object::ObjectRecord;
 use crate::model::observed::{Finished, Interrupted};
 use crate::paths::{ObjectDir, Places};
 use crate::publish::{
-    self, Durability, json, publish, publish_all, publish_json, read_json, remove, remove_tree,
-    sync_directory,
+    Durability, json, publish, publish_all, publish_json, read_json, remove, remove_tree, sync_directory,
 };
 
 /// Every readable object record, and the directories whose record could not be read (they are left alone).
@@ -115,19 +114,6 @@ pub(crate) fn settle(places: &Places, uid: &Uid) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),
     }
-}
-
-/// Removes what was being written when the power went. For whoever holds the instance's lock, before this boot's first
-/// pod.
-pub(crate) fn remove_drafts(places: &Places) -> io::Result<()> {
-    publish::remove_drafts(&places.state)?;
-    for entry in std::fs::read_dir(places.objects())? {
-        let path = entry?.path();
-        if path.is_dir() {
-            publish::remove_drafts(&path)?;
-        }
-    }
-    Ok(())
 }
 
 /// Removes all that is kept of an object; its record goes first, so that a cut in between leaves no object.

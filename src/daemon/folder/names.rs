@@ -1,7 +1,5 @@
 //! Which names are manifests, which are ours, and which can be passed over without a look.
 
-use crate::publish::drafted;
-
 /// Ends of names that editors and copy programs give to what they have not finished.
 const UNFINISHED: [&str; 4] = ["~", ".swp", ".tmp", ".bak"];
 
@@ -18,12 +16,6 @@ pub(crate) fn is_manifest(name: &str) -> bool {
 
 pub(crate) fn is_status(name: &str) -> bool {
     name.ends_with(".status.yaml")
-}
-
-/// A status file that did not come to its name. It is met by a scan only if its writer was killed, or writes at this very
-/// moment for an `up`, which then writes it again.
-pub(crate) fn is_draft(name: &str) -> bool {
-    drafted(name).is_some_and(is_status)
 }
 
 pub(crate) fn is_unfinished(name: &str) -> bool {
@@ -69,14 +61,6 @@ mod tests {
             "web",
         ] {
             assert!(!is_manifest(name), "{name}");
-        }
-    }
-
-    #[test]
-    fn drafts_of_status_files_are_known_and_nobody_elses() {
-        assert!(is_draft(".web.status.yaml.7.tmp"));
-        for name in ["web.status.yaml", ".web.yaml.7.tmp", ".web.status.yaml.tmp", ".web.status.yaml.x.tmp"] {
-            assert!(!is_draft(name), "{name}");
         }
     }
 

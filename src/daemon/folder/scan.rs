@@ -22,7 +22,7 @@ const DEPTH_LIMIT: usize = 32;
 pub(crate) struct Scan {
     /// Manifests by their path in the folder.
     pub(crate) manifests: BTreeMap<PathBuf, Sighting>,
-    /// Names of status files that lie in the folder, and of what was to become one.
+    /// Names of status files that lie in the folder.
     pub(crate) statuses: BTreeSet<PathBuf>,
     /// The only paths that were looked at, if not all were.
     pub(crate) part: Option<BTreeSet<PathBuf>>,
@@ -137,7 +137,7 @@ impl Scanner<'_> {
         objection: Option<&str>,
     ) -> Result<(), ScanError> {
         let path = directory.join(name);
-        if names::is_status(name) || names::is_draft(name) {
+        if names::is_status(name) {
             self.found.statuses.insert(path);
             return Ok(());
         }

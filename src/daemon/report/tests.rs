@@ -48,15 +48,6 @@ fn a_file_that_is_not_ours_is_neither_written_nor_removed() {
 }
 
 #[test]
-fn what_was_to_become_a_status_file_is_ours_also_if_it_was_cut_off_empty() {
-    let ground = Ground::new();
-    let draft = ground.path("manifests/.web.status.yaml.7.tmp");
-    write(&draft, "");
-    beside(&ground, ".web.status.yaml.7.tmp").remove().unwrap();
-    assert!(!draft.exists());
-}
-
-#[test]
 fn no_link_is_followed_to_write_a_status() {
     let ground = Ground::new();
     let elsewhere = ground.path("elsewhere");
