@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 #[path = "bench/census.rs"]
 mod census;
 
-use census::{instance_of, processes, started_at};
+pub(crate) use census::{instance_of, list};
+use census::{processes, started_at};
 
 /// Longest wait for a fact on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
