@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 
+mod abandoned;
 pub(crate) mod status;
 mod tree;
 
+pub(crate) use abandoned::{drafted, remove_abandoned};
 pub(crate) use tree::{directory_below, names, remove_tree, remove_tree_at};
 
 /// Files written together; each takes two descriptors meanwhile.
@@ -115,8 +117,8 @@ impl Target {
     }
 
     fn draft(self, content: &[u8], mode: u32) -> io::Result<Draft> {
-        // The pid keeps two writers apart; a leftover of a killed one is taken over by the unlink.
-        let temporary = format!(".{}.{}.tmp", self.name.to_string_lossy(), std::process::id());
+        // A leftover of a killed one of the same number is taken over by the unlink.
+        let temporary = abandoned::draft_name(&self.name.to_string_lossy());
         match rustix::fs::unlinkat(&self.directory, &temporary, AtFlags::empty()) {
             Ok(()) | Err(rustix::io::Errno::NOENT) => {}
             Err(error) => return Err(error.into()),

@@ -19,7 +19,7 @@ use crate::publish::status::{Place, Refusal};
 use crate::rundir::last_words::{self, LastWord};
 use crate::status::{self, Control, ControlStatus, Course, FileState};
 
-use super::folder::{Folder, earlier};
+use super::folder::{Folder, earlier, names};
 use super::inventory::file::ManifestFile;
 use super::inventory::{FolderState, Inventory};
 use super::observe::Seen;
@@ -259,7 +259,9 @@ impl Reporter {
                 .directory()
                 .ok_or(Refusal::NoFolder)
                 .and_then(|directory| Place::beside(directory, below, name))
-                .and_then(|place| place.remove());
+                .and_then(|place| {
+                    if names::is_status_draft(place.name()) { place.remove_draft() } else { place.remove() }
+                });
             // One that is not ours is not touched; one that cannot be removed is met again by the next scan.
             if let Err(refusal) = removed {
                 tracing::debug!(path = %path.display(), reason = %refusal, "status file not removed");

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::abandoned::remove_if_abandoned;
 use super::{Durability, directory_below, publish};
 
 /// Every status file starts with these lines.
@@ -99,6 +100,15 @@ impl Place {
                 Err(error) => Err(Refusal::io("remove", &self.name)(error.into())),
             },
         }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Removes a half-written file of this name, unless somebody is at it.
+    pub(crate) fn remove_draft(&self) -> Result<(), Refusal> {
+        remove_if_abandoned(&self.directory, &self.name).map_err(Refusal::io("remove", &self.name))
     }
 
     fn standing(&self) -> Result<Standing, Refusal> {

@@ -9,10 +9,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 #[path = "bench/census.rs"]
-mod census;
+pub(crate) mod census;
 
-pub(crate) use census::{instance_of, list};
-use census::{processes, started_at};
+use census::{instance_of, processes, started_at};
 
 /// Longest wait for a fact on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);

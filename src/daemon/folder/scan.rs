@@ -22,7 +22,7 @@ const DEPTH_LIMIT: usize = 32;
 pub(crate) struct Scan {
     /// Manifests by their path in the folder.
     pub(crate) manifests: BTreeMap<PathBuf, Sighting>,
-    /// Names of status files that lie in the folder.
+    /// Names of status files that lie in the folder, half-written ones among them.
     pub(crate) statuses: BTreeSet<PathBuf>,
 }
 
@@ -123,7 +123,7 @@ impl Scanner<'_> {
         objection: Option<&str>,
     ) -> Result<(), ScanError> {
         let path = directory.join(name);
-        if names::is_status(name) {
+        if names::is_status(name) || names::is_status_draft(name) {
             self.found.statuses.insert(path);
             return Ok(());
         }

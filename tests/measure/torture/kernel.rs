@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::bench::{Bench, instance_of, list};
+use crate::bench::Bench;
+use crate::bench::census::{instance_of, list};
 use crate::record::{Pod, Records, containers};
 
 /// Where a hierarchy of cgroup v1 each is mounted, or the one of cgroup v2.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::bench::list;
+use crate::bench::census::list;
 
 /// The records of one instance at about one moment.
 #[derive(Debug, Default)]

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::bench::{Bench, let_pass, list};
+use crate::bench::census::list;
+use crate::bench::{Bench, let_pass};
 use crate::kernel::{self, Instance};
 use crate::record::Records;
 use crate::rest;
