@@ -13,7 +13,7 @@ mod abandoned;
 pub(crate) mod status;
 mod tree;
 
-pub(crate) use abandoned::{drafted, remove_abandoned};
+pub(crate) use abandoned::remove_abandoned;
 pub(crate) use tree::{directory_below, names, remove_tree, remove_tree_at};
 
 /// Files written together; each takes two descriptors meanwhile.

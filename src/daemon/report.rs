@@ -19,7 +19,7 @@ use crate::publish::status::{Place, Refusal};
 use crate::rundir::last_words::{self, LastWord};
 use crate::status::{self, Control, ControlStatus, Course, FileState};
 
-use super::folder::{Folder, earlier, names};
+use super::folder::{Folder, earlier};
 use super::inventory::file::ManifestFile;
 use super::inventory::{FolderState, Inventory};
 use super::observe::Seen;
@@ -32,6 +32,8 @@ pub(crate) struct Reporter {
     status_dir: Option<PathBuf>,
     host_ip: String,
     written: BTreeMap<Source, Written>,
+    /// Directories that have been freed of what was half written in them.
+    freed: BTreeSet<PathBuf>,
     /// Told once for each file.
     refused: BTreeSet<Source>,
     /// Of an `up`, whose pods do not outlive it.
@@ -79,6 +81,7 @@ impl Reporter {
             status_dir,
             host_ip,
             written: BTreeMap::new(),
+            freed: BTreeSet::new(),
             refused: BTreeSet::new(),
             last_words: None,
             told: BTreeMap::new(),
@@ -176,7 +179,12 @@ impl Reporter {
             view.end();
             self.last_word(source, view.render(source, &self.host_ip))
         });
-        let outcome = self.place(folder, source).and_then(|place| place.write(&text));
+        let first_here =
+            source.absolute().parent().is_some_and(|directory| self.freed.insert(directory.to_owned()));
+        let outcome = self.place(folder, source).and_then(|place| {
+            let freed = if first_here { place.remove_drafts() } else { Ok(()) };
+            place.write(&text).and(freed)
+        });
         match outcome {
             Ok(()) => {
                 self.refused.remove(source);
@@ -259,9 +267,7 @@ impl Reporter {
                 .directory()
                 .ok_or(Refusal::NoFolder)
                 .and_then(|directory| Place::beside(directory, below, name))
-                .and_then(|place| {
-                    if names::is_status_draft(place.name()) { place.remove_draft() } else { place.remove() }
-                });
+                .and_then(|place| place.remove());
             // One that is not ours is not touched; one that cannot be removed is met again by the next scan.
             if let Err(refusal) = removed {
                 tracing::debug!(path = %path.display(), reason = %refusal, "status file not removed");

@@ -22,7 +22,7 @@ fn parse(draft: &str) -> Option<(&str, Pid)> {
 }
 
 /// What a file of this name was to be named, if it is a draft.
-pub(crate) fn drafted(draft: &str) -> Option<&str> {
+pub(super) fn drafted(draft: &str) -> Option<&str> {
     parse(draft).map(|(name, _)| name)
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn remove_abandoned(directory: &Path) -> io::Result<()> {
 }
 
 /// Removes a file that is a draft which nobody works on.
-pub(crate) fn remove_if_abandoned(directory: impl AsFd, draft: &str) -> io::Result<()> {
+pub(super) fn remove_if_abandoned(directory: impl AsFd, draft: &str) -> io::Result<()> {
     let Some((_, writer)) = parse(draft) else { return Ok(()) };
     match rustix::process::test_kill_process(writer) {
         Err(Errno::SRCH) => {}

@@ -320,6 +320,16 @@ fn what_a_killed_process_had_not_finished_writing_goes_with_the_next_that_comes(
     let watch = bench.watch();
     bench.until("they are gone", || !halves.iter().any(|half| half.exists()));
     assert!(not_ours.exists());
+    let beside = bench.path(&format!("u/.gone.status.yaml.{killed}.tmp"));
+    fs::create_dir(bench.path("u")).unwrap();
+    fs::write(&beside, "{").unwrap();
+    fs::write(
+        bench.path("u/once.yaml"),
+        pod("once").replace("spec:", "spec:\n  restartPolicy: Never").replace("true;", "false;"),
+    )
+    .unwrap();
+    bench.run(&["up", "-f", bench.path("u/once.yaml").to_str().unwrap()]).exits(0);
+    assert!(!beside.exists());
     let half = bench.path(&format!("s/images/refs/.image.{killed}.tmp"));
     bench.run(&["image", "prune"]).exits(0);
     fs::write(&half, "{").unwrap();

@@ -1,7 +1,5 @@
 //! Which names are manifests, which are ours, and which can be passed over without a look.
 
-use crate::publish::drafted;
-
 /// Ends of names that editors and copy programs give to what they have not finished.
 const UNFINISHED: [&str; 4] = ["~", ".swp", ".tmp", ".bak"];
 
@@ -18,11 +16,6 @@ pub(crate) fn is_manifest(name: &str) -> bool {
 
 pub(crate) fn is_status(name: &str) -> bool {
     name.ends_with(".status.yaml")
-}
-
-/// What a writer that was killed has left of a status file, or what another has not finished yet.
-pub(crate) fn is_status_draft(name: &str) -> bool {
-    drafted(name).is_some_and(is_status)
 }
 
 pub(crate) fn is_unfinished(name: &str) -> bool {
@@ -78,16 +71,6 @@ mod tests {
         }
         for name in ["web.yaml.skip", ".droppodignore", "..data", "subdirectory"] {
             assert!(wakes(name), "{name}");
-        }
-    }
-
-    #[test]
-    fn a_half_written_status_file_is_ours_and_nobody_elses_is() {
-        for name in [".web.status.yaml.7.tmp", ".web.yml.status.yaml.4194304.tmp"] {
-            assert!(is_status_draft(name), "{name}");
-        }
-        for name in ["web.status.yaml", ".web.yaml.7.tmp", ".web.status.yaml.tmp", "web.status.yaml.7.tmp"] {
-            assert!(!is_status_draft(name), "{name}");
         }
     }
 }

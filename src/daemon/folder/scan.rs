@@ -14,6 +14,7 @@ use super::names::{self, IGNORE_FILE, SKIP};
 use super::open::{self, Owner, Sighting};
 use super::trust::{self, Trust};
 use crate::publish::directory_below;
+use crate::publish::status::is_draft;
 
 /// Directories deeper than this are not looked into: a bind mount can make a folder its own descendant.
 const DEPTH_LIMIT: usize = 32;
@@ -123,7 +124,7 @@ impl Scanner<'_> {
         objection: Option<&str>,
     ) -> Result<(), ScanError> {
         let path = directory.join(name);
-        if names::is_status(name) || names::is_status_draft(name) {
+        if names::is_status(name) || is_draft(name) {
             self.found.statuses.insert(path);
             return Ok(());
         }

@@ -81,8 +81,11 @@ impl Instance {
             .map(|(uid, pod)| (uid.as_str(), pod))
             .collect();
         let known: BTreeSet<i32> = living.values().filter_map(|pod| pod.process()).collect();
-        found
-            .extend(shims.difference(&known).map(|pid| format!("process {pid} is no pod that is on record")));
+        found.extend(
+            shims
+                .difference(&known)
+                .map(|pid| format!("process {pid} is no pod that is on record: {}", about(*pid))),
+        );
         self.compare_cgroups(&living, &mut found);
         for pod in living.values() {
             found.extend(foreign_mounts(pod, &self.run));
@@ -221,6 +224,17 @@ pub(crate) fn links(bench: &Bench, own: (&Instance, &Records), ups: &[(&Instance
 fn is_of(interface: &str, uid: &str) -> bool {
     let short: String = uid.chars().filter(char::is_ascii_hexdigit).take(11).collect();
     interface.starts_with(&format!("v{short}"))
+}
+
+/// What a process is, for a person.
+fn about(pid: i32) -> String {
+    let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
+    let status = read("status");
+    let fields = ["Name", "State", "PPid", "NSpid"].map(|name| {
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+        line.replace('\t', " ")
+    });
+    format!("{}, waits in {}, {}", fields.join(", "), read("wchan"), read("cmdline").replace('\0', " "))
 }
 
 fn hierarchies() -> Vec<PathBuf> {
