@@ -107,7 +107,7 @@ fn fail(world: &World, seed: u64, kill: usize, wrong: &str) -> ! {
     let mut copy = Command::new("cp");
     copy.arg("-a")
         .arg("--one-file-system")
-        .args(["s", "r", "l", "t", "m", "u", "err"].map(|name| world.bench.path(name)));
+        .args(["s", "r", "l", "t", "m", "u", "err", "up.out", "up.err"].map(|name| world.bench.path(name)));
     drop(std::fs::create_dir_all(&kept).and_then(|()| copy.arg(&kept).status()));
     panic!("torture, seed {seed}, kill {kill}, {wrong}\nkept in {}", kept.display());
 }

@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::Stdio;
 
 use serde_json::Value;
 
@@ -16,9 +15,10 @@ pub(crate) struct Batch {
     pub(crate) up: Running,
     said: PathBuf,
     course: Course,
-    /// Kills that hit something of it.
+    /// Something may have been killed in it.
     pub(crate) hurt: bool,
-    /// Rounds that it is left alone for.
+    told_to_stop: bool,
+    /// Kills until one that lasts is told to stop: once, since told twice it leaves all to its pods.
     rounds: usize,
 }
 
@@ -53,9 +53,11 @@ impl Batch {
         put(&folder, "up.yaml", &texts.join("---\n"));
         let said = world.bench.path("up.out");
         let mut command = world.bench.command(&["up", "-f", folder.to_str().unwrap(), "--output", "json"]);
-        command.stdout(fs::File::create(&said).unwrap()).stderr(Stdio::null());
+        command
+            .stdout(fs::File::create(&said).unwrap())
+            .stderr(fs::File::create(world.bench.path("up.err")).unwrap());
         let up = Running { child: command.spawn().unwrap() };
-        Batch { up, said, course, hurt: false, rounds: 1 + world.dice.below(4) }
+        Batch { up, said, course, hurt: false, told_to_stop: false, rounds: 1 + world.dice.below(4) }
     }
 
     /// The run directory that its process has open: its instance.
@@ -81,7 +83,7 @@ impl World {
             // One that is told to stop before it listens dies of it.
             let deaf = batch.course == Course::Lasts && status.signal() == Some(15);
             if status.code() != Some(expected) && !batch.hurt && !deaf {
-                let said = fs::read_to_string(&batch.said).unwrap();
+                let said = fs::read_to_string(self.bench.path("up.err")).unwrap();
                 return Err(format!(
                     "up that {:?} ended with {status} instead of {expected}: {said}",
                     batch.course
@@ -89,15 +91,29 @@ impl World {
             }
             return self.judge_events(&batch);
         }
-        batch.rounds = batch.rounds.saturating_sub(1);
-        if batch.rounds == 0 && batch.course == Course::Lasts {
-            self.stop_batch();
-        }
         Ok(())
     }
 
+    /// The next of a row, and the end of one that does not end by itself.
+    pub(crate) fn age_batch(&mut self) {
+        match &mut self.batch {
+            None => self.batch = Some(Batch::start(self)),
+            Some(batch) => {
+                batch.rounds = batch.rounds.saturating_sub(1);
+                if batch.rounds == 0 {
+                    self.stop_batch();
+                }
+            }
+        }
+    }
+
+    /// Tells one that does not end by itself to stop.
     pub(crate) fn stop_batch(&mut self) {
-        let Some(batch) = &self.batch else { return };
+        let Some(batch) = &mut self.batch else { return };
+        if batch.course != Course::Lasts || batch.told_to_stop {
+            return;
+        }
+        batch.told_to_stop = true;
         let pid = rustix::process::Pid::from_child(&batch.up.child);
         self.stop_pods_of_ups();
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();

@@ -198,6 +198,9 @@ impl World {
             let_pass(self.dice.moment());
             self.watch();
         }
+        if self.batch.is_none() {
+            self.batch = Some(Batch::start(self));
+        }
         hit
     }
 

@@ -119,9 +119,7 @@ impl World {
                 }
             }
         }
-        if self.batch.is_none() {
-            self.batch = Some(Batch::start(self));
-        }
+        self.age_batch();
     }
 
     /// Drops a pod with an image of the registry, in the place of any other.
