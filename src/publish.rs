@@ -119,13 +119,18 @@ impl Target {
     fn draft(self, content: &[u8], mode: u32) -> io::Result<Draft> {
         // A leftover of a killed one of the same number is taken over by the unlink.
         let temporary = abandoned::draft_name(&self.name.to_string_lossy());
-        match rustix::fs::unlinkat(&self.directory, &temporary, AtFlags::empty()) {
-            Ok(()) | Err(rustix::io::Errno::NOENT) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(mode);
-        let file = File::from(rustix::fs::openat(&self.directory, &temporary, flags, mode)?);
+        let file = loop {
+            match rustix::fs::unlinkat(&self.directory, &temporary, AtFlags::empty()) {
+                Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let file = File::from(rustix::fs::openat(&self.directory, &temporary, flags, mode)?);
+            if abandoned::claim(&file)? {
+                break file;
+            }
+        };
         let mut draft = Draft { target: self, temporary: Some(temporary), file };
         // The umask has had its say in openat; the mode asked for is the mode given.
         rustix::fs::fchmod(&draft.file, mode)?;

@@ -1,29 +1,34 @@
-//! Drafts whose writer was killed before it could give them their name. Whoever comes next removes them.
+//! Drafts whose writer was killed before it could give them their name. Whoever comes next removes them: a draft is
+//! locked for as long as somebody is at it.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::AtFlags;
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::process::Pid;
 
 use super::{names, open_directory};
 
-/// The pid keeps two writers apart, and tells whether there still is one.
+/// The pid keeps two writers apart.
 pub(super) fn draft_name(name: &str) -> String {
     format!(".{name}.{}.tmp", std::process::id())
 }
 
-/// What a draft was to be named, and the process that wrote it.
-fn parse(draft: &str) -> Option<(&str, Pid)> {
-    let (name, pid) = draft.strip_prefix('.')?.strip_suffix(".tmp")?.rsplit_once('.')?;
-    Some((name, Pid::from_raw(pid.parse().ok().filter(|pid| *pid > 0)?)?))
-}
-
 /// What a file of this name was to be named, if it is a draft.
 pub(super) fn drafted(draft: &str) -> Option<&str> {
-    parse(draft).map(|(name, _)| name)
+    let (name, pid) = draft.strip_prefix('.')?.strip_suffix(".tmp")?.rsplit_once('.')?;
+    let is_pid = !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit());
+    (is_pid && !name.is_empty()).then_some(name)
+}
+
+/// Marks a draft that has just been made as being worked on. `false` if somebody who clears up was faster and has taken
+/// it away. Where a file system knows no locks, nobody can clear up either.
+pub(super) fn claim(draft: impl AsFd) -> io::Result<bool> {
+    match rustix::fs::flock(&draft, FlockOperation::LockExclusive) {
+        Ok(()) => Ok(rustix::fs::fstat(draft)?.st_nlink > 0),
+        Err(_) => Ok(true),
+    }
 }
 
 /// Removes every draft in a directory that nobody works on; a directory that is not there has none.
@@ -42,10 +47,19 @@ pub(crate) fn remove_abandoned(directory: &Path) -> io::Result<()> {
 
 /// Removes a file that is a draft which nobody works on.
 pub(super) fn remove_if_abandoned(directory: impl AsFd, draft: &str) -> io::Result<()> {
-    let Some((_, writer)) = parse(draft) else { return Ok(()) };
-    match rustix::process::test_kill_process(writer) {
-        Err(Errno::SRCH) => {}
-        Ok(()) | Err(_) => return Ok(()),
+    if drafted(draft).is_none() {
+        return Ok(());
+    }
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let open: OwnedFd = match rustix::fs::openat(&directory, draft, flags, Mode::empty()) {
+        Ok(open) => open,
+        // It has got its name meanwhile, or is nothing that we write.
+        Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let is_file = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&open)?.st_mode).is_file();
+    if !is_file || rustix::fs::flock(&open, FlockOperation::NonBlockingLockShared).is_err() {
+        return Ok(());
     }
     match rustix::fs::unlinkat(directory, draft, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
@@ -59,20 +73,22 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn a_draft_goes_with_its_writer_and_no_other_file_does() {
+    fn a_draft_that_nobody_works_on_goes_and_no_other_file_does() {
         let place = std::env::temp_dir().join(format!("abandoned-{}", std::process::id()));
         fs::create_dir_all(&place).unwrap();
-        let mut gone = std::process::Command::new("true").spawn().unwrap();
-        gone.wait().unwrap();
-        let kept = [draft_name("state.json"), ".state.json.tmp".to_owned(), format!("x.{}.tmp", gone.id())];
-        let left = format!(".web.status.yaml.{}.tmp", gone.id());
-        for name in kept.iter().chain([&left]) {
+        let kept = [".state.json.7.tmp", ".state.json.tmp", "x.7.tmp", ".x.seven.tmp"];
+        let left = ".web.status.yaml.7.tmp";
+        for name in kept.into_iter().chain([left]) {
             fs::write(place.join(name), "half").unwrap();
         }
+        let writer = fs::File::open(place.join(kept[0])).unwrap();
+        assert!(claim(&writer).unwrap());
         remove_abandoned(&place).unwrap();
-        assert_eq!(kept.map(|name| place.join(name).exists()), [true; 3]);
-        assert!(!place.join(&left).exists());
+        assert_eq!(kept.map(|name| place.join(name).exists()), [true; 4]);
+        assert!(!place.join(left).exists());
         remove_abandoned(&place.join("missing")).unwrap();
         fs::remove_dir_all(place).unwrap();
+        rustix::fs::flock(&writer, FlockOperation::Unlock).unwrap();
+        assert!(!claim(&writer).unwrap(), "it was taken away");
     }
 }
