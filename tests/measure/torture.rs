@@ -1,5 +1,5 @@
 //! `kill -9` at random moments under mixed load, each followed by a census of everything that there is: `cargo test --test
-//! torture -- --kills 1000 --seed 7`. The first thing that is not as it should be ends it.
+//! torture -- --kills 1000 --seed 7`, with `--each` a line for each. The first thing that is not as it should be ends it.
 //!
 //! ```text
 //! edit manifests, `up`, pull ──▶ kill ──▶ until at rest ──▶ census: kernel, records and what containers told agree
@@ -51,7 +51,7 @@ const NEWS: usize = 50;
 
 fn main() -> ExitCode {
     let kills = argument("--kills").unwrap_or(100);
-    let seed = argument("--seed").unwrap_or_else(rustix_seed);
+    let seed = argument("--seed").unwrap_or_else(any_seed);
     say(&format!("torture: {kills} kills, seed {seed}"));
     match catch_unwind(AssertUnwindSafe(|| torture(kills as usize, seed))) {
         Ok(()) => ExitCode::SUCCESS,
@@ -65,12 +65,13 @@ fn argument(name: &str) -> Option<u64> {
 }
 
 /// One that nobody chose.
-fn rustix_seed() -> u64 {
+fn any_seed() -> u64 {
     rustix::time::clock_gettime(rustix::time::ClockId::Realtime).tv_nsec as u64
 }
 
 fn torture(kills: usize, seed: u64) {
     let Some(mut world) = World::new(seed) else { return };
+    let tells_each = std::env::args().any(|argument| argument == "--each");
     let mut tally = Tally::new(seed, world.registry.is_some());
     // Enough to begin with.
     for _ in 0..4 {
@@ -81,7 +82,7 @@ fn torture(kills: usize, seed: u64) {
         let (victim, hit) = world.strike();
         match world.settle() {
             Ok(took) => {
-                if std::env::var_os("TORTURE_TALKS").is_some() {
+                if tells_each {
                     say(&format!("{kill}: {} {hit}, {took:?}", victim.name()));
                 }
                 tally.count(victim, hit, took);

@@ -1,5 +1,5 @@
 //! What is dropped. Each run of a container tells a file that droppod knows nothing of when it starts, and with which
-//! code it is about to end; the code is made from the number of the run.
+//! code it is about to end, which is made from the number of the run.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -18,14 +18,15 @@ while read -r _ _ _ root point _; do
   case $point in /dev/termination-log) run=${root##*.} ;; esac
 done </proc/self/mountinfo
 say() { echo "$1 $POD_UID $POD_NAME $name $run ${JOB:--} ${JOB_COMPLETION_INDEX:--} $2" >>/truth/log; }
-finish() { say end "$1"; exit "$1"; }
+trap 'say end $?' EXIT
+exec 2>>/truth/errors
 say start "$course"
 own=$(( (SALT * 31 + run * 17) % 90 + 2 ))
 case $course in
-  lasts) trap 'finish 0' TERM; while :; do sleep 1000 & wait $!; done ;;
-  ends) sleep "$delay"; finish $own ;;
-  works) sleep "$delay"; finish 0 ;;
-  tries) sleep "$delay"; [ "$run" -gt 0 ] && finish 0; finish $own ;;
+  lasts) trap 'exit 0' TERM; while :; do sleep 1000 & wait $!; done ;;
+  ends) sleep "$delay"; exit $own ;;
+  works) sleep "$delay"; exit 0 ;;
+  tries) sleep "$delay"; [ "$run" -gt 0 ] && exit 0; exit $own ;;
 esac
 "#;
 

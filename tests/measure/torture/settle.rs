@@ -60,6 +60,7 @@ impl World {
                 living.push((up, records));
             } else {
                 found.push(format!("an `up` that is gone has {}", up.run.display()));
+                found.extend(up.differences(&records));
             }
         }
         for (run, id) in self.ups.iter().filter(|(run, _)| !run.exists()) {
