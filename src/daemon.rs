@@ -32,7 +32,7 @@ use crate::manifest::Strictness;
 use crate::manifest::podsecurity::Level;
 use crate::paths::Places;
 use crate::rundir::watcher::{self, Watcher};
-use crate::rundir::{objects, starts};
+use crate::rundir::{drafts, objects, starts};
 use crate::sandbox::sys::clock;
 
 pub(crate) use batch::{
@@ -209,6 +209,9 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
         Inventory::load(&places, reader, caution).map_err(|error| DaemonError::Objects(chain(&error)))?;
     if let Err(error) = objects::remove_halves(&places) {
         tracing::warn!(%error, "half-made objects not removed");
+    }
+    if let Err(error) = drafts::remove(&places) {
+        tracing::warn!(%error, "half-written records not removed");
     }
     let uids = inventory.objects().keys().collect();
     if let Err(error) = starts::keep_only(&places, &uids) {

@@ -48,6 +48,11 @@ impl Places {
         self.starts().join(format!("{uid}.json"))
     }
 
+    /// Which directories the watched folders were, one file for each.
+    pub(crate) fn folders(&self) -> PathBuf {
+        self.state.join("folders")
+    }
+
     /// Failures of image pulls, one file for each reference.
     pub(crate) fn pulls(&self) -> PathBuf {
         self.run.join("pulls")

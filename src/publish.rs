@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 
+mod abandoned;
 pub(crate) mod status;
 mod tree;
 
+pub(crate) use abandoned::remove_abandoned;
 pub(crate) use tree::{directory_below, names, remove_tree, remove_tree_at};
 
 /// Files written together; each takes two descriptors meanwhile.
@@ -115,15 +117,20 @@ impl Target {
     }
 
     fn draft(self, content: &[u8], mode: u32) -> io::Result<Draft> {
-        // The pid keeps two writers apart; a leftover of a killed one is taken over by the unlink.
-        let temporary = format!(".{}.{}.tmp", self.name.to_string_lossy(), std::process::id());
-        match rustix::fs::unlinkat(&self.directory, &temporary, AtFlags::empty()) {
-            Ok(()) | Err(rustix::io::Errno::NOENT) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        // A leftover of a killed one of the same number is taken over by the unlink.
+        let temporary = abandoned::draft_name(&self.name.to_string_lossy());
         let mode = Mode::from_raw_mode(mode);
-        let file = File::from(rustix::fs::openat(&self.directory, &temporary, flags, mode)?);
+        let file = loop {
+            match rustix::fs::unlinkat(&self.directory, &temporary, AtFlags::empty()) {
+                Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let file = File::from(rustix::fs::openat(&self.directory, &temporary, flags, mode)?);
+            if abandoned::claim(&file)? {
+                break file;
+            }
+        };
         let mut draft = Draft { target: self, temporary: Some(temporary), file };
         // The umask has had its say in openat; the mode asked for is the mode given.
         rustix::fs::fchmod(&draft.file, mode)?;

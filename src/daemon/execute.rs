@@ -151,6 +151,7 @@ fn clear(cgroups: &Cgroups, places: &Places, pod: &PodId) -> Result<(), ActError
         network::release(&places.id, &pod.uid).map_err(ActError::pod("close the host ports", pod))?;
     }
     lease::release(places, &pod.uid).map_err(ActError::pod("release the address", pod))?;
+    objects::remove_drafts(places, &pod.uid).map_err(ActError::pod("remove half-written records", pod))?;
     for directory in [places.scratch(&pod.uid), places.pod(&pod.uid).0] {
         mounts::detach_within(&directory).map_err(ActError::pod("unmount the volumes", pod))?;
         remove_tree(&directory).map_err(ActError::pod("remove the directories", pod))?;

@@ -37,6 +37,8 @@ pub(crate) struct Reporter {
     status_dir: Option<PathBuf>,
     host_ip: String,
     written: BTreeMap<Source, Written>,
+    /// Directories that have been freed of what was half written in them.
+    freed: BTreeSet<PathBuf>,
     /// Told once for each file.
     refused: BTreeSet<Source>,
     /// When those are tried again that a disc did not take. Nothing tells of its having room.
@@ -88,6 +90,7 @@ impl Reporter {
             status_dir,
             host_ip,
             written: BTreeMap::new(),
+            freed: BTreeSet::new(),
             refused: BTreeSet::new(),
             owed: BTreeMap::new(),
             last_words: None,
@@ -209,7 +212,12 @@ impl Reporter {
             self.last_word(source, view.render(source, &self.host_ip))
         });
         self.owed.remove(source);
-        let outcome = self.place(folder, source).and_then(|place| place.write(&text));
+        let first_here =
+            source.absolute().parent().is_some_and(|directory| self.freed.insert(directory.to_owned()));
+        let outcome = self.place(folder, source).and_then(|place| {
+            let freed = if first_here { place.remove_drafts() } else { Ok(()) };
+            place.write(&text).and(freed)
+        });
         match outcome {
             Ok(()) => {
                 self.refused.remove(source);

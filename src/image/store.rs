@@ -148,6 +148,7 @@ impl Store {
         let manifests: BTreeSet<PathBuf> =
             known.iter().map(|stored| self.manifest(&stored.image.digest)).collect();
         let session = Session::below(&self.root.join("tmp"))?;
+        self.remove_drafts()?;
         let mut removed = 0;
         for name in names(&self.root.join("layers"))? {
             let path = self.root.join("layers").join(&name);
@@ -174,6 +175,7 @@ impl Store {
         self.prepare()?;
         let lock = self.lock_file()?;
         rustix::fs::flock(&lock, FlockOperation::LockShared)?;
+        self.remove_drafts()?;
         Ok(Session::below(&self.root.join("tmp"))?.holding(lock))
     }
 
@@ -194,6 +196,12 @@ impl Store {
 
     fn lock_file(&self) -> io::Result<File> {
         open_lock(&self.root.join("lock"))
+    }
+
+    /// What processes that were killed had not finished writing.
+    fn remove_drafts(&self) -> io::Result<()> {
+        let places = ["refs", "manifests", "preloaded"];
+        places.iter().try_for_each(|place| publish::remove_abandoned(&self.root.join(place)))
     }
 
     fn prepare(&self) -> io::Result<()> {

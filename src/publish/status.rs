@@ -10,13 +10,19 @@ use rustix::io::Errno;
 
 use crate::failpoint;
 
-use super::{Durability, directory_below, publish};
+use super::abandoned::{drafted, remove_if_abandoned};
+use super::{Durability, directory_below, names, publish};
 
 /// Every status file starts with these lines.
 const OURS: &str = "apiVersion: droppod.dev/v1\nkind: ManifestStatus\n";
 
 /// Anybody may read how a pod does.
 const MODE: u32 = 0o644;
+
+/// What a writer that was killed has left of a status file, or what another has not finished yet.
+pub(crate) fn is_draft(name: &str) -> bool {
+    drafted(name).is_some_and(|name| name.ends_with(".status.yaml"))
+}
 
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -93,7 +99,12 @@ impl Place {
         }
     }
 
+    /// One that is half written goes too, unless somebody is at it.
     pub(crate) fn remove(&self) -> Result<(), Refusal> {
+        if is_draft(&self.name) {
+            return remove_if_abandoned(&self.directory, &self.name)
+                .map_err(Refusal::io("remove", &self.name));
+        }
         match self.standing()? {
             Standing::Nothing => Ok(()),
             Standing::NotOurs => Err(Refusal::NotOurs(self.name.clone())),
@@ -102,6 +113,18 @@ impl Place {
                 Err(error) => Err(Refusal::io("remove", &self.name)(error.into())),
             },
         }
+    }
+
+    /// Removes every status file of the directory that whoever wrote it was killed over.
+    pub(crate) fn remove_drafts(&self) -> Result<(), Refusal> {
+        // A handle of its own: a listing begins where the one before ended.
+        let listed = directory_below(&self.directory, Path::new("")).map_err(io::Error::from).and_then(names);
+        for name in listed.map_err(Refusal::io("look beside", &self.name))? {
+            if let Some(name) = name.to_str().filter(|name| is_draft(name)) {
+                remove_if_abandoned(&self.directory, name).map_err(Refusal::io("remove", name))?;
+            }
+        }
+        Ok(())
     }
 
     fn standing(&self) -> Result<Standing, Refusal> {
@@ -129,4 +152,19 @@ enum Standing {
     Nothing,
     Ours,
     NotOurs,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_half_written_status_file_is_ours_and_nobody_elses_is() {
+        for name in [".web.status.yaml.7.tmp", ".web.yml.status.yaml.4194304.tmp"] {
+            assert!(is_draft(name), "{name}");
+        }
+        for name in ["web.status.yaml", ".web.yaml.7.tmp", ".web.status.yaml.tmp", "web.status.yaml.7.tmp"] {
+            assert!(!is_draft(name), "{name}");
+        }
+    }
 }

@@ -10,7 +10,8 @@ use crate::model::object::ObjectRecord;
 use crate::model::observed::{Finished, Interrupted};
 use crate::paths::{ObjectDir, Places};
 use crate::publish::{
-    Durability, json, publish, publish_all, publish_json, read_json, remove, remove_tree, sync_directory,
+    Durability, json, publish, publish_all, publish_json, read_json, remove, remove_abandoned, remove_tree,
+    sync_directory,
 };
 
 /// Every readable object record, and the directories whose record could not be read (they are left alone).
@@ -89,7 +90,7 @@ fn make_directory(object: &ObjectDir) -> io::Result<bool> {
 }
 
 /// Removes the directories of objects that have no record: what is left of one that was being made, or forgotten,
-/// when the power went. For whoever holds the instance's lock.
+/// when the power went; and in the others what was being written. For whoever holds the instance's lock.
 pub(crate) fn remove_halves(places: &Places) -> io::Result<()> {
     let entries = match std::fs::read_dir(places.objects()) {
         Ok(entries) => entries,
@@ -101,7 +102,8 @@ pub(crate) fn remove_halves(places: &Places) -> io::Result<()> {
         let directory = places.object(&uid);
         match directory.object().symlink_metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => remove_tree(&directory.0)?,
-            Ok(_) | Err(_) => {}
+            Ok(_) => remove_drafts(places, &uid)?,
+            Err(_) => {}
         }
     }
     Ok(())
@@ -114,6 +116,11 @@ pub(crate) fn settle(places: &Places, uid: &Uid) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// Removes what processes that were killed had not finished writing of an object.
+pub(crate) fn remove_drafts(places: &Places, uid: &Uid) -> io::Result<()> {
+    remove_abandoned(&places.object(uid).0)
 }
 
 /// Removes all that is kept of an object; its record goes first, so that a cut in between leaves no object.

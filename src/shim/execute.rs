@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::audience::Expected;
@@ -285,6 +286,12 @@ fn owe(shim: &mut Shim, effect: Effect, error: &dyn std::error::Error) {
     shim.owed = Some(Owed { effect, at: clock::boot() + TRY_AGAIN });
 }
 
+/// Nothing is ever written to the pipe of an `up`: readable means that its other end is gone.
+fn has_ended(lifeline: Option<&File>) -> bool {
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    lifeline.is_some_and(|pipe| matches!(poll(&mut [PollFd::new(pipe, PollFlags::IN)], Some(&now)), Ok(1..)))
+}
+
 /// The pod has ended: its end is on disc before anybody can react to it, then its directory goes. The lock is held
 /// until this process is gone: whoever sees the directory without it knows that the process died.
 fn try_leave(shim: &Shim) -> Result<(), ShimError> {
@@ -306,7 +313,8 @@ fn try_leave(shim: &Shim) -> Result<(), ShimError> {
         Some(Outcome::Deleted) | None => {}
     }
     pods::leave(&shim.at.pod).map_err(failed("remove the pod's directory"))?;
-    if shim.orphaned {
+    // Also if the command went just now: until a moment ago this pod was seen to live, and was left to clear up.
+    if shim.orphaned || has_ended(shim.at.lifeline.as_ref()) {
         up::retire_orphaned(places).map_err(failed("clear up after the command that is gone"))?;
     }
     Ok(())

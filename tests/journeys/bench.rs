@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 #[path = "bench/census.rs"]
-mod census;
+pub(crate) mod census;
 
 use census::{instance_of, processes, started_at};
 

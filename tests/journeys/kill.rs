@@ -306,6 +306,54 @@ fn a_pod_process_killed_while_nobody_watches_is_swept_by_the_next_watcher() {
 }
 
 #[test]
+fn what_a_killed_process_had_not_finished_writing_goes_with_the_next_that_comes() {
+    let Some(bench) = Bench::new() else { return };
+    let watch = bench.watch();
+    bench.manifest("web.yaml", &pod("web"));
+    bench.until_status("web", "Running");
+    let uid = object(&bench, "web")["metadata"]["uid"].as_str().unwrap().to_owned();
+    let killed = watch.child.id();
+    watch.kill();
+    let objects = format!("s/objects/{uid}");
+    let pods = format!("r/pods/{uid}");
+    let halves = ["m/.web.status.yaml", "m/.gone.status.yaml", "s/.watcher.json", "r/.network.json"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain([
+            format!("{objects}/.object.json"),
+            format!("{pods}/.goal.json"),
+            format!("r/starts/.{uid}.json"),
+        ]);
+    let halves: Vec<_> = halves.map(|name| bench.path(&format!("{name}.{killed}.tmp"))).collect();
+    for half in &halves {
+        fs::write(half, "{").unwrap();
+    }
+    let not_ours = bench.folder().join(format!(".web.yaml.{killed}.tmp"));
+    fs::write(&not_ours, "somebody's").unwrap();
+    let watch = bench.watch();
+    bench.until("they are gone", || !halves.iter().any(|half| half.exists()));
+    assert!(not_ours.exists());
+    let beside = bench.path(&format!("u/.gone.status.yaml.{killed}.tmp"));
+    fs::create_dir(bench.path("u")).unwrap();
+    fs::write(&beside, "{").unwrap();
+    fs::write(
+        bench.path("u/once.yaml"),
+        pod("once").replace("spec:", "spec:\n  restartPolicy: Never").replace("true;", "false;"),
+    )
+    .unwrap();
+    bench.run(&["up", "-f", bench.path("u/once.yaml").to_str().unwrap()]).exits(0);
+    assert!(!beside.exists());
+    let half = bench.path(&format!("s/images/refs/.image.{killed}.tmp"));
+    bench.run(&["image", "prune"]).exits(0);
+    fs::write(&half, "{").unwrap();
+    bench.run(&["image", "prune"]).exits(0);
+    assert!(!half.exists());
+    bench.remove("web.yaml");
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
 fn an_up_killed_at_any_moment_leaves_nothing() {
     let Some(bench) = Bench::new() else { return };
     let mut dice = Dice::new("up");

@@ -45,5 +45,5 @@ pub(crate) fn forget(places: &Places, folder: &Path) -> io::Result<()> {
 fn file(places: &Places, folder: &Path) -> PathBuf {
     let hash = Sha256::digest(folder.as_os_str().as_encoded_bytes());
     let name: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-    places.state.join("folders").join(format!("{name}.json"))
+    places.folders().join(format!("{name}.json"))
 }

@@ -14,6 +14,7 @@ use super::names::{self, IGNORE_FILE, SKIP};
 use super::open::{self, Owner, Sighting};
 use super::trust::{self, Trust};
 use crate::publish::directory_below;
+use crate::publish::status::is_draft;
 
 /// Directories deeper than this are not looked into: a bind mount can make a folder its own descendant.
 const DEPTH_LIMIT: usize = 32;
@@ -22,7 +23,7 @@ const DEPTH_LIMIT: usize = 32;
 pub(crate) struct Scan {
     /// Manifests by their path in the folder.
     pub(crate) manifests: BTreeMap<PathBuf, Sighting>,
-    /// Names of status files that lie in the folder.
+    /// Names of status files that lie in the folder, half-written ones among them.
     pub(crate) statuses: BTreeSet<PathBuf>,
     /// The only paths that were looked at, if not all were.
     pub(crate) part: Option<BTreeSet<PathBuf>>,
@@ -137,7 +138,7 @@ impl Scanner<'_> {
         objection: Option<&str>,
     ) -> Result<(), ScanError> {
         let path = directory.join(name);
-        if names::is_status(name) {
+        if names::is_status(name) || is_draft(name) {
             self.found.statuses.insert(path);
             return Ok(());
         }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use sha2::{Digest, Sha256};
 
@@ -38,24 +37,21 @@ impl Bench {
                 .is_some_and(|point| point.starts_with(&format!("{root}/")) && point != format!("{root}/r"))
         };
         found.extend(mounts.lines().filter(inside).map(|line| format!("mount {line}")));
-        let links = Command::new("nsenter")
-            .arg(format!("--net=/proc/{}/ns/net", self.keeper.id()))
-            .args(["cat", "/proc/net/dev"])
-            .output()
-            .unwrap();
-        for line in String::from_utf8_lossy(&links.stdout).lines().filter_map(|line| line.split_once(':')) {
-            let name = line.0.trim();
-            // The bridge stays with the instance; a veth is of a pod.
-            if name != "lo" && !name.starts_with("dp") {
-                found.push(format!("link {name}"));
-            }
-        }
+        // The bridge stays with the instance; a veth is of a pod.
+        let links = self.interfaces().into_iter().filter(|name| name != "lo" && !name.starts_with("dp"));
+        found.extend(links.map(|name| format!("link {name}")));
         for (what, place) in
             [("pod", "r/pods"), ("lease", "r/leases"), ("up", "r/up"), ("scratch", "s/scratch")]
         {
             found.extend(list(&self.root.join(place)).into_iter().map(|name| format!("{what} {name}")));
         }
         found
+    }
+
+    /// Names of the interfaces in its network namespace.
+    pub(crate) fn interfaces(&self) -> Vec<String> {
+        let table = fs::read_to_string(format!("/proc/{}/net/dev", self.keeper.id())).unwrap();
+        table.lines().filter_map(|line| line.split_once(':')).map(|line| line.0.trim().to_owned()).collect()
     }
 
     /// Waits until nothing of any pod is left.
@@ -72,15 +68,16 @@ impl Bench {
     }
 }
 
-pub(super) fn instance_of(run: &Path) -> String {
+pub(crate) fn instance_of(run: &Path) -> String {
     let run = fs::canonicalize(run).unwrap_or_else(|_| run.to_owned());
     let hash = Sha256::digest(run.to_str().unwrap().as_bytes());
     hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
 
-pub(super) fn list(directory: &Path) -> Vec<String> {
-    let entries = fs::read_dir(directory).into_iter().flatten();
-    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+/// Names in a directory, which may go while it is read.
+pub(crate) fn list(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().into_string().unwrap()).collect()
 }
 
 /// In clock ticks since the boot: the 22nd field of the process's `stat`, the 20th after its name.
