@@ -40,7 +40,16 @@ pub(crate) struct JobRecord {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Failures {
     pub(crate) count: u32,
+    /// Those of them that a policy says are not to count against a limit.
+    #[serde(default)]
+    pub(crate) ignored: u32,
     pub(crate) last: Option<Stamp>,
+}
+
+impl Failures {
+    pub(crate) fn counted(&self) -> u32 {
+        self.count.saturating_sub(self.ignored)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,6 +130,9 @@ pub(crate) struct CronRecord {
     /// what counts.
     pub(crate) last_schedule: Option<Timestamp>,
     pub(crate) last_success: Option<Timestamp>,
+    /// Names of Jobs that had not ended when they were last looked at, by the second that they were due at.
+    #[serde(default)]
+    pub(crate) active: BTreeMap<u64, String>,
     pub(crate) events: Vec<EventRecord>,
 }
 
