@@ -40,7 +40,16 @@ pub(crate) struct JobRecord {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Failures {
     pub(crate) count: u32,
+    /// Those of them that a policy says are not to count against a limit.
+    #[serde(default)]
+    pub(crate) ignored: u32,
     pub(crate) last: Option<Stamp>,
+}
+
+impl Failures {
+    pub(crate) fn counted(&self) -> u32 {
+        self.count.saturating_sub(self.ignored)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,6 +133,9 @@ pub(crate) struct CronRecord {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) ahead: BTreeSet<Timestamp>,
     pub(crate) last_success: Option<Timestamp>,
+    /// Names of Jobs that had not ended when they were last looked at, by the second that they were due at.
+    #[serde(default)]
+    pub(crate) active: BTreeMap<u64, String>,
     pub(crate) events: Vec<EventRecord>,
 }
 

@@ -112,6 +112,20 @@ pub(crate) enum Outcome {
     Interrupted,
 }
 
+/// Reason of the end of a pod that went with its machine.
+pub(crate) const NODE_LOST: &str = "NodeLost";
+
+impl Outcome {
+    /// The machine, not the program, ended it: Kubernetes' `DisruptionTarget`.
+    pub(crate) fn is_disruption(&self) -> bool {
+        match self {
+            Outcome::Failed { reason, .. } => reason == NODE_LOST,
+            Outcome::Interrupted => true,
+            Outcome::Succeeded | Outcome::Deleted => false,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct EventRecord {
     pub(crate) kind: EventKind,

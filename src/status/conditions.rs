@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::{ContainerStatus, PodCondition};
 
 use crate::api::{Container, PodSpec};
 use crate::model::desired::{FAILED_SANDBOX, Waiting};
-use crate::model::record::SandboxState;
+use crate::model::record::{Outcome, SandboxState};
 
 use super::Course;
 use super::containers::{has_completed, has_started};
@@ -34,13 +34,26 @@ pub(super) fn conditions(
         Some(why) => Err(Unmet { reason: "Unschedulable", message: why.message.clone() }),
         None => Ok(()),
     };
-    vec![
+    let mut conditions = vec![
         condition("PodReadyToStartContainers", sandbox(course)),
         initialized(spec, phase, init, app),
         condition("Ready", ready(phase, &unready)),
         condition("ContainersReady", ready(phase, &unready)),
         condition("PodScheduled", scheduled),
-    ]
+    ];
+    conditions.extend(disruption(course, phase));
+    conditions
+}
+
+/// Said only of pods that it is so of, as in Kubernetes.
+fn disruption(course: &Course, phase: Phase) -> Option<PodCondition> {
+    let outcome = course.outcome().filter(|outcome| phase == Phase::Failed && outcome.is_disruption())?;
+    let message = match outcome {
+        Outcome::Failed { message, .. } => Some(message.clone()),
+        Outcome::Succeeded | Outcome::Deleted | Outcome::Interrupted => None,
+    };
+    let reason = Some("TerminationByKubelet".to_owned());
+    Some(PodCondition { reason, message, ..condition("DisruptionTarget", Ok(())) })
 }
 
 fn condition(type_: &str, met: Result<(), Unmet>) -> PodCondition {

@@ -294,6 +294,10 @@ fn conditions_say_what_is_missing() {
     for type_ in ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"] {
         assert_eq!(condition(&pod, &up, type_), met, "{type_}");
     }
+    let lost = Outcome::Failed { reason: "NodeLost".to_owned(), message: "the machine restarted".to_owned() };
+    let lost = finished(lost, vec![entry("c", Role::App, ended(137, "ContainerStatusUnknown"))]);
+    let by_machine = (Some("TerminationByKubelet".to_owned()), Some("the machine restarted".to_owned()));
+    assert_eq!(condition(&web(), &lost, "DisruptionTarget"), ("True".to_owned(), by_machine.0, by_machine.1));
     let done = finished(Outcome::Succeeded, vec![entry("c", Role::App, ended(0, "Completed"))]);
     let completed = Some("PodCompleted".to_owned());
     assert_eq!(condition(&web(), &done, "Ready"), ("False".to_owned(), completed.clone(), None));

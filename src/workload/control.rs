@@ -92,6 +92,8 @@ pub(crate) fn control(
             | Object::Unserved { .. } => {}
         }
     }
+    // A Job goes after its CronJob has noted what it was made for.
+    steps.steps.sort_by_key(|step| matches!(step, Step::Forget(_)));
     steps
 }
 

@@ -161,10 +161,13 @@ impl Bench {
 
     /// Starts a command that goes on; its output goes to files that a failed test can be read from.
     pub(crate) fn start(&self, args: &[&str]) -> Running {
+        self.begin(self.command(args))
+    }
+
+    fn begin(&self, mut command: Command) -> Running {
         let file =
             |name: &str| fs::OpenOptions::new().create(true).append(true).open(self.root.join(name)).unwrap();
-        let child = self.command(args).stdout(file("out")).stderr(file("err")).spawn().unwrap();
-        Running { child }
+        Running { child: command.stdout(file("out")).stderr(file("err")).spawn().unwrap() }
     }
 
     /// Starts a program that droppod deals with.
@@ -177,8 +180,24 @@ impl Bench {
 
     /// Starts a watcher on the folder and waits until it has taken charge.
     pub(crate) fn watch(&self) -> Running {
-        let before = fs::read_to_string(self.root.join("err")).unwrap_or_default().len();
-        let running = self.start(&["watch", self.folder().to_str().unwrap()]);
+        self.watch_by(self.command(&["watch", self.folder().to_str().unwrap()]))
+    }
+
+    /// The same, by a watcher to which the machine seems to have been started anew since.
+    pub(crate) fn watch_after_a_reboot(&self) -> Running {
+        const BOOT: &str = "11111111-2222-4333-8444-555555555555\n";
+        let boot = self.root.join("boot");
+        fs::write(&boot, BOOT).unwrap();
+        let mut command = self.program("unshare");
+        let script = "mount --bind \"$1\" /proc/sys/kernel/random/boot_id && exec \"$2\" watch \"$3\"";
+        command.args(["-m", "--propagation", "slave", "--", "sh", "-c", script, "sh"]);
+        command.arg(boot).arg(env!("CARGO_BIN_EXE_droppod")).arg(self.folder());
+        self.watch_by(self.furnish(command))
+    }
+
+    fn watch_by(&self, command: Command) -> Running {
+        let before = self.log().len();
+        let running = self.begin(command);
         self.until("the watcher is ready", || {
             let said = fs::read_to_string(self.root.join("err")).unwrap_or_default();
             said[before..].contains(" watches ")
@@ -197,8 +216,13 @@ impl Bench {
     }
 
     /// Waits for a fact; fails with what the watcher has said if it does not come about.
-    pub(crate) fn until(&self, fact: &str, mut holds: impl FnMut() -> bool) {
-        let deadline = deadline();
+    pub(crate) fn until(&self, fact: &str, holds: impl FnMut() -> bool) {
+        self.until_at_most(PATIENCE, fact, holds);
+    }
+
+    /// The same for a fact that takes longer.
+    pub(crate) fn until_at_most(&self, patience: Duration, fact: &str, mut holds: impl FnMut() -> bool) {
+        let deadline = after(patience);
         while !holds() {
             if past(deadline) {
                 let said = fs::read_to_string(self.root.join("err")).unwrap_or_default();

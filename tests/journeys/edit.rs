@@ -20,7 +20,7 @@ fn a_file_that_is_dropped_runs_and_one_that_is_deleted_leaves_nothing() {
     bench.remove("web.yaml");
     bench.until_clean();
     bench.until("the status file is gone", || !bench.folder().join("web.status.yaml").exists());
-    assert_eq!(bench.run(&["get", "pods"]).stdout, "");
+    bench.until("no pod is listed", || bench.run(&["get", "pods"]).stdout.is_empty());
     assert_eq!(watch.stop(), 0);
 }
 

@@ -187,39 +187,84 @@ fn no_index_runs_after_its_end_is_recorded_however_often_the_watcher_is_killed()
 }
 
 #[test]
-fn a_cron_job_is_shown_and_a_job_is_made_of_it_by_hand_and_run_again() {
+fn should_run_a_job_to_completion_when_tasks_sometimes_fail_and_are_locally_restarted() {
     let Some(bench) = Bench::new() else { return };
     let watch = bench.watch();
-    bench.manifest("cron.yaml", include_str!("../../manifests/cronjob.yaml"));
-    bench.until("it is there", || bench.run(&["get", "cronjobs"]).stdout.contains("nightly"));
-    let table = bench.run(&["get", "cj"]).stdout;
-    let words: Vec<&str> =
-        table.lines().nth(1).unwrap().split("   ").map(str::trim).filter(|w| !w.is_empty()).collect();
-    assert_eq!(words[..6], ["nightly", "30 2 * * *", "Europe/Berlin", "False", "0", "<none>"], "{table}");
-    let dry = |more: &[&str]| {
-        bench
-            .run(&[&["create", "job", "now", "--from=cronjob/nightly", "--dry-run=client"], more].concat())
-            .exits(0)
-    };
-    dry(&[]).prints("job.batch/now created (dry run)\n");
-    dry(&["-o", "name"]).prints("job.batch/now\n");
-    let json: serde_json::Value = serde_json::from_str(&dry(&["-o", "json"]).stdout).unwrap();
-    assert_eq!((json["kind"].as_str(), json["metadata"]["name"].as_str()), (Some("Job"), Some("now")));
-    let validated = bench.run_with_input(&["validate", "-f", "-"], &dry(&["-o", "yaml"]).stdout);
-    assert!(validated.exits(0).stdout.contains("job.batch/now"));
-    assert!(bench.run(&["get", "jobs"]).stdout.is_empty(), "nothing was made");
-    let ran =
-        bench.run(&["create", "job", "now", "--from=cronjob/nightly", "--wait", "--timeout", "50s"]).exits(0);
-    assert!(ran.stdout.contains("job.batch/now created"), "{ran:#?}");
-    assert!(bench.run(&["logs", "job/now"]).stdout.contains("done"));
-    bench.run(&["create", "job", "now", "--from=cronjob/nightly"]).exits(1);
-    let uid = |bench: &Bench| bench.run(&["get", "job", "now", "-o", "yaml"]).stdout;
-    let before = uid(&bench);
-    bench.run(&["rerun", "job/now"]).exits(0);
-    bench
-        .until("another run is complete", || uid(&bench) != before && column(&bench, "now", 1) == "Complete");
-    bench.run(&["delete", "job", "now"]).exits(0);
-    bench.remove("cron.yaml");
+    let spec = "  completions: 4\n  parallelism: 2\n";
+    let text = job("restarted", spec, "[ -e /data/failed ] || { touch /data/failed; exit 1; }")
+        .replace(
+            "restartPolicy: Never",
+            "restartPolicy: OnFailure\n      volumes: [{name: data, emptyDir: {}}]",
+        )
+        .replace("    image:", "    volumeMounts: [{name: data, mountPath: /data}]\n        image:");
+    bench.manifest("job.yaml", &text);
+    until_job(&bench, "restarted", "Complete");
+    let status = bench.read("job.status.yaml");
+    assert!(status.contains("succeeded: 4") && !status.contains("failed: "), "{status}");
+    let rows = bench.run(&["get", "pods", "--no-headers"]).stdout;
+    let restarts: Vec<&str> = rows.lines().map(|row| row.split_whitespace().nth(3).unwrap()).collect();
+    assert_eq!(restarts, ["1"; 4], "{rows}");
+    bench.remove("job.yaml");
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}
+
+/// Names of all pods, and the conditions of one that the machine has cut off.
+fn pods(bench: &Bench) -> (Vec<String>, Vec<String>) {
+    let json = bench.run(&["get", "pods", "-o", "json"]).stdout;
+    let list: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let items = list["items"].as_array().unwrap();
+    let names = items.iter().map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned()).collect();
+    let lost = items.iter().filter(|pod| pod["status"]["reason"] == "NodeLost");
+    let conditions = lost.flat_map(|pod| pod["status"]["conditions"].as_array().unwrap());
+    let met = conditions.filter(|condition| condition["status"] == "True");
+    (names, met.map(|condition| condition["type"].as_str().unwrap().to_owned()).collect())
+}
+
+#[test]
+fn finished_is_finished_over_a_restart_of_the_machine_and_what_it_cut_off_goes_on() {
+    let Some(bench) = Bench::new() else { return };
+    let watch = bench.watch();
+    bench.manifest("done.yaml", &job("done", "", "true"));
+    bench.manifest("broken.yaml", &job("broken", "  backoffLimit: 0\n", "exit 3"));
+    until_job(&bench, "done", "Complete");
+    until_job(&bench, "broken", "Failed");
+    let ended = pods(&bench).0;
+    assert_eq!(ended.len(), 2);
+    // Index 1 waits for what only comes when the machine is up again.
+    let marks = bench.path("marks");
+    std::fs::create_dir(&marks).unwrap();
+    let spec = "  completionMode: Indexed\n  completions: 2\n  parallelism: 1\n  backoffLimit: 0\n  podReplacementPolicy: Failed\n  \
+                podFailurePolicy: {rules: [{action: Ignore, onPodConditions: [{type: DisruptionTarget}]}]}\n";
+    let script = "[ $$JOB_COMPLETION_INDEX = 0 ] || [ -e /marks/up ] || sleep 1000";
+    let volume = format!("volumes: [{{name: marks, hostPath: {{path: {}}}}}]", marks.display());
+    let text = job("cut", spec, script)
+        .replace("restartPolicy: Never", &format!("restartPolicy: Never\n      {volume}"))
+        .replace("    image:", "    volumeMounts: [{name: marks, mountPath: /marks}]\n        image:");
+    bench.manifest("cut.yaml", &text);
+    bench.until("index 1 runs", || {
+        column(&bench, "cut", 2) == "1/2" && bench.run(&["get", "pods"]).stdout.contains("Running")
+    });
+    let before = pods(&bench).0;
+    watch.kill();
+    for pid in bench.shims() {
+        std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap();
+    }
+    std::fs::write(marks.join("up"), "").unwrap();
+    let watch = bench.watch_after_a_reboot();
+    until_job(&bench, "cut", "Complete");
+    assert_eq!(
+        (column(&bench, "done", 1), column(&bench, "broken", 1)),
+        ("Complete".into(), "Failed".into())
+    );
+    let (after, lost) = pods(&bench);
+    let made: Vec<&String> = after.iter().filter(|name| !before.contains(name)).collect();
+    assert!(made.len() == 1 && made[0].starts_with("cut-1-"), "{before:?} became {after:?}");
+    assert!(ended.iter().all(|name| after.contains(name)), "{after:?}");
+    assert!(lost.iter().any(|kind| kind == "DisruptionTarget"), "{lost:?}");
+    for file in ["done.yaml", "broken.yaml", "cut.yaml"] {
+        bench.remove(file);
+    }
     bench.until_clean();
     assert_eq!(watch.stop(), 0);
 }

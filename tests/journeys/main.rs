@@ -7,6 +7,7 @@ mod batch;
 mod bench;
 mod confine;
 mod confinement;
+mod cron_job;
 mod edges;
 mod edit;
 mod escape;

@@ -10,7 +10,8 @@ use crate::model::object::Known;
 use crate::model::observed::{Finished, LOST, lost_exit};
 use crate::model::pod_plan::{Revision, Role};
 use crate::model::record::{
-    ContainerRecord, ContainerState, Exit, FORMAT, Outcome, Past, PodRecord, SandboxState, StopReason,
+    ContainerRecord, ContainerState, Exit, FORMAT, NODE_LOST, Outcome, Past, PodRecord, SandboxState,
+    StopReason,
 };
 use crate::model::time::{Now, Timestamp};
 use crate::paths::Places;
@@ -191,7 +192,7 @@ pub(super) fn lose(
         let exit = Exit { message: MESSAGE.to_owned(), ..lost_exit(None, now.wall) };
         container.state = ContainerState::Terminated(exit);
     }
-    let outcome = Outcome::Failed { reason: "NodeLost".to_owned(), message: MESSAGE.to_owned() };
+    let outcome = Outcome::Failed { reason: NODE_LOST.to_owned(), message: MESSAGE.to_owned() };
     finish(places, pod, record, outcome)
 }
 

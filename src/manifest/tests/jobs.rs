@@ -94,7 +94,7 @@ fn what_a_job_may_not_say_is_told() {
 fn what_a_cron_job_may_not_say_is_told() {
     let cases = [
         (cron("schedule: '* * * *'"), "a schedule has five fields, not 4"),
-        (cron("schedule: '@every 5m'"), "intervals by `@every` are not served"),
+        (cron("schedule: '@every 5'"), "the interval is not a span of time above zero"),
         (cron("schedule: '@daily'\ntimeZone: Europe/Nowhere"), "there is no such time zone"),
         (cron("schedule: '@daily'\nconcurrencyPolicy: Never"), "the value is not one that this field takes"),
         (cron("schedule: '@daily'\nstartingDeadlineSeconds: -1"), "the number is out of range"),

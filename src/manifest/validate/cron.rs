@@ -57,9 +57,9 @@ pub(super) fn check(cron: &CronJob, at: &At<'_>, rules: &mut Rules) {
 fn remedy(error: &ScheduleError) -> &'static str {
     match error {
         ScheduleError::Zone => "give it as `timeZone`",
-        ScheduleError::Every => "write five fields, such as `*/5 * * * *`",
+        ScheduleError::Interval => "write one such as `@every 90s` or `@every 1h30m`",
         ScheduleError::Macro => {
-            "write one of `@yearly`, `@monthly`, `@weekly`, `@daily`, `@hourly`, or five fields"
+            "write one of `@yearly`, `@monthly`, `@weekly`, `@daily`, `@hourly`, `@every 5m`, or five fields"
         }
         ScheduleError::Range { field: "day of the week", .. } => "write `0` or `sun` for Sunday",
         ScheduleError::Fields(_)

@@ -1,2 +1,3 @@
+mod cron_laws;
 mod laws;
 pub(crate) mod world;

@@ -1,4 +1,4 @@
-//! The cases of Kubernetes' own tests of CronJobs, and clocks that go wrong.
+//! The cases of Kubernetes' own tests of CronJobs, those named `should_…` by its names, and clocks that go wrong.
 
 use serde_json::{Value, json};
 
@@ -39,6 +39,17 @@ fn due(world: &World) -> Vec<String> {
         .collect()
 }
 
+/// Messages of the CronJob's events of a reason.
+fn told(world: &World, reason: &str) -> Vec<String> {
+    let events = world.controlled.crons[&uid(1)].events.iter();
+    events.filter(|event| event.reason == reason).map(|event| event.message.clone()).collect()
+}
+
+/// The name of the Job that was due then.
+fn minute_name(due: &str) -> String {
+    format!("tick-{}", due.parse::<crate::model::time::Timestamp>().unwrap().as_second() / 60)
+}
+
 fn names(world: &World) -> Vec<String> {
     jobs(world).iter().map(|job| job.record.key.name.clone()).collect()
 }
@@ -59,45 +70,72 @@ fn a_job_is_made_each_time_that_is_due() {
 }
 
 #[test]
-fn jobs_run_concurrently() {
+fn should_schedule_multiple_jobs_concurrently() {
     let mut world = cron(json!({}));
     world.wait(270).settle().wait(300).settle();
     assert_eq!((jobs(&world).len(), world.active().len()), (2, 2));
 }
 
 #[test]
-fn a_suspended_cron_job_makes_none() {
+fn should_not_schedule_jobs_when_suspended() {
     let mut world = cron(json!({"suspend": true}));
     world.wait(86_400).settle();
     assert_eq!((world.made.len(), world.wake_in), (0, None));
 }
 
 #[test]
-fn where_concurrency_is_forbidden_the_next_waits_for_the_last() {
+fn should_not_schedule_new_jobs_when_forbid_concurrent() {
     let mut world = cron(json!({"concurrencyPolicy": "Forbid"}));
     world.wait(270).settle().wait(300).settle();
     assert_eq!(due(&world), ["2026-05-04T12:05:00+00:00"]);
     world.wait(60).end_all(Ends::With(0)).settle();
     assert_eq!(due(&world), ["2026-05-04T12:05:00+00:00", "2026-05-04T12:10:00+00:00"]);
-    assert!(world.controlled.crons[&uid(1)].events.iter().any(|event| event.reason == "JobAlreadyActive"));
+    assert_eq!(told(&world, "JobAlreadyActive").len(), 1);
 }
 
 #[test]
-fn where_the_last_is_replaced_it_goes_with_its_pod() {
+fn what_stands_in_the_way_of_a_job_is_told_once() {
+    let mut world = cron(json!({"schedule": "* * * * *", "concurrencyPolicy": "Forbid"}));
+    world.wait(60).settle().wait(86_400).settle();
+    assert_eq!((told(&world, "JobAlreadyActive").len(), told(&world, "TooManyMissedTimes").len()), (1, 1));
+    assert!(world.steps().steps.is_empty());
+    world.end_all(Ends::With(0)).settle();
+    assert_eq!(jobs(&world).len(), 2);
+}
+
+#[test]
+fn should_replace_jobs_when_replace_concurrent() {
     let mut world = cron(json!({"concurrencyPolicy": "Replace"}));
     world.wait(270).settle();
     let pod = world.active()[0].clone();
     world.wait(300).settle();
     assert_eq!(due(&world), ["2026-05-04T12:10:00+00:00"]);
     assert!(world.active().len() == 1 && world.active()[0] != pod);
+    assert_eq!(
+        told(&world, "SuccessfulDelete"),
+        [format!("Deleted job {}", minute_name("2026-05-04T12:05:00Z"))]
+    );
+    assert!(told(&world, "MissingJob").is_empty());
 }
 
 #[test]
-fn of_many_missed_times_the_last_is_served() {
+fn the_last_is_replaced_also_by_a_job_of_a_watcher_that_died_right_after_it_had_made_it() {
+    let mut world = cron(json!({"concurrencyPolicy": "Replace"}));
+    world.wait(270).settle().wait(300);
+    let make = world.steps().steps.into_iter().next().unwrap();
+    assert!(matches!(make, crate::model::control::Step::Make(_)));
+    world.take(make);
+    world.settle();
+    assert_eq!(due(&world), ["2026-05-04T12:10:00+00:00"]);
+    assert_eq!(world.active().len(), 1);
+}
+
+#[test]
+fn should_be_able_to_schedule_after_more_than_100_missed_schedule() {
     let mut world = cron(json!({}));
     world.wait(100 * 86_400).settle();
     assert_eq!(jobs(&world).len(), 1);
-    assert!(world.controlled.crons[&uid(1)].events.iter().any(|event| event.reason == "TooManyMissedTimes"));
+    assert_eq!(told(&world, "TooManyMissedTimes").len(), 1);
 }
 
 #[test]
@@ -105,8 +143,8 @@ fn a_time_missed_for_longer_than_the_deadline_is_not_served() {
     let mut world = cron(json!({"startingDeadlineSeconds": 60}));
     world.wait(270 + 120).settle();
     assert!(jobs(&world).is_empty());
-    let events = &world.controlled.crons[&uid(1)].events;
-    assert_eq!(events.iter().filter(|event| event.reason == "MissSchedule").count(), 1);
+    let missed = "Missed scheduled time to start a job: Mon, 04 May 2026 12:05:00 +0000";
+    assert_eq!(told(&world, "MissSchedule"), [missed]);
     world.wait(230).settle();
     assert_eq!(due(&world), ["2026-05-04T12:10:00+00:00"]);
 }
@@ -123,6 +161,51 @@ fn as_many_ended_jobs_are_kept_as_the_limits_say() {
     world.edit(1, json!({"jobTemplate": {"spec": {"backoffLimit": 0}}}));
     world.wait(300).settle().end_all(Ends::With(1)).settle();
     assert_eq!(jobs(&world).len(), 2);
+    let failed = minute_name("2026-05-04T12:35:00Z");
+    assert!(
+        told(&world, "SawCompletedJob").contains(&format!("Saw completed job: {failed}, condition: Failed"))
+    );
+    assert!(told(&world, "SuccessfulDelete").contains(&format!("Deleted job {failed}")));
+}
+
+#[test]
+fn the_end_of_a_job_is_told_once_and_so_is_that_it_went_missing() {
+    let mut world = cron(json!({}));
+    world.wait(270).settle().end_all(Ends::With(0)).settle().wait(1).settle();
+    let first = minute_name("2026-05-04T12:05:00Z");
+    assert_eq!(told(&world, "SawCompletedJob"), [format!("Saw completed job: {first}, condition: Complete")]);
+    world.wait(299).settle();
+    let second = jobs(&world)[1].record.uid.clone();
+    world.objects.get_mut(&second).unwrap().record.deletion =
+        Some(crate::model::object::Deletion { at: world.wall, grace: None });
+    world.settle();
+    let second = minute_name("2026-05-04T12:10:00Z");
+    assert_eq!(told(&world, "MissingJob"), [format!("Active job went missing: {second}")]);
+    assert_eq!(told(&world, "SawCompletedJob").len(), 1);
+}
+
+#[test]
+fn an_interval_is_counted_from_the_last_time_or_from_when_the_cron_job_came() {
+    let mut world = cron(json!({"schedule": "@every 90s"}));
+    assert_eq!(world.wake_in.map(|wait| wait.as_secs()), Some(90));
+    world.wait(89).settle();
+    assert!(jobs(&world).is_empty());
+    world.wait(31).settle();
+    assert_eq!(due(&world), ["2026-05-04T12:02:00+00:00"], "and not from when that was seen");
+    assert_eq!(world.wake_in.map(|wait| wait.as_secs()), Some(60));
+    world.wait(1000).settle();
+    assert_eq!(due(&world)[1..], ["2026-05-04T12:18:30+00:00"]);
+    world.edit(1, json!({"schedule": "@every 5m", "startingDeadlineSeconds": 60}));
+    world.wait(300).settle();
+    assert_eq!(due(&world)[2..], ["2026-05-04T12:23:30+00:00"]);
+}
+
+#[test]
+fn two_jobs_of_one_minute_have_two_names() {
+    let mut world = cron(json!({"schedule": "@every 20s"}));
+    world.wait(20).settle().wait(20).settle();
+    let last = world.wall.as_second();
+    assert_eq!(names(&world), [format!("tick-{}", last - 20), format!("tick-{last}")]);
 }
 
 #[test]
@@ -149,8 +232,24 @@ fn a_clock_set_back_serves_no_time_twice() {
     world.wall = "2026-05-04T12:04:58Z".parse().unwrap();
     world.settle().wait(4).settle();
     assert_eq!(world.made.len(), made);
+    assert!(told(&world, "ClockSetBack").is_empty(), "nothing is left out");
     world.wait(300).settle();
     assert!(world.made.len() > made);
+}
+
+#[test]
+fn a_clock_that_was_hours_ahead_leaves_times_out_and_that_is_told() {
+    let mut world = cron(json!({}));
+    world.wall = "2026-05-04T15:00:10Z".parse().unwrap();
+    world.settle();
+    world.wall = "2026-05-04T12:07:00Z".parse().unwrap();
+    world.settle().wait(300).settle();
+    assert_eq!(due(&world), ["2026-05-04T15:00:00+00:00"]);
+    let message = "the clock was set back: nothing is due until it shows more than 2026-05-04T15:00:00Z";
+    assert_eq!(told(&world, "ClockSetBack"), [message]);
+    world.wall = "2026-05-04T15:05:00Z".parse().unwrap();
+    world.settle();
+    assert_eq!(due(&world)[1..], ["2026-05-04T15:05:00+00:00"]);
 }
 
 #[test]
@@ -162,6 +261,7 @@ fn a_clock_that_was_years_ahead_does_not_stop_the_schedule() {
     world.wall = "2026-05-04T12:07:00Z".parse().unwrap();
     world.settle();
     assert_eq!(jobs(&world).len(), 1);
+    assert_eq!(told(&world, "ClockSetBack").len(), 1);
     world.wait(180).settle();
     assert_eq!(due(&world)[0], "2026-05-04T12:10:00+00:00");
 }
@@ -196,7 +296,7 @@ fn a_machine_without_a_clock_at_boot_serves_one_time_when_it_learns_the_date() {
 }
 
 #[test]
-fn the_time_zone_is_that_of_the_cron_job() {
+fn should_support_timezone() {
     let mut world = cron(json!({"schedule": "30 9 * * *", "timeZone": "America/New_York"}));
     world.wait(90 * 60).settle();
     assert_eq!(due(&world), ["2026-05-04T09:30:00-04:00"]);

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::model::job::Failures;
 use crate::model::object::ObjectRecord;
 use crate::workload::control::{made, mapping, owner_reference, suffix};
 
@@ -11,8 +12,17 @@ use super::pods::INDEX;
 /// Longest name before the suffix.
 const STEM: usize = 57;
 const INDEX_VARIABLE: &str = "JOB_COMPLETION_INDEX";
+/// Annotations on pods of a Job whose indexes have limits of their own: how often the index has failed before.
+const FAILURES: &str = "batch.kubernetes.io/job-index-failure-count";
+const IGNORED_FAILURES: &str = "batch.kubernetes.io/job-index-ignored-failure-count";
 
-pub(super) fn make(look: &Look<'_>, index: Option<u64>, number: u64) -> Box<ObjectRecord> {
+/// `failures` are those of the index, where it has a limit of its own.
+pub(super) fn make(
+    look: &Look<'_>,
+    index: Option<u64>,
+    failures: Option<&Failures>,
+    number: u64,
+) -> Box<ObjectRecord> {
     let owner = look.known;
     let (job, uid) = (&owner.record.key.name, &owner.record.uid);
     let tail = index.map_or_else(String::new, |index| format!("-{index}"));
@@ -31,7 +41,14 @@ pub(super) fn make(look: &Look<'_>, index: Option<u64>, number: u64) -> Box<Obje
     }
     if let Some(index) = index {
         labels[INDEX] = json!(index.to_string());
-        mapping(metadata, "annotations")[INDEX] = json!(index.to_string());
+        let annotations = mapping(metadata, "annotations");
+        annotations[INDEX] = json!(index.to_string());
+        if let Some(failures) = failures {
+            annotations[FAILURES] = json!(failures.counted().to_string());
+            if failures.ignored > 0 {
+                annotations[IGNORED_FAILURES] = json!(failures.ignored.to_string());
+            }
+        }
         let spec = mapping(&mut authored, "spec");
         spec["hostname"] = json!(format!("{job}-{index}"));
         for list in ["initContainers", "containers"] {

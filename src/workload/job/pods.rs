@@ -86,7 +86,7 @@ pub(crate) fn index_of(pod: &Pod) -> Option<u64> {
     pod.metadata.annotations.as_ref()?.get(INDEX)?.parse().ok()
 }
 
-fn index(known: &Known) -> Option<u64> {
+pub(super) fn index(known: &Known) -> Option<u64> {
     match &known.object {
         Object::Pod(pod) => index_of(pod),
         Object::ConfigMap(_)

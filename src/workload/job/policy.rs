@@ -5,7 +5,7 @@ use k8s_openapi::api::batch::v1::{
 };
 
 use crate::model::indexes::Indexes;
-use crate::model::record::{ContainerState, Outcome};
+use crate::model::record::ContainerState;
 
 use super::pods::Ended;
 
@@ -47,27 +47,24 @@ fn fits(rule: &PodFailurePolicyRule, pod: &Ended<'_>) -> Option<String> {
             key.namespace, key.name
         ));
     }
-    let conditions = rule.on_pod_conditions.iter().flatten();
-    let holds = |kind: &str| kind == DISRUPTION && is_disrupted(pod.outcome);
-    let mut fitting = conditions.filter(|it| holds(&it.type_) == (it.status.as_deref() != Some("False")));
-    let condition = fitting.next().filter(|it| it.type_ == DISRUPTION)?;
+    let mut conditions = rule.on_pod_conditions.iter().flatten();
+    let condition = conditions.find(|it| has(pod, &it.type_) == it.status.as_deref().or(Some("True")))?;
     Some(format!("Pod {}/{} has condition {}", key.namespace, key.name, condition.type_))
+}
+
+/// What a condition says of a pod that has failed; `None` where it says nothing. As the pod's status has them.
+fn has(pod: &Ended<'_>, condition: &str) -> Option<&'static str> {
+    match condition {
+        "DisruptionTarget" => pod.outcome.is_disruption().then_some("True"),
+        "PodReadyToStartContainers" | "Ready" | "ContainersReady" => Some("False"),
+        "PodScheduled" => Some("True"),
+        _ => None,
+    }
 }
 
 fn fits_code(wanted: &PodFailurePolicyOnExitCodesRequirement, container: &str, code: i32) -> bool {
     let of_container = wanted.container_name.as_deref().is_none_or(|name| name == container);
     of_container && wanted.values.contains(&code) == (wanted.operator != "NotIn")
-}
-
-const DISRUPTION: &str = "DisruptionTarget";
-
-/// The machine, not the program, ended it.
-fn is_disrupted(outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::Failed { reason, .. } => reason == "NodeLost",
-        Outcome::Interrupted => true,
-        Outcome::Succeeded | Outcome::Deleted => false,
-    }
 }
 
 /// The rule that is reached, by its position.

@@ -133,7 +133,9 @@ impl Look<'_> {
     }
 
     fn make(&self, index: Option<u64>, next: &mut JobRecord, work: &mut Vec<Step>) {
-        let record = pod::make(self, index, next.made);
+        let by_index = index.filter(|_| self.spec.backoff_limit_per_index.is_some());
+        let failures = by_index.map(|index| next.index_failures.get(&index).cloned().unwrap_or_default());
+        let record = pod::make(self, index, failures.as_ref(), next.made);
         next.made += 1;
         self.event(next, EventKind::Normal, "SuccessfulCreate", format!("Created pod: {}", record.key.name));
         work.push(Step::Make(record));

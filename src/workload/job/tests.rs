@@ -1,4 +1,4 @@
-//! The cases of Kubernetes' own tests of Jobs, and what its documentation promises.
+//! The cases of Kubernetes' own tests of Jobs, those named `should_…` by its names, and what its documentation promises.
 
 use serde_json::json;
 
@@ -6,11 +6,13 @@ use crate::api::Object;
 use crate::model::id::Uid;
 use crate::workload::control::tests::world::{Ends, World, uid};
 
+mod indexes;
+
 const OK: Ends = Ends::With(0);
 const BAD: Ends = Ends::With(1);
 
 #[test]
-fn a_job_runs_to_completion_when_tasks_succeed() {
+fn should_run_a_job_to_completion_when_tasks_succeed() {
     let mut world = World::job(json!({"completions": 5, "parallelism": 2}));
     world.settle();
     for done in 0..5 {
@@ -23,7 +25,7 @@ fn a_job_runs_to_completion_when_tasks_succeed() {
 }
 
 #[test]
-fn a_pod_of_a_job_is_what_kubernetes_would_make() {
+fn should_create_pods_for_an_indexed_job_with_completion_indexes_and_specified_hostname() {
     let mut world = World::job(json!({"completions": 2, "completionMode": "Indexed"}));
     world.settle();
     let pod = &world.objects[&world.active()[0]];
@@ -99,6 +101,23 @@ fn more_failures_than_the_limit_fail_the_job() {
 }
 
 #[test]
+fn should_run_a_job_to_completion_when_tasks_sometimes_fail_and_are_locally_restarted() {
+    let mut world = World::job(
+        json!({"completions": 4, "parallelism": 2, "template": {"spec": {"restartPolicy": "OnFailure"}}}),
+    );
+    for round in 0..2 {
+        world.settle();
+        let pods = world.active();
+        assert_eq!(pods.len(), 2, "in round {round}");
+        pods.iter().for_each(|pod| world.run(pod, 1));
+        assert_eq!(world.settle().active(), pods, "a restarted task keeps its pod");
+        world.end_all(OK);
+    }
+    assert_eq!(world.settle().ended(), Some("CompletionsReached"));
+    assert_eq!((world.made.len(), world.record().failed, world.record().succeeded), (4, 0, 4));
+}
+
+#[test]
 fn a_job_whose_tasks_are_restarted_in_their_pods_fails_by_the_restarts() {
     let on_failure = json!({"backoffLimit": 3, "template": {"spec": {"restartPolicy": "OnFailure"}}});
     let mut world = World::job(on_failure);
@@ -153,7 +172,7 @@ fn a_job_without_completions_is_done_with_the_first_success_and_the_last_pod() {
 }
 
 #[test]
-fn a_suspended_job_has_no_pods_and_goes_on_when_it_is_resumed() {
+fn should_manage_the_lifecycle_of_a_job_that_is_suspended_and_resumed() {
     let mut world =
         World::job(json!({"suspend": true, "completions": 2, "parallelism": 2, "activeDeadlineSeconds": 60}));
     world.settle().wait(100).settle();
@@ -222,7 +241,7 @@ fn a_pod_is_replaced_before_or_after_it_has_gone_as_the_policy_says() {
 }
 
 #[test]
-fn an_exit_code_fails_the_job_early() {
+fn should_allow_to_use_the_pod_failure_policy_on_exit_code_to_fail_job_early() {
     let rule = json!({"action": "FailJob", "onExitCodes": {"containerName": "main", "operator": "In", "values": [3, 42]}});
     let mut world =
         World::job(json!({"parallelism": 2, "completions": 5, "podFailurePolicy": {"rules": [rule]}}));
@@ -240,13 +259,32 @@ fn an_exit_code_fails_the_job_early() {
 }
 
 #[test]
-fn a_pod_that_the_machine_ended_is_not_counted_when_the_policy_says_so() {
+fn should_allow_to_use_a_pod_failure_policy_to_ignore_failure_matching_on_disruption_target_condition() {
     let rule = json!({"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]});
     let mut world = World::job(json!({"backoffLimit": 0, "podFailurePolicy": {"rules": [rule]}}));
     world.settle().end_all(Ends::Lost).settle();
     assert_eq!((world.ended(), world.record().failed), (None, 0));
     world.wait(10).settle().end_all(BAD).settle();
     assert_eq!((world.ended(), world.record().failed), (Some("BackoffLimitExceeded"), 1));
+}
+
+#[test]
+fn a_condition_matches_only_what_the_pod_says_of_itself() {
+    let cases = [
+        ("DisruptionTarget", "False", BAD, 1),
+        ("DisruptionTarget", "True", BAD, 1),
+        ("DisruptionTarget", "True", Ends::Lost, 0),
+        ("Ready", "False", BAD, 0),
+        ("Ready", "True", BAD, 1),
+        ("PodScheduled", "True", BAD, 0),
+        ("example.com/Sick", "False", BAD, 1),
+    ];
+    for (kind, status, end, failed) in cases {
+        let rule = json!({"action": "Ignore", "onPodConditions": [{"type": kind, "status": status}]});
+        let mut world = World::job(json!({"podFailurePolicy": {"rules": [rule]}}));
+        world.settle().end_all(end).settle();
+        assert_eq!(world.record().failed, failed, "{kind}={status} of {end:?}");
+    }
 }
 
 #[test]
@@ -261,78 +299,6 @@ fn not_in_and_the_first_rule_that_fits_decide() {
         world.settle().end_all(Ends::With(code)).settle();
         assert_eq!((world.record().failed, world.ended()), (failed, ended), "{code}");
     }
-}
-
-fn indexed(more: serde_json::Value) -> World {
-    let mut spec = json!({"completions": 3, "parallelism": 3, "completionMode": "Indexed"});
-    crate::workload::control::tests::world::merge(&mut spec, more);
-    let mut world = World::job(spec);
-    world.settle();
-    world
-}
-
-fn of_index(world: &World, index: u64) -> Uid {
-    world.active().into_iter().find(|pod| world.index(pod) == index).unwrap()
-}
-
-#[test]
-fn an_index_that_fails_too_often_fails_alone() {
-    let mut world = indexed(json!({"backoffLimitPerIndex": 1}));
-    world.end(&of_index(&world, 1), BAD);
-    world.settle();
-    assert_eq!(world.indexes(), [0, 2]);
-    world.wait(10).settle();
-    world.end(&of_index(&world, 1), BAD);
-    world.settle().wait(1000).settle();
-    assert_eq!((world.indexes(), world.record().failed_indexes.to_string()), (vec![0, 2], "1".to_owned()));
-    world.end_all(OK).settle();
-    assert_eq!(
-        (world.ended(), world.record().completed.to_string()),
-        (Some("FailedIndexes"), "0,2".to_owned())
-    );
-}
-
-#[test]
-fn too_many_failed_indexes_fail_the_job() {
-    let mut world = indexed(json!({"backoffLimitPerIndex": 0, "maxFailedIndexes": 1}));
-    world.end(&of_index(&world, 0), BAD);
-    assert_eq!(world.settle().ended(), None);
-    world.end(&of_index(&world, 2), BAD);
-    assert_eq!(world.settle().ended(), Some("MaxFailedIndexesExceeded"));
-    assert!(world.active().is_empty());
-}
-
-#[test]
-fn an_exit_code_fails_an_index_at_once() {
-    let rule = json!({"action": "FailIndex", "onExitCodes": {"operator": "In", "values": [42]}});
-    let mut world = indexed(json!({"backoffLimitPerIndex": 5, "podFailurePolicy": {"rules": [rule]}}));
-    world.end(&of_index(&world, 1), Ends::With(42));
-    world.settle().wait(1000).settle();
-    assert_eq!((world.indexes(), world.record().failed_indexes.to_string()), (vec![0, 2], "1".to_owned()));
-}
-
-#[test]
-fn a_success_policy_ends_the_job_before_all_indexes_have() {
-    let rules = json!([{"succeededIndexes": "0,2", "succeededCount": 2}, {"succeededIndexes": "1"}]);
-    let mut world = indexed(json!({"successPolicy": {"rules": rules}}));
-    world.end(&of_index(&world, 2), OK);
-    assert_eq!(world.settle().ended(), None);
-    world.end(&of_index(&world, 0), OK);
-    world.settle();
-    assert_eq!((world.ended(), world.record().failed), (Some("SuccessPolicy"), 0));
-    assert_eq!(world.record().verdict.unwrap().message, "Matched rules at index 0");
-    assert!(world.active().is_empty());
-}
-
-#[test]
-fn indexes_that_are_taken_away_lose_their_pods_and_do_not_count() {
-    let mut world = indexed(json!({}));
-    world.end(&of_index(&world, 2), OK);
-    world.edit(1, json!({"completions": 2, "parallelism": 2}));
-    world.settle();
-    assert_eq!(world.indexes(), [0, 1]);
-    world.end_all(OK).settle();
-    assert_eq!(world.ended(), Some("CompletionsReached"));
 }
 
 #[test]
@@ -375,7 +341,7 @@ fn back_off_goes_on_over_a_restart_of_the_machine() {
 }
 
 #[test]
-fn a_job_that_is_removed_takes_its_pods_along_and_its_successor_waits_for_that() {
+fn should_delete_a_job() {
     let mut world = World::job(json!({}));
     world.settle();
     let old = world.objects.get_mut(&uid(1)).unwrap();

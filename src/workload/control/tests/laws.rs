@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::world::{Ends, World, uid};
+use super::world::{Ends, World, merge, uid};
 
 #[derive(Debug, Clone)]
 enum Event {
     End(usize, i32),
     Lose(usize),
     Stop(usize),
+    /// Its container has been restarted so often.
+    Restart(usize, u32),
     Wait(u64),
     Suspend(bool),
     Parallelism(u8),
@@ -26,6 +28,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         6 => (0..6usize, prop_oneof![3 => Just(0), 1 => Just(1), 1 => Just(42)]).prop_map(|(at, code)| Event::End(at, code)),
         1 => (0..6usize).prop_map(Event::Lose),
         1 => (0..6usize).prop_map(Event::Stop),
+        1 => (0..6usize, 0..6u32).prop_map(|(at, times)| Event::Restart(at, times)),
         2 => (0..400u64).prop_map(Event::Wait),
         1 => any::<bool>().prop_map(Event::Suspend),
         1 => (0..5u8).prop_map(Event::Parallelism),
@@ -37,16 +40,78 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 }
 
 fn specs() -> impl Strategy<Value = Value> {
-    let mode = prop_oneof![Just("Indexed"), Just("NonIndexed")];
-    (mode, 1..6u8, 0..4u8, 0..5u8, any::<bool>()).prop_map(|(mode, completions, parallelism, limit, per_index)| {
-        let mut spec = json!({
-            "completionMode": mode, "completions": completions, "parallelism": parallelism, "backoffLimit": limit,
-        });
-        if mode == "Indexed" && per_index {
-            spec["backoffLimitPerIndex"] = json!(limit % 3);
+    (shapes(), limits(), policies()).prop_map(|(shape, limits, policies)| {
+        let mut spec = shape;
+        let is_indexed = spec["completionMode"] == "Indexed";
+        let restarts = policies["restart"] == "OnFailure";
+        merge(&mut spec, limits["of the job"].clone());
+        merge(&mut spec, json!({"template": {"spec": {"restartPolicy": policies["restart"]}}}));
+        let by_index = is_indexed && !restarts && limits["of an index"].is_object();
+        if by_index {
+            merge(&mut spec, limits["of an index"].clone());
+        }
+        let rules = policies["failure"].as_array().unwrap();
+        let rules: Vec<&Value> =
+            rules.iter().filter(|rule| by_index || rule["action"] != "FailIndex").collect();
+        if !restarts && !rules.is_empty() {
+            merge(&mut spec, json!({"podFailurePolicy": {"rules": rules}, "podReplacementPolicy": "Failed"}));
+        } else {
+            merge(&mut spec, json!({"podReplacementPolicy": policies["replacement"]}));
+        }
+        if is_indexed {
+            merge(&mut spec, json!({"successPolicy": policies["success"]}));
         }
         spec
     })
+}
+
+fn shapes() -> impl Strategy<Value = Value> {
+    let mode = prop_oneof![2 => Just("Indexed"), 1 => Just("NonIndexed"), 1 => Just("until one succeeds")];
+    (mode, 1..6u8, 0..4u8, 0..5u8).prop_map(|(mode, completions, parallelism, limit)| match mode {
+        "until one succeeds" => json!({"parallelism": parallelism, "backoffLimit": limit}),
+        mode => json!({
+            "completionMode": mode, "completions": completions, "parallelism": parallelism, "backoffLimit": limit,
+        }),
+    })
+}
+
+fn limits() -> impl Strategy<Value = Value> {
+    use proptest::option::of;
+    let of_index = of((0..3u8, of(0..3u8))).prop_map(|limits| match limits {
+        Some((limit, most)) => json!({"backoffLimitPerIndex": limit, "maxFailedIndexes": most}),
+        None => Value::Null,
+    });
+    (of(1..2000u32), of(0..2000u32), of_index).prop_map(|(deadline, ttl, of_index)| {
+        json!({
+            "of the job": {"activeDeadlineSeconds": deadline, "ttlSecondsAfterFinished": ttl},
+            "of an index": of_index,
+        })
+    })
+}
+
+fn policies() -> impl Strategy<Value = Value> {
+    let restart = prop_oneof![3 => Just("Never"), 1 => Just("OnFailure")];
+    let rule = prop_oneof![
+        Just(
+            json!({"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]})
+        ),
+        Just(json!({"action": "FailJob", "onExitCodes": {"operator": "In", "values": [42]}})),
+        Just(json!({"action": "FailIndex", "onExitCodes": {"operator": "In", "values": [42]}})),
+        Just(json!({"action": "Ignore", "onExitCodes": {"operator": "NotIn", "values": [42]}})),
+        Just(json!({"action": "Count", "onExitCodes": {"operator": "In", "values": [1, 137]}})),
+    ];
+    let success = prop_oneof![
+        2 => Just(Value::Null),
+        1 => Just(json!({"rules": [{"succeededCount": 2}]})),
+        1 => Just(json!({"rules": [{"succeededIndexes": "0,2-3", "succeededCount": 1}, {"succeededIndexes": "1"}]})),
+    ];
+    let replacement =
+        prop_oneof![Just(Value::Null), Just(json!("Failed")), Just(json!("TerminatingOrFailed"))];
+    (restart, proptest::collection::vec(rule, 0..3), success, replacement).prop_map(
+        |(restart, failure, success, replacement)| {
+            json!({"restart": restart, "failure": failure, "success": success, "replacement": replacement})
+        },
+    )
 }
 
 /// Goes through the events; after each, no index that has succeeded has a pod again.
@@ -67,6 +132,7 @@ fn live(spec: Value, events: &[Event]) -> Result<World, TestCaseError> {
             }
             Event::Lose(at) => pick(at).iter().for_each(|pod| world.end(pod, Ends::Lost)),
             Event::Stop(at) => pick(at).iter().for_each(|pod| world.stop(pod)),
+            Event::Restart(at, times) => pick(at).iter().for_each(|pod| world.run(pod, *times)),
             Event::Wait(seconds) => {
                 world.wait(*seconds);
             }
