@@ -2,9 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::manifest::{Declared, Strictness};
+use crate::manifest::{Declared, Strictness, to_yaml};
 use crate::model::object::ObjectKey;
-use crate::status::to_yaml;
 
 use super::apply::{self, WaitArgs, Wish};
 use super::exit::Exit;

@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::manifest::{Declared, Policy, Severity, Strictness, read};
+use crate::manifest::{Declared, Policy, Severity, Strictness, read, to_yaml};
 use crate::model::object::ObjectKey;
 use crate::publish::{Durability, Published, publish};
-use crate::status::to_yaml;
 
 use super::exit::Exit;
 use super::failure::Failure;

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use crate::status::to_yaml;
+use crate::manifest::to_yaml;
 
 use super::exit::Exit;
 use super::failure::Failure;

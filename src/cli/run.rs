@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use crate::manifest::{Declared, Strictness};
-use crate::status::to_yaml;
+use crate::manifest::{Declared, Strictness, to_yaml};
 
 use super::apply::{self, WaitArgs, Wish};
 use super::exit::Exit;

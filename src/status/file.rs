@@ -6,12 +6,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use serde::Serialize;
 
 use crate::api::{Object, Pod, PodStatus};
-use crate::manifest::{IgnoredField, Mistake, Severity};
+use crate::manifest::{IgnoredField, Mistake, Severity, to_yaml_in_order};
 use crate::model::object::Known;
 use crate::model::record::{EventKind, EventRecord};
 
 use super::job::{ControlStatus, completions, job_word};
-use super::{Course, STOPPED, events, full_metadata, full_pod, status_word, to_yaml};
+use super::{Course, STOPPED, events, full_metadata, full_pod, status_word};
 
 /// Events listed of one object.
 const EVENTS: usize = 10;
@@ -176,7 +176,7 @@ pub(crate) fn render(report: &FileReport<'_>) -> String {
         reason: &ignored.reason,
     });
     let items = report.items.iter().zip(pods).map(|((known, course), pod)| item(known, course, pod));
-    to_yaml(&ManifestStatus {
+    to_yaml_in_order(&ManifestStatus {
         api_version: "droppod.dev/v1",
         kind: "ManifestStatus",
         metadata: FileMetadata { name: report.name },
