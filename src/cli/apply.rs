@@ -54,6 +54,9 @@ pub(crate) fn run(args: &ApplyArgs, settings: &Settings) -> Result<Exit, Failure
     let inputs = input::collect(&args.files, depth)?;
     let strictness = Strictness::from(args.validate);
     let declared = input::declared(&inputs, settings, strictness)?;
+    if declared.is_empty() {
+        return Err(Failure::new(Exit::Failed, input::nothing_declared(&inputs)));
+    }
     let wishes = declared
         .into_iter()
         .map(|(at, Declared { key, mut authored, .. })| {

@@ -15,7 +15,7 @@ use super::failure::Failure;
 use super::records::{Records, Shown, not_found};
 use super::selector::{self, Selector};
 use super::settings::Settings;
-use super::{go, target, tell};
+use super::{go, target, tell, tell_failure};
 
 mod container;
 mod events;
@@ -46,7 +46,7 @@ pub(crate) struct DescribeArgs {
     /// Only objects with these labels, such as app=web,tier!=db
     #[arg(short = 'l', long, value_parser = selector::parse)]
     selector: Option<Selector>,
-    /// Leave the events out
+    /// Show the events; =false leaves them out
     #[arg(long, value_name = "BOOL", default_value = "true", num_args = 0..=1, default_missing_value = "true",
           require_equals = true, action = clap::ArgAction::Set)]
     show_events: bool,
@@ -86,7 +86,7 @@ pub(crate) fn run(args: &DescribeArgs, settings: &Settings) -> Result<Exit, Fail
         .collect();
     write!(stdout(), "{}", texts.join("\n\n")).map_err(Failure::of_output)?;
     for failure in &missing {
-        tell(failure.to_string().trim_end());
+        tell_failure(failure, settings.color);
     }
     if chosen.is_empty() && missing.is_empty() {
         tell("No resources found.");

@@ -20,6 +20,7 @@ use super::folder::anchor_images;
 use super::input::{self, Depth, Input};
 use super::records::Records;
 use super::settings::Settings;
+use super::tell;
 use super::terminal::Color;
 
 mod fields;
@@ -56,6 +57,9 @@ pub(crate) fn run(args: &DiffArgs, settings: &Settings) -> Result<Exit, Failure>
         findings.extend(finding(declared, &inputs[*at], &records, &settings.places));
     }
     findings.extend(pruned(args, &inputs, &declared, &records));
+    if declared.is_empty() && findings.is_empty() {
+        tell(&format!("note: {}", input::nothing_declared(&inputs)));
+    }
     let color = settings.color.for_stdout();
     let mut out = stdout().lock();
     for finding in &findings {

@@ -20,7 +20,7 @@ use super::records::{Records, not_found};
 use super::selector::{self, Selector};
 use super::settings::{Scope, Settings};
 use super::table::{self, Widths};
-use super::{sort, target, tell};
+use super::{sort, target, tell, tell_failure};
 
 mod columns;
 mod watch;
@@ -118,7 +118,7 @@ pub(crate) fn run(args: &GetArgs, settings: &Settings) -> Result<Exit, Failure> 
     print_all(args, format, &question, found, &mut out)?;
     out.flush().map_err(Failure::of_output)?;
     for failure in &missing {
-        tell(failure.to_string().trim_end());
+        tell_failure(failure, settings.color);
     }
     if !missing.is_empty() {
         return Ok(Exit::Failed);
