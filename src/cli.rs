@@ -13,6 +13,7 @@ mod describe;
 mod diff;
 mod doctor;
 mod down;
+mod dry_run;
 mod duration;
 mod events;
 mod exec;

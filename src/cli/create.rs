@@ -6,6 +6,7 @@ use crate::manifest::{Declared, Strictness, to_yaml};
 use crate::model::object::ObjectKey;
 
 use super::apply::{self, WaitArgs, Wish};
+use super::dry_run::Telling;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::folder::{Folder, anchor_images};
@@ -37,6 +38,8 @@ struct JobArgs {
     /// The CronJob, as cronjob/NAME
     #[arg(long, value_name = "cronjob/NAME")]
     from: String,
+    #[command(flatten)]
+    telling: Telling,
     #[command(flatten)]
     wait: WaitArgs,
 }
@@ -75,7 +78,7 @@ pub(crate) fn run(args: &CreateArgs, settings: &Settings) -> Result<Exit, Failur
         .into_iter()
         .map(|(_, Declared { key, authored, .. })| Wish { key, authored, from: &input })
         .collect();
-    apply::put(wishes, args.wait, settings)
+    apply::put(wishes, args.wait, &args.telling, settings)
 }
 
 fn manifest(cron: &Value, name: &str, namespace: &str) -> Value {

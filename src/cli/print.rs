@@ -60,6 +60,20 @@ pub(crate) fn parse(text: &str) -> Result<Format, String> {
     }
 }
 
+/// For clap: a format that is no table.
+pub(crate) fn parse_document(text: &str) -> Result<Format, String> {
+    match parse(text)? {
+        Format::Table | Format::Wide | Format::CustomColumns(_) => {
+            Err("there are name, yaml, json and jsonpath=TEMPLATE".to_owned())
+        }
+        format @ (Format::Name
+        | Format::Yaml
+        | Format::Json
+        | Format::JsonPath(_)
+        | Format::JsonPathAsJson(_)) => Ok(format),
+    }
+}
+
 fn file(name: &str) -> Result<String, String> {
     if name.is_empty() {
         return Err("the name of a file is missing after the =".to_owned());

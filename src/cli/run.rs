@@ -1,25 +1,26 @@
 //! `run`: a Pod from the command line, into the folder or, with `--rm` or `--attach`, in the foreground.
 
-use std::io::{Write, stdout};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 use crate::manifest::{Declared, Strictness, to_yaml};
 
 use super::apply::{self, WaitArgs, Wish};
+use super::dry_run::Telling;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::folder::{Folder, anchor_images};
+use super::folder::{Folder, NAMESPACE, anchor_images};
 use super::input::{self, Input};
 use super::records::Records;
 use super::settings::Settings;
-use super::up;
+use super::{duration, up};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   droppod run web --image=nginx --port=80 --labels=app=web
-  droppod run backup --image=droppod.local/host --restart=Never --attach -- tar c /etc
+  droppod run backup --image=droppod.local/host --attach -- tar c /etc
   droppod run -it --rm shell --image=debian -- bash
   droppod run web --image=nginx --dry-run=client -o yaml > web.yaml")]
 #[expect(clippy::struct_excessive_bools, reason = "flags of the command line, each for itself")]
@@ -77,17 +78,32 @@ pub(crate) struct RunArgs {
     /// JSON that is merged into the pod, such as {"spec":{"hostNetwork":true}}
     #[arg(long, value_name = "JSON", value_parser = json_object)]
     overrides: Option<Value>,
-    /// Only tell what would be made; with -o print the manifest
-    #[arg(long, value_enum, value_name = "HOW")]
-    dry_run: Option<DryRun>,
-    /// The form that --dry-run prints
-    #[arg(short, long, value_enum, value_name = "FORMAT")]
-    output: Option<Format>,
+    /// How --overrides are merged: merge
+    #[arg(long = "override-type", value_name = "HOW", value_parser = ["merge"], requires = "overrides", hide_possible_values = true)]
+    _override_type: Option<String>,
+    #[command(flatten)]
+    telling: Telling,
+    #[command(flatten)]
+    _kubectl: Needless,
     #[command(flatten)]
     wait: WaitArgs,
-    /// Arguments of the program
-    #[arg(last = true, value_name = "ARG")]
+    /// Arguments of the program; after -- they may begin with a dash
+    #[arg(value_name = "ARG")]
     args: Vec<String>,
+}
+
+/// Flags of scripts for kubectl that ask for what there is none of here.
+#[derive(Debug, Clone, clap::Args)]
+struct Needless {
+    #[arg(long = "save-config", hide = true)]
+    _save_config: bool,
+    #[arg(long = "show-managed-fields", hide = true)]
+    _show_managed_fields: bool,
+    #[arg(long = "field-manager", hide = true, value_name = "NAME")]
+    _field_manager: Option<String>,
+    /// Here a pod is waited for until it runs or cannot.
+    #[arg(long = "pod-running-timeout", hide = true, value_name = "TIME", value_parser = duration::parse)]
+    _pod_running_timeout: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -107,17 +123,6 @@ enum Pull {
     Always,
     IfNotPresent,
     Never,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum DryRun {
-    Client,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    Yaml,
-    Json,
 }
 
 fn json_object(text: &str) -> Result<Value, String> {
@@ -164,12 +169,12 @@ pub(crate) fn run(args: &RunArgs, settings: &Settings) -> Result<Exit, Failure> 
     if let Some(overrides) = &args.overrides {
         merge(&mut manifest, overrides);
     }
-    match (args.dry_run, args.output) {
-        (Some(DryRun::Client), format) => return print_only(args, &manifest, format, settings),
-        (None, Some(_)) => {
-            return Err(Failure::new(Exit::Usage, "-o prints a manifest with --dry-run=client only"));
-        }
-        (None, None) => {}
+    if args.telling.is_dry() {
+        return print_only(args, manifest, settings);
+    }
+    if foreground && args.telling.has_format() {
+        return Err(Failure::new(Exit::Usage, "in the foreground the program's own output is printed")
+            .help("-o is for pods in the folder, and for --dry-run=client"));
     }
     let base = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     anchor_images(&mut manifest, &base);
@@ -188,7 +193,7 @@ pub(crate) fn run(args: &RunArgs, settings: &Settings) -> Result<Exit, Failure> 
         .into_iter()
         .map(|(_, Declared { key, authored, .. })| Wish { key, authored, from: &input })
         .collect();
-    apply::put(wishes, args.wait, settings)
+    apply::put(wishes, args.wait, &args.telling, settings)
 }
 
 /// As if somebody had written it into a file.
@@ -197,20 +202,12 @@ fn as_input(args: &RunArgs, manifest: &Value, base: PathBuf) -> Input {
 }
 
 /// What `--dry-run` does: nothing is printed that would not be taken.
-fn print_only(
-    args: &RunArgs,
-    manifest: &Value,
-    format: Option<Format>,
-    settings: &Settings,
-) -> Result<Exit, Failure> {
-    let input = as_input(args, manifest, PathBuf::from("/"));
-    input::declared(std::slice::from_ref(&input), settings, Strictness::Strict)?;
-    let text = match format {
-        Some(Format::Json) => format!("{manifest:#}\n"),
-        Some(Format::Yaml) => to_yaml(manifest),
-        None => format!("pod/{} created (dry run)\n", args.name),
-    };
-    stdout().write_all(text.as_bytes()).map_err(Failure::of_output)?;
+fn print_only(args: &RunArgs, manifest: Value, settings: &Settings) -> Result<Exit, Failure> {
+    let input = as_input(args, &manifest, PathBuf::from("/"));
+    for (_, declared) in input::declared(std::slice::from_ref(&input), settings, Strictness::Strict)? {
+        args.telling.done(&declared.key, "created")?;
+    }
+    args.telling.all_done(vec![manifest])?;
     Ok(Exit::Done)
 }
 
@@ -269,9 +266,13 @@ fn pod(args: &RunArgs, settings: &Settings, foreground: bool) -> Value {
     let mut pod = json!({
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": args.name, "namespace": settings.namespace, "labels": labels},
+        "metadata": {"name": args.name, "labels": labels},
         "spec": {"containers": [container], "restartPolicy": format!("{restart:?}")},
     });
+    // What is printed goes into any namespace, unless one was asked for.
+    if settings.namespace != NAMESPACE {
+        pod["metadata"]["namespace"] = json!(settings.namespace);
+    }
     if !args.annotations.is_empty() {
         let annotations: Map<String, Value> =
             args.annotations.iter().map(|(key, value)| (key.clone(), json!(value))).collect();

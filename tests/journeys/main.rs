@@ -28,4 +28,5 @@ mod service;
 mod session;
 mod stopped;
 mod up;
+mod verbs;
 mod words;
