@@ -13,6 +13,7 @@ mod columns;
 mod conditions;
 mod containers;
 mod events;
+mod field;
 mod file;
 mod job;
 mod pod;

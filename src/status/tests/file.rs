@@ -60,6 +60,26 @@ fn the_status_file_of_an_invalid_manifest() {
 }
 
 #[test]
+fn no_key_of_a_file_is_repeated_unless_it_looks_like_a_fields_name() {
+    let mistake = |field: &str| Mistake {
+        severity: Severity::Error,
+        field: field.to_owned(),
+        message: "unknown field".to_owned(),
+        help: None,
+        labels: Vec::new(),
+        line: 1,
+        column: 1,
+    };
+    let mistakes = [mistake("[AKIA hunter2!]"), mistake("metadata.labels[app.kubernetes.io/name]")];
+    let mut report = report(FileState::Invalid, Vec::new());
+    report.mistakes = &mistakes;
+    let text = render(&report);
+    assert!(!text.contains("hunter2"), "{text}");
+    assert!(text.contains("field: '[?]'\n"), "{text}");
+    assert!(text.contains("field: metadata.labels[app.kubernetes.io/name]\n"), "{text}");
+}
+
+#[test]
 fn a_line_for_a_person_sums_the_file_up() {
     let web = web();
     let up = course(vec![entry("c", Role::App, running())]);
