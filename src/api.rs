@@ -94,10 +94,15 @@ pub(crate) fn kind_named(word: &str) -> Option<&'static KindName> {
 }
 
 impl KindName {
-    /// `pods`, `pod`, `po`, in any case, and with the group behind a dot: `jobs.batch`.
+    /// `pods`, `pod`, `po`, in any case, and with what follows a dot in kubectl's full names: `jobs.batch`,
+    /// `jobs.v1.batch`, `pods.v1.`.
     pub(crate) fn is_named(&self, word: &str) -> bool {
         let word = word.to_ascii_lowercase();
-        let (word, group) = word.split_once('.').unwrap_or((&word, self.group));
+        let (word, rest) = word.split_once('.').unwrap_or((&word, self.group));
+        let group = match rest.strip_prefix("v1") {
+            Some(group) => group.strip_prefix('.').unwrap_or(group),
+            None => rest,
+        };
         group == self.group
             && (word == self.plural
                 || word == self.kind.to_ascii_lowercase()

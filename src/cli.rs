@@ -44,6 +44,7 @@ mod tabs;
 mod target;
 mod terminal;
 mod trace;
+mod typed;
 mod up;
 mod validate;
 mod wait;
@@ -62,6 +63,7 @@ use crate::manifest::Strictness;
 use exit::Exit;
 use failure::Failure;
 use settings::{GlobalArgs, Settings};
+use terminal::ColorChoice;
 
 /// Drop a Kubernetes manifest into a folder, get a pod.
 #[derive(Debug, Parser)]
@@ -194,22 +196,21 @@ pub fn main() -> ExitCode {
     }
     match verb(std::env::args_os()) {
         Ok(exit) => exit.into(),
-        Err(failure) => {
-            let failure = failure.with_help_for_the_powerless();
-            tell(failure.to_string().trim_end());
-            failure.exit().into()
-        }
+        Err(failure) => ended(failure, color(std::env::args_os())).into(),
     }
 }
 
 fn verb(args: impl Iterator<Item = OsString>) -> Result<Exit, Failure> {
-    let cli = match parse(args) {
+    let mut known = Cli::command();
+    known.build();
+    let typed = typed::read(args, &known);
+    let cli = match parse(&typed.args) {
         Ok(cli) => cli,
         Err(error) => {
-            if let Some(failure) = foreign::failure(&error) {
+            if let Some(failure) = foreign::failure(&error, &typed) {
                 return Err(failure);
             }
-            let error = foreign::without_hidden(error, &Cli::command());
+            let error = foreign::mended(error, &typed, &known);
             // Help goes to stdout and is no error; a reader that leaves early is none either.
             error.print().ok();
             return Ok(if error.use_stderr() { Exit::Usage } else { Exit::Done });
@@ -220,31 +221,35 @@ fn verb(args: impl Iterator<Item = OsString>) -> Result<Exit, Failure> {
         return complete::run(args);
     }
     let Some(verb) = cli.verb else {
-        write!(stdout(), "{}", Cli::command().render_help()).map_err(Failure::of_output)?;
+        write!(stdout(), "{}", known.render_help()).map_err(Failure::of_output)?;
         return Ok(Exit::Done);
     };
     let settings = Settings::resolve(&cli.global)?;
+    Ok(perform(verb, &settings).unwrap_or_else(|failure| ended(failure, settings.color)))
+}
+
+fn perform(verb: Verb, settings: &Settings) -> Result<Exit, Failure> {
     match verb {
-        Verb::Watch(args) => watch::run(args, &settings),
-        Verb::Up(args) => up::run(&args, &settings),
-        Verb::Down(args) => down::run(&args, &settings),
-        Verb::Accept(args) => accept::run(&args, &settings),
-        Verb::Apply(args) => apply::run(&args, &settings),
-        Verb::Run(args) => run::run(&args, &settings),
-        Verb::Create(args) => create::run(&args, &settings),
-        Verb::Rerun(args) => rerun::run(&args, &settings),
-        Verb::Delete(args) => delete::run(&args, &settings),
-        Verb::Get(args) => get::run(&args, &settings),
-        Verb::Describe(args) => describe::run(&args, &settings),
-        Verb::Events(args) => events::run(&args, &settings),
-        Verb::Wait(args) => wait::run(&args, &settings),
-        Verb::Logs(args) => logs::run(&args, &settings),
-        Verb::Exec(args) => exec::run(args, &settings),
-        Verb::Attach(args) => attach::run(&args, &settings),
-        Verb::Diff(args) => diff::run(&args, &settings),
-        Verb::Validate(args) => validate(&args, &settings),
-        Verb::Image(args) => image::run(&args, &settings),
-        Verb::Doctor(args) => doctor::run(&args, &settings),
+        Verb::Watch(args) => watch::run(args, settings),
+        Verb::Up(args) => up::run(&args, settings),
+        Verb::Down(args) => down::run(&args, settings),
+        Verb::Accept(args) => accept::run(&args, settings),
+        Verb::Apply(args) => apply::run(&args, settings),
+        Verb::Run(args) => run::run(&args, settings),
+        Verb::Create(args) => create::run(&args, settings),
+        Verb::Rerun(args) => rerun::run(&args, settings),
+        Verb::Delete(args) => delete::run(&args, settings),
+        Verb::Get(args) => get::run(&args, settings),
+        Verb::Describe(args) => describe::run(&args, settings),
+        Verb::Events(args) => events::run(&args, settings),
+        Verb::Wait(args) => wait::run(&args, settings),
+        Verb::Logs(args) => logs::run(&args, settings),
+        Verb::Exec(args) => exec::run(args, settings),
+        Verb::Attach(args) => attach::run(&args, settings),
+        Verb::Diff(args) => diff::run(&args, settings),
+        Verb::Validate(args) => validate(&args, settings),
+        Verb::Image(args) => image::run(&args, settings),
+        Verb::Doctor(args) => doctor::run(&args, settings),
         Verb::Completion(args) => completion::run(&args),
         Verb::Man(args) => man::run(&args),
         Verb::Complete(args) => complete::run(&args),
@@ -260,6 +265,7 @@ fn validate(args: &ValidateArgs, settings: &Settings) -> Result<Exit, Failure> {
         policy: &settings.policy(),
         drawing: settings.color.drawing(),
         width: terminal::width(),
+        color: settings.color.for_stderr(),
     };
     let verdict = validate::validate(
         &args.files,
@@ -276,11 +282,24 @@ fn validate(args: &ValidateArgs, settings: &Settings) -> Result<Exit, Failure> {
     })
 }
 
+/// Says why a verb could not do what it was asked.
+fn ended(failure: Failure, color: ColorChoice) -> Exit {
+    let failure = failure.with_help_for_the_powerless();
+    tell_failure(&failure, color);
+    failure.exit()
+}
+
+/// What was wanted before the settings are known.
+fn color(mut args: impl Iterator<Item = OsString>) -> ColorChoice {
+    if args.any(|arg| arg == "--color=never") { ColorChoice::Never } else { ColorChoice::Auto }
+}
+
 /// `--color` is wanted for the help itself, which clap prints while it parses: NO_COLOR and pipes are its own care.
-fn parse(args: impl Iterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    let args: Vec<OsString> = args.collect();
-    let never = args.iter().any(|arg| arg == "--color=never");
-    let choice = if never { clap::ColorChoice::Never } else { clap::ColorChoice::Auto };
+fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
+    let choice = match color(args.iter().cloned()) {
+        ColorChoice::Never => clap::ColorChoice::Never,
+        ColorChoice::Auto | ColorChoice::Always => clap::ColorChoice::Auto,
+    };
     let matches = Cli::command().color(choice).try_get_matches_from(args)?;
     Cli::from_arg_matches(&matches)
 }
@@ -288,6 +307,13 @@ fn parse(args: impl Iterator<Item = OsString>) -> Result<Cli, clap::Error> {
 fn version() -> Result<Exit, Failure> {
     writeln!(stdout(), "droppod {}", env!("CARGO_PKG_VERSION")).map_err(Failure::of_output)?;
     Ok(Exit::Done)
+}
+
+fn tell_failure(failure: &Failure, color: ColorChoice) {
+    let text = failure.painted(color.for_stderr());
+    if !text.is_empty() {
+        tell(text.trim_end());
+    }
 }
 
 /// Says something to the person; data goes to stdout instead.

@@ -47,3 +47,9 @@ pub fn manifest(bytes: &[u8]) -> Read {
 pub fn documents(text: &str) -> Result<Vec<Value>, Vec<String>> {
     manifest::documents(text)
 }
+
+/// A value as `-o yaml` and manifests are written.
+#[must_use]
+pub fn written(value: &Value) -> String {
+    manifest::to_yaml(value)
+}

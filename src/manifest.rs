@@ -17,6 +17,7 @@ mod tests;
 mod text;
 mod unknown;
 mod validate;
+mod writer;
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -28,6 +29,8 @@ use crate::model::object::ObjectKey;
 
 use fault::Fault;
 use text::Text;
+
+pub(crate) use writer::{to_yaml, to_yaml_in_order};
 
 /// What one file says.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -113,6 +113,11 @@ impl Places {
         self.run.join("reading")
     }
 
+    /// Of the caller of `run -it`.
+    pub(crate) fn terminal(&self) -> PathBuf {
+        self.run.join("terminal.json")
+    }
+
     /// Marks the instance of an `up` that was told to leave its records.
     pub(crate) fn kept(&self) -> PathBuf {
         self.run.join("kept")

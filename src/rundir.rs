@@ -13,4 +13,5 @@ pub(crate) mod objects;
 pub(crate) mod pods;
 pub(crate) mod pulls;
 pub(crate) mod starts;
+pub(crate) mod terminal;
 pub(crate) mod watcher;

@@ -15,6 +15,7 @@ mod columns;
 mod conditions;
 mod containers;
 mod events;
+mod field;
 mod file;
 mod job;
 mod pod;
@@ -162,12 +163,4 @@ pub(crate) fn events(course: &Course) -> Vec<EventRecord> {
 /// `web.yaml` → `web.status.yaml`, `web.yml` → `web.yml.status.yaml`, `web.json` → `web.json.status.yaml`.
 pub(crate) fn status_name(manifest: &str) -> String {
     manifest.strip_suffix(".yaml").unwrap_or(manifest).to_owned() + ".status.yaml"
-}
-
-/// Any value as YAML that kubectl reads back unchanged (`serde-saphyr`).
-pub(crate) fn to_yaml<T: serde::Serialize>(value: &T) -> String {
-    // Long lines stay lines: only what has line breaks of its own becomes a block.
-    let options = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
-    serde_saphyr::to_string_with_options(value, options)
-        .expect("string keys and plain values are always YAML")
 }

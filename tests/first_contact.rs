@@ -58,13 +58,63 @@ const TRANSCRIPT: &[(&[&str], i32, &str)] = &[
     (
         &["valdiate", "m"],
         2,
-        "error: unrecognized subcommand 'valdiate'\n\n  tip: some similar subcommands exist: 'wait', 'validate'\n\n\
+        "error: unrecognized subcommand 'valdiate'\n\n  tip: some similar subcommands exist: 'validate', 'wait'\n\n\
          Usage: droppod [OPTIONS] [COMMAND]\n\nFor more information, try '--help'.\n",
     ),
     (
         &["ps"],
         2,
         "error: `ps` is not served by this version of droppod\n  help: `droppod get pods` shows what runs\n",
+    ),
+    (
+        &["wathc", "m"],
+        2,
+        "error: unrecognized subcommand 'wathc'\n\n  tip: some similar subcommands exist: 'watch', 'wait', 'attach'\n\n\
+         Usage: droppod [OPTIONS] [COMMAND]\n\nFor more information, try '--help'.\n",
+    ),
+    (
+        &["pull", "nginx"],
+        2,
+        "error: `pull` is not served by this version of droppod\n  \
+         help: `droppod image pull REFERENCE` fetches an image\n",
+    ),
+    (
+        &["create", "deployment", "web"],
+        2,
+        "error: `create` makes Jobs of CronJobs and nothing else\n  \
+         help: `droppod apply -f FILE` puts manifests into the folder, `droppod run NAME --image=IMAGE` makes a pod\n",
+    ),
+    (
+        &["get", "pods", "-f", "x", "-z"],
+        2,
+        "error: unexpected argument '-z' found\n\n\
+         Usage: droppod get [OPTIONS] <TYPE [NAME] | TYPE/NAME>...\n\nFor more information, try '--help'.\n",
+    ),
+    (
+        &["exec", "-it", "web", "ls", "-l a"],
+        2,
+        "error: `ls` is not expected here: the command comes after --\n  help: droppod exec -it web -- ls '-l a'\n",
+    ),
+    (
+        &["validate", "-f", "wbe.yaml"],
+        2,
+        "error: cannot read wbe.yaml\n  because: No such file or directory (os error 2)\n  \
+         help: did you mean web.yaml?\n",
+    ),
+    (
+        &["validate", "-f", "empty"],
+        2,
+        "error: there is no manifest in empty\n  help: manifests end in .yaml, .yml or .json\n",
+    ),
+    (&["validate", "-f", "-"], 0, "warning: nothing is declared in <stdin>\n"),
+    (&["apply", "-f", "-"], 1, "error: nothing is declared in standard input\n"),
+    (&["diff", "-f", "-"], 0, "note: nothing is declared in standard input\n"),
+    (
+        &["apply", "-f", "https://example.org/web.yaml"],
+        1,
+        "error: cannot read https://example.org/web.yaml\n  \
+         because: manifests are read from files and from standard input\n  \
+         help: let curl fetch it: curl -fsSL https://example.org/web.yaml | droppod apply -f -; other verbs take -f - as well\n",
     ),
     (
         &["pul"],
@@ -111,8 +161,7 @@ const TRANSCRIPT: &[(&[&str], i32, &str)] = &[
     (
         &["apply", "web.yaml"],
         2,
-        "error: unexpected argument 'web.yaml' found\n\n\
-         Usage: droppod apply [OPTIONS] --filename <PATH>\n\nFor more information, try '--help'.\n",
+        "error: `web.yaml` is not expected here: files are named with -f\n  help: droppod apply -f web.yaml\n",
     ),
     (
         &["up", "-f", "map.yaml"],

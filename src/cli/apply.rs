@@ -1,6 +1,5 @@
 //! `apply`: manifests into the folder, one file for each object, all of them or none.
 
-use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use crate::manifest::{Declared, Strictness, revive};
 use crate::model::object::ObjectKey;
 
 use super::attendance::{self, Meanwhile, Watched};
+use super::dry_run::Telling;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::folder::{Change, Folder, Holds, anchor_images};
@@ -24,6 +24,7 @@ use super::{StrictnessArg, duration};
 #[command(after_help = "Examples:
   droppod apply -f web.yaml
   droppod apply -f manifests/ -R --wait --timeout 2m
+  droppod apply -f web.yaml --dry-run=client
   generate | droppod apply -f -")]
 pub(crate) struct ApplyArgs {
     /// A manifest, a directory of them, or - for standard input
@@ -35,6 +36,8 @@ pub(crate) struct ApplyArgs {
     /// What to do about fields that are not known
     #[arg(long, value_enum, default_value = "strict", value_name = "HOW")]
     validate: StrictnessArg,
+    #[command(flatten)]
+    telling: Telling,
     #[command(flatten)]
     wait: WaitArgs,
 }
@@ -54,6 +57,9 @@ pub(crate) fn run(args: &ApplyArgs, settings: &Settings) -> Result<Exit, Failure
     let inputs = input::collect(&args.files, depth)?;
     let strictness = Strictness::from(args.validate);
     let declared = input::declared(&inputs, settings, strictness)?;
+    if declared.is_empty() {
+        return Err(Failure::new(Exit::Failed, input::nothing_declared(&inputs)));
+    }
     let wishes = declared
         .into_iter()
         .map(|(at, Declared { key, mut authored, .. })| {
@@ -61,7 +67,7 @@ pub(crate) fn run(args: &ApplyArgs, settings: &Settings) -> Result<Exit, Failure
             Wish { key, authored, from: &inputs[at] }
         })
         .collect();
-    put(wishes, args.wait, settings)
+    put(wishes, args.wait, &args.telling, settings)
 }
 
 /// An object that the folder is to declare.
@@ -72,7 +78,12 @@ pub(crate) struct Wish<'a> {
 }
 
 /// Writes all of them, or none if another file declares one of them.
-pub(crate) fn put(wishes: Vec<Wish<'_>>, wait: WaitArgs, settings: &Settings) -> Result<Exit, Failure> {
+pub(crate) fn put(
+    wishes: Vec<Wish<'_>>,
+    wait: WaitArgs,
+    telling: &Telling,
+    settings: &Settings,
+) -> Result<Exit, Failure> {
     let folder = Folder::look(&settings.manifests)?;
     let records = Records::load(&settings.places)?;
     let mut writes = Vec::new();
@@ -83,15 +94,18 @@ pub(crate) fn put(wishes: Vec<Wish<'_>>, wait: WaitArgs, settings: &Settings) ->
         }
         writes.push(whether_to_write(wish, &folder, &records)?);
     }
-    let mut out = stdout().lock();
     for (wish, write) in wishes.iter().zip(writes) {
         let change = match write {
+            Deed::File if telling.is_dry() => folder.change(&wish.key, &wish.authored),
             Deed::File => folder.write(&wish.key, &wish.authored)?,
             Deed::Nothing => Change::Unchanged,
         };
-        writeln!(out, "{} {}", wish.key, change.word()).map_err(Failure::of_output)?;
+        telling.done(&wish.key, change.word())?;
     }
-    drop(out);
+    telling.all_done(wishes.iter().map(|wish| wish.authored.clone()).collect())?;
+    if telling.is_dry() {
+        return Ok(Exit::Done);
+    }
     match (attendance::look(&settings.places, &folder.path, Meanwhile::Nothing), wait.wait) {
         (Watched::No | Watched::Elsewhere(_), true) => Ok(Exit::Failed),
         (Watched::Yes | Watched::No | Watched::Elsewhere(_), false) => Ok(Exit::Done),

@@ -1,15 +1,12 @@
 //! `create job NAME --from=cronjob/X`: a Job as the CronJob would make it, now and by hand.
 
-use std::path::PathBuf;
-
 use serde_json::{Value, json};
 
-use crate::manifest::{Declared, Strictness};
+use crate::manifest::{Declared, Strictness, to_yaml};
 use crate::model::object::ObjectKey;
-use crate::status::to_yaml;
 
 use super::apply::{self, WaitArgs, Wish};
-use super::dry_run::{DryRunArgs, Wanted};
+use super::dry_run::Telling;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::folder::{Folder, anchor_images};
@@ -33,9 +30,8 @@ enum What {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  droppod create job nightly-now --from=cronjob/nightly --wait
-  droppod create job nightly-now --from=cronjob/nightly --dry-run=client -o yaml")]
+#[command(after_help = "Example:
+  droppod create job nightly-now --from=cronjob/nightly --wait")]
 struct JobArgs {
     /// The Job's name
     name: String,
@@ -43,7 +39,7 @@ struct JobArgs {
     #[arg(long, value_name = "cronjob/NAME")]
     from: String,
     #[command(flatten)]
-    dry: DryRunArgs,
+    telling: Telling,
     #[command(flatten)]
     wait: WaitArgs,
 }
@@ -67,30 +63,22 @@ pub(crate) fn run(args: &CreateArgs, settings: &Settings) -> Result<Exit, Failur
     let cron = records.shown.iter().find(|shown| shown.known.record.key == wanted);
     let cron = &cron.ok_or_else(|| not_found("cronjobs.batch", name))?.known.record;
 
-    let base = cron.source.absolute().parent().map(std::path::Path::to_owned).unwrap_or_default();
-    let mut manifest = manifest(&cron.authored, &args.name, &settings.namespace);
-    if let Wanted::Printed(print) = args.dry.wanted()? {
-        input::declared(&[as_input(&args.name, &manifest, base)], settings, Strictness::Strict)?;
-        return print.print(&manifest, &format!("job.batch/{}", args.name));
-    }
     let job = key("Job", &args.name);
     let is_there = Folder::look(&settings.manifests)?.place_of(&job, &records).is_some();
     if is_there || records.shown.iter().any(|shown| shown.known.record.key == job) {
         return Err(Failure::new(Exit::Failed, format!("jobs.batch \"{}\" already exists", args.name)));
     }
+    let base = cron.source.absolute().parent().map(std::path::Path::to_owned).unwrap_or_default();
+    let mut manifest = manifest(&cron.authored, &args.name, &settings.namespace);
     anchor_images(&mut manifest, &base);
-    let input = as_input(&args.name, &manifest, base);
+    let input =
+        Input { name: format!("job {}", args.name), path: None, base, text: to_yaml(&manifest).into_bytes() };
     let declared = input::declared(std::slice::from_ref(&input), settings, Strictness::Strict)?;
     let wishes = declared
         .into_iter()
         .map(|(_, Declared { key, authored, .. })| Wish { key, authored, from: &input })
         .collect();
-    apply::put(wishes, args.wait, settings)
-}
-
-/// As if somebody had written it into a file.
-fn as_input(name: &str, manifest: &Value, base: PathBuf) -> Input {
-    Input { name: format!("job {name}"), path: None, base, text: to_yaml(manifest).into_bytes() }
+    apply::put(wishes, args.wait, &args.telling, settings)
 }
 
 fn manifest(cron: &Value, name: &str, namespace: &str) -> Value {

@@ -4,9 +4,7 @@ use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::api::KindName;
 use crate::daemon::aftermath;
-use crate::manifest::{Declared, Strictness};
 use crate::model::object::{Deletion, ObjectKey, ObjectRecord};
 use crate::model::record::StopReason;
 use crate::paths::Places;
@@ -17,23 +15,28 @@ use crate::sandbox::sys::clock;
 
 use super::attendance::{self, Meanwhile, Watched};
 use super::departure;
+use super::dry_run::DryRun;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::folder::{Folder, Holds, Place};
-use super::input::{self, Depth};
 use super::records::{Records, Shown, not_found};
-use super::settings::{Scope, Settings};
-use super::{duration, target, tell};
+use super::selector::{self, Selector};
+use super::settings::Settings;
+use super::{duration, tell};
 
 mod cut;
+mod wanted;
 
 use cut::Cut;
+use wanted::{Wanted, wanted};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   droppod delete pod web
   droppod delete -f web.yaml --ignore-not-found
   droppod delete pod/web configmap/web --now
+  droppod delete pods -l app=web
+  droppod delete pods --all --dry-run=client
   droppod delete pod web --edit-file           also out of a file of your own")]
 #[command(group = clap::ArgGroup::new("which").required(true).args(["words", "files"]))]
 #[expect(clippy::struct_excessive_bools, reason = "flags of the command line, each for itself")]
@@ -41,18 +44,27 @@ pub(crate) struct DeleteArgs {
     /// TYPE NAME… or TYPE/NAME…
     #[arg(value_name = "TYPE NAME | TYPE/NAME")]
     words: Vec<String>,
+    /// Those of the TYPE with these labels, such as app=web,tier!=db
+    #[arg(short = 'l', long, value_parser = selector::parse, requires = "words")]
+    selector: Option<Selector>,
+    /// All of the TYPE
+    #[arg(long, requires = "words", conflicts_with = "selector")]
+    all: bool,
     /// Delete what these manifests declare
     #[arg(short, long = "filename", value_name = "PATH")]
     files: Vec<PathBuf>,
     /// Look into subdirectories
     #[arg(short = 'R', long)]
     recursive: bool,
-    /// Seconds between SIGTERM and SIGKILL, in place of the pod's own
-    #[arg(long, value_name = "SECONDS")]
-    grace_period: Option<u32>,
+    /// Seconds between SIGTERM and SIGKILL, in place of the pod's own; -1 leaves it to the pod
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    grace_period: Option<i32>,
     /// The same as --grace-period=1
     #[arg(long, conflicts_with = "grace_period")]
     now: bool,
+    /// Kill at once: the same as --grace-period=0
+    #[arg(long, conflicts_with = "now")]
+    force: bool,
     /// Wait until the pods are gone
     #[arg(long, value_name = "BOOL", default_value = "true", num_args = 0..=1, default_missing_value = "true",
           require_equals = true, action = clap::ArgAction::Set)]
@@ -66,13 +78,23 @@ pub(crate) struct DeleteArgs {
     /// An object that is not there is as good as deleted
     #[arg(long)]
     ignore_not_found: bool,
+    #[command(flatten)]
+    dry: DryRun,
+    /// Print only the names of what goes: name
+    #[arg(short, long, value_enum, value_name = "FORMAT", hide_possible_values = true)]
+    output: Option<Output>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    Name,
 }
 
 pub(crate) fn run(args: &DeleteArgs, settings: &Settings) -> Result<Exit, Failure> {
     let folder = Folder::look(&settings.manifests)?;
     let records = Records::load(&settings.places)?;
     let mut victims = Vec::new();
-    for wanted in keys(args, settings)? {
+    for wanted in wanted(args, &folder, &records, settings)? {
         let shown = records.shown.iter().find(|shown| shown.known.record.key == wanted.key);
         let is_made = shown.is_some_and(|shown| shown.known.record.owner.is_some());
         if is_made && wanted.key.kind != "Pod" {
@@ -89,19 +111,25 @@ pub(crate) fn run(args: &DeleteArgs, settings: &Settings) -> Result<Exit, Failur
             }
             victim.must_stay_gone(&settings.places)?;
             victims.push(victim);
-        } else if !args.ignore_not_found {
+        } else if !args.ignore_not_found && !args.chooses() {
             return Err(not_found(victim.wanted.plural, &victim.wanted.key.name));
         }
     }
+    if victims.is_empty() && args.chooses() {
+        tell("No resources found");
+    }
     for victim in &victims {
-        victim.undeclare(&folder, &records, settings)?;
-        let wanted = &victim.wanted;
-        let ObjectKey { kind, name, .. } = &wanted.key;
-        writeln!(stdout(), "{} \"{name}\" deleted", kind.to_lowercase()).map_err(Failure::of_output)?;
+        if !args.dry.is_on() {
+            victim.undeclare(&folder, &records, settings)?;
+        }
+        args.told(&victim.wanted.key).map_err(Failure::of_output)?;
+    }
+    if args.dry.is_on() {
+        return Ok(Exit::Done);
     }
     let named: Vec<&Shown> = victims.iter().filter_map(|victim| victim.shown).collect();
     let shown = with_made(&named, &records);
-    let grace = if args.now { Some(1) } else { args.grace_period };
+    let grace = args.grace();
     let patience = match (args.wait, args.timeout) {
         (false, _) => Patience::None,
         (true, Duration::ZERO) => Patience::Endless,
@@ -110,6 +138,33 @@ pub(crate) fn run(args: &DeleteArgs, settings: &Settings) -> Result<Exit, Failur
     match attendance::look(&settings.places, &folder.path, Meanwhile::Stopped) {
         Watched::Yes => by_watcher(&named, &shown, grace, patience, settings),
         Watched::No | Watched::Elsewhere(_) => alone(&shown, grace, patience, settings),
+    }
+}
+
+impl DeleteArgs {
+    /// Whether what there is decides, not names.
+    fn chooses(&self) -> bool {
+        self.all || self.selector.is_some()
+    }
+
+    /// None where each pod has its own.
+    fn grace(&self) -> Option<u32> {
+        match (self.now, self.grace_period) {
+            (true, _) => Some(1),
+            (false, Some(seconds)) => u32::try_from(seconds).ok(),
+            (false, None) => self.force.then_some(0),
+        }
+    }
+
+    fn told(&self, key: &ObjectKey) -> std::io::Result<()> {
+        let word = if self.force { "force deleted" } else { "deleted" };
+        match self.output {
+            Some(Output::Name) => writeln!(stdout(), "{key}"),
+            None => {
+                let (kind, name) = (key.kind.to_lowercase(), &key.name);
+                writeln!(stdout(), "{kind} \"{name}\" {word}{}", self.dry.mark())
+            }
+        }
     }
 }
 
@@ -205,13 +260,6 @@ fn goes_with_its_owner(key: &ObjectKey) -> Failure {
         .help("it goes with its CronJob or by the limits of its history; delete its pods to end them")
 }
 
-struct Wanted {
-    key: ObjectKey,
-    plural: &'static str,
-    /// The manifest that was named, all of whose objects are to go.
-    file: Option<PathBuf>,
-}
-
 struct Victim<'a> {
     wanted: Wanted,
     shown: Option<&'a Shown>,
@@ -275,41 +323,6 @@ impl Victim<'_> {
             .because(format!("the watcher that runs has {} and would start it again", folders.join(", ")))
             .help(format!("give it that folder too: {}", attendance::command(&watched, &source.root))))
     }
-}
-
-fn keys(args: &DeleteArgs, settings: &Settings) -> Result<Vec<Wanted>, Failure> {
-    if settings.scope == Scope::All {
-        return Err(Failure::new(Exit::Usage, "objects cannot be deleted across all namespaces")
-            .help("leave out -A and name a namespace with -n"));
-    }
-    if !args.files.is_empty() {
-        let depth = if args.recursive { Depth::Recursive } else { Depth::Flat };
-        let inputs = input::collect(&args.files, depth)?;
-        let declared = input::declared(&inputs, settings, Strictness::Ignore)?;
-        let wanted = |(at, Declared { key, .. }): (usize, Declared)| {
-            let file = inputs[at].path.clone();
-            Wanted { plural: plural(&key), key, file }
-        };
-        return Ok(declared.into_iter().map(wanted).collect());
-    }
-    let targets = target::parse(&args.words)?;
-    targets
-        .into_iter()
-        .map(|target| {
-            let KindName { group, kind, plural, namespaced, .. } = *target.kind;
-            let name = target.name.ok_or_else(|| {
-                Failure::new(Exit::Usage, format!("no name of one of the {plural} is given"))
-                    .help(format!("name it: droppod delete {} NAME", kind.to_lowercase()))
-            })?;
-            let namespace = if namespaced { settings.namespace.clone() } else { String::new() };
-            let (group, kind, name) = (group.to_owned(), kind.to_owned(), name.to_owned());
-            Ok(Wanted { key: ObjectKey { group, kind, namespace, name }, plural, file: None })
-        })
-        .collect()
-}
-
-fn plural(key: &ObjectKey) -> &'static str {
-    crate::api::kind_named(&key.kind).map_or("objects", |kind| kind.plural)
 }
 
 fn stop(shown: &[&Shown], grace: Option<u32>, settings: &Settings) -> Result<(), Failure> {

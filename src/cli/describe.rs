@@ -1,21 +1,24 @@
 //! `describe`: an object and its events for a person, in kubectl's words and order.
 
 use std::io::{Write, stdout};
+use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 use k8s_openapi::api::core::v1::Event;
 use serde_json::Value;
 
-use crate::api::{ConfigMap, CronJob, Job, Namespace, Object, Pod, Secret};
+use crate::api::{ConfigMap, CronJob, Job, KindName, Namespace, Object, Pod, Secret};
+use crate::manifest::{Declared, Strictness};
 use crate::model::time::Timestamp;
 use crate::sandbox::sys::clock;
 
 use super::exit::Exit;
 use super::failure::Failure;
+use super::input::{self, Depth};
 use super::records::{Records, Shown, not_found};
 use super::selector::{self, Selector};
-use super::settings::Settings;
-use super::{go, target, tell};
+use super::settings::{Scope, Settings};
+use super::{go, target, tell, tell_failure};
 
 mod container;
 mod events;
@@ -37,41 +40,48 @@ pub(crate) use events::interval;
   droppod describe pod web
   droppod describe pods -l app=web
   droppod describe cm/settings
+  droppod describe -f web.yaml
 
 A NAME that no object has describes those whose names begin with it.")]
 pub(crate) struct DescribeArgs {
     /// TYPE [NAME…] or TYPE/NAME…; TYPE is pods, jobs, cronjobs, configmaps, secrets or namespaces
-    #[arg(required = true, value_name = "TYPE [NAME] | TYPE/NAME")]
+    #[arg(required_unless_present = "files", value_name = "TYPE [NAME] | TYPE/NAME")]
     words: Vec<String>,
+    /// The objects that these manifests declare
+    #[arg(short, long = "filename", value_name = "PATH", conflicts_with = "words")]
+    files: Vec<PathBuf>,
+    /// Look into subdirectories
+    #[arg(short = 'R', long, requires = "files")]
+    recursive: bool,
     /// Only objects with these labels, such as app=web,tier!=db
     #[arg(short = 'l', long, value_parser = selector::parse)]
     selector: Option<Selector>,
-    /// Leave the events out
+    /// Show the events; =false leaves them out
     #[arg(long, value_name = "BOOL", default_value = "true", num_args = 0..=1, default_missing_value = "true",
           require_equals = true, action = clap::ArgAction::Set)]
     show_events: bool,
 }
 
 pub(crate) fn run(args: &DescribeArgs, settings: &Settings) -> Result<Exit, Failure> {
-    let targets = target::parse(&args.words)?;
+    let wanted = wanted(args, settings)?;
     let selector = args.selector.clone().unwrap_or_default();
     let records = Records::load(&settings.places)?;
     let mut chosen: Vec<&Shown> = Vec::new();
     let mut missing = Vec::new();
-    for target in targets {
-        let objects: Vec<&Shown> = records.of(target.kind, &settings.scope, &selector).collect();
-        let Some(name) = target.name else {
+    for Wanted { kind, name, scope } in &wanted {
+        let objects: Vec<&Shown> = records.of(kind, scope, &selector).collect();
+        let Some(name) = name else {
             chosen.extend(objects);
             continue;
         };
-        let of_name = |shown: &&Shown| shown.known.record.key.name == name;
+        let of_name = |shown: &&Shown| shown.known.record.key.name == *name;
         let begins = |shown: &&Shown| shown.known.record.key.name.starts_with(name);
         let found: Vec<&Shown> = match objects.iter().copied().find(of_name) {
             Some(one) => vec![one],
             None => objects.into_iter().filter(begins).collect(),
         };
         if found.is_empty() {
-            missing.push(not_found(target.kind.plural, name));
+            missing.push(not_found(kind.plural, name));
         }
         chosen.extend(found);
     }
@@ -86,12 +96,37 @@ pub(crate) fn run(args: &DescribeArgs, settings: &Settings) -> Result<Exit, Fail
         .collect();
     write!(stdout(), "{}", texts.join("\n\n")).map_err(Failure::of_output)?;
     for failure in &missing {
-        tell(failure.to_string().trim_end());
+        tell_failure(failure, settings.color);
     }
     if chosen.is_empty() && missing.is_empty() {
         tell("No resources found.");
     }
     Ok(if missing.is_empty() { Exit::Done } else { Exit::Failed })
+}
+
+struct Wanted {
+    kind: &'static KindName,
+    name: Option<String>,
+    scope: Scope,
+}
+
+fn wanted(args: &DescribeArgs, settings: &Settings) -> Result<Vec<Wanted>, Failure> {
+    if args.files.is_empty() {
+        let wanted = target::parse(&args.words)?.into_iter().map(|target| Wanted {
+            kind: target.kind,
+            name: target.name.map(str::to_owned),
+            scope: settings.scope.clone(),
+        });
+        return Ok(wanted.collect());
+    }
+    let depth = if args.recursive { Depth::Recursive } else { Depth::Flat };
+    let inputs = input::collect(&args.files, depth)?;
+    let declared = input::declared(&inputs, settings, Strictness::Strict)?;
+    let wanted = declared.into_iter().map(|(_, Declared { key, .. })| {
+        let kind = target::kind_of(&key)?;
+        Ok(Wanted { kind, name: Some(key.name), scope: Scope::Namespace(key.namespace) })
+    });
+    wanted.collect()
 }
 
 /// `full` is the object as `get -o json` prints it.

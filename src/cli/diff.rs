@@ -10,6 +10,8 @@ use crate::manifest::immutable::{Objection, objection};
 use crate::manifest::{Declared, Strictness};
 use crate::model::id::Uid;
 use crate::model::object::{Known, ObjectKey};
+use crate::model::pod_plan::Role;
+use crate::model::record::ContainerState;
 use crate::paths::Places;
 use crate::sandbox::sys::clock;
 
@@ -20,6 +22,7 @@ use super::folder::anchor_images;
 use super::input::{self, Depth, Input};
 use super::records::Records;
 use super::settings::Settings;
+use super::tell;
 use super::terminal::Color;
 
 mod fields;
@@ -56,6 +59,9 @@ pub(crate) fn run(args: &DiffArgs, settings: &Settings) -> Result<Exit, Failure>
         findings.extend(finding(declared, &inputs[*at], &records, &settings.places));
     }
     findings.extend(pruned(args, &inputs, &declared, &records));
+    if declared.is_empty() && findings.is_empty() {
+        tell(&format!("note: {}", input::nothing_declared(&inputs)));
+    }
     let color = settings.color.for_stdout();
     let mut out = stdout().lock();
     for finding in &findings {
@@ -125,10 +131,11 @@ fn finding(declared: &Declared, input: &Input, records: &Records, places: &Place
     let effect = match (objection(&known.object, &declared.object), &declared.object) {
         (Some(objection), _) => Effect::Refused(objection),
         (None, Object::Pod(_) | Object::Job(_)) if replaces(places, known, &wanted) => Effect::Replace,
-        (None, Object::Pod(_)) => match fields::changed_images(&known.record.authored, &wanted.authored) {
-            none if none.is_empty() => Effect::InPlace,
-            containers => Effect::Restart(containers),
-        },
+        (None, Object::Pod(_)) => {
+            let mut containers = fields::changed_images(&known.record.authored, &wanted.authored);
+            containers.retain(|name| !has_initialized(&known.record.key, name, records));
+            if containers.is_empty() { Effect::InPlace } else { Effect::Restart(containers) }
+        }
         (
             None,
             Object::ConfigMap(_)
@@ -140,6 +147,16 @@ fn finding(declared: &Declared, input: &Input, records: &Records, places: &Place
         (None, Object::Unserved { .. }) => Effect::NotServed,
     };
     Some(Finding { key: declared.key.clone(), effect, changes })
+}
+
+/// An init container that has done its work is not run again in this pod, whatever its image.
+fn has_initialized(pod: &ObjectKey, name: &str, records: &Records) -> bool {
+    let shown = records.shown.iter().find(|shown| shown.known.record.key == *pod);
+    let Some(container) = shown.and_then(|shown| shown.container(name)) else { return false };
+    match (container.role, &container.state) {
+        (Role::Init, ContainerState::Terminated(exit)) => exit.code == 0,
+        (Role::Init | Role::Sidecar | Role::App, _) => false,
+    }
 }
 
 /// What files have declared; what controllers made of it is not theirs to compare.

@@ -12,7 +12,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::records::Records;
 use super::settings::Settings;
-use super::terminal::Color;
+use super::terminal::{self, Color};
 
 mod checks;
 
@@ -51,7 +51,8 @@ pub(crate) fn run(args: &DoctorArgs, settings: &Settings) -> Result<Exit, Failur
         return census(&settings.places);
     }
     let checks = checks::all(&settings.places);
-    print(&mut stdout().lock(), &checks, settings.color.for_stdout()).map_err(Failure::of_output)?;
+    let width = terminal::stdout_width().unwrap_or(usize::MAX);
+    print(&mut stdout().lock(), &checks, settings.color.for_stdout(), width).map_err(Failure::of_output)?;
     let stopped = checks.iter().any(|check| matches!(check.verdict, Verdict::Stops(_)));
     Ok(if stopped { Exit::Failed } else { Exit::Done })
 }
@@ -78,7 +79,10 @@ fn refusal(checks: &[Check]) -> Option<Failure> {
     })
 }
 
-fn print(out: &mut dyn Write, checks: &[Check], color: Color) -> io::Result<()> {
+/// Columns before what was found.
+const MARGIN: usize = 28;
+
+fn print(out: &mut dyn Write, checks: &[Check], color: Color, width: usize) -> io::Result<()> {
     const GREEN: u8 = 32;
     const YELLOW: u8 = 33;
     const RED: u8 = 31;
@@ -88,13 +92,32 @@ fn print(out: &mut dyn Write, checks: &[Check], color: Color) -> io::Result<()> 
             Verdict::Lacks(cost) => (color.paint(YELLOW, "missing"), Some(cost)),
             Verdict::Stops(cost) => (color.paint(RED, "missing"), Some(cost)),
         };
-        let line = format!("{word}  {subject:<18} {detail}");
-        writeln!(out, "{}", line.trim_end())?;
-        if let Some(cost) = cost {
-            writeln!(out, "         {:<18} {cost}", "")?;
+        let mut head = format!("{word}  {subject:<18} ");
+        for line in
+            wrapped(detail, width).into_iter().chain(cost.iter().flat_map(|cost| wrapped(cost, width)))
+        {
+            writeln!(out, "{}", format!("{head}{line}").trim_end())?;
+            head = " ".repeat(MARGIN);
         }
     }
     Ok(())
+}
+
+/// At blanks, so that each line fits beside the margin; at least one line.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let room = width.saturating_sub(MARGIN).max(MARGIN);
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= room => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            Some(_) | None => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 fn census(places: &Places) -> Result<Exit, Failure> {
@@ -140,6 +163,20 @@ fn living(places: &Places) -> io::Result<BTreeSet<Uid>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_end_where_the_terminal_does() {
+        let detail = "words that go on and on, beyond what is left of a line".to_owned();
+        let check = Check { subject: "overlayfs", verdict: Verdict::Lacks("it costs something"), detail };
+        let mut out = Vec::new();
+        print(&mut out, &[check], Color::Plain, 60).unwrap();
+        let expected = "\
+missing  overlayfs          words that go on and on, beyond
+                            what is left of a line
+                            it costs something
+";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
 
     #[test]
     fn a_kernel_that_is_too_old_is_told_by_what_it_lacks() {

@@ -1,68 +1,69 @@
-//! `--dry-run=client`: what would be made is printed instead.
+//! `--dry-run` and `-o` of verbs that change something: whether it is done, and how it is told.
 
 use std::io::{Write, stdout};
 
 use serde_json::Value;
 
-use crate::status::to_yaml;
+use crate::model::object::ObjectKey;
 
-use super::exit::Exit;
 use super::failure::Failure;
+use super::print::{self, Asked, Format, Headers};
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Telling {
+    #[command(flatten)]
+    dry: DryRun,
+    /// Print the objects as name, yaml, json or jsonpath=…
+    #[arg(short, long, value_parser = print::parse_document, value_name = "FORMAT")]
+    output: Option<Format>,
+}
 
 #[derive(Debug, Clone, Copy, clap::Args)]
-pub(crate) struct DryRunArgs {
-    /// Only tell what would be made; with -o print it
-    #[arg(long, value_enum, value_name = "HOW")]
-    dry_run: Option<How>,
-    /// The form that --dry-run prints
-    #[arg(short, long, value_enum, value_name = "FORMAT")]
-    output: Option<Format>,
+pub(crate) struct DryRun {
+    /// Only tell what would be done: client, server (the same here) or none
+    #[arg(long = "dry-run", value_enum, value_name = "HOW", num_args = 0..=1, require_equals = true,
+          default_missing_value = "client", hide_possible_values = true)]
+    how: Option<How>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum How {
     Client,
+    Server,
+    None,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    Yaml,
-    Json,
-    Name,
-}
+impl DryRun {
+    pub(crate) fn is_on(self) -> bool {
+        matches!(self.how, Some(How::Client | How::Server))
+    }
 
-/// What is asked for.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Wanted {
-    Done,
-    Printed(Print),
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Print(Option<Format>);
-
-impl DryRunArgs {
-    pub(crate) fn wanted(self) -> Result<Wanted, Failure> {
-        match (self.dry_run, self.output) {
-            (Some(How::Client), format) => Ok(Wanted::Printed(Print(format))),
-            (None, Some(_)) => {
-                Err(Failure::new(Exit::Usage, "-o prints a manifest with --dry-run=client only"))
-            }
-            (None, None) => Ok(Wanted::Done),
-        }
+    /// For the end of a line.
+    pub(crate) fn mark(self) -> &'static str {
+        if self.is_on() { " (dry run)" } else { "" }
     }
 }
 
-impl Print {
-    /// `name` is kubectl's, such as `pod/web`.
-    pub(crate) fn print(self, manifest: &Value, name: &str) -> Result<Exit, Failure> {
-        let text = match self.0 {
-            Some(Format::Json) => format!("{manifest:#}\n"),
-            Some(Format::Yaml) => to_yaml(manifest),
-            Some(Format::Name) => format!("{name}\n"),
-            None => format!("{name} created (dry run)\n"),
-        };
-        stdout().write_all(text.as_bytes()).map_err(Failure::of_output)?;
-        Ok(Exit::Done)
+impl Telling {
+    pub(crate) fn is_dry(&self) -> bool {
+        self.dry.is_on()
+    }
+
+    pub(crate) fn has_format(&self) -> bool {
+        self.output.is_some()
+    }
+
+    /// Each as soon as it is done, unless all are printed at the end.
+    pub(crate) fn done(&self, key: &ObjectKey, word: &str) -> Result<(), Failure> {
+        match self.output {
+            Some(_) => Ok(()),
+            None => writeln!(stdout(), "{key} {word}{}", self.dry.mark()).map_err(Failure::of_output),
+        }
+    }
+
+    pub(crate) fn all_done(&self, objects: Vec<Value>) -> Result<(), Failure> {
+        let Some(format) = &self.output else { return Ok(()) };
+        let asked = if objects.len() == 1 { Asked::One } else { Asked::Many };
+        print::print(format, objects, asked, Headers::Shown, &mut stdout().lock())
     }
 }

@@ -89,10 +89,15 @@ pub(crate) fn choose(shown: &Shown, named: Option<&str>) -> Result<String, Failu
 pub(super) fn must_run(shown: &Shown, container: &str) -> Result<(), Failure> {
     let record = shown.container(container);
     let why = match record.map(|record| &record.state) {
-        Some(ContainerState::Running { .. }) if shown.outcome().is_none() => return Ok(()),
-        Some(ContainerState::Waiting { reason, message }) => said(reason, message),
         Some(ContainerState::Terminated(exit)) => said(&exit.reason, &exit.message),
-        Some(ContainerState::Running { .. }) => "its pod has ended".to_owned(),
+        // What it once waited for will not come.
+        Some(ContainerState::Running { .. } | ContainerState::Waiting { .. }) | None
+            if shown.outcome().is_some() =>
+        {
+            "its pod has ended".to_owned()
+        }
+        Some(ContainerState::Waiting { reason, message }) => said(reason, message),
+        Some(ContainerState::Running { .. }) => return Ok(()),
         None => held_up(shown, container),
     };
     let has_written = record.is_some_and(|record| {
@@ -101,6 +106,8 @@ pub(super) fn must_run(shown: &Shown, container: &str) -> Result<(), Failure> {
     let name = &shown.known.record.key.name;
     let help = if has_written {
         format!("`droppod logs {name} -c {container}` shows what it wrote")
+    } else if shown.outcome().is_some() {
+        format!("`droppod describe pod {name}` shows how it ended")
     } else {
         format!("`droppod describe pod {name}` shows what it waits for")
     };
@@ -170,7 +177,7 @@ fn in_terminal(mut talk: Talk, request: &Request, stdin: bool) -> io::Result<rel
 }
 
 /// Of the caller's terminal, whichever of its streams is one.
-pub(super) fn window_size() -> WindowSize {
+pub(crate) fn window_size() -> WindowSize {
     let size = [tcgetwinsize(io::stdin()), tcgetwinsize(io::stdout()), tcgetwinsize(io::stderr())];
     let known = size.into_iter().flatten().find(|size| size.ws_row > 0 && size.ws_col > 0);
     known.map_or(WindowSize { rows: 24, columns: 80 }, |size| WindowSize {

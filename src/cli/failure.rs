@@ -5,6 +5,11 @@ use std::fmt;
 use std::io;
 
 use super::exit::Exit;
+use super::terminal::Color;
+
+/// SGR, as the parser of arguments and the reports of mistakes have them.
+const ERROR: u8 = 31;
+const HELP: u8 = 36;
 
 /// Ends a verb.
 #[derive(Debug)]
@@ -94,19 +99,26 @@ impl Told {
     }
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Failure::Told(told) = self else { return Ok(()) };
-        writeln!(f, "error: {}", told.what)?;
+impl Failure {
+    /// For a person, in lines.
+    pub(crate) fn painted(&self, color: Color) -> String {
+        let Failure::Told(told) = self else { return String::new() };
+        let mut text = format!("{} {}\n", color.paint(ERROR, "error:"), told.what);
         let mut cause = told.cause.as_deref().map(|cause| cause as &dyn Error);
         while let Some(error) = cause {
-            writeln!(f, "  because: {error}")?;
+            text.push_str(&format!("  because: {error}\n"));
             cause = error.source();
         }
         if let Some(help) = &told.help {
-            writeln!(f, "  help: {help}")?;
+            text.push_str(&format!("  {} {help}\n", color.paint(HELP, "help:")));
         }
-        Ok(())
+        text
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.painted(Color::Plain))
     }
 }
 

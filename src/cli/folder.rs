@@ -1,5 +1,6 @@
 //! The folder that `apply`, `run` and `delete` write to: one file for each object.
 
+use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -7,15 +8,15 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::manifest::{Declared, Policy, Severity, Strictness, read};
+use crate::manifest::{Declared, Policy, Severity, Strictness, read, to_yaml};
 use crate::model::object::ObjectKey;
 use crate::publish::{Durability, Published, publish};
-use crate::status::to_yaml;
 
 use super::exit::Exit;
 use super::failure::Failure;
 use super::input::{self, Depth, manifests_in};
 use super::records::Records;
+use super::selector::Selector;
 
 /// What a manifest that names no namespace means by that in a folder.
 pub(crate) const NAMESPACE: &str = "default";
@@ -24,9 +25,16 @@ pub(crate) const NAMESPACE: &str = "default";
 #[derive(Debug)]
 pub(crate) struct Folder {
     pub(crate) path: PathBuf,
-    declared: Vec<(ObjectKey, Place)>,
+    declared: Vec<Entry>,
     /// Files with mistakes in them: what they declared before may still be in force.
     broken: Vec<PathBuf>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    key: ObjectKey,
+    labels: BTreeMap<String, String>,
+    place: Place,
 }
 
 /// Where an object is declared.
@@ -79,12 +87,14 @@ impl Folder {
         for file in files {
             let text = std::fs::read(&file).map_err(unread)?;
             let reading = read(&text, NAMESPACE, Strictness::Ignore, &Policy::default());
-            for Declared { key, line, .. } in &reading.objects {
-                declared.push((key.clone(), Place { path: file.clone(), line: Some(*line) }));
-            }
             if reading.is_broken() {
-                broken.push(file);
+                broken.push(file.clone());
             }
+            declared.extend(reading.objects.into_iter().map(|Declared { key, line, object, .. }| Entry {
+                key,
+                labels: object.metadata().labels.clone().unwrap_or_default(),
+                place: Place { path: file.clone(), line: Some(line) },
+            }));
         }
         Ok(Folder { path: path.to_owned(), declared, broken })
     }
@@ -92,7 +102,7 @@ impl Folder {
     /// Where an object is declared: in this folder, or in another that the instance knows. A file that is broken
     /// declares what is in force from it.
     pub(crate) fn place_of(&self, key: &ObjectKey, records: &Records) -> Option<Place> {
-        let here = self.declared.iter().find(|(known, _)| known == key).map(|(_, place)| place.clone());
+        let here = self.declared.iter().find(|entry| entry.key == *key).map(|entry| entry.place.clone());
         here.or_else(|| {
             let shown = records.shown.iter().find(|shown| shown.known.record.key == *key)?;
             let path = shown.known.record.source.absolute();
@@ -103,6 +113,11 @@ impl Folder {
             };
             declares.then_some(Place { path, line: None })
         })
+    }
+
+    /// Objects with these labels that the files declare, in force or not.
+    pub(crate) fn chosen(&self, selector: &Selector) -> impl Iterator<Item = &ObjectKey> {
+        self.declared.iter().filter(|entry| selector.matches(&entry.labels)).map(|entry| &entry.key)
     }
 
     /// The file that `apply` keeps an object in.
@@ -128,12 +143,20 @@ impl Folder {
             Failure::new(Exit::Failed, format!("cannot write {}", file.display())).because(error)
         };
         DirBuilder::new().recursive(true).mode(0o755).create(&self.path).map_err(unwritten)?;
-        let present = file.symlink_metadata().is_ok();
+        let change = self.change(key, authored);
         let mode = if key.kind == "Secret" { 0o600 } else { 0o644 };
         match publish(&file, to_yaml(authored).as_bytes(), mode, Durability::Durable).map_err(unwritten)? {
             Published::Unchanged => Ok(Change::Unchanged),
-            Published::Written if present => Ok(Change::Configured),
-            Published::Written => Ok(Change::Created),
+            Published::Written => Ok(change),
+        }
+    }
+
+    /// What writing it would come to.
+    pub(crate) fn change(&self, key: &ObjectKey, authored: &Value) -> Change {
+        match input::from_file(&self.own_file(key)) {
+            Ok(present) if present.text == to_yaml(authored).as_bytes() => Change::Unchanged,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Change::Created,
+            Ok(_) | Err(_) => Change::Configured,
         }
     }
 }

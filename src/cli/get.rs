@@ -6,13 +6,14 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::api::{EVENT, KindName, kind_named};
+use crate::api::{EVENT, KindName};
 use crate::manifest::Strictness;
 use crate::sandbox::sys::clock;
 
 use super::exit::Exit;
 use super::failure::Failure;
 use super::fields::{self, FieldSelector};
+use super::folder::NAMESPACE;
 use super::input::{self, Depth};
 use super::jsonpath::Path;
 use super::print::{self, Asked, Format, Headers};
@@ -20,7 +21,7 @@ use super::records::{Records, not_found};
 use super::selector::{self, Selector};
 use super::settings::{Scope, Settings};
 use super::table::{self, Widths};
-use super::{sort, target, tell};
+use super::{sort, target, tell, tell_failure};
 
 mod columns;
 mod watch;
@@ -33,7 +34,8 @@ mod watch;
   droppod get pods -l app=web -w
   droppod get pods -o jsonpath='{range .items[*]}{.metadata.name}{\"\\n\"}{end}'
   droppod get pods -o custom-columns=NAME:.metadata.name,IP:.status.podIP
-  droppod get pods --field-selector status.phase=Running --sort-by .metadata.name
+  droppod get pods --field-selector status.phase=Running
+  droppod get pods -A --sort-by .metadata.creationTimestamp
   droppod get -f web.yaml --local -o json      the file as droppod reads it")]
 pub(crate) struct GetArgs {
     /// TYPE [NAME…] or TYPE/NAME…; TYPE is pods, jobs, cronjobs, configmaps, secrets, namespaces, events, all, or several: po,cm
@@ -42,6 +44,9 @@ pub(crate) struct GetArgs {
     /// The objects that these manifests declare
     #[arg(short, long = "filename", value_name = "PATH", conflicts_with = "words")]
     files: Vec<PathBuf>,
+    /// Look into subdirectories
+    #[arg(short = 'R', long, requires = "files")]
+    recursive: bool,
     /// Show what the files say, not what is in force; needs -o
     #[arg(long, requires = "files", conflicts_with = "watch")]
     local: bool,
@@ -118,7 +123,7 @@ pub(crate) fn run(args: &GetArgs, settings: &Settings) -> Result<Exit, Failure> 
     print_all(args, format, &question, found, &mut out)?;
     out.flush().map_err(Failure::of_output)?;
     for failure in &missing {
-        tell(failure.to_string().trim_end());
+        tell_failure(failure, settings.color);
     }
     if !missing.is_empty() {
         return Ok(Exit::Failed);
@@ -175,11 +180,14 @@ impl<'a> Question<'a> {
         let mut answer = Answer { found: Vec::new(), missing: Vec::new() };
         for Wanted { kind, name, scope } in &self.wanted {
             let before = answer.found.len();
-            let objects: Vec<Value> = if **kind == EVENT {
+            let mut objects: Vec<Value> = if **kind == EVENT {
                 records.events(scope).iter().map(|event| json!(event)).collect()
             } else {
                 records.of(kind, scope, &Selector::default()).map(|shown| records.full(shown)).collect()
             };
+            if kind.kind == "Namespace" {
+                objects.extend(undeclared_default(&objects));
+            }
             let chosen = objects.into_iter().filter(|object| self.chooses(object, name.as_deref()));
             answer.found.extend(chosen.map(|object| Found { kind, object }));
             if let Some(name) = name
@@ -224,6 +232,15 @@ impl<'a> Question<'a> {
     }
 }
 
+/// The namespace that is there without anybody's declaring it.
+fn undeclared_default(namespaces: &[Value]) -> Option<Value> {
+    let is_default = |object: &Value| object.pointer("/metadata/name").is_some_and(|name| name == NAMESPACE);
+    let metadata = json!({"name": NAMESPACE, "labels": {"kubernetes.io/metadata.name": NAMESPACE}});
+    let default =
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata, "status": {"phase": "Active"}});
+    (!namespaces.iter().any(is_default)).then_some(default)
+}
+
 fn wanted_by_words(args: &GetArgs, settings: &Settings) -> Result<Vec<Wanted>, Failure> {
     let targets = target::parse_shown(&args.words)?;
     if settings.scope == Scope::All && targets.iter().any(|target| target.name.is_some()) {
@@ -238,14 +255,16 @@ fn wanted_by_words(args: &GetArgs, settings: &Settings) -> Result<Vec<Wanted>, F
     Ok(wanted.collect())
 }
 
+fn depth(args: &GetArgs) -> Depth {
+    if args.recursive { Depth::Recursive } else { Depth::Flat }
+}
+
 fn wanted_by_files(args: &GetArgs, settings: &Settings) -> Result<Vec<Wanted>, Failure> {
-    let inputs = input::collect(&args.files, Depth::Flat)?;
+    let inputs = input::collect(&args.files, depth(args))?;
     let declared = input::declared(&inputs, settings, Strictness::Strict)?;
     let wanted = declared.into_iter().map(|(_, declared)| {
         let key = declared.key;
-        let kind = kind_named(&key.kind).filter(|kind| kind.group == key.group).ok_or_else(|| {
-            Failure::new(Exit::Failed, format!("{key} is of a kind that droppod does not serve"))
-        })?;
+        let kind = target::kind_of(&key)?;
         Ok(Wanted { kind, name: Some(key.name), scope: Scope::Namespace(key.namespace) })
     });
     wanted.collect()
@@ -257,7 +276,7 @@ fn local(args: &GetArgs, format: &Format, settings: &Settings, out: &mut dyn Wri
         return Err(Failure::new(Exit::Usage, "a file has no columns of its own")
             .help("add -o yaml, json, name, jsonpath=… or custom-columns=…"));
     }
-    let inputs = input::collect(&args.files, Depth::Flat)?;
+    let inputs = input::collect(&args.files, depth(args))?;
     let declared = input::declared(&inputs, settings, Strictness::Strict)?;
     let asked = if declared.len() == 1 { Asked::One } else { Asked::Many };
     let objects = declared.into_iter().map(|(_, declared)| declared.authored).collect();

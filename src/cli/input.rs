@@ -36,6 +36,9 @@ pub(crate) struct Input {
 pub(crate) fn collect(paths: &[PathBuf], depth: Depth) -> Result<Vec<Input>, Failure> {
     let mut inputs = Vec::new();
     for path in paths {
+        if let Some(url) = path.to_str().filter(|path| is_url(path)) {
+            return Err(not_fetched(url));
+        }
         if path.as_os_str() == "-" {
             inputs.push(standard_input().map_err(|error| unread(Path::new("standard input"), error))?);
         } else if path.is_dir() {
@@ -47,9 +50,7 @@ pub(crate) fn collect(paths: &[PathBuf], depth: Depth) -> Result<Vec<Input>, Fai
                     .help(format!("remove it, or put {}{SKIP} beside it", name_of(&path))));
             }
             if files.is_empty() {
-                let what = format!("there is no manifest in {}", path.display());
-                return Err(Failure::new(Exit::Failed, what)
-                    .help("manifests end in .yaml, .yml or .json; -R looks into subdirectories"));
+                return Err(without_manifest(path, depth));
             }
             for file in files {
                 inputs.push(from_file(&file).map_err(|error| unread(&file, error))?);
@@ -61,17 +62,45 @@ pub(crate) fn collect(paths: &[PathBuf], depth: Depth) -> Result<Vec<Input>, Fai
     Ok(inputs)
 }
 
+pub(crate) fn is_url(path: &str) -> bool {
+    path.starts_with("http://") || path.starts_with("https://")
+}
+
+pub(crate) fn not_fetched(url: &str) -> Failure {
+    Failure::new(Exit::Failed, format!("cannot read {url}"))
+        .because("manifests are read from files and from standard input")
+        .help(format!(
+            "let curl fetch it: curl -fsSL {url} | droppod apply -f -; other verbs take -f - as well"
+        ))
+}
+
+pub(crate) fn without_manifest(directory: &Path, depth: Depth) -> Failure {
+    let deeper = match depth {
+        Depth::Flat => "; -R looks into subdirectories",
+        Depth::Recursive => "",
+    };
+    Failure::new(Exit::Failed, format!("there is no manifest in {}", directory.display()))
+        .help(format!("manifests end in .yaml, .yml or .json{deeper}"))
+}
+
+/// Where there are files, but only comments in them, or nothing.
+pub(crate) fn nothing_declared(inputs: &[Input]) -> String {
+    let names: Vec<String> = inputs.iter().map(|input| report::safe(&input.name)).collect();
+    format!("nothing is declared in {}", names.join(", "))
+}
+
 /// Reads all of them, or tells every mistake in any of them.
 pub(crate) fn declared(
     inputs: &[Input],
     settings: &Settings,
     strictness: Strictness,
 ) -> Result<Vec<(usize, Declared)>, Failure> {
-    let mut objects = Vec::new();
+    let (mut objects, mut counts) = (Vec::new(), Vec::new());
     let mut invalid = false;
     for (at, input) in inputs.iter().enumerate() {
         let reading = read(&input.text, &settings.namespace, strictness, &settings.policy());
         tell_mistakes(&input.name, &input.text, &reading.mistakes, settings);
+        counts.extend(report::counted(&input.name, &reading.mistakes));
         for ignored in &reading.ignored {
             tell(&report::without_effect(&input.name, ignored));
         }
@@ -79,7 +108,13 @@ pub(crate) fn declared(
         invalid |= reading.objects.is_empty() && !reading.mistakes.is_empty();
         objects.extend(reading.objects.into_iter().map(|object| (at, object)));
     }
-    if invalid { Err(Failure::Quiet(Exit::Invalid)) } else { Ok(objects) }
+    if !invalid {
+        return Ok(objects);
+    }
+    for counted in counts {
+        tell(&format!("{counted}; nothing was changed"));
+    }
+    Err(Failure::Quiet(Exit::Invalid))
 }
 
 /// Draws what is wrong in a file, if anything is.
@@ -150,7 +185,7 @@ fn within_limit(reader: impl Read) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-fn unread(path: &Path, error: io::Error) -> Failure {
+pub(crate) fn unread(path: &Path, error: io::Error) -> Failure {
     let absent = error.kind() == io::ErrorKind::NotFound;
     let failure = Failure::new(Exit::Failed, format!("cannot read {}", path.display())).because(error);
     if !absent {

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use crate::status::to_yaml;
+use crate::manifest::to_yaml;
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -57,6 +57,20 @@ pub(crate) fn parse(text: &str) -> Result<Format, String> {
             Err("Go templates are not served; a jsonpath template does most of what they do".to_owned())
         }
         _ => Err(format!("there are {WORDS}")),
+    }
+}
+
+/// For clap: a format that is no table.
+pub(crate) fn parse_document(text: &str) -> Result<Format, String> {
+    match parse(text)? {
+        Format::Table | Format::Wide | Format::CustomColumns(_) => {
+            Err("there are name, yaml, json and jsonpath=TEMPLATE".to_owned())
+        }
+        format @ (Format::Name
+        | Format::Yaml
+        | Format::Json
+        | Format::JsonPath(_)
+        | Format::JsonPathAsJson(_)) => Ok(format),
     }
 }
 

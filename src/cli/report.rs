@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents,
-    SourceCode, SourceSpan, SpanContents,
+    SourceCode, SourceSpan, SpanContents, ThemeCharacters, ThemeStyles,
 };
 
 use crate::manifest::{IgnoredField, Label, Mistake, Severity};
@@ -18,6 +18,8 @@ mod tests;
 pub(crate) enum Drawing {
     /// ASCII without colour, the same everywhere.
     Plain,
+    /// For a terminal that has colour and no lines.
+    PlainColour,
     /// For a terminal that does without colour.
     Lines,
     /// For a terminal.
@@ -31,6 +33,9 @@ pub(crate) const PLAIN_WIDTH: usize = 100;
 pub(crate) fn render(file: &str, text: &str, mistakes: &[Mistake], drawing: Drawing, width: usize) -> String {
     let theme = match drawing {
         Drawing::Plain => GraphicalTheme::none(),
+        Drawing::PlainColour => {
+            GraphicalTheme { characters: ThemeCharacters::ascii(), styles: ThemeStyles::ansi() }
+        }
         Drawing::Lines => GraphicalTheme::unicode_nocolor(),
         Drawing::Colour => GraphicalTheme::unicode(),
     };
@@ -49,6 +54,15 @@ pub(crate) fn render(file: &str, text: &str, mistakes: &[Mistake], drawing: Draw
         report.push('\n');
     }
     report
+}
+
+/// Mistakes that nobody counts at a glance.
+const MANY: usize = 4;
+
+/// `web.yaml: 6 mistakes`, where they are many.
+pub(crate) fn counted(file: &str, mistakes: &[Mistake]) -> Option<String> {
+    let errors = mistakes.iter().filter(|mistake| mistake.severity == Severity::Error).count();
+    (errors >= MANY).then(|| format!("{}: {errors} mistakes", safe(file)))
 }
 
 /// What of a file has no effect, in a line; a whole object without any is worth a warning.

@@ -1,26 +1,26 @@
 //! `run`: a Pod from the command line, into the folder or, with `--rm` or `--attach`, in the foreground.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::manifest::{Declared, Strictness};
-use crate::status::to_yaml;
+use crate::manifest::{Declared, Strictness, to_yaml};
 
 use super::apply::{self, WaitArgs, Wish};
-use super::dry_run::{DryRunArgs, Wanted};
+use super::dry_run::Telling;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::folder::{Folder, anchor_images};
+use super::folder::{Folder, NAMESPACE, anchor_images};
 use super::input::{self, Input};
 use super::records::Records;
 use super::settings::Settings;
-use super::up;
+use super::{duration, up};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   droppod run web --image=nginx --port=80 --labels=app=web
-  droppod run backup --image=droppod.local/host --restart=Never --attach -- tar c /etc
+  droppod run backup --image=droppod.local/host --attach -- tar c /etc
   droppod run -it --rm shell --image=debian -- bash
   droppod run web --image=nginx --dry-run=client -o yaml > web.yaml")]
 #[expect(clippy::struct_excessive_bools, reason = "flags of the command line, each for itself")]
@@ -78,13 +78,32 @@ pub(crate) struct RunArgs {
     /// JSON that is merged into the pod, such as {"spec":{"hostNetwork":true}}
     #[arg(long, value_name = "JSON", value_parser = json_object)]
     overrides: Option<Value>,
+    /// How --overrides are merged: merge
+    #[arg(long = "override-type", value_name = "HOW", value_parser = ["merge"], requires = "overrides", hide_possible_values = true)]
+    _override_type: Option<String>,
     #[command(flatten)]
-    dry: DryRunArgs,
+    telling: Telling,
+    #[command(flatten)]
+    _kubectl: Needless,
     #[command(flatten)]
     wait: WaitArgs,
-    /// Arguments of the program
-    #[arg(last = true, value_name = "ARG")]
+    /// Arguments of the program; after -- they may begin with a dash
+    #[arg(value_name = "ARG")]
     args: Vec<String>,
+}
+
+/// Flags of scripts for kubectl that ask for what there is none of here.
+#[derive(Debug, Clone, clap::Args)]
+struct Needless {
+    #[arg(long = "save-config", hide = true)]
+    _save_config: bool,
+    #[arg(long = "show-managed-fields", hide = true)]
+    _show_managed_fields: bool,
+    #[arg(long = "field-manager", hide = true, value_name = "NAME")]
+    _field_manager: Option<String>,
+    /// Here a pod is waited for until it runs or cannot.
+    #[arg(long = "pod-running-timeout", hide = true, value_name = "TIME", value_parser = duration::parse)]
+    _pod_running_timeout: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -150,11 +169,12 @@ pub(crate) fn run(args: &RunArgs, settings: &Settings) -> Result<Exit, Failure> 
     if let Some(overrides) = &args.overrides {
         merge(&mut manifest, overrides);
     }
-    if let Wanted::Printed(print) = args.dry.wanted()? {
-        // Nothing is printed that would not be taken.
-        let input = as_input(args, &manifest, PathBuf::from("/"));
-        input::declared(std::slice::from_ref(&input), settings, Strictness::Strict)?;
-        return print.print(&manifest, &format!("pod/{}", args.name));
+    if args.telling.is_dry() {
+        return print_only(args, manifest, settings);
+    }
+    if foreground && args.telling.has_format() {
+        return Err(Failure::new(Exit::Usage, "in the foreground the program's own output is printed")
+            .help("-o is for pods in the folder, and for --dry-run=client"));
     }
     let base = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     anchor_images(&mut manifest, &base);
@@ -173,12 +193,22 @@ pub(crate) fn run(args: &RunArgs, settings: &Settings) -> Result<Exit, Failure> 
         .into_iter()
         .map(|(_, Declared { key, authored, .. })| Wish { key, authored, from: &input })
         .collect();
-    apply::put(wishes, args.wait, settings)
+    apply::put(wishes, args.wait, &args.telling, settings)
 }
 
 /// As if somebody had written it into a file.
 fn as_input(args: &RunArgs, manifest: &Value, base: PathBuf) -> Input {
     Input { name: format!("run {}", args.name), path: None, base, text: to_yaml(manifest).into_bytes() }
+}
+
+/// What `--dry-run` does: nothing is printed that would not be taken.
+fn print_only(args: &RunArgs, manifest: Value, settings: &Settings) -> Result<Exit, Failure> {
+    let input = as_input(args, &manifest, PathBuf::from("/"));
+    for (_, declared) in input::declared(std::slice::from_ref(&input), settings, Strictness::Strict)? {
+        args.telling.done(&declared.key, "created")?;
+    }
+    args.telling.all_done(vec![manifest])?;
+    Ok(Exit::Done)
 }
 
 /// `run` makes pods and changes none; `apply` does that.
@@ -236,9 +266,13 @@ fn pod(args: &RunArgs, settings: &Settings, foreground: bool) -> Value {
     let mut pod = json!({
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": args.name, "namespace": settings.namespace, "labels": labels},
+        "metadata": {"name": args.name, "labels": labels},
         "spec": {"containers": [container], "restartPolicy": format!("{restart:?}")},
     });
+    // What is printed goes into any namespace, unless one was asked for.
+    if settings.namespace != NAMESPACE {
+        pod["metadata"]["namespace"] = json!(settings.namespace);
+    }
     if !args.annotations.is_empty() {
         let annotations: Map<String, Value> =
             args.annotations.iter().map(|(key, value)| (key.clone(), json!(value))).collect();

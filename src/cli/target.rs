@@ -1,6 +1,7 @@
 //! Naming objects on the command line: `TYPE`, `TYPE NAME…`, `TYPE/NAME…`, `TYPE,TYPE`.
 
 use crate::api::{EVENT, KINDS, KindName, kind_named};
+use crate::model::object::ObjectKey;
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -78,6 +79,13 @@ pub(crate) fn pod_name(word: &str) -> Result<&str, Failure> {
     }
 }
 
+/// Of an object that a manifest declares.
+pub(crate) fn kind_of(key: &ObjectKey) -> Result<&'static KindName, Failure> {
+    kind_named(&key.kind)
+        .filter(|kind| kind.group == key.group)
+        .ok_or_else(|| Failure::new(Exit::Failed, format!("{key} is of a kind that droppod does not serve")))
+}
+
 fn kind(word: &str) -> Result<&'static KindName, Failure> {
     kind_named(word).ok_or_else(|| {
         let served: Vec<&str> = KINDS.iter().map(|kind| kind.plural).collect();
@@ -104,8 +112,11 @@ mod tests {
 
     #[test]
     fn objects_are_named_as_for_kubectl() {
-        let cases: [(&[&str], Option<&[&str]>); 9] = [
+        let cases: [(&[&str], Option<&[&str]>); 12] = [
             (&["po"], Some(&["Pod/*"])),
+            (&["pods.v1", "a"], Some(&["Pod/a"])),
+            (&["jobs.v1.batch"], Some(&["Job/*"])),
+            (&["pods.v1.batch"], None),
             (&["pods", "a", "b"], Some(&["Pod/a", "Pod/b"])),
             (&["pod/a", "cm/b"], Some(&["Pod/a", "ConfigMap/b"])),
             (&["pods,cm"], Some(&["Pod/*", "ConfigMap/*"])),

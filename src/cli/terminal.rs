@@ -1,5 +1,6 @@
 //! The caller's terminal: whether there is one, colour, text that must not command it.
 
+use std::collections::HashMap;
 use std::io::{IsTerminal, stderr, stdout};
 
 use serde::Deserialize;
@@ -12,6 +13,12 @@ pub(crate) fn width() -> usize {
         Ok(size) if size.ws_col > 0 => usize::from(size.ws_col).clamp(40, 120),
         Ok(_) | Err(_) => PLAIN_WIDTH,
     }
+}
+
+/// Columns of stdout, if it is a terminal.
+pub(crate) fn stdout_width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(stdout()).ok()?;
+    (size.ws_col > 0).then_some(usize::from(size.ws_col))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Deserialize)]
@@ -38,10 +45,12 @@ impl ColorChoice {
         self.decide(stderr().is_terminal())
     }
 
-    /// How mistakes are drawn on stderr.
+    /// How mistakes are drawn on stderr. A terminal of another charset would show boxes as noise.
     pub(crate) fn drawing(self) -> Drawing {
-        match (self.for_stderr(), stderr().is_terminal()) {
-            (Color::Coloured, _) => Drawing::Colour,
+        let lines = stderr().is_terminal() && !is_dumb() && is_utf8();
+        match (self.for_stderr(), lines) {
+            (Color::Coloured, true) => Drawing::Colour,
+            (Color::Coloured, false) => Drawing::PlainColour,
             (Color::Plain, true) => Drawing::Lines,
             (Color::Plain, false) => Drawing::Plain,
         }
@@ -52,21 +61,51 @@ impl ColorChoice {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         match self {
             ColorChoice::Always => Color::Coloured,
-            ColorChoice::Auto if terminal && !refused => Color::Coloured,
+            ColorChoice::Auto if terminal && !refused && !is_dumb() => Color::Coloured,
             ColorChoice::Auto | ColorChoice::Never => Color::Plain,
         }
     }
 }
 
-impl Color {
-    /// One of six colours that `word` always gets.
-    pub(crate) fn paint_by_name(self, word: &str, text: &str) -> String {
-        // Dark blue is not to be read on black, and red is for what went wrong.
-        const COLORS: [u8; 6] = [36, 33, 32, 35, 94, 96];
-        let sum = word.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
-        self.paint(COLORS[sum % COLORS.len()], text)
+/// It shows text and nothing else.
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|kind| kind == "dumb")
+}
+
+/// As the C library decides it: the first of the three that says anything.
+fn is_utf8() -> bool {
+    let said = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(std::env::var_os);
+    let locale = said.into_iter().find(|locale| !locale.is_empty()).unwrap_or_default();
+    let locale = locale.to_string_lossy().to_ascii_lowercase();
+    locale.contains("utf-8") || locale.contains("utf8")
+}
+
+/// Colours by order of appearance, so that neighbours differ.
+#[derive(Debug)]
+pub(crate) struct Palette {
+    color: Color,
+    seen: HashMap<String, usize>,
+}
+
+impl Palette {
+    pub(crate) fn new(color: Color) -> Palette {
+        Palette { color, seen: HashMap::new() }
     }
 
+    /// `word` has the same colour each time.
+    pub(crate) fn paint(&mut self, word: &str, text: &str) -> String {
+        // Dark blue is not to be read on black, and red is for what went wrong.
+        const COLORS: [u8; 6] = [36, 33, 32, 35, 94, 96];
+        if self.color == Color::Plain {
+            return text.to_owned();
+        }
+        let next = self.seen.len();
+        let at = *self.seen.entry(word.to_owned()).or_insert(next);
+        self.color.paint(COLORS[at % COLORS.len()], text)
+    }
+}
+
+impl Color {
     /// `code` is one of SGR.
     pub(crate) fn paint(self, code: u8, text: &str) -> String {
         match self {
@@ -144,6 +183,13 @@ mod tests {
         assert_eq!(escape(b"\x1b[2Jx\ry"), "\\u{1b}[2Jx\\ry");
         assert_eq!(escape("\u{9b}31m".as_bytes()), "\\u{9b}31m");
         assert_eq!(escape("grün".as_bytes()), "grün");
+    }
+
+    #[test]
+    fn neighbours_have_colours_of_their_own() {
+        let mut palette = Palette::new(Color::Coloured);
+        let painted = ["hello/client", "hello/server", "hello/client"].map(|name| palette.paint(name, "x"));
+        assert_eq!(painted, ["\x1b[36mx\x1b[0m", "\x1b[33mx\x1b[0m", "\x1b[36mx\x1b[0m"]);
     }
 
     #[test]

@@ -7,8 +7,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::api::Object;
-use crate::cli::input::{Depth, Listed, manifests_in};
-use crate::cli::report::{Drawing, render, safe, without_effect};
+use crate::cli::failure::Failure;
+use crate::cli::input::{Depth, Listed, is_url, manifests_in, not_fetched, unread, without_manifest};
+use crate::cli::report::{Drawing, counted, render, safe, without_effect};
+use crate::cli::terminal::Color;
 use crate::manifest::{FILE_LIMIT, Policy, Reading, Strictness, read};
 use crate::model::object::ObjectKey;
 
@@ -32,6 +34,8 @@ pub(crate) struct Manner<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) drawing: Drawing,
     pub(crate) width: usize,
+    /// Of what cannot be read.
+    pub(crate) color: Color,
 }
 
 /// Reads files, directories and (`-`) `input`; a line for each object to `out`, everything else to `err`.
@@ -47,18 +51,20 @@ pub(crate) fn validate(
 ) -> io::Result<Verdict> {
     let mut verdict = Verdict::Valid;
     let mut seen: BTreeMap<ObjectKey, String> = BTreeMap::new();
+    let (mut read_of, mut counts) = (Vec::new(), Vec::new());
     for path in paths {
         for found in sources(path) {
             let (name, bytes) = match found.and_then(|source| Ok((source.name(), source.bytes(input)?))) {
                 Ok(read) => read,
                 Err(trouble) => {
-                    writeln!(err, "error: {}: {}", safe(&trouble.path), trouble.error)?;
+                    write!(err, "{}", trouble.painted(manner.color))?;
                     verdict = verdict.max(Verdict::Trouble);
                     continue;
                 }
             };
             let reading = read(&bytes, manner.namespace, manner.strictness, manner.policy);
             verdict = verdict.max(tell(&name, &bytes, &reading, manner, out, err)?);
+            counts.extend(counted(&name, &reading.mistakes));
             for declared in &reading.objects {
                 if let Some(first) = seen.get(&declared.key) {
                     let (key, line) = (&declared.key, declared.line);
@@ -73,7 +79,14 @@ pub(crate) fn validate(
                     seen.insert(declared.key.clone(), name.clone());
                 }
             }
+            read_of.push(safe(&name));
         }
+    }
+    for line in counts {
+        writeln!(err, "{line}")?;
+    }
+    if verdict == Verdict::Valid && seen.is_empty() {
+        writeln!(err, "warning: nothing is declared in {}", read_of.join(", "))?;
     }
     Ok(verdict)
 }
@@ -115,11 +128,6 @@ enum Source {
     File(PathBuf),
 }
 
-struct Trouble {
-    path: String,
-    error: io::Error,
-}
-
 impl Source {
     fn name(&self) -> String {
         match self {
@@ -129,7 +137,7 @@ impl Source {
     }
 
     /// At most one byte more than a manifest may have, so that an endless input ends in a refusal.
-    fn bytes(&self, input: &mut dyn Read) -> Result<Vec<u8>, Trouble> {
+    fn bytes(&self, input: &mut dyn Read) -> Result<Vec<u8>, Failure> {
         let mut bytes = Vec::new();
         let limit = FILE_LIMIT as u64 + 1;
         let read = match self {
@@ -138,7 +146,7 @@ impl Source {
         };
         match read {
             Ok(_) => Ok(bytes),
-            Err(error) => Err(Trouble { path: self.name(), error }),
+            Err(error) => Err(unread(Path::new(&self.name()), error)),
         }
     }
 }
@@ -153,21 +161,24 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 /// A path that is named is read whatever its name; a directory's manifests are those that `watch` would read.
-fn sources(path: &Path) -> Vec<Result<Source, Trouble>> {
+fn sources(path: &Path) -> Vec<Result<Source, Failure>> {
+    if let Some(url) = path.to_str().filter(|path| is_url(path)) {
+        return vec![Err(not_fetched(url))];
+    }
     if path == Path::new("-") {
         return vec![Ok(Source::StandardInput)];
     }
     if !path.is_dir() {
         return vec![Ok(Source::File(path.to_owned()))];
     }
-    let name = |path: &Path| path.display().to_string();
     match manifests_in(path, Depth::Recursive) {
+        Ok(Listed { files, odd }) if files.is_empty() && odd.is_empty() => {
+            vec![Err(without_manifest(path, Depth::Recursive))]
+        }
         Ok(Listed { files, odd }) => {
-            let odd = odd
-                .into_iter()
-                .map(|(path, why)| Err(Trouble { path: name(&path), error: io::Error::other(why) }));
+            let odd = odd.into_iter().map(|(path, why)| Err(unread(&path, io::Error::other(why))));
             files.into_iter().map(|file| Ok(Source::File(file))).chain(odd).collect()
         }
-        Err(error) => vec![Err(Trouble { path: name(path), error })],
+        Err(error) => vec![Err(unread(path, error))],
     }
 }

@@ -110,13 +110,28 @@ impl<'de> Decoder<'de, '_> {
             (Kind::Text(text), BOOLEAN) if matches!(text.as_str(), "true" | "false") => {
                 Some("remove the quotes".to_owned())
             }
+            (Kind::Bool(_) | Kind::Number(_) | Kind::Text(_), BOOLEAN) => {
+                Some("write `true` or `false`".to_owned())
+            }
             (Kind::Text(text), WHOLE) if text.parse::<i64>().is_ok() => Some("remove the quotes".to_owned()),
+            (Kind::Text(text), WHOLE) if text.starts_with(|c: char| c.is_ascii_digit()) => {
+                let unit = if self.at.last_key().ends_with("Seconds") { "in seconds, " } else { "" };
+                Some(format!("write the number alone, {unit}without a unit"))
+            }
+            (Kind::Bool(_) | Kind::Number(_) | Kind::Text(_), WHOLE) => {
+                Some("write a whole number, in digits".to_owned())
+            }
             (Kind::Map(entries), LIST) => Some(as_items(self.at.last_key(), entries).to_owned()),
             (Kind::Bool(_) | Kind::Number(_) | Kind::Text(_), LIST) => Some(
                 "write a list, such as [\"first\", \"second\"], or one item a line, each beginning with `- `"
                     .to_owned(),
             ),
-            (Kind::List(_), MAPPING) => Some("remove the `- `".to_owned()),
+            (Kind::List(items), MAPPING) if items.iter().all(|item| matches!(item.kind, Kind::Map(_))) => {
+                Some("remove the `- `".to_owned())
+            }
+            (Kind::List(_), MAPPING) => {
+                Some("write its fields as `name: value`, without brackets or dashes".to_owned())
+            }
             (Kind::Text(text), MAPPING) if text.contains(':') && !text.contains(' ') => {
                 Some("write a blank after the `:`".to_owned())
             }

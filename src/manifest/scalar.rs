@@ -47,6 +47,11 @@ fn plain(text: &str) -> Result<Kind, BadScalar> {
     Ok(maybe_number.then(|| number(text)).flatten().map_or_else(|| Kind::Text(text.to_owned()), Kind::Number))
 }
 
+/// Without quotes it is still text.
+pub(crate) fn is_plain_text(text: &str) -> bool {
+    matches!(plain(text), Ok(Kind::Text(_)))
+}
+
 fn word(text: &str) -> Option<Kind> {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Some(Kind::Null),

@@ -7,6 +7,7 @@ mod container;
 mod cron;
 mod environment;
 mod job;
+mod label_selector;
 mod metadata;
 mod names;
 mod pod;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
+use oci_spec::runtime::{BoxBuilder, Spec};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
 
@@ -24,9 +25,9 @@ use crate::logs::write::LogWriter;
 use crate::model::observed::{Finished, Interrupted};
 use crate::model::pod_plan::{Privilege, Stdin};
 use crate::model::record::Outcome;
-use crate::paths::container_log;
+use crate::paths::{Places, container_log};
 use crate::pod::{Effect, Event};
-use crate::rundir::{objects, pods};
+use crate::rundir::{objects, pods, terminal};
 use crate::sandbox::instance::up;
 use crate::sandbox::oom;
 use crate::sandbox::sys::{clock, pidfd};
@@ -135,7 +136,9 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Vec<io::Err
             | ground::GroundError::Rootfs(_)
             | ground::GroundError::Target { .. } => create(error.to_string()),
         })?;
-    let spec = bundle::spec(plan, container, &ground).map_err(|error| config(super::with_causes(&error)))?;
+    let mut spec =
+        bundle::spec(plan, container, &ground).map_err(|error| config(super::with_causes(&error)))?;
+    fit_terminal(&mut spec, &shim.at.places);
     let filter =
         filter::of(&shim.at.places, container).map_err(|error| create(super::with_causes(&error)))?;
     // As long as the `up` lives that the pod belongs to, it may show every line.
@@ -187,6 +190,16 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Vec<io::Err
             end::clear_run(shim, name, &id, &ground.cgroup);
             Err(create(error))
         }
+    }
+}
+
+/// A terminal begins in the size of the caller's that waits for it, if one does.
+fn fit_terminal(spec: &mut Spec, places: &Places) {
+    // A terminal of the wrong size is better than none.
+    let Ok(Some(size)) = terminal::read(places) else { return };
+    if let Some(process) = spec.process_mut() {
+        let shape = BoxBuilder::default().height(u64::from(size.rows)).width(u64::from(size.columns)).build();
+        process.set_console_size(shape.ok());
     }
 }
 

@@ -6,12 +6,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use serde::Serialize;
 
 use crate::api::{Object, Pod, PodStatus};
-use crate::manifest::{IgnoredField, Mistake, Severity};
+use crate::manifest::{IgnoredField, Mistake, Severity, to_yaml_in_order};
 use crate::model::object::Known;
 use crate::model::record::{EventKind, EventRecord};
 
 use super::job::{ControlStatus, completions, job_word};
-use super::{Course, STOPPED, events, full_metadata, full_pod, status_word, to_yaml};
+use super::{Course, STOPPED, events, field, full_metadata, full_pod, status_word};
 
 /// Events listed of one object.
 const EVENTS: usize = 10;
@@ -91,7 +91,7 @@ struct FileStatus<'a> {
 struct FileError<'a> {
     line: usize,
     column: usize,
-    field: &'a str,
+    field: String,
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     help: Option<&'a str>,
@@ -100,7 +100,7 @@ struct FileError<'a> {
 #[derive(Serialize)]
 struct Ignored<'a> {
     line: usize,
-    field: &'a str,
+    field: String,
     reason: &'a str,
 }
 
@@ -172,11 +172,11 @@ pub(crate) fn render(report: &FileReport<'_>) -> String {
     let summary = summary(report, &pods);
     let ignored = report.ignored.iter().map(|ignored| Ignored {
         line: ignored.line,
-        field: &ignored.field,
+        field: field::public(&ignored.field),
         reason: &ignored.reason,
     });
     let items = report.items.iter().zip(pods).map(|((known, course), pod)| item(known, course, pod));
-    to_yaml(&ManifestStatus {
+    to_yaml_in_order(&ManifestStatus {
         api_version: "droppod.dev/v1",
         kind: "ManifestStatus",
         metadata: FileMetadata { name: report.name },
@@ -201,7 +201,7 @@ fn file_error(mistake: &Mistake) -> FileError<'_> {
     FileError {
         line: mistake.line,
         column: mistake.column,
-        field: &mistake.field,
+        field: field::public(&mistake.field),
         message: &mistake.message,
         help: mistake.help.as_deref(),
     }

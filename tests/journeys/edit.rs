@@ -16,7 +16,7 @@ fn a_file_that_is_dropped_runs_and_one_that_is_deleted_leaves_nothing() {
     let status = bench.read("web.status.yaml");
     assert!(status.contains("state: Applied") && status.contains("summary: 1 pod running"), "{status}");
     let address = bench.column("web", 5);
-    assert!(status.contains(&format!("podIP: \"{address}\"")), "{status}");
+    assert!(status.contains(&format!("podIP: {address}\n")), "{status}");
     bench.remove("web.yaml");
     bench.until_clean();
     bench.until("the status file is gone", || !bench.folder().join("web.status.yaml").exists());

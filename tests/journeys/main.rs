@@ -32,4 +32,5 @@ mod service;
 mod session;
 mod stopped;
 mod up;
+mod verbs;
 mod words;

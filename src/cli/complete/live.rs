@@ -1,5 +1,7 @@
 //! What there is to be named at this moment.
 
+use std::ffi::OsString;
+
 use crate::api::{KindName, kind_named};
 use crate::cli::parse;
 use crate::cli::records::Records;
@@ -27,8 +29,9 @@ pub(super) struct Seen {
 impl Live {
     /// Nothing where nothing may be read: a Tab is no place for errors.
     pub(super) fn look(line: &Line<'_>) -> Live {
-        let args = std::iter::once("droppod".to_owned()).chain(line.global()).map(Into::into);
-        let Ok(cli) = parse(args) else { return Live::default() };
+        let args: Vec<OsString> =
+            std::iter::once("droppod".to_owned()).chain(line.global()).map(Into::into).collect();
+        let Ok(cli) = parse(&args) else { return Live::default() };
         let Ok(settings) = Settings::resolve(&cli.global) else { return Live::default() };
         let shown = Records::load(&settings.places).map(|records| records.shown).unwrap_or_default();
         let objects = shown.iter().filter_map(|shown| {

@@ -10,9 +10,9 @@ use crate::cli::failure::Failure;
 use crate::cli::print::{self, Format, resource_name, unprintable};
 use crate::cli::table::{self, Widths};
 use crate::cli::watching;
+use crate::manifest::to_yaml;
 use crate::paths::Places;
 use crate::sandbox::sys::clock;
-use crate::status::to_yaml;
 
 use super::{Answer, Found, GetArgs, Question, columns, layout};
 

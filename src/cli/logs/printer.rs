@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::cli::terminal::{Color, Text};
+use crate::cli::terminal::{Color, Palette, Text};
 use crate::logs::follow::Origin;
 use crate::logs::line::Extent;
 use crate::logs::read::Line;
@@ -27,6 +27,7 @@ pub(in crate::cli) struct Printer<W> {
     out: W,
     style: Style,
     text: Text,
+    palette: Palette,
     /// Of the widest prefix so far.
     width: usize,
     /// Whose line has no newline yet.
@@ -35,7 +36,8 @@ pub(in crate::cli) struct Printer<W> {
 
 impl<W: Write> Printer<W> {
     pub(in crate::cli) fn new(out: W, style: Style) -> Printer<W> {
-        Printer { out, style, text: Text::for_stdout(), width: 0, unfinished: None }
+        let palette = Palette::new(style.color);
+        Printer { out, style, text: Text::for_stdout(), palette, width: 0, unfinished: None }
     }
 
     pub(in crate::cli) fn print(&mut self, origin: &Origin, line: &Line) -> io::Result<()> {
@@ -71,12 +73,12 @@ impl<W: Write> Printer<W> {
             None => {}
             Some(Prefix::Kubectl) => {
                 let prefix = format!("[pod/{name}]");
-                write!(self.out, "{} ", self.style.color.paint_by_name(&name, &prefix))?;
+                write!(self.out, "{} ", self.palette.paint(&name, &prefix))?;
             }
             Some(Prefix::Aligned) => {
                 self.width = self.width.max(name.chars().count());
                 let prefix = format!("{name:<width$} |", width = self.width);
-                write!(self.out, "{} ", self.style.color.paint_by_name(&name, &prefix))?;
+                write!(self.out, "{} ", self.palette.paint(&name, &prefix))?;
             }
         }
         if self.style.timestamps {

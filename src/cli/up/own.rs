@@ -2,6 +2,7 @@
 
 use std::process::{Child, Command};
 
+use crate::cli::exec::window_size;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::input::Input;
@@ -10,6 +11,7 @@ use crate::cli::{doctor, tell};
 use crate::daemon::Patience;
 use crate::paths::Places;
 use crate::publish::{Durability, publish};
+use crate::rundir::terminal;
 
 use super::exit_from::ExitFrom;
 use super::session::Session;
@@ -37,6 +39,7 @@ pub(crate) fn run_one(
     doctor::must_be_able()?;
     let session = Session::open(settings)?;
     let root = session.root_of_copies(&[input])?;
+    hand_over_size(streams, session.places())?;
     let attached = match streams {
         Streams::Output => None,
         Streams::Input => Some(attach(session.places(), name, &["-i"], settings)?),
@@ -52,6 +55,16 @@ pub(crate) fn run_one(
         attached,
     };
     direct(session, vec![root], manner, settings)
+}
+
+/// The program may look at its terminal before anybody is attached to it.
+fn hand_over_size(streams: Streams, places: &Places) -> Result<(), Failure> {
+    match streams {
+        Streams::Output | Streams::Input => Ok(()),
+        Streams::Keys => terminal::write(places, window_size()).map_err(|error| {
+            Failure::new(Exit::Failed, "cannot hand over the size of the terminal").because(error)
+        }),
+    }
 }
 
 /// A process of its own, because it takes signals and the terminal for itself. It shows the log of a pod that has

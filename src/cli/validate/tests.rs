@@ -32,6 +32,7 @@ fn validated(paths: &[PathBuf], input: &str) -> (Verdict, String, String) {
         policy: &Policy::default(),
         drawing: Drawing::Plain,
         width: PLAIN_WIDTH,
+        color: Color::Plain,
     };
     let mut input = input.as_bytes();
     let (mut out, mut err) = (Vec::new(), Vec::new());
@@ -110,6 +111,42 @@ fn what_cannot_be_read_is_trouble() {
     let (verdict, out, err) =
         validated(&[PathBuf::from("/nonexistent.yaml"), PathBuf::from("/dev/zero")], "");
     assert_eq!((verdict, out.as_str()), (Verdict::Trouble, ""));
-    assert!(err.contains("/nonexistent.yaml: No such file"), "{err}");
-    assert!(err.contains("/dev/zero: it is not a regular file"), "{err}");
+    assert!(err.starts_with("error: cannot read /nonexistent.yaml\n  because: No such file"), "{err}");
+    assert!(err.contains("error: cannot read /dev/zero\n  because: it is not a regular file\n"), "{err}");
+    let (verdict, out, err) = validated(&[PathBuf::from("https://example.org/web.yaml")], "");
+    assert_eq!((verdict, out.as_str()), (Verdict::Trouble, ""));
+    assert!(
+        err.ends_with(
+            "curl -fsSL https://example.org/web.yaml | droppod apply -f -; other verbs take -f - as well\n"
+        ),
+        "{err}"
+    );
+}
+
+#[test]
+fn a_name_that_is_nearly_right_is_told() {
+    let folder = Folder::with("nearly", &[("web.yaml", MAP)]);
+    let (verdict, _, err) = validated(&[folder.0.join("wbe.yaml")], "");
+    assert_eq!(verdict, Verdict::Trouble);
+    assert!(err.ends_with(&format!("did you mean {}?\n", folder.0.join("web.yaml").display())), "{err}");
+}
+
+#[test]
+fn where_there_is_nothing_that_is_said() {
+    let folder = Folder::with("nothing", &[("notes.txt", "")]);
+    let (verdict, out, err) = validated(std::slice::from_ref(&folder.0), "");
+    assert_eq!((verdict, out.as_str()), (Verdict::Trouble, ""));
+    assert!(err.starts_with("error: there is no manifest in "), "{err}");
+    let (verdict, out, err) = validated(&[PathBuf::from("-")], "# nothing\n");
+    assert_eq!((verdict, out.as_str()), (Verdict::Valid, ""));
+    assert_eq!(err, "warning: nothing is declared in <stdin>\n");
+}
+
+#[test]
+fn many_mistakes_are_counted_at_the_end() {
+    let spec = "spec: {a: 1, b: 2, c: 3, containers: [{name: a, image: a}], d: 4}\n";
+    let pod = format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: web}}\n{spec}");
+    let (verdict, _, err) = validated(&[PathBuf::from("-")], &pod);
+    assert_eq!(verdict, Verdict::Invalid);
+    assert!(err.ends_with("\n\n<stdin>: 4 mistakes\n"), "{err}");
 }

@@ -151,7 +151,7 @@ proptest! {
             "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}, "data": data,
         });
         let json = serde_json::to_string_pretty(&map).unwrap();
-        let yaml = serde_saphyr::to_string(&map).unwrap();
+        let yaml = to_yaml(&map);
         prop_assume!(strict(&yaml).mistakes.is_empty());
         prop_assert_eq!(&the(&json).authored, &map);
         prop_assert_eq!(&the(&json).object, &the(&yaml).object);

@@ -4,6 +4,7 @@ use crate::manifest::fault::Fault;
 use crate::manifest::node::{At, Kind};
 
 use super::Rules;
+use super::label_selector;
 use super::names::SUBDOMAIN;
 use super::resources;
 
@@ -45,6 +46,7 @@ pub(super) fn check(spec: &At<'_>, rules: &mut Rules) {
                 .label(limit.span(), "this limit");
         rules.push(fault);
     }
+    label_selector::check(&spec.key("selector"), rules);
     rules.one_of(&spec.key("volumeMode"), &["Filesystem", "Block"]);
     let class_at = spec.key("storageClassName");
     if let Some(class) = class_at.text().filter(|class| !class.is_empty()) {

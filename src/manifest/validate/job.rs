@@ -219,7 +219,9 @@ fn template(spec: &JobSpec, at: &At<'_>, rules: &mut Rules) {
         Some("Never" | "OnFailure") => {}
         Some("Always") | None => {
             let message = "a Job's pods end: they are never restarted always";
-            let fault = Fault::at(&policy, message, "`Always`, which is what is taken where nothing is said");
+            let unsaid = "`Always`, which is what is taken where nothing is said";
+            let label = if policy.is_set() { "not for a Job" } else { unsaid };
+            let fault = Fault::at(&policy, message, label);
             rules.push(fault.help("write `restartPolicy: Never` or `restartPolicy: OnFailure`"));
         }
         Some(_) => rules.one_of(&policy, &["Never", "OnFailure"]),

@@ -4,7 +4,7 @@ use crate::api::Object;
 use crate::api::kinds::Scope;
 use crate::manifest::document::Type;
 use crate::manifest::fault::Fault;
-use crate::manifest::node::At;
+use crate::manifest::node::{At, Node};
 
 use super::Rules;
 use super::names::{ANNOTATION, LABEL, LABEL_VALUE, PATH_SEGMENT, QUALIFIED, SUBDOMAIN};
@@ -41,6 +41,25 @@ pub(super) fn check(object: &Object, its: &Type, at: &At<'_>, rules: &mut Rules)
         (None, _) => {}
     }
     labels(at, rules);
+    owners(&at.key("ownerReferences"), rules);
+}
+
+fn owners(at: &At<'_>, rules: &mut Rules) {
+    let owners: Vec<At<'_>> = at.each_item().collect();
+    for owner in &owners {
+        for field in ["apiVersion", "kind", "name", "uid"] {
+            rules.required(&owner.key(field));
+        }
+    }
+    let is_controller = |owner: &&At<'_>| owner.key("controller").node.and_then(Node::truth) == Some(true);
+    let mut controllers = owners.iter().filter(is_controller);
+    if let (Some(first), Some(second)) = (controllers.next(), controllers.next()) {
+        let fault =
+            Fault::at(&second.key("controller"), "an object has one controller and no more", "a second one")
+                .label(first.key("controller").span(), "the first")
+                .help("remove one of the two");
+        rules.push(fault);
+    }
 }
 
 /// Labels and annotations, of a template too.

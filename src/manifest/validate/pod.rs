@@ -8,7 +8,7 @@ use crate::manifest::node::At;
 
 use super::Rules;
 use super::container::{self, Network, Ports, Role, Surroundings};
-use super::names::{LABEL, SUBDOMAIN};
+use super::names::{LABEL, QUALIFIED, SUBDOMAIN};
 use super::{resources, scheduling, security, volume};
 
 pub(super) fn check(pod: &Pod, at: &At<'_>, rules: &mut Rules) {
@@ -23,6 +23,7 @@ pub(super) fn check(pod: &Pod, at: &At<'_>, rules: &mut Rules) {
 /// Of a Pod, or of the template of one. `at` is its place.
 pub(super) fn check_spec(spec: &PodSpec, at: &At<'_>, rules: &mut Rules) {
     plain_fields(spec, at, rules);
+    readiness_gates(at, rules);
     host(spec, at, rules);
     dns(spec, at, rules);
     if let Some(context) = &spec.security_context {
@@ -79,6 +80,17 @@ fn plain_fields(spec: &PodSpec, at: &At<'_>, rules: &mut Rules) {
             rules.push(fault.help("name a Secret, or remove the entry").warning());
         } else {
             rules.name(&name_at, &secret.name, &SUBDOMAIN);
+        }
+    }
+}
+
+/// Conditions that somebody else is to set before the pod counts as ready.
+fn readiness_gates(at: &At<'_>, rules: &mut Rules) {
+    for gate in at.key("readinessGates").each_item() {
+        let condition = gate.key("conditionType");
+        rules.required(&condition);
+        if let Some(text) = condition.text().filter(|text| !text.is_empty()) {
+            rules.name(&condition, text, &QUALIFIED);
         }
     }
 }

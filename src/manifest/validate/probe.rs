@@ -141,7 +141,7 @@ fn one_handler(at: &At<'_>, handlers: &[&str], rules: &mut Rules) {
 
 fn exec(action: Option<&ExecAction>, at: &At<'_>, rules: &mut Rules) {
     let empty = action.is_some_and(|action| action.command.as_ref().is_none_or(Vec::is_empty));
-    if empty {
+    if empty && !rules.doubts(at) {
         let fault = Fault::at_key(at, "there is no command to run", "no `command`");
         rules.push(fault.help("write `command: [\"program\", \"argument\"]`"));
     }

@@ -16,6 +16,10 @@ pub(super) fn check(spec: &PodSpec, at: &At<'_>, rules: &mut Rules) {
     if let Some(class) = spec.priority_class_name.as_deref().filter(|name| !name.is_empty()) {
         rules.name(&at.key("priorityClassName"), class, &SUBDOMAIN);
     }
+    rules.one_of(&at.key("preemptionPolicy"), &["", "PreemptLowerPriority", "Never"]);
+    if let Some(node) = spec.node_name.as_deref().filter(|name| !name.is_empty()) {
+        rules.name(&at.key("nodeName"), node, &SUBDOMAIN);
+    }
     let tolerations_at = at.key("tolerations");
     for (index, toleration) in spec.tolerations.iter().flatten().enumerate() {
         let at = tolerations_at.index(index);

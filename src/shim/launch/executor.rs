@@ -19,7 +19,7 @@ use rustix::thread::CapabilitySet;
 use super::verify;
 use crate::bundle::seccomp::Filter;
 use crate::sandbox::capability;
-use crate::sandbox::sys::{descriptor, execve, prctl, seccomp, signal};
+use crate::sandbox::sys::{descriptor, execve, prctl, pty, seccomp, signal};
 
 /// Exit code of a process whose `execve` failed; the reason is in the pipe.
 const NOT_STARTED: i32 = 128;
@@ -64,6 +64,7 @@ impl Exec {
             }
             _ => format!("exec: {name:?}: {error}"),
         })?;
+        fit_terminal(process);
         capability::renounce(self.lent)
             .map_err(|error| format!("cannot take back capabilities lent to load a filter: {error}"))?;
         verify::process(process, self.lent)?;
@@ -81,6 +82,16 @@ impl Exec {
         }
         let error = execve::execve(&program.path, &program.argv, &program.env);
         Err(format!("exec: {name:?}: {error}"))
+    }
+}
+
+/// libcontainer makes a terminal and leaves its size alone.
+fn fit_terminal(process: &Process) {
+    let size = process.console_size().filter(|_| process.terminal() == Some(true));
+    let fits = |side: u64| u16::try_from(side).ok();
+    if let Some((Some(rows), Some(columns))) = size.map(|size| (fits(size.height()), fits(size.width()))) {
+        // A terminal of the wrong size is better than none.
+        drop(pty::set_size(std::io::stdin(), rows, columns));
     }
 }
 
