@@ -104,11 +104,12 @@ fn torture(kills: usize, seed: u64) {
 
 /// What can be looked at later is kept before the bench goes.
 fn fail(world: &World, seed: u64, kill: usize, wrong: &str) -> ! {
+    let watcher = kernel::where_it_is(world.watcher.child.id());
     let kept = std::env::temp_dir().join(format!("torture-{seed}-{kill}"));
     let mut copy = Command::new("cp");
     copy.arg("-a")
         .arg("--one-file-system")
         .args(["s", "r", "l", "t", "m", "u", "err", "up.out", "up.err"].map(|name| world.bench.path(name)));
     drop(std::fs::create_dir_all(&kept).and_then(|()| copy.arg(&kept).status()));
-    panic!("torture, seed {seed}, kill {kill}, {wrong}\nkept in {}", kept.display());
+    panic!("torture, seed {seed}, kill {kill}, {wrong}\nthe watcher: {watcher}\nkept in {}", kept.display());
 }

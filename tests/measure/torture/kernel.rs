@@ -237,6 +237,17 @@ fn about(pid: i32) -> String {
     format!("{}, waits in {}, {}", fields.join(", "), read("wchan"), read("cmdline").replace('\0', " "))
 }
 
+/// What each thread of a process waits for.
+pub(crate) fn where_it_is(pid: u32) -> String {
+    let threads = list(Path::new(&format!("/proc/{pid}/task"))).into_iter().map(|thread| {
+        let read =
+            |name: &str| fs::read_to_string(format!("/proc/{pid}/task/{thread}/{name}")).unwrap_or_default();
+        let stack = read("stack").lines().take(6).collect::<Vec<_>>().join(" < ");
+        format!("{} in {} ({}) {stack}", read("comm").trim(), read("wchan"), read("syscall").trim())
+    });
+    threads.collect::<Vec<_>>().join("; ")
+}
+
 fn hierarchies() -> Vec<PathBuf> {
     let top = Path::new(CGROUPS);
     directories(top).into_iter().map(|name| top.join(name)).chain([top.to_owned()]).collect()

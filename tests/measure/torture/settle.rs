@@ -13,7 +13,7 @@ use crate::rest;
 use crate::world::World;
 
 /// Longest way to rest on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_millis(15);
 
 impl World {
