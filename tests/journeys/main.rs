@@ -23,6 +23,7 @@ mod own;
 mod pod;
 mod probe;
 mod readme;
+mod screens;
 mod second_kernel;
 mod service;
 mod session;
