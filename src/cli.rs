@@ -73,8 +73,8 @@ use terminal::ColorChoice;
     disable_help_subcommand = true,
     after_help = "\
 Examples:
-  droppod watch /etc/droppod/manifests     run what lies in a folder, and follow its changes
-  droppod up -f job.yaml                   run a manifest in the foreground, then clean up
+  droppod watch /etc/droppod/manifests     run a folder, follow its changes
+  droppod up -f job.yaml                   run it in the foreground, clean up
   droppod apply -f web.yaml --wait         put a manifest into the folder
   droppod get pods -o wide                 what runs
   droppod logs -f web                      what it writes

@@ -88,7 +88,7 @@ const TRANSCRIPT: &[(&[&str], i32, &str)] = &[
         &["get", "pods", "-f", "x", "-z"],
         2,
         "error: unexpected argument '-z' found\n\n\
-         Usage: droppod get [OPTIONS] <TYPE [NAME] | TYPE/NAME>...\n\nFor more information, try '--help'.\n",
+         Usage: droppod get [OPTIONS] [TYPE [NAME] | TYPE/NAME]...\n\nFor more information, try '--help'.\n",
     ),
     (
         &["exec", "-it", "web", "ls", "-l a"],

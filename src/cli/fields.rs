@@ -5,6 +5,9 @@ use serde_json::Value;
 
 use crate::api::KindName;
 
+use super::exit::Exit;
+use super::failure::Failure;
+
 /// Every requirement must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct FieldSelector(Vec<Requirement>);
@@ -78,9 +81,16 @@ fn requirement(part: &str) -> Result<Requirement, String> {
 }
 
 impl FieldSelector {
+    pub(crate) fn must_fit(&self, kind: &KindName) -> Result<(), Failure> {
+        self.fits(kind).map_err(|(field, known)| {
+            Failure::new(Exit::Usage, format!("{} cannot be chosen by field {field}", kind.plural))
+                .help(format!("they can by {}", known.join(", ")))
+        })
+    }
+
     /// # Errors
     /// The field that objects of this kind cannot be chosen by, and those that they can.
-    pub(crate) fn fits(&self, kind: &KindName) -> Result<(), (String, Vec<&'static str>)> {
+    fn fits(&self, kind: &KindName) -> Result<(), (String, Vec<&'static str>)> {
         let own = OWN.iter().filter(|(of, _)| *of == kind.kind).flat_map(|(_, fields)| fields.iter());
         let known: Vec<&'static str> = COMMON.iter().chain(own).copied().collect();
         match self.0.iter().find(|requirement| !known.contains(&requirement.field.as_str())) {

@@ -168,10 +168,7 @@ impl<'a> Question<'a> {
         };
         let fields = args.field_selector.clone().unwrap_or_default();
         for Wanted { kind, .. } in &wanted {
-            fields.fits(kind).map_err(|(field, known)| {
-                Failure::new(Exit::Usage, format!("{} cannot be chosen by field {field}", kind.plural))
-                    .help(format!("they can by {}", known.join(", ")))
-            })?;
+            fields.must_fit(kind)?;
         }
         Ok(Question { wanted, selector: args.selector.clone().unwrap_or_default(), fields, settings })
     }

@@ -58,6 +58,9 @@ enum ImageVerb {
         #[arg(required = true, value_name = "REFERENCE")]
         references: Vec<String>,
     },
+    /// Tell whether the images of the store are whole
+    #[command(after_help = "Example:\n  droppod image verify")]
+    Verify,
     /// Remove layers that no image uses
     #[command(after_help = "Example:\n  droppod image prune")]
     Prune,
@@ -85,6 +88,7 @@ pub(crate) fn run(args: &ImageArgs, settings: &Settings) -> Result<Exit, Failure
             references.iter().try_for_each(|name| must_be_idle(name, &images, &base, &records))?;
             store::remove(&images, references, &base, out)
         }
+        ImageVerb::Verify => store::verify(&images, out),
         ImageVerb::Prune => store::prune(&images, out),
     };
     done.map(|()| Exit::Done).map_err(failure)
@@ -129,6 +133,8 @@ fn failure(error: ImageError) -> Failure {
             let failure = Failure::new(Exit::Failed, format!("cannot {operation}")).because(source);
             if denied { failure.help("the image store belongs to root") } else { failure }
         }
+        ImageError::Broken(_) => Failure::new(Exit::Failed, error.to_string())
+            .help("`droppod image rm REFERENCE` forgets one, `pull` or `load` brings it in anew"),
         ImageError::Unknown(_) | ImageError::Busy => Failure::new(Exit::Failed, error.to_string()),
     }
 }

@@ -129,3 +129,26 @@ fn see_also(command: &Command, page: &mut Roff) {
         page.text([bold(*other), roman(if at == last { "(1)" } else { "(1)," })]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Columns of a narrow terminal, less a margin.
+    const NARROW: usize = 78;
+
+    fn wide(command: &Command, found: &mut Vec<String>) {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        // All else is wrapped.
+        let examples = help.lines().filter(|line| line.starts_with("  "));
+        found.extend(examples.filter(|line| line.chars().count() > NARROW).map(str::to_owned));
+        command.get_subcommands().for_each(|verb| wide(verb, found));
+    }
+
+    #[test]
+    fn examples_fit_into_a_narrow_terminal() {
+        let mut found = Vec::new();
+        wide(&Cli::command(), &mut found);
+        assert_eq!(found, [""; 0]);
+    }
+}

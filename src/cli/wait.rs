@@ -14,6 +14,7 @@ use crate::sandbox::sys::clock;
 
 use super::exit::Exit;
 use super::failure::Failure;
+use super::fields::{self, FieldSelector};
 use super::input::{self, Depth};
 use super::records::{Records, Shown, not_found};
 use super::selector::{self, Selector};
@@ -45,6 +46,9 @@ pub(crate) struct WaitArgs {
     /// Objects with these labels, such as app=web,tier!=db
     #[arg(short = 'l', long, value_parser = selector::parse)]
     selector: Option<Selector>,
+    /// Objects with these fields, such as status.phase=Running
+    #[arg(long, value_parser = fields::parse, value_name = "SELECTOR")]
+    field_selector: Option<FieldSelector>,
     /// All objects of the type
     #[arg(long, conflicts_with = "selector")]
     all: bool,
@@ -143,12 +147,15 @@ fn awaited(args: &WaitArgs, settings: &Settings, records: &Records) -> Result<Ve
     for target in target::parse(&args.words)? {
         let kind = target.kind;
         let Some(name) = target.name else {
-            if !args.all && args.selector.is_none() {
+            if !args.all && args.selector.is_none() && args.field_selector.is_none() {
                 return Err(Failure::new(Exit::Usage, "no object is named")
                     .help("name some, such as `pod/web`, or choose with -l or --all"));
             }
             let selector = args.selector.clone().unwrap_or_default();
+            let chosen = args.field_selector.clone().unwrap_or_default();
+            chosen.must_fit(kind)?;
             let objects = records.of(kind, &settings.scope, &selector);
+            let objects = objects.filter(|shown| chosen.matches(&records.full(shown)));
             awaited.extend(objects.map(|shown| known(shown.known.record.key.clone(), kind.plural)));
             continue;
         };

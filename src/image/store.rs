@@ -8,6 +8,7 @@
 
 mod preloaded;
 mod session;
+mod verify;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

@@ -10,8 +10,11 @@ use std::time::{Duration, Instant};
 
 #[path = "bench/census.rs"]
 pub(crate) mod census;
+#[path = "bench/folds.rs"]
+mod folds;
 
 use census::{instance_of, processes, started_at};
+pub(crate) use folds::unfolded;
 
 /// Longest wait for a fact on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -87,8 +90,10 @@ impl Bench {
         self
     }
 
+    /// A file of the folder; a status file with each text in one line.
     pub(crate) fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.folder().join(name)).unwrap_or_default()
+        let text = fs::read_to_string(self.folder().join(name)).unwrap_or_default();
+        if name.ends_with(".status.yaml") { unfolded(&text) } else { text }
     }
 
     /// Its network namespace.
@@ -148,6 +153,38 @@ impl Bench {
         let ran = wait_with_deadline(child, args);
         drop(keyboard);
         String::from_utf8_lossy(&ran.stdout).into_owned()
+    }
+
+    /// What a command shows on a terminal of so many columns; `settings` are variables of the environment.
+    pub(crate) fn screen(&self, columns: u16, settings: &str, args: &str) -> String {
+        let child = self.on_screen(columns, settings, args).stdout(Stdio::piped()).spawn().unwrap();
+        let ran = wait_with_deadline(child, &[args]);
+        String::from_utf8_lossy(&ran.stdout).into_owned()
+    }
+
+    /// The same of a command that does not end by itself, once this part is there.
+    pub(crate) fn screen_until(&self, columns: u16, settings: &str, args: &str, part: &str) -> String {
+        let path = self.root.join("screen");
+        let file = fs::File::create(&path).unwrap();
+        let child = self.on_screen(columns, settings, args).stdout(file).spawn().unwrap();
+        let running = Running { child };
+        let shown = || fs::read_to_string(&path).unwrap();
+        self.until(part, || shown().contains(part));
+        running.kill();
+        shown()
+    }
+
+    fn on_screen(&self, columns: u16, settings: &str, args: &str) -> Command {
+        let mut command = self.program("script");
+        let place = self.root.display();
+        let droppod = env!("CARGO_BIN_EXE_droppod");
+        let line = format!(
+            "stty cols {columns} rows 40; cd {place}; exec env TERM=xterm LC_ALL=C.UTF-8 {settings} {droppod} {args}"
+        );
+        command.args(["-qec", &line, "/dev/null"]);
+        let mut command = self.furnish(command);
+        command.stdin(Stdio::null());
+        command
     }
 
     /// Starts a command that goes on after it has read this on its standard input.

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::fd::AsRawFd;
 use std::process::Command;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, unfolded};
 
 /// A pod of one container that runs a script on the host's own root.
 fn pod(spec: &str, container: &str, script: &str) -> String {
@@ -275,7 +275,7 @@ fn a_folder_that_others_can_write_to_is_refused_or_kept_apart() {
     let namespace = row.split_whitespace().next().unwrap().to_owned();
     let json = || bench.run(&["get", "pod", "guest", "-n", &namespace, "-o", "json"]).stdout;
     bench.until("it says why", || json().contains("ErrImageNeverPull") || json().contains("keys"));
-    let bad = || fs::read_to_string(open.join("bad.status.yaml")).unwrap_or_default();
+    let bad = || unfolded(&fs::read_to_string(open.join("bad.status.yaml")).unwrap_or_default());
     bench.until("the bad one is refused", || bad().contains("state: Invalid"));
     has(&bad(), &["pod security restricted"]);
     assert_eq!(bench.status("guest"), "", "in nobody else's namespace");

@@ -46,6 +46,10 @@ fn runs_from_an_archive(write: fn(&Made, &Path, &str), kind: &str) {
     bench.until_clean();
     assert_eq!(unfinished(&bench), 0);
     bench.run(&["image", "ls"]).exits(0).says("app.tar");
+    bench.run(&["image", "verify"]).exits(0).says(" whole\n");
+    let layer = fs::read_dir(bench.path("s/images/layers")).unwrap().next().unwrap().unwrap();
+    fs::remove_dir_all(layer.path()).unwrap();
+    bench.run(&["image", "verify"]).exits(1).says(" broken: layer sha256:");
 }
 
 #[test]

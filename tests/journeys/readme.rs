@@ -82,6 +82,44 @@ fn the_mistake_of_the_readme_is_answered_as_it_shows() {
     assert_eq!(said.trim_end(), printed("Mistakes", "droppod validate -f web.yaml").trim_end());
 }
 
+/// Words of a table, without how wide and how old anything is.
+fn words(table: &str) -> Vec<Vec<&str>> {
+    let is_age = |word: &str| word.strip_suffix('s').is_some_and(|n| n.bytes().all(|c| c.is_ascii_digit()));
+    let told = |word| if is_age(word) { "AGE" } else { word };
+    table.lines().map(|line| line.split_whitespace().map(told).collect()).collect()
+}
+
+#[test]
+fn a_pod_of_the_readme_runs_from_the_command_line() {
+    let Some(bench) = Bench::new() else { return };
+    let typed = "echo one two | droppod run --rm -i count --image=droppod.local/host --command -- wc -w";
+    let args: Vec<&str> = typed.split_once("droppod ").unwrap().1.split(' ').collect();
+    bench.run_with_input(&args, "one two\n").exits(0).prints(&printed("Looking", typed));
+    bench.until_clean();
+}
+
+#[test]
+fn the_jobs_of_the_readme_run_and_are_shown() {
+    let Some(bench) = Bench::new() else { return };
+    let watch = bench.watch();
+    bench.manifest("job.yaml", include_str!("../../manifests/job.yaml"));
+    bench.manifest("cronjob.yaml", include_str!("../../manifests/cronjob.yaml"));
+    let expected = printed("Jobs", "droppod get jobs,cronjobs");
+    let shown = || bench.run(&["get", "jobs,cronjobs"]).stdout;
+    bench.until("the Job is shown as the README shows it", || words(&shown()) == words(&expected));
+    let lines = bench.run(&["logs", "job/squares", "--all-pods"]).exits(0).stdout;
+    assert_eq!(lines.lines().count(), 5, "{lines}");
+    let typed = printed("Jobs", "droppod describe cronjob nightly | tail -n 5");
+    let described = bench.run(&["describe", "cronjob", "nightly"]).exits(0).stdout;
+    let end: Vec<&str> = described.lines().rev().take(5).collect();
+    let readme: Vec<&str> = typed.lines().rev().collect();
+    assert_eq!((end[0], end[4]), (readme[0], readme[4]), "{described}");
+    // The dates are those of the next three nights.
+    let hours = |lines: &[&str]| lines.iter().map(|line| line.contains(" 02:30:00 +0")).collect::<Vec<_>>();
+    assert_eq!(hours(&end[1..4]), hours(&readme[1..4]), "{described}");
+    assert_eq!(watch.stop(), 0);
+}
+
 #[test]
 fn the_diff_of_the_readme_is_what_an_edit_of_the_image_gives() {
     let Some(bench) = Bench::new() else { return };

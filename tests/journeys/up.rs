@@ -63,7 +63,7 @@ fn a_timeout_stops_what_still_runs() {
 }
 
 fn status(bench: &Bench) -> String {
-    std::fs::read_to_string(bench.folder().join("long.status.yaml")).unwrap_or_default()
+    bench.read("long.status.yaml")
 }
 
 #[test]

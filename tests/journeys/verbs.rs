@@ -72,6 +72,9 @@ fn a_container_that_has_done_its_work_is_not_said_to_start_again() {
     let watch = bench.watch();
     bench.manifest("web.yaml", PREPARED);
     bench.until_status("web", "Running");
+    let chosen = ["wait", "pods", "--field-selector=status.phase=Running", "--for=condition=Ready"];
+    bench.run(&chosen).exits(0).prints("pod/web condition met\n");
+    bench.run(&["wait", "cm", "--field-selector=status.phase=Running", "--for=create"]).exits(2);
     let edited = PREPARED.replacen("droppod.local/host", "oci-archive:/x.tar", 1);
     bench.run_with_input(&["diff", "-f", "-"], &edited).exits(1).prints(
         "~ pod default/web: change in place\n-   spec.initContainers[0].image: droppod.local/host\n+   \

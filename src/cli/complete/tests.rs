@@ -64,7 +64,7 @@ fn what_can_stand_at_the_cursor_is_offered() {
         ("events --types=W", &["--types=Warning"]),
         ("rerun ", &["pod/web", "pod/worker", "job/squares"]),
         ("wait pod/web --for=cond", &["--for=condition=Ready", "--for=condition=Complete"]),
-        ("image ", &["ls", "pull", "load", "rm", "prune"]),
+        ("image ", &["ls", "pull", "load", "rm", "verify", "prune"]),
         ("image rm ", &["docker.io/library/nginx:1.29"]),
         ("image load ", &[":files"]),
         ("create job now --from=c", &["--from=cronjob/nightly"]),

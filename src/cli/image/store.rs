@@ -22,6 +22,8 @@ pub(crate) enum ImageError {
     Full { operation: &'static str, what: String },
     #[error("there is no image {0} in the store")]
     Unknown(ImageRef),
+    #[error("images of the store that are broken: {0}")]
+    Broken(usize),
     #[error("images are being pulled; what no reference names is kept until later")]
     Busy,
     #[error("cannot {operation}")]
@@ -99,6 +101,22 @@ pub(crate) fn remove(
         writeln!(out, "image/{image} removed")?;
     }
     store.collect().map(|_| ()).map_err(failed("remove layers"))
+}
+
+/// Tells of each image whether it is whole.
+pub(crate) fn verify(store: &Store, out: &mut dyn Write) -> Result<(), ImageError> {
+    let mut broken = 0;
+    for stored in store.all().map_err(failed("read the image store"))? {
+        let flaws = store.flaws(&stored.image).map_err(failed("look at an image"))?;
+        let told: Vec<String> = flaws.iter().map(ToString::to_string).collect();
+        if told.is_empty() {
+            writeln!(out, "image/{} whole", stored.reference)?;
+        } else {
+            broken += 1;
+            writeln!(out, "image/{} broken: {}", stored.reference, told.join(", "))?;
+        }
+    }
+    if broken == 0 { Ok(()) } else { Err(ImageError::Broken(broken)) }
 }
 
 /// Removes layers that nothing uses.

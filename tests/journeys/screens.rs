@@ -1,0 +1,105 @@
+//! What people see on a terminal, narrow and wide, in colour and without: `screens.txt` holds it, to be looked at.
+//! With `DROPPOD_BLESS` set it is written.
+
+use std::fs;
+use std::path::Path;
+
+use crate::bench::Bench;
+
+const SCREENS: &str = include_str!("screens.txt");
+const MISTAKEN: &str = "\
+apiVersion: v1
+kind: Pod
+metadata:
+  name: web
+spec:
+  terminationGracePeriodSeconds: 5m
+  contianers:
+  - name: web
+    image: nginx
+    command: [sh, -c, 'while true; do date; sleep 1; done; echo a line that goes on and on and does not end']
+  volumes:
+  - name: Data
+    emptyDir: {}
+";
+const FAILS: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: backup}\nspec:\n  restartPolicy: Never\n  \
+                     containers:\n  - name: main\n    image: droppod.local/host\n    \
+                     command: [sh, -c, 'echo no room for it >&2; exit 3']\n";
+const WEB: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: web, labels: {app: web}}\nspec:\n  \
+                   terminationGracePeriodSeconds: 1\n  containers:\n  - name: main\n    image: droppod.local/host\n    \
+                   command: [sleep, '1000']\n    resources: {limits: {memory: 64Mi}}\n";
+
+/// Columns, what is said of the terminal in the environment, and how many of the commands differ there.
+const TERMINALS: [(u16, &str, usize); 4] =
+    [(80, "", 4), (200, "", 4), (80, "NO_COLOR=1", 2), (80, "LC_ALL=C TERM=dumb", 2)];
+const COMMANDS: [&str; 4] = ["validate -f web.yaml", "up -f backup.yaml", "get pods -w", "describe pod web"];
+
+#[test]
+fn terminals_show_what_was_looked_at() {
+    let Some(bench) = Bench::new() else { return };
+    fs::write(bench.path("web.yaml"), MISTAKEN).unwrap();
+    fs::write(bench.path("backup.yaml"), FAILS).unwrap();
+    let watch = bench.watch();
+    bench.manifest("web.yaml", WEB);
+    bench.until_status("web", "Running");
+    let mut shown = String::new();
+    for (columns, settings, differ) in TERMINALS {
+        for args in &COMMANDS[..differ] {
+            let screen = match *args {
+                "get pods -w" => bench.screen_until(columns, settings, args, "\nweb "),
+                _ => bench.screen(columns, settings, args),
+            };
+            shown.push_str(&format!("==== {columns} columns {settings}\n# droppod {args}\n"));
+            shown.push_str(&normal(&screen));
+        }
+    }
+    assert_eq!(watch.stop(), 0);
+    if std::env::var_os("DROPPOD_BLESS").is_some() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/journeys/screens.txt");
+        fs::write(path, &shown).unwrap();
+        return;
+    }
+    assert_eq!(shown, SCREENS, "look at it, then run this with DROPPOD_BLESS=1");
+}
+
+/// Without what differs from one moment or machine to the next.
+fn normal(screen: &str) -> String {
+    // Whether a pod is seen on its way depends on how fast it is.
+    let on_its_way = |line: &&str| !line.ends_with(": ContainerCreating") && !line.ends_with(": Running");
+    let lines = screen.lines().map(|line| line.trim_end_matches('\r')).filter(on_its_way);
+    let mut lines: Vec<String> = lines.map(|line| ages(&labelled(line)).replace('\x1b', "\\e")).collect();
+    if let Some(log) = lines.iter().position(|line| line.ends_with("no room for it")) {
+        // What the pod writes and what is told of it come in any order.
+        lines.swap(0, log);
+    }
+    lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// `Started: <…>` in a description.
+fn labelled(line: &str) -> String {
+    const MOVING: [&str; 7] =
+        ["Node:", "Start Time:", "IP:", "Container ID:", "Image ID:", "Started:", "Finished:"];
+    match MOVING.iter().find(|label| line.trim_start().starts_with(*label)) {
+        Some(label) => {
+            let value = line.find(*label).unwrap() + label.len();
+            let blanks = line[value..].len() - line[value..].trim_start().len();
+            format!("{}<…>", &line[..value + blanks])
+        }
+        None => line.to_owned(),
+    }
+}
+
+/// Every age is `Ns`, as wide as it was.
+fn ages(line: &str) -> String {
+    let mut shown = String::new();
+    for word in line.split_inclusive(' ') {
+        let digits = word.trim_end().strip_suffix('s').unwrap_or_default();
+        let is_age = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        match word.ends_with(' ') {
+            true if is_age => shown.push_str(&format!("Ns{}", " ".repeat(digits.len()))),
+            false if is_age => shown.push_str("Ns"),
+            _ => shown.push_str(word),
+        }
+    }
+    shown
+}
