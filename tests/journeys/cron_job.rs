@@ -87,20 +87,6 @@ fn should_support_cronjob_api_operations() {
     let text = cron("api", "Allow").replace("schedule: '* * * * *'", "schedule: '@yearly'");
     apply(&text).exits(0).says("created");
     let json = |bench: &Bench| -> serde_json::Value {
-        let dry = |more: &[&str]| {
-            bench
-                .run(
-                    &[&["create", "job", "now", "--from=cronjob/nightly", "--dry-run=client"], more].concat(),
-                )
-                .exits(0)
-        };
-        dry(&[]).prints("job.batch/now created (dry run)\n");
-        dry(&["-o", "name"]).prints("job.batch/now\n");
-        let json: serde_json::Value = serde_json::from_str(&dry(&["-o", "json"]).stdout).unwrap();
-        assert_eq!((json["kind"].as_str(), json["metadata"]["name"].as_str()), (Some("Job"), Some("now")));
-        let validated = bench.run_with_input(&["validate", "-f", "-"], &dry(&["-o", "yaml"]).stdout);
-        assert!(validated.exits(0).stdout.contains("job.batch/now"));
-        assert!(bench.run(&["get", "jobs"]).stdout.is_empty(), "nothing was made");
         let ran = bench.run(&["get", "cronjob", "api", "-o", "json"]);
         serde_json::from_str(&ran.stdout).unwrap_or_default()
     };
@@ -131,6 +117,18 @@ fn a_cron_job_is_shown_and_a_job_is_made_of_it_by_hand_and_run_again() {
     let words: Vec<&str> =
         table.lines().nth(1).unwrap().split("   ").map(str::trim).filter(|w| !w.is_empty()).collect();
     assert_eq!(words[..6], ["nightly", "30 2 * * *", "Europe/Berlin", "False", "0", "<none>"], "{table}");
+    let dry = |more: &[&str]| {
+        bench
+            .run(&[&["create", "job", "now", "--from=cronjob/nightly", "--dry-run=client"], more].concat())
+            .exits(0)
+    };
+    dry(&[]).prints("job.batch/now created (dry run)\n");
+    dry(&["-o", "name"]).prints("job.batch/now\n");
+    let json: serde_json::Value = serde_json::from_str(&dry(&["-o", "json"]).stdout).unwrap();
+    assert_eq!((json["kind"].as_str(), json["metadata"]["name"].as_str()), (Some("Job"), Some("now")));
+    let validated = bench.run_with_input(&["validate", "-f", "-"], &dry(&["-o", "yaml"]).stdout);
+    assert!(validated.exits(0).stdout.contains("job.batch/now"));
+    assert!(bench.run(&["get", "jobs"]).stdout.is_empty(), "nothing was made");
     let ran =
         bench.run(&["create", "job", "now", "--from=cronjob/nightly", "--wait", "--timeout", "50s"]).exits(0);
     assert!(ran.stdout.contains("job.batch/now created"), "{ran:#?}");
