@@ -317,10 +317,12 @@ impl Reporter {
 
     fn remove_gone(&mut self, folders: &[Folder], stir: &Stir, reported: &BTreeSet<Source>) {
         let is_gone = |source: &&Source| stir.contains(source) && !reported.contains(*source);
-        self.owed.retain(|source, _| !is_gone(&source));
-        let gone: Vec<Source> = self.written.keys().filter(is_gone).cloned().collect();
+        // A write that failed may have come as far as to give the file its name.
+        let tried = self.written.keys().chain(self.owed.keys());
+        let gone: BTreeSet<Source> = tried.filter(is_gone).cloned().collect();
         for source in gone {
             self.written.remove(&source);
+            self.owed.remove(&source);
             self.refused.remove(&source);
             self.told.remove(&source);
             let folder = folders.iter().find(|folder| folder.root.path == source.root);
