@@ -15,14 +15,12 @@ mod kernel;
 mod power;
 mod reboot;
 
-/// Namespaces, limits, the end by memory, pids, exec, confinement, devices, adoption, kills, each with its census.
-const JOURNEYS: [&str; 11] = [
+/// Namespaces, limits, the end by memory, pids, exec, adoption, kills, each with its census.
+const COURSES: [&str; 9] = [
     "pod::",
     "session::exec",
     "session::a_terminal",
     "up::a_timeout",
-    "confinement::",
-    "escape::kernel::device_nodes",
     // Its sidecar is stopped before a slow machine has let it say a word.
     "--skip=pod::init_containers_come_first",
     "kill::a_watcher_killed_at_any_moment",
@@ -31,20 +29,33 @@ const JOURNEYS: [&str; 11] = [
     "kill::a_pod_process_killed_while_nobody_watches_is_swept_by_the_next_watcher",
 ];
 
+/// What a container may do, and the devices that it has.
+const CONFINEMENT: [&str; 2] = ["confinement::", "escape::kernel::device_nodes"];
+
 #[test]
 #[ignore = "boots another kernel and takes minutes"]
-fn the_journeys_hold_on_cgroup_v2() {
+fn pods_take_their_course_on_cgroup_v2() {
+    hold("courses", &COURSES);
+}
+
+#[test]
+#[ignore = "boots another kernel and takes minutes"]
+fn containers_are_confined_on_cgroup_v2() {
+    hold("confinement", &CONFINEMENT);
+}
+
+fn hold(name: &str, journeys: &[&str]) {
     let Some(kernel) = kernel::kernel() else { return };
-    let mut guest = Guest::boot(kernel, "journeys", &Errand::Journeys(&JOURNEYS));
+    let mut guest = Guest::boot(kernel, name, &Errand::Journeys(journeys));
     guest.rest();
     let told = guest.console();
     let summary = told.lines().find(|line| line.starts_with("test result:"));
-    say(&format!("second kernel: {}", summary.unwrap_or("no result")));
+    say(&format!("second kernel, {name}: {}", summary.unwrap_or("no result")));
     for (what, cost) in lacks(told) {
-        say(&format!("second kernel: it lacks {what}: {cost}"));
+        say(&format!("second kernel, {name}: it lacks {what}: {cost}"));
     }
     for (why, count) in skipped(told) {
-        say(&format!("second kernel: {count} skipped: {why}"));
+        say(&format!("second kernel, {name}: {count} skipped: {why}"));
     }
     assert!(summary.is_some_and(|line| line.contains(": ok. ") && !line.contains(" 0 passed")), "{told}");
 }
