@@ -27,7 +27,7 @@ mod start;
 mod unenforced;
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -47,16 +47,20 @@ pub(crate) enum ShimError {
 
 /// `droppod shim POD-DIRECTORY`: becomes the pod whose goal lies there. Nobody waits for the answer, so what goes
 /// wrong is said on stderr, which is the log of whoever started the pod.
-#[expect(clippy::print_stderr, reason = "the one place where a pod process ends an error")]
 pub(crate) fn main(pod_directory: &OsString) -> ExitCode {
     let pod = PodDir(PathBuf::from(pod_directory));
     match start::start(pod).and_then(event_loop::run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("droppod shim: {}", with_causes(&error));
+            say(&format!("droppod shim: {}", with_causes(&error)));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says a line to whoever started the pod. A log that takes no more is no reason to die, as `eprintln!` would.
+fn say(line: &str) {
+    drop(writeln!(io::stderr(), "{line}"));
 }
 
 /// An error and what caused it, in one line.

@@ -35,7 +35,9 @@ fn begin(usual: &str, settings: &Settings, writer: BoxMakeWriter) {
         .with_env_filter(EnvFilter::new(filter))
         .with_writer(writer)
         .with_ansi(settings.color.for_stderr() == Color::Coloured)
-        .with_target(false);
+        .with_target(false)
+        // They would be told on stderr, which is what has failed.
+        .log_internal_errors(false);
     // The journal stamps each line itself.
     if std::env::var_os("JOURNAL_STREAM").is_some() {
         subscriber.without_time().init();

@@ -1,6 +1,7 @@
 //! The watched folders: which files are in them, which of those are to be read, and when a folder that looks
 //! empty is one that was lost.
 
+mod handle;
 pub(crate) mod identity;
 pub(crate) mod names;
 pub(crate) mod open;
@@ -13,18 +14,16 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::ops::Bound;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-use rustix::fs::{FlockOperation, Mode, OFlags};
-use rustix::io::Errno;
 
 use crate::model::time::{Moment, Now};
 use crate::paths::Places;
 use crate::rundir::lock;
 
-use identity::Identity;
+use handle::Handle;
 use open::{Sighting, Stamp};
 use scan::{Depth, Scan};
 use settle::{Hints, Linked, Settling, Sight};
@@ -104,13 +103,6 @@ enum Attention {
     Told,
     /// All of it until it has come to rest: a new directory is not heard from its first moment on.
     WholeForNow,
-}
-
-/// The directory itself, whatever its name leads to later, with the lock that keeps a second `watch` out.
-#[derive(Debug)]
-struct Handle {
-    directory: OwnedFd,
-    identity: Identity,
 }
 
 #[derive(Debug)]
@@ -225,7 +217,7 @@ impl Folder {
         let same = !another && self.handle.as_ref().is_some_and(|held| held.identity == handle.identity);
         let part = self.part(now.boot).filter(|_| same);
         let scan = match (&self.root.select, part) {
-            (Select::All, Some(part)) => scan::again(handle.directory.as_fd(), self.trust, part),
+            (Select::All, Some(part)) => scan::part(handle.directory.as_fd(), self.trust, part),
             (Select::All, None) => scan::scan(handle.directory.as_fd(), self.trust, Depth::Recursive),
             (Select::Files(paths), _) => scan::named(handle.directory.as_fd(), paths),
         }
@@ -250,20 +242,39 @@ impl Folder {
     /// The files that alone may have changed since the last look, if that can be told.
     fn part(&mut self, now: Moment) -> Option<BTreeSet<PathBuf>> {
         let hints = self.settling.take_hints();
-        match (hints, self.attention) {
-            (Hints::At(told), Attention::Told)
-                if self.read_all_at.is_some_and(|due| now < due)
-                    && told.iter().all(|path| self.files.contains_key(path)) =>
-            {
-                let unsure = self.files.iter().filter(|(_, tracked)| tracked.is_unsure());
-                Some(unsure.map(|(path, _)| path.clone()).chain(told).collect())
-            }
-            (Hints::Everywhere | Hints::At(_), Attention::Told) => {
-                self.attention = Attention::WholeForNow;
-                None
-            }
-            (Hints::Everywhere | Hints::At(_), Attention::Whole | Attention::WholeForNow) => None,
+        if self.attention != Attention::Told {
+            return None;
         }
+        let told = match hints {
+            Hints::At(told) if self.read_all_at.is_some_and(|due| now < due) => self.manifests_of(told),
+            Hints::At(_) | Hints::Everywhere => None,
+        };
+        let Some(told) = told else {
+            self.attention = Attention::WholeForNow;
+            return None;
+        };
+        let unsure = self.files.iter().filter(|(_, tracked)| tracked.is_unsure());
+        Some(unsure.map(|(path, _)| path.clone()).chain(told).collect())
+    }
+
+    /// Those of some paths that are, were or may be manifests; `None` if one is or was a directory, of which only a
+    /// look at all that is in it can tell.
+    fn manifests_of(&self, mut paths: BTreeSet<PathBuf>) -> Option<BTreeSet<PathBuf>> {
+        let handle = self.handle.as_ref()?;
+        let holds_files = |path: &Path| {
+            let next = self.files.range::<Path, _>((Bound::Excluded(path), Bound::Unbounded)).next();
+            next.is_some_and(|(file, _)| file.starts_with(path))
+        };
+        let strange = |path: &&PathBuf| !self.files.contains_key(*path);
+        if paths
+            .iter()
+            .filter(strange)
+            .any(|path| holds_files(path) || open::is_directory(&handle.directory, path))
+        {
+            return None;
+        }
+        paths.retain(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(names::is_manifest));
+        Some(paths)
     }
 
     /// Keeps hold of the directory, and of its lock, for as long as it is the same.
@@ -386,24 +397,6 @@ impl Folder {
 pub(crate) enum HasObjects {
     Yes,
     No,
-}
-
-impl Handle {
-    fn open(path: &Path) -> io::Result<Handle> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = rustix::fs::open(path, flags, Mode::empty())?;
-        let identity = Identity::of(path, &rustix::fs::fstat(&directory)?);
-        Ok(Handle { directory, identity })
-    }
-
-    /// Takes the folder's lock, which goes with this handle; `None` if another process holds it.
-    fn lock(&self) -> io::Result<Option<()>> {
-        match rustix::fs::flock(&self.directory, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(())),
-            Err(Errno::WOULDBLOCK) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
 }
 
 /// Whether a second change could hide behind the same times: after a change just now, and where the file system gives

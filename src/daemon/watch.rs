@@ -205,12 +205,13 @@ fn folder_hint(inside: &Path, kind: EventKind) -> Option<Hint> {
     let manifest = names::is_manifest(name);
     let path = inside.to_owned();
     match kind {
+        // Our own reading opens and closes.
+        EventKind::Access(access) if access != AccessKind::Close(AccessMode::Write) => None,
+        _ if names::is_rule(name) => Some(Hint::Other),
+        EventKind::Access(_) => Some(Hint::Closed(path)),
         EventKind::Create(CreateKind::File) | EventKind::Modify(ModifyKind::Data(_)) if manifest => {
             Some(Hint::Writing(path))
         }
-        EventKind::Access(AccessKind::Close(AccessMode::Write)) => Some(Hint::Closed(path)),
-        // Our own reading opens and closes.
-        EventKind::Access(_) => None,
         EventKind::Modify(ModifyKind::Name(RenameMode::To)) => Some(Hint::Arrived(path)),
         // Told by the two halves of the rename already.
         EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => None,
@@ -219,11 +220,10 @@ fn folder_hint(inside: &Path, kind: EventKind) -> Option<Hint> {
         {
             Some(Hint::Went(path))
         }
-        EventKind::Create(_)
-        | EventKind::Modify(_)
-        | EventKind::Remove(_)
-        | EventKind::Any
-        | EventKind::Other => Some(Hint::Other),
+        EventKind::Create(CreateKind::File) | EventKind::Remove(RemoveKind::File) | EventKind::Modify(_) => {
+            Some(Hint::Touched(path))
+        }
+        EventKind::Create(_) | EventKind::Remove(_) | EventKind::Any | EventKind::Other => Some(Hint::Other),
     }
 }
 
@@ -267,9 +267,13 @@ mod tests {
         assert_eq!(hint("sub/web.yaml", renamed), Some(Hint::Arrived(web)));
         let went = EventKind::Modify(ModifyKind::Name(RenameMode::From));
         assert_eq!(hint("sub/web.yaml", went), Some(Hint::Went("sub/web.yaml".into())));
-        assert_eq!(hint("sub", went), Some(Hint::Other), "what was in it was not seen going");
+        let touched = Some(Hint::Touched("sub".into()));
+        assert_eq!(hint("sub", went), touched, "what was in it was not seen going");
         assert_eq!(hint("sub", EventKind::Create(CreateKind::Folder)), Some(Hint::Other));
         assert_eq!(hint("web.yaml.skip", EventKind::Remove(RemoveKind::File)), Some(Hint::Other));
+        assert_eq!(hint(".droppodignore", closed), Some(Hint::Other));
+        let read = EventKind::Access(AccessKind::Close(AccessMode::Read));
+        assert_eq!(hint(".droppodignore", read), None, "a scan reads it");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::event_loop::Shim;
 use super::launch::{self, Instance};
-use super::{ground, handler};
+use super::{ground, handler, say};
 use crate::logs::write::LogWriter;
 use crate::model::pod_plan::MessagePolicy;
 use crate::model::record::Exit;
@@ -63,13 +63,12 @@ pub(super) fn of_run(shim: &mut Shim, name: &str, ended: &Reaped) {
 }
 
 /// What no later line of the log can tell.
-#[expect(clippy::print_stderr, reason = "stderr is the log of whoever started the pod")]
 fn tell_of_loss(shim: &Shim, container: &str, log: &LogWriter) {
     if log.lost() > 0 {
         let (id, lines) = (&shim.state.plan().id, log.lost());
-        eprintln!(
+        say(&format!(
             "droppod: pod {id}: {lines} lines of container {container} lost, the log could not be written"
-        );
+        ));
     }
 }
 
@@ -99,7 +98,6 @@ fn termination_message(file: &Path, policy: Option<MessagePolicy>, code: i32, lo
     }
 }
 
-#[expect(clippy::print_stderr, reason = "stderr is the log of whoever started the pod")]
 pub(super) fn record(shim: &Shim, container: &str, restart: u32, exit: &Exit) {
     match exits::write(&shim.at.pod, container, restart, exit) {
         Ok(()) => {}
@@ -107,7 +105,7 @@ pub(super) fn record(shim: &Shim, container: &str, restart: u32, exit: &Exit) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => {
             let id = &shim.state.plan().id;
-            eprintln!("droppod: pod {id}: cannot record the end of container {container}: {error}");
+            say(&format!("droppod: pod {id}: cannot record the end of container {container}: {error}"));
         }
     }
 }

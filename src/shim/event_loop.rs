@@ -43,6 +43,8 @@ pub(super) struct Shim {
     pub(super) orphaned: bool,
     /// What could not be done for now, such as an end that a full disc did not take.
     pub(super) owed: Option<Owed>,
+    /// What was said last of it.
+    pub(super) complaint: String,
     pub(super) course: Course,
 }
 
@@ -110,6 +112,7 @@ pub(super) fn run(started: Started) -> Result<(), ShimError> {
         happened: VecDeque::new(),
         orphaned: false,
         owed: None,
+        complaint: String::new(),
         course: Course::Goes,
     };
     publish(&shim);

@@ -292,10 +292,13 @@ fn leave(shim: &mut Shim) {
     }
 }
 
-/// What fails is tried again, however long it takes, and said once each time.
-#[expect(clippy::print_stderr, reason = "stderr is the log of whoever started the pod")]
+/// What fails is tried again, however long it takes, and said once as long as it fails in the same way.
 fn owe(shim: &mut Shim, effect: Effect, error: &dyn std::error::Error) {
-    eprintln!("droppod: pod {}: {}", shim.state.plan().id, super::with_causes(error));
+    let words = format!("droppod: pod {}: {}", shim.state.plan().id, super::with_causes(error));
+    if shim.complaint != words {
+        super::say(&words);
+        shim.complaint = words;
+    }
     shim.owed = Some(Owed { effect, at: clock::boot() + TRY_AGAIN });
 }
 

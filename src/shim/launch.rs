@@ -1,8 +1,9 @@
 //! The one place that names libcontainer: create, start and exec, from one thread, with an executor of our own.
 //!
 //! libcontainer clones its caller, and its child goes on running ordinary Rust. So: one thread, an empty
-//! environment, no descriptor that is not close-on-exec, SIGPIPE at its default; and afterwards the caller reaps
-//! children it does not know, because a failed create or exec leaves some.
+//! environment, no descriptor that is not close-on-exec; and afterwards the caller reaps children it does not know,
+//! because a failed create or exec leaves some. SIGPIPE stays ignored as Rust has it: whoever looks on may go at any
+//! moment. What is executed gets it back by the executor.
 
 mod executor;
 mod verify;
@@ -233,6 +234,7 @@ impl Diagnosis {
             .with_target(false)
             .with_level(false)
             .without_time()
+            .log_internal_errors(false)
             .finish();
         Ok(Diagnosis { log: reader.into(), _scope: tracing::subscriber::set_default(subscriber) })
     }

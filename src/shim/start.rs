@@ -49,7 +49,6 @@ pub(super) fn start(pod: PodDir) -> Result<Started, ShimError> {
     // Where that is refused, it is so for every pod of the machine: its watcher says it once, and `doctor`.
     drop(oom::set_own(oom::OF_POD_PROCESS));
     prctl::become_subreaper().map_err(failed("become a subreaper"))?;
-    signal::default_sigpipe();
     let signals = signal::SignalFd::block(&[libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP])
         .map_err(failed("listen for signals"))?;
     let host = HostNamespaces::keep().map_err(failed("keep the host's namespaces"))?;

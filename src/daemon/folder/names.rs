@@ -36,6 +36,11 @@ pub(crate) fn wakes(name: &str) -> bool {
     !name.starts_with('.') && !is_unfinished(name) && !is_status(name)
 }
 
+/// Whether a file of this name decides about others.
+pub(crate) fn is_rule(name: &str) -> bool {
+    name == IGNORE_FILE || name == PROJECTED || name.ends_with(SKIP)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -81,6 +81,14 @@ pub(crate) fn look(root: impl AsFd, path: &Path) -> io::Result<Option<Sighting>>
     }
 }
 
+/// Whether a directory is at `path`; also if that cannot be told.
+pub(crate) fn is_directory(root: impl AsFd, path: &Path) -> bool {
+    match rustix::fs::statat(root, path, rustix::fs::AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => FileType::from_raw_mode(stat.st_mode) == FileType::Directory,
+        Err(error) => !matches!(error, Errno::NOENT | Errno::NOTDIR),
+    }
+}
+
 fn sighting(stat: &Stat, symlink: bool) -> Sighting {
     let odd = |what: &str| Sighting::Odd(format!("it is {what}, not a file"));
     match FileType::from_raw_mode(stat.st_mode) {

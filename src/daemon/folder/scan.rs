@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use ignore::Match;
@@ -69,14 +69,19 @@ pub(crate) fn named(root: BorrowedFd<'_>, paths: &BTreeSet<PathBuf>) -> Result<S
     Ok(found)
 }
 
-/// Looks again at some manifests that a whole scan has found in a folder.
-pub(crate) fn again(root: BorrowedFd<'_>, trust: Trust, paths: BTreeSet<PathBuf>) -> Result<Scan, ScanError> {
-    let mut found = named(root, &paths)?;
-    for sighting in found.manifests.values_mut() {
-        if let Some(why) = refused(sighting, trust, None) {
-            *sighting = Sighting::Odd(why);
-        }
+/// Looks at some manifests alone, by the rules that a scan of the whole folder goes by.
+pub(crate) fn part(root: BorrowedFd<'_>, trust: Trust, paths: BTreeSet<PathBuf>) -> Result<Scan, ScanError> {
+    let mut names: BTreeMap<&Path, Vec<&str>> = BTreeMap::new();
+    for path in &paths {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        names.entry(path.parent().unwrap_or(Path::new(""))).or_default().push(name);
     }
+    let mut scanner =
+        Scanner { root, trust, depth: Depth::Flat, ignores: Vec::new(), found: Scan::default() };
+    for (directory, names) in names {
+        scanner.some_of(directory, &names)?;
+    }
+    let mut found = scanner.found;
     found.part = Some(paths);
     Ok(found)
 }
@@ -93,11 +98,68 @@ struct Scanner<'a> {
 impl Scanner<'_> {
     /// `objection` is that against a parent directory: whoever can write there can replace all below.
     fn enter(&mut self, path: &Path, objection: Option<&str>) -> Result<(), ScanError> {
+        let Some((directory, objection)) = self.open(path, objection)? else { return Ok(()) };
+        let listing = list(directory.as_fd())
+            .map_err(|error| ScanError { path: path.to_owned(), source: error.into() })?;
+        if listing.files.contains(IGNORE_FILE) {
+            self.heed_ignore_file(path)?;
+        }
+        for name in &listing.files {
+            if listing.files.contains(&format!("{name}{SKIP}")) {
+                continue;
+            }
+            self.file(path.join(name), name, objection.as_deref())?;
+        }
+        let directories = match self.depth {
+            Depth::Flat => &BTreeSet::new(),
+            Depth::Recursive => &listing.directories,
+        };
+        for name in directories {
+            let below = path.join(name);
+            if self.is_entered(&below, name) {
+                self.enter(&below, objection.as_deref())?;
+            }
+        }
+        self.ignores.retain(|(at, _)| at != path);
+        Ok(())
+    }
+
+    /// Looks at files of one directory, if a scan would come to it.
+    fn some_of(&mut self, directory: &Path, names: &[&str]) -> Result<(), ScanError> {
+        self.ignores.clear();
+        let mut objection = None;
+        let mut way: Vec<&Path> = directory.ancestors().collect();
+        way.reverse();
+        for at in way {
+            let name = at.file_name().map(|name| name.to_str());
+            if name.is_some_and(|name| name.is_none_or(|name| !self.is_entered(at, name))) {
+                return Ok(());
+            }
+            let Some((_, against)) = self.open(at, objection.as_deref())? else { return Ok(()) };
+            objection = against;
+            self.heed_ignore_file(at)?;
+        }
+        for name in names {
+            if look(self.root, &directory.join(format!("{name}{SKIP}")))?.is_none() {
+                self.file(directory.join(name), name, objection.as_deref())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A directory, with what is to be said against it or a parent; `None` if it is gone, or replaced by something
+    /// else, since its parent was looked at.
+    fn open(
+        &self,
+        path: &Path,
+        objection: Option<&str>,
+    ) -> Result<Option<(OwnedFd, Option<String>)>, ScanError> {
         let failed = |source: Errno| ScanError { path: path.to_owned(), source: source.into() };
         let directory = match directory_below(self.root, path) {
             Ok(directory) => directory,
-            // Gone, or replaced by something else, since its parent was listed.
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) if !path.as_os_str().is_empty() => return Ok(()),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) if !path.as_os_str().is_empty() => {
+                return Ok(None);
+            }
             Err(error) => return Err(failed(error)),
         };
         let own = match self.trust {
@@ -107,43 +169,27 @@ impl Scanner<'_> {
             }
             Trust::Checked | Trust::Admitted | Trust::NamedByUser => None,
         };
-        let objection = objection.map(str::to_owned).or(own);
-        let listing = list(directory.as_fd()).map_err(failed)?;
-        if listing.files.contains(IGNORE_FILE) {
-            let rules = read_ignore_file(self.root, &path.join(IGNORE_FILE))?;
-            self.ignores.push((path.to_owned(), rules));
-        }
-        for name in &listing.files {
-            self.file(&listing, path, name, objection.as_deref())?;
-        }
-        let directories = match self.depth {
-            Depth::Flat => &BTreeSet::new(),
-            Depth::Recursive => &listing.directories,
-        };
-        for name in directories {
-            let below = path.join(name);
-            if below.components().count() <= DEPTH_LIMIT && !self.is_ignored(&below, Kind::Directory) {
-                self.enter(&below, objection.as_deref())?;
-            }
-        }
-        self.ignores.retain(|(at, _)| at != path);
+        Ok(Some((directory, objection.map(str::to_owned).or(own))))
+    }
+
+    fn heed_ignore_file(&mut self, directory: &Path) -> Result<(), ScanError> {
+        let rules = read_ignore_file(self.root, &directory.join(IGNORE_FILE))?;
+        self.ignores.push((directory.to_owned(), rules));
         Ok(())
     }
 
-    fn file(
-        &mut self,
-        listing: &Listing,
-        directory: &Path,
-        name: &str,
-        objection: Option<&str>,
-    ) -> Result<(), ScanError> {
-        let path = directory.join(name);
+    fn is_entered(&self, directory: &Path, name: &str) -> bool {
+        names::is_entered(name)
+            && directory.components().count() <= DEPTH_LIMIT
+            && !self.is_ignored(directory, Kind::Directory)
+    }
+
+    fn file(&mut self, path: PathBuf, name: &str, objection: Option<&str>) -> Result<(), ScanError> {
         if names::is_status(name) || is_draft(name) {
             self.found.statuses.insert(path);
             return Ok(());
         }
-        let switched_off = listing.files.contains(&format!("{name}{SKIP}"));
-        if !names::is_manifest(name) || switched_off || self.is_ignored(&path, Kind::File) {
+        if !names::is_manifest(name) || self.is_ignored(&path, Kind::File) {
             return Ok(());
         }
         let Some(sighting) = look(self.root, &path)? else { return Ok(()) };
@@ -208,10 +254,9 @@ fn list(directory: BorrowedFd<'_>) -> rustix::io::Result<Listing> {
             known => known,
         };
         match kind {
-            FileType::Directory if names::is_entered(name) => {
+            FileType::Directory => {
                 listing.directories.insert(name.to_owned());
             }
-            FileType::Directory => {}
             _ => {
                 listing.files.insert(name.to_owned());
             }

@@ -30,7 +30,9 @@ pub(crate) enum Hint {
     Arrived(PathBuf),
     /// A manifest was deleted or renamed away, by itself: not with the directory it was in.
     Went(PathBuf),
-    /// A directory, or something that only a look can tell.
+    /// Something was made, changed or taken away at this name, which may be a directory's.
+    Touched(PathBuf),
+    /// What is in a directory, or counts in it, may have changed.
     Other,
     /// Events were lost.
     Overflow,
@@ -130,6 +132,10 @@ impl Settling {
                 self.hint(&path);
                 self.writing.remove(&path);
                 self.went.insert(path);
+                Heed::Look
+            }
+            Hint::Touched(path) => {
+                self.hint(&path);
                 Heed::Look
             }
             Hint::Other => {

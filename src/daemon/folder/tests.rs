@@ -1,5 +1,6 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use super::settle::Hint;
 use super::*;
 use crate::daemon::tests::ground::{Ground, write};
 use crate::model::time::Timestamp;
@@ -56,7 +57,7 @@ fn links_are_followed_inside_the_folder_only_and_nothing_but_files_is_read() {
     symlink("nowhere", folder.join("dangling.yaml")).unwrap();
     std::fs::create_dir(folder.join("directory.yaml")).unwrap();
     let fifo = folder.join("fifo.yaml");
-    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, Mode::from_raw_mode(0o600)).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
     write(&folder.join("large.yaml"), &" ".repeat(1024 * 1024 + 1));
     let news = seen(open(&ground, Trust::Checked).look(&ground.places(), HasObjects::No, at(0)));
     assert_eq!(names(news.read.into_keys()), ["inside.yaml"]);
@@ -160,4 +161,59 @@ fn a_change_leaves_the_folder_restless_for_150_ms() {
     let news = seen(folder.look(&places, HasObjects::No, at(1)));
     assert_eq!(news.restless_until, Some(at(1).boot + settle::QUIET));
     assert_eq!(seen(folder.look(&places, HasObjects::No, at(2))).restless_until, None);
+}
+
+/// What a look at all that is in the folder finds.
+fn all_of(ground: &Ground) -> Vec<String> {
+    names(seen(open(ground, Trust::NamedByUser).look(&ground.places(), HasObjects::No, at(0))).present)
+}
+
+#[test]
+fn a_look_at_what_events_tell_of_finds_what_a_look_at_everything_would() {
+    let ground = Ground::new();
+    let root = ground.folder("manifests");
+    write(&root.join("web.yaml"), "x");
+    write(&root.join("sub/one.yaml"), "x");
+    write(&root.join("sub/.droppodignore"), "draft-*\n");
+    let mut folder = open(&ground, Trust::Checked);
+    let places = ground.places();
+    folder.rely_on_events();
+    let mut now = 0;
+    let mut look = |hint: Hint| {
+        now += 1;
+        folder.settling.hear(hint, at(now).boot);
+        let news = seen(folder.look(&places, HasObjects::No, at(now)));
+        // An event that leads to a look at everything does so until the folder is at rest.
+        now += 1;
+        seen(folder.look(&places, HasObjects::No, at(now)));
+        let known = names(folder.files.keys().cloned());
+        assert_eq!(known, all_of(&ground));
+        (news.part.map(names), known.len())
+    };
+    assert_eq!(look(Hint::Other), (None, 2));
+
+    let file = |name: &str| Some(vec![name.to_owned()]);
+    write(&root.join("new.yaml"), "x");
+    assert_eq!(look(Hint::Closed("new.yaml".into())), (file("new.yaml"), 3));
+    write(&root.join("sedAbCd"), "x");
+    assert_eq!(look(Hint::Closed("sedAbCd".into())), (Some(vec![]), 3));
+    std::fs::rename(root.join("sedAbCd"), root.join("web.yaml")).unwrap();
+    assert_eq!(look(Hint::Arrived("web.yaml".into())), (file("web.yaml"), 3));
+    write(&root.join("sub/draft-a.yaml"), "x");
+    assert_eq!(look(Hint::Closed("sub/draft-a.yaml".into())), (file("sub/draft-a.yaml"), 3));
+    write(&root.join("off.yaml.skip"), "");
+    assert_eq!(look(Hint::Other), (None, 3));
+    write(&root.join("off.yaml"), "x");
+    assert_eq!(look(Hint::Closed("off.yaml".into())), (file("off.yaml"), 3));
+    write(&root.join(".hidden/a.yaml"), "x");
+    assert_eq!(look(Hint::Closed(".hidden/a.yaml".into())), (file(".hidden/a.yaml"), 3));
+    std::fs::remove_file(root.join("new.yaml")).unwrap();
+    assert_eq!(look(Hint::Went("new.yaml".into())), (file("new.yaml"), 2));
+
+    std::fs::rename(root.join("sub"), root.join("sub.yaml")).unwrap();
+    assert_eq!(look(Hint::Arrived("sub.yaml".into())), (None, 2), "a directory has come");
+    std::fs::rename(root.join("sub.yaml"), ground.path("elsewhere")).unwrap();
+    assert_eq!(look(Hint::Touched("sub.yaml".into())), (None, 1), "a directory has gone");
+    symlink("web.yaml", root.join("link.yaml")).unwrap();
+    assert_eq!(look(Hint::Touched("link.yaml".into())), (file("link.yaml"), 2));
 }

@@ -62,12 +62,6 @@ pub(crate) fn reap_unseen() {
     unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
 }
 
-/// Undoes that Rust ignores SIGPIPE, which programs that are executed would inherit.
-pub(crate) fn default_sigpipe() {
-    // SAFETY: a default disposition runs no code of ours; the call cannot fail for SIGPIPE.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
-}
-
 /// Every signal at its default and none blocked, as a program expects to be executed. Async-signal-safe.
 pub(crate) fn reset_for_exec() {
     let default = [0_u64; KERNEL_SIGACTION];
