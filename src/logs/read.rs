@@ -108,18 +108,22 @@ impl Cursor {
         Ok(bytes)
     }
 
-    /// Hands on every line from here to the present end.
+    /// Hands on every line from here to the present end: a flood may be written faster than it is read.
     ///
     /// # Errors
     /// Those of reading, and those of `sink`.
     pub(crate) fn drain(&mut self, sink: &mut dyn FnMut(Line) -> io::Result<()>) -> io::Result<()> {
-        while self.turn(sink)? == Left::More {}
-        Ok(())
+        let bytes = self.unread()?;
+        self.advance(bytes, sink).map(drop)
     }
 
     /// As [`Cursor::drain`], but no more than others can wait for.
     pub(crate) fn turn(&mut self, sink: &mut dyn FnMut(Line) -> io::Result<()>) -> io::Result<Left> {
-        let mut budget = TURN;
+        self.advance(TURN, sink)
+    }
+
+    /// `budget`: bytes after which it is enough.
+    fn advance(&mut self, mut budget: u64, sink: &mut dyn FnMut(Line) -> io::Result<()>) -> io::Result<Left> {
         loop {
             let runs = runs(&self.directory)?;
             if self.open.is_none() {

@@ -1,6 +1,10 @@
 //! Attaching to what a container reads and writes.
 
-use crate::bench::Bench;
+use std::io::Read;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use crate::bench::{Bench, wait_at_most};
 
 fn reader(fields: &str, script: &str) -> String {
     format!(
@@ -54,6 +58,41 @@ fn input_that_was_not_asked_for_is_refused_with_the_remedy() {
         .run(&["attach", "-i", "reader"])
         .exits(1)
         .says("container main has no stdin; its manifest can ask for it");
+    bench.remove("reader.yaml");
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}
+
+/// A line every five milliseconds.
+const CHATTER: &str =
+    "exec perl -e \"\\$| = 1; while (1) { print qq(line\\n); select undef, undef, undef, 0.005 }\"";
+
+#[test]
+fn whoever_attaches_may_go_at_any_moment() {
+    let Some(bench) = Bench::new() else { return };
+    let watch = bench.watch();
+    bench.manifest("reader.yaml", &reader("tty: false", CHATTER));
+    bench.until_status("reader", "Running");
+    let pids = || (bench.shims(), bench.pids("reader", "main"));
+    let before = pids();
+    let look_on = || -> Child {
+        let mut command = bench.command(&["attach", "reader"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0; 5]).unwrap();
+        child
+    };
+    for _ in 0..5 {
+        let mut head = look_on();
+        drop(head.stdout.take());
+        wait_at_most(head, "attach", Duration::from_secs(60));
+        let mut killed = look_on();
+        killed.kill().unwrap();
+        killed.wait().unwrap();
+    }
+    let lines = || bench.run(&["logs", "reader", "--tail=1", "--timestamps"]).exits(0).stdout;
+    let last = lines();
+    bench.until("the log goes on", || lines() != last);
+    assert_eq!(pids(), before, "nothing was started again");
     bench.remove("reader.yaml");
     bench.until_clean();
     assert_eq!(watch.stop(), 0);

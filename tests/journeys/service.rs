@@ -174,3 +174,17 @@ fn figures_and_health_are_shown_on_a_port_of_the_machines_own_loopback() {
     bench.run(&["down", "--all"]).exits(0);
     bench.until_clean();
 }
+
+#[test]
+fn a_watcher_whose_log_takes_nothing_more_watches_on() {
+    let Some(bench) = Bench::new() else { return };
+    let folder = bench.folder();
+    let mut command = bench.command(&["watch", folder.to_str().unwrap()]);
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let watch = Running { child: command.stdout(full()).stderr(full()).spawn().unwrap() };
+    bench.manifest("sleeper.yaml", SLEEPER);
+    bench.until_status("sleeper", "Running");
+    bench.remove("sleeper.yaml");
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}

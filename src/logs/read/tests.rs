@@ -99,3 +99,20 @@ fn a_torn_line_is_read_once_it_is_whole() {
     std::fs::write(&path, "1970-01-01T00:00:00Z stdout F a\n1970-01-01T00:00:00Z stderr F b\n").unwrap();
     assert_eq!(drained(&mut cursor), ["b"]);
 }
+
+#[test]
+fn a_flood_is_read_to_where_it_was_when_it_was_looked_at() {
+    let bench = Bench::new("flood");
+    let mut log = bench.writer(0);
+    log.take(Stream::Stdout, b"first\n", Timestamp::UNIX_EPOCH);
+    let mut lines = 0;
+    bench
+        .cursor()
+        .drain(&mut |_| {
+            lines += 1;
+            log.take(Stream::Stdout, b"more\n", Timestamp::UNIX_EPOCH);
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(lines, 1);
+}
