@@ -15,7 +15,7 @@ use crate::model::action::{Action, AfterSweep, Plan};
 use crate::model::back_off;
 use crate::model::desired::{Blocked, Desired, DesiredPod, FAILED_SANDBOX, Waiting, Want};
 use crate::model::id::{PodId, Uid};
-use crate::model::image::{ImageRef, PullRequest};
+use crate::model::image::{ImageRef, Origin, PullRequest};
 use crate::model::observed::{ImageObservation, Observed, PodObservation, Preload, ProcessObservation, Told};
 use crate::model::pod_plan::{PodPlan, RestartPolicy, Role};
 use crate::model::record::{ContainerRecord, ContainerState, Deaths, Outcome, PodRecord, StopReason};
@@ -24,7 +24,7 @@ use crate::model::time::{Moment, Now};
 #[cfg(test)]
 mod tests;
 
-/// Image pulls under way at once.
+/// Pulls under way at once from registries, and as many from discs.
 const PULLS: usize = 3;
 
 /// On a pod: run it again though a reboot interrupted it and its policy is `Never`.
@@ -213,17 +213,29 @@ fn has_started(container: &ContainerRecord) -> bool {
     }
 }
 
-/// Archives come first: an image that is in one need not be pulled.
+/// Archives come first: an image that is in one need not be pulled. What lies on this machine's own discs waits for no
+/// registry.
 fn pulls(desired: &Desired, observed: &Observed) -> Vec<Action> {
     let pulling = observed.images.iter().filter(|(_, image)| **image == ImageObservation::Pulling);
     let pulling: BTreeSet<&ImageRef> = pulling.map(|(reference, _)| reference).collect();
+    let from = |origin: Origin| pulling.iter().filter(|image| image.origin() == origin).count();
     let loading = observed.preloads.values().filter(|preload| **preload == Preload::UnderWay).count();
-    let room = PULLS.saturating_sub(pulling.len() + loading);
+    let mut of_registries = PULLS.saturating_sub(from(Origin::Registry));
+    let mut of_discs = PULLS.saturating_sub(from(Origin::Disc) + loading);
+    let has_room = |request: &PullRequest| {
+        let room = match request.origin() {
+            Origin::Registry => &mut of_registries,
+            Origin::Disc => &mut of_discs,
+        };
+        let left = room.checked_sub(1);
+        *room = left.unwrap_or(0);
+        left.is_some()
+    };
     let archives = observed.preloads.iter().filter(|(_, preload)| **preload == Preload::Due);
     let archives = archives.map(|(archive, _)| PullRequest::Archive(archive.clone()));
     let images = desired.pulls.iter().filter(|image| !pulling.contains(image));
     let images = images.map(|image| PullRequest::Image(image.clone()));
-    archives.chain(images).take(room).map(Action::Pull).collect()
+    archives.chain(images).filter(has_room).map(Action::Pull).collect()
 }
 
 /// The next try of a pull, and of a pod whose process died, are what only time brings about.

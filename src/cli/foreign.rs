@@ -44,7 +44,10 @@ const FOREIGN: &[Foreign] = &[
     instead("kill", "`droppod delete pod NAME` removes a pod, `droppod down` stops all"),
     instead("label", FILES),
     instead("list", LIST),
-    instead("login", "credentials are read from Docker's config.json and from a pod's imagePullSecrets"),
+    instead(
+        "login",
+        "credentials are read from Docker's config.json, which `docker login` or `podman login --compat-auth-file` writes",
+    ),
     instead("ls", LIST),
     instead("patch", FILES),
     instead(

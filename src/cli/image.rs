@@ -9,7 +9,7 @@ use crate::sandbox::sys::clock;
 
 use super::exit::Exit;
 use super::failure::Failure;
-use super::pull::access;
+use super::pull::{access, limit_memory};
 use super::records::Records;
 use super::settings::Settings;
 use store::ImageError;
@@ -77,6 +77,7 @@ pub(crate) fn run(args: &ImageArgs, settings: &Settings) -> Result<Exit, Failure
             let access = access().map_err(|reason| {
                 Failure::new(Exit::Failed, "cannot read how registries are reached").because(reason)
             })?;
+            limit_memory();
             let pull = |name: &String| store::pull(&images, name, &base, &access, clock::wall(), out);
             references.iter().try_for_each(pull)
         }

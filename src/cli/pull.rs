@@ -11,11 +11,13 @@ use crate::image::store::Store;
 use crate::model::image::PullRequest;
 use crate::model::time::Timestamp;
 use crate::sandbox::oom;
-use crate::sandbox::sys::clock;
+use crate::sandbox::sys::{clock, process};
 
 use super::exit::Exit;
 use super::tell;
 
+/// Bytes of address space of a pull, whatever a registry sends: what is decompressed has a window of 128 MiB at most.
+const MEMORY: u64 = 512 * 1024 * 1024;
 const REGISTRIES: &str = "/etc/droppod/registries.yaml";
 
 #[derive(Debug, clap::Args)]
@@ -29,6 +31,7 @@ pub(crate) struct PullArgs {
 pub(crate) fn run(args: &PullArgs) -> Exit {
     // What a watcher is spared, a pull that has met a giant is not.
     drop(oom::set_own(0));
+    limit_memory();
     let pulled = access()
         .and_then(|access| bring_in(args, &access, clock::wall()).map_err(|failure| failure.to_string()));
     match pulled {
@@ -57,6 +60,12 @@ fn bring_in(args: &PullArgs, access: &Access, now: Timestamp) -> Result<(), Pull
             })
         }
     }
+}
+
+/// Once this process is to do nothing else than to pull.
+pub(crate) fn limit_memory() {
+    // A limit that is lower already does.
+    drop(process::limit_memory(MEMORY));
 }
 
 /// How registries are reached.

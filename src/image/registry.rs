@@ -14,6 +14,7 @@ use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference, RegistryOperation};
 use tokio::io::AsyncWrite;
 use tokio::runtime::Runtime;
+use tokio::time::Instant;
 
 use super::access::Access;
 use super::document::{DOCUMENT_BYTES, Descriptor};
@@ -23,6 +24,13 @@ use super::store::Session;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two pieces of an answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// For a manifest, with what is asked before it.
+const MANIFEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// Who sends a blob in drops keeps others from being pulled: less than so many bytes in this time are too few.
+const SLOWEST: u64 = 64 * 1024;
+const SLOWEST_IN: Duration = Duration::from_secs(60);
+
+const LATE: &str = "it does not answer in time";
 
 const MANIFESTS: &[&str] = &[
     "application/vnd.oci.image.index.v1+json",
@@ -111,7 +119,9 @@ impl<'a> Repository<'a> {
             self.client.auth(reference, &self.auth, RegistryOperation::Pull).await?;
             self.client.pull_manifest_raw(reference, &self.auth, MANIFESTS).await
         };
-        let (text, _) = self.runtime.block_on(asked).map_err(|error| self.explain(error))?;
+        let asked = async { tokio::time::timeout(MANIFEST_TIMEOUT, asked).await };
+        let late = |_| RegistryError::Unreachable { registry: self.registry(), why: LATE.to_owned() };
+        let (text, _) = self.runtime.block_on(asked).map_err(late)?.map_err(|error| self.explain(error))?;
         if text.len() as u64 > DOCUMENT_BYTES {
             return Err(self.wrong("a manifest over 4 MiB".to_owned()));
         }
@@ -128,7 +138,7 @@ impl<'a> Repository<'a> {
             Ok(file)
         };
         let mut file = make().map_err(failed("make a file for a download"))?;
-        let bounded = Bounded { out: &file, left: blob.size };
+        let bounded = Bounded { out: &file, left: blob.size, since: Instant::now(), taken: 0 };
         // By digest alone: addresses that a manifest adds for a layer would lead this machine anywhere.
         let pulled = self.client.pull_blob(&self.reference, blob.digest.as_str(), bounded);
         self.runtime.block_on(pulled).map_err(|error| self.explain(error))?;
@@ -186,7 +196,7 @@ impl<'a> Repository<'a> {
             OciDistributionError::ServerError { code, .. } => RegistryError::Server { registry, code },
             OciDistributionError::RequestError(error) => {
                 let why = match error.is_timeout() {
-                    true => "it does not answer in time".to_owned(),
+                    true => LATE.to_owned(),
                     false => reason(&innermost(&error.without_url())),
                 };
                 RegistryError::Unreachable { registry, why }
@@ -228,10 +238,13 @@ fn reason(cause: &str) -> String {
     cause.to_owned()
 }
 
-/// Takes at most what was announced, so that an endless answer fills no disc.
+/// Takes at most what was announced, so that an endless answer fills no disc, and not for ever.
 struct Bounded<'a> {
     out: &'a File,
     left: u64,
+    /// When `taken` was begun to be counted.
+    since: Instant,
+    taken: u64,
 }
 
 impl AsyncWrite for Bounded<'_> {
@@ -243,6 +256,13 @@ impl AsyncWrite for Bounded<'_> {
             )));
         };
         self.left = left;
+        self.taken += bytes.len() as u64;
+        if self.since.elapsed() >= SLOWEST_IN {
+            if self.taken < SLOWEST {
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "a blob comes in drops")));
+            }
+            (self.since, self.taken) = (Instant::now(), 0);
+        }
         Poll::Ready(self.out.write_all(bytes).map(|()| bytes.len()))
     }
 

@@ -26,6 +26,7 @@ const OF_POD: Table = &[
     ("automountServiceAccountToken", IDENTITY),
     ("evictionResponders", SCHEDULER),
     ("hostnameOverride", "the host name is made from `hostname` or the pod's name"),
+    ("imagePullSecrets", "credentials are read from Docker's config.json alone by this version"),
     ("nodeName", SCHEDULER),
     ("nodeSelector", SCHEDULER),
     ("overhead", SCHEDULER),

@@ -69,6 +69,23 @@ pub(crate) enum PullRequest {
     Archive(Archive),
 }
 
+/// Where what is brought in comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Registry,
+    /// This machine's own discs.
+    Disc,
+}
+
+impl PullRequest {
+    pub(crate) fn origin(&self) -> Origin {
+        match self {
+            PullRequest::Image(image) => image.origin(),
+            PullRequest::Archive(_) => Origin::Disc,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{image}` is not an image reference: {why}")]
 pub(crate) struct BadImageRef {
@@ -81,6 +98,13 @@ const DEFAULT_REGISTRY: &str = "docker.io";
 const HOST_ROOT: &str = "droppod.local/host";
 
 impl ImageRef {
+    pub(crate) fn origin(&self) -> Origin {
+        match self {
+            ImageRef::Registry(_) => Origin::Registry,
+            ImageRef::HostRoot | ImageRef::Local { .. } => Origin::Disc,
+        }
+    }
+
     /// Understands an `image:`; `base` is the directory that relative archive paths start from.
     ///
     /// # Errors

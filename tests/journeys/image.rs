@@ -1,6 +1,7 @@
 //! Images: archives beside the manifest, registries, preloading.
 
 pub(crate) mod made;
+mod odd;
 mod registry;
 
 use std::fs;

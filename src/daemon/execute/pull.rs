@@ -1,4 +1,4 @@
-//! Pull processes: at most three, each for one image, their failures written down with when to try again.
+//! Pull processes, each for one image, their failures written down with when to try again.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -24,21 +24,16 @@ use super::children::EndedPull;
 use super::memory::{self, PULLED};
 use super::{ActError, Acted, Hands};
 
-const AT_ONCE: usize = 3;
 /// What is logged of them that an `up` tells in its own words.
 pub(crate) const PULLS: &str = "droppod::pulls";
 
 impl Hands {
-    /// A pull that finds no room is planned again by the pass that follows the end of another.
     pub(super) fn pull(
         &mut self,
         request: &PullRequest,
         known: &BTreeMap<Uid, Known>,
         now: Now,
     ) -> Result<Acted, ActError> {
-        if self.children.pulls() >= AT_ONCE {
-            return Ok(Acted::AlreadySo);
-        }
         let failed =
             |source| ActError::Image { operation: "start the pull", image: request.to_string(), source };
         let text = serde_json::to_string(request).map_err(|error| failed(io::Error::from(error)))?;

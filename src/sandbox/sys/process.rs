@@ -92,6 +92,15 @@ fn failure_told(mut failed: io::PipeReader) -> io::Result<()> {
     }
 }
 
+/// Limits the address space of this process, in bytes.
+///
+/// # Errors
+/// `EINVAL` if it has a lower hard limit already.
+pub(crate) fn limit_memory(bytes: u64) -> io::Result<()> {
+    let limit = rustix::process::Rlimit { current: Some(bytes), maximum: Some(bytes) };
+    Ok(rustix::process::setrlimit(rustix::process::Resource::As, limit)?)
+}
+
 fn descriptor_limit() -> RawFd {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     // As far as a loop of system calls is worth walking.
