@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::daemon::aftermath;
 use crate::model::observed::Interrupted;
 use crate::model::record::StopReason;
 use crate::paths::Places;
@@ -77,7 +78,15 @@ pub(crate) fn run(args: &DownArgs, settings: &Settings) -> Result<Exit, Failure>
         Failure::new(Exit::Failed, "cannot remove the records of pods that waited").because(error)
     })?;
     for shown in &to_run {
-        mark_stopped(shown, places)?;
+        let record = &shown.known.record;
+        // The end of a Job's pod is for the next watcher to count.
+        if record.deletion.is_some() && record.owner.is_none() {
+            aftermath::forget(places, &shown.pod_id()).map_err(|error| {
+                Failure::new(Exit::Failed, format!("cannot forget pod {}", shown.pod_id())).because(error)
+            })?;
+        } else {
+            mark_stopped(shown, places)?;
+        }
     }
     // The instance of an `up --keep` lies in its run directory whole, and nobody comes back to it.
     let passing = places.state.starts_with(&places.run);

@@ -53,6 +53,23 @@ fn after_down_everything_says_stopped_and_a_second_down_is_quiet() {
 }
 
 #[test]
+fn down_ends_a_deletion_that_is_under_way() {
+    let Some(bench) = Bench::new() else { return };
+    let stubborn = pod("web")
+        .replace("echo started", "trap : TERM; echo started")
+        .replace("Seconds: 1", "Seconds: 5");
+    bench.manifest("web.yaml", &stubborn);
+    let watch = bench.watch();
+    bench.until("it has begun", || bench.run(&["logs", "web"]).stdout == "started\n");
+    bench.remove("web.yaml");
+    bench.until_status("web", "Terminating");
+    watch.kill();
+    bench.run(&["down"]).exits(0);
+    assert_eq!(bench.run(&["get", "pods"]).exits(0).stderr, "No resources found in default namespace.\n");
+    bench.until_clean();
+}
+
+#[test]
 fn delete_without_a_watcher_leaves_nothing_and_says_that_none_runs() {
     let Some(bench) = Bench::new() else { return };
     let file = bench.path("web.yaml");
