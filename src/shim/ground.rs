@@ -22,7 +22,7 @@ use crate::model::pod_plan::{
 };
 use crate::rundir::objects;
 use crate::sandbox::sys::identity;
-use crate::sandbox::{host_devices, namespace, network};
+use crate::sandbox::{heat, host_devices, namespace, network};
 use crate::volume;
 
 /// Asks for the host's root without its masks.
@@ -197,6 +197,8 @@ pub(super) fn prepare(
             }
             Privilege::Ordinary | Privilege::NoEscalation => Vec::new(),
         },
+        throttles: heat::throttles(Path::new(heat::PROCESSORS))
+            .map_err(failed("look for what tells of the processors' heat"))?,
         controllers: at.cgroups.controllers(),
     };
     Ok((ground, layers))
