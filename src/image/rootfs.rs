@@ -79,7 +79,7 @@ pub(crate) fn mount(
             host.mask_in(&overlay.upper).map_err(failed("mask parts of the host"))?;
             Some(host)
         }
-        ImageRef::Registry(_) | ImageRef::Local { .. } => None,
+        ImageRef::Registry(_) | ImageRef::Guest(_) | ImageRef::Local { .. } => None,
     };
     let root = overlay.mount(target).map_err(failed("mount an overlay"))?;
     if let Some(host) = host_root {

@@ -221,7 +221,7 @@ pub(super) fn release(at: &Started, container: &ContainerPlan) {
 fn scratch(at: &Started, plan: &PodPlan, container: &ContainerPlan) -> PathBuf {
     match container.image.reference {
         ImageRef::HostRoot => at.pod.0.join("scratch").join(&container.name),
-        ImageRef::Registry(_) | ImageRef::Local { .. } => {
+        ImageRef::Registry(_) | ImageRef::Guest(_) | ImageRef::Local { .. } => {
             at.places.scratch(&plan.id.uid).join("root").join(&container.name)
         }
     }
