@@ -273,6 +273,11 @@ fn no_frame_of_a_pod_leads_anothers_traffic_to_it() {
                 5
             );
         }
+        let readme = include_str!("../../../../README.md");
+        assert!(
+            readme.contains("| senders on the bridge | pinned to their addresses |"),
+            "what it says of this"
+        );
     });
 }
 
