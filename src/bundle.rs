@@ -26,7 +26,7 @@ use crate::model::pod_plan::{
     ContainerPlan, MountPlan, PidMode, PodPlan, Privilege, Propagation, RootAccess, Stdin,
 };
 
-/// What runc and containerd hide.
+/// What runc and containerd hide, beside what [`Ground::throttles`] finds.
 const MASKED: &[&str] = &[
     "/proc/acpi",
     "/proc/asound",
@@ -71,6 +71,8 @@ pub(crate) struct Ground {
     pub(crate) cgroup_view: CgroupView,
     /// Nodes of the machine's devices, for a privileged container.
     pub(crate) host_devices: Vec<DeviceNode>,
+    /// What the kernel tells of each processor's heat, by which one container learns what another does.
+    pub(crate) throttles: Vec<String>,
     /// Controllers that this kernel has; limits of others are left out.
     pub(crate) controllers: Controllers,
 }
@@ -207,7 +209,10 @@ fn linux(pod: &PodPlan, container: &ContainerPlan, ground: &Ground) -> Result<Li
         .build()?;
     let (masked, read_only) = match container.security.privilege {
         Privilege::Privileged => (None, None),
-        Privilege::NoEscalation | Privilege::Ordinary => (Some(owned(MASKED)), Some(owned(READ_ONLY))),
+        Privilege::NoEscalation | Privilege::Ordinary => {
+            let masked = owned(MASKED).into_iter().chain(ground.throttles.iter().cloned());
+            (Some(masked.collect()), Some(owned(READ_ONLY)))
+        }
     };
     let devices = match container.security.privilege {
         Privilege::Privileged => Some(devices::nodes(&ground.host_devices)?),

@@ -32,7 +32,7 @@ use crate::manifest::Strictness;
 use crate::manifest::podsecurity::Level;
 use crate::paths::Places;
 use crate::rundir::watcher::{self, Watcher};
-use crate::rundir::{drafts, objects, starts};
+use crate::rundir::{drafts, hidden as hidden_file, objects, starts};
 use crate::sandbox::sys::clock;
 
 pub(crate) use batch::{
@@ -72,6 +72,8 @@ pub(crate) struct Settings {
     pub(crate) pod_security: Level,
     /// Those of the roots that others can write to, and that are watched all the same.
     pub(crate) untrusted: BTreeSet<PathBuf>,
+    /// What the machine's root does not show to pods.
+    pub(crate) hidden: Vec<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -177,7 +179,7 @@ impl From<FolderError> for DaemonError {
 /// Directs an instance until the mode's end. To be run on a current-thread runtime: a pass blocks it.
 pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
     let Settings { places, roots, mode, rescan, status_dir, strictness, .. } = settings;
-    let Settings { namespace, pod_security, untrusted, .. } = settings;
+    let Settings { namespace, pod_security, untrusted, hidden, .. } = settings;
     let Posture { word, hangups, tie, logs, trust, caution } = mode.posture();
     let signals = Signals::listen(hangups).map_err(DaemonError::Signals)?;
     let locked = Locked::take(&places, word)?;
@@ -202,6 +204,12 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
     };
     let folders = open_folders(roots, &untrusted, trust, &places)?;
     let ready = locked.prepare(&places, tie, logs)?;
+    // Before any pod starts.
+    hidden_file::write(&places, &hidden).map_err(|source| DaemonError::Io {
+        operation: "write down what is hidden from pods, in",
+        path: places.hidden(),
+        source,
+    })?;
     // Events are heard before the first look, so that no change falls between the two.
     let ears = Ears::open(&paths, &places);
     let reader = Reader { namespace, strictness, pod_security, untrusted };

@@ -93,6 +93,11 @@ impl Places {
         self.run.join("boot-id")
     }
 
+    /// What the machine's root does not show to the instance's pods.
+    pub(crate) fn hidden(&self) -> PathBuf {
+        self.run.join("hidden.json")
+    }
+
     /// Instances of `up`, each a run directory of its own.
     pub(crate) fn ups(&self) -> PathBuf {
         self.run.join("up")

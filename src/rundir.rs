@@ -5,6 +5,7 @@ pub(crate) mod control;
 pub(crate) mod drafts;
 pub(crate) mod exits;
 pub(crate) mod goal;
+pub(crate) mod hidden;
 pub(crate) mod last_words;
 pub(crate) mod lease;
 pub(crate) mod lock;

@@ -5,6 +5,7 @@ pub(crate) mod capability;
 pub(crate) mod census;
 pub(crate) mod cgroup;
 mod failure;
+pub(crate) mod heat;
 pub(crate) mod host;
 pub(crate) mod host_devices;
 pub(crate) mod instance;

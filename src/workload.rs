@@ -128,7 +128,7 @@ pub(crate) fn images_named(objects: &BTreeMap<Uid, Known>) -> BTreeMap<ImageRef,
         let Some(spec) = &pod.spec else { continue };
         for container in spec.init_containers.iter().flatten().chain(&spec.containers) {
             let image = container.image.as_deref().unwrap_or_default();
-            if let Ok(image) = ImageRef::parse(image, &base) {
+            if let Ok(image) = image::reference(known, image) {
                 named.entry(image).or_default().insert(base.clone());
             }
         }
@@ -151,11 +151,10 @@ pub(crate) fn users_of(objects: &BTreeMap<Uid, Known>, wanted: &ImageRef) -> Vec
     let mut users = Vec::new();
     for (known, pod) in pods_by_age(objects).into_iter().filter(|(known, _)| known.record.deletion.is_none())
     {
-        let base = image::base(known);
         let Some(spec) = &pod.spec else { continue };
         for container in spec.init_containers.iter().flatten().chain(&spec.containers) {
             let authored = container.image.as_deref().unwrap_or_default();
-            if ImageRef::parse(authored, &base).is_ok_and(|image| image == *wanted) {
+            if image::reference(known, authored).is_ok_and(|image| image == *wanted) {
                 let (container, authored) = (container.name.clone(), authored.to_owned());
                 users.push(ImageUser { pod: pod_id(known), container, authored });
             }

@@ -77,6 +77,7 @@ fn ground() -> Ground {
         pid_namespace: None,
         cgroup_view: CgroupView::Unified,
         host_devices: Vec::new(),
+        throttles: Vec::new(),
         controllers: Controllers { memory: true, cpu: true, pids: true, devices: false, huge_pages: true },
     }
 }
@@ -128,6 +129,21 @@ fn a_restricted_container_has_no_new_privileges_and_a_read_only_root() {
         case.ground.home = "/home/app".to_owned();
     });
     case.gives(include_str!("golden/restricted.json"));
+}
+
+#[test]
+fn what_tells_of_the_heat_of_processors_is_masked_too() {
+    let heat = "/sys/devices/system/cpu/cpu7/thermal_throttle";
+    let masked = |privilege| {
+        let mut case = Case::plain();
+        case.container.security.privilege = privilege;
+        case.ground.throttles = vec![heat.to_owned()];
+        let spec = spec(&case.pod, &case.container, &case.ground).unwrap();
+        spec.linux().as_ref().unwrap().masked_paths().clone().unwrap_or_default()
+    };
+    assert!(masked(Privilege::Ordinary).iter().any(|path| path == heat));
+    assert!(masked(Privilege::NoEscalation).iter().any(|path| path == heat));
+    assert_eq!(masked(Privilege::Privileged), Vec::<String>::new());
 }
 
 #[test]

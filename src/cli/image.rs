@@ -102,7 +102,9 @@ fn must_be_idle(name: &str, images: &Store, base: &Path, records: &Records) -> R
         .all()
         .map_err(|error| Failure::new(Exit::Failed, "cannot read the image store").because(error))?;
     let digest = stored.iter().find(|one| one.reference == image).map(|one| one.image.digest.as_str());
-    let last = stored.iter().filter(|one| Some(one.image.digest.as_str()) == digest).count() == 1;
+    let guest = image.clone().for_guest();
+    let others = stored.iter().filter(|one| one.reference != image && one.reference != guest);
+    let last = digest.is_some() && others.into_iter().all(|one| Some(one.image.digest.as_str()) != digest);
     for shown in records.shown.iter().filter(|shown| shown.lives()) {
         let beside = shown.known.record.source.absolute();
         let beside = beside.parent().unwrap_or(Path::new("/"));

@@ -74,7 +74,7 @@ pub(crate) fn access() -> Result<Access, String> {
 }
 
 /// Where Docker keeps credentials. A process of the loop has no environment: the loop's user is root.
-fn docker_config() -> PathBuf {
+pub(super) fn docker_config() -> PathBuf {
     let of = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let directory =
         of("DOCKER_CONFIG").unwrap_or_else(|| of("HOME").unwrap_or_else(|| "/root".into()).join(".docker"));

@@ -156,7 +156,8 @@ pub(crate) fn run(args: &UpArgs, settings: &Settings) -> Result<Exit, Failure> {
         Output::Json => Show::Json,
     };
     let manner = Manner { timeout: args.timeout, patience, keep, exit_from, show, junit, attached: None };
-    direct(session, roots, manner, settings)
+    let files = inputs.iter().filter_map(|input| input.path.clone());
+    direct(session, roots, watch::hidden(settings, files), manner, settings)
 }
 
 /// The files are read once, so that it stays so.
@@ -182,7 +183,14 @@ fn writable(path: &Path) -> Result<PathBuf, Failure> {
     }
 }
 
-fn direct(session: Session, roots: Vec<Root>, manner: Manner, settings: &Settings) -> Result<Exit, Failure> {
+/// `hidden`: what pods on the machine's own root are not to see.
+fn direct(
+    session: Session,
+    roots: Vec<Root>,
+    hidden: Vec<PathBuf>,
+    manner: Manner,
+    settings: &Settings,
+) -> Result<Exit, Failure> {
     let Manner { timeout, patience, keep, exit_from, show, junit, attached } = manner;
     let (aside, said) = match show {
         Show::Prefixed => live::channel().unzip(),
@@ -201,6 +209,7 @@ fn direct(session: Session, roots: Vec<Root>, manner: Manner, settings: &Setting
         namespace: settings.namespace.clone(),
         pod_security: settings.pod_security,
         untrusted: BTreeSet::new(),
+        hidden,
     });
     let closing = ended.and_then(batch_of).map(|(end, report)| {
         let exit = exit_of(end, &report, exit_from.as_ref());

@@ -18,7 +18,7 @@ use crate::sandbox::oom;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::settings::{Settings, canonical};
-use super::{StrictnessArg, doctor, duration, tell, trace, up};
+use super::{StrictnessArg, doctor, duration, pull, tell, trace, up};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -89,6 +89,7 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
         let reason = chain(&error);
         tracing::warn!(reason, "neither the watcher nor pod processes are kept from the OOM killer");
     }
+    let hidden = hidden(settings, roots.iter().map(|root| root.path.clone()));
     let directories: Vec<String> = roots.iter().map(|root| root.path.display().to_string()).collect();
     let (mode, is_ready) = if args.once {
         (Mode::Once, None)
@@ -107,6 +108,7 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
         namespace: settings.namespace.clone(),
         pod_security: settings.pod_security,
         untrusted,
+        hidden,
     });
     let announcement = async {
         // Dropped unsent by a watcher that could not start.
@@ -122,6 +124,13 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
         Ended::Invalid(_) => Ok(Exit::Invalid),
         Ended::Batch(..) => Ok(Exit::Done),
     }
+}
+
+/// What pods on the machine's own root are not to see: where manifests lie, Secrets among them, and the credentials for
+/// registries.
+pub(super) fn hidden(settings: &Settings, manifests: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
+    let credentials = std::path::absolute(pull::docker_config()).ok();
+    manifests.chain([settings.manifests.clone()]).chain(credentials).collect()
 }
 
 /// Whoever started this and wants to be told of it.

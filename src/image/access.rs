@@ -25,6 +25,16 @@ pub(crate) struct Access {
     pub(crate) insecure: Vec<String>,
     /// By registry, as Docker names it.
     credentials: BTreeMap<String, Credential>,
+    whose: Whose,
+}
+
+/// On whose behalf registries are asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Whose {
+    #[default]
+    Owner,
+    /// A folder that others can write to.
+    Guest,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -42,7 +52,14 @@ impl std::fmt::Debug for Credential {
 impl Access {
     /// Reads droppod's `registries.yaml` and Docker's `config.json`; each may be missing.
     pub(crate) fn read(registries: &Path, docker: &Path) -> Result<Access, AccessError> {
-        Ok(Access { insecure: insecure(registries)?, credentials: credentials(docker)? })
+        Ok(Access { insecure: insecure(registries)?, credentials: credentials(docker)?, whose: Whose::Owner })
+    }
+
+    /// The same without credentials. Nor is a service of this machine's loopback spoken to unless it is listed: whoever
+    /// writes a name into a manifest could make us ask it things.
+    pub(crate) fn of_guests(&self) -> Access {
+        let insecure = self.insecure.clone();
+        Access { insecure, credentials: BTreeMap::new(), whose: Whose::Guest }
     }
 
     /// The credential for a registry, found as Docker finds it.
@@ -58,7 +75,7 @@ impl Access {
             .map(|(_, credential)| credential)
     }
 
-    /// Whether a registry is spoken to without TLS: those listed, and this machine, as Docker does.
+    /// Whether a registry is spoken to without TLS: those listed, and for the owner this machine, as Docker does.
     pub(crate) fn is_plain_http(&self, registry: &str) -> bool {
         let host = match registry.rsplit_once(':') {
             Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
@@ -66,7 +83,8 @@ impl Access {
         };
         let loopback =
             host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
-        loopback || host == "localhost" || self.insecure.iter().any(|listed| listed == registry)
+        let own = self.whose == Whose::Owner && (loopback || host == "localhost");
+        own || self.insecure.iter().any(|listed| listed == registry)
     }
 }
 
@@ -172,6 +190,7 @@ mod tests {
         assert_eq!(found("registry.example:5000"), Some(("bob", "other:secret")));
         assert_eq!(found("registry.example"), None);
         assert!(!format!("{access:?}").contains("secret"));
+        assert!(access.of_guests().credential("docker.io").is_none());
         std::fs::remove_dir_all(place).unwrap();
     }
 
@@ -197,6 +216,8 @@ mod tests {
             ("docker.io", false),
         ] {
             assert_eq!(access.is_plain_http(registry), plain, "{registry}");
+            let listed = registry == "box.lan:5000";
+            assert_eq!(access.of_guests().is_plain_http(registry), listed, "{registry} for guests");
         }
         std::fs::remove_dir_all(place).unwrap();
     }

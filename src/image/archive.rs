@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::document::{Descriptor, Document, Manifest};
 use super::import::{self, ImportError};
-use super::store::{Session, Store, StoredReference, fingerprint};
+use super::store::{Rights, Session, Store, StoredReference, fingerprint};
 use crate::model::image::{ImageRef, LocalKind, StoredImage};
 use crate::model::time::Timestamp;
 use source::Source;
@@ -85,8 +85,13 @@ pub(crate) fn load(store: &Store, path: &Path, now: Timestamp) -> Result<Vec<Ima
         let found = import::resolve(&mut source, manifest)?;
         let image = import::import(store, &session, &mut source, &found)?;
         for reference in references {
-            let stored =
-                StoredReference { reference, image: image.clone(), resolved_at: now, fingerprint: None };
+            let stored = StoredReference {
+                reference,
+                image: image.clone(),
+                resolved_at: now,
+                fingerprint: None,
+                rights: Rights::Anybody,
+            };
             store.commit(&stored, &found.text).map_err(import::failed("commit an image"))?;
             loaded.push(stored.reference);
         }
@@ -111,7 +116,7 @@ fn reference(name: &str) -> Option<ImageRef> {
     }
     match ImageRef::parse(name, Path::new("/")) {
         Ok(reference @ ImageRef::Registry(_)) => Some(reference),
-        Ok(ImageRef::HostRoot | ImageRef::Local { .. }) | Err(_) => None,
+        Ok(ImageRef::HostRoot | ImageRef::Guest(_) | ImageRef::Local { .. }) | Err(_) => None,
     }
 }
 

@@ -6,7 +6,7 @@ use super::access::Access;
 use super::archive;
 use super::import::{self, ImportError, failed};
 use super::registry::Repository;
-use super::store::{Session, Store, StoredReference};
+use super::store::{Rights, Session, Store, StoredReference};
 use crate::model::image::{ImageRef, StoredImage};
 use crate::model::time::Timestamp;
 
@@ -56,28 +56,44 @@ fn bring(
     access: &Access,
     now: Timestamp,
 ) -> Result<StoredReference, PullFailure> {
-    let (brought, manifest, fingerprint) = match image {
+    let (brought, manifest, fingerprint, rights) = match image {
         ImageRef::HostRoot => {
             return Err(PullFailure {
                 message: format!("{image} is this machine's own root: there is nothing to pull"),
             });
         }
         ImageRef::Registry(reference) => {
-            let mut repository = Repository::open(reference, access, session)?;
-            let found = repository.manifest()?;
-            let found = import::resolve(&mut repository, found)?;
-            (import::import(store, session, &mut repository, &found)?, found.text, None)
+            let (brought, manifest, rights) = fetch(store, session, reference, access)?;
+            (brought, manifest, None, rights)
+        }
+        ImageRef::Guest(reference) => {
+            let (brought, manifest, rights) = fetch(store, session, reference, &access.of_guests())?;
+            (brought, manifest, None, rights)
         }
         ImageRef::Local { kind, path, tag } => {
             // Taken before the archive is read: one that changes meanwhile is seen as another afterwards.
             let version = archive::version(*kind, path)?;
             let (brought, manifest) = archive::bring(store, session, *kind, path, tag.as_deref())?;
-            (brought, manifest, version)
+            (brought, manifest, version, Rights::Anybody)
         }
     };
-    let stored = StoredReference { reference: image.clone(), image: brought, resolved_at: now, fingerprint };
+    let stored =
+        StoredReference { reference: image.clone(), image: brought, resolved_at: now, fingerprint, rights };
     store.commit(&stored, &manifest).map_err(failed("commit the image"))?;
     Ok(stored)
+}
+
+fn fetch(
+    store: &Store,
+    session: &Session,
+    reference: &str,
+    access: &Access,
+) -> Result<(StoredImage, Vec<u8>, Rights), ImportError> {
+    let mut repository = Repository::open(reference, access, session)?;
+    let found = repository.manifest()?;
+    let found = import::resolve(&mut repository, found)?;
+    let brought = import::import(store, session, &mut repository, &found)?;
+    Ok((brought, found.text, repository.rights()))
 }
 
 #[cfg(test)]

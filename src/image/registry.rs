@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::access::Access;
 use super::document::{DOCUMENT_BYTES, Descriptor};
 use super::import::{Blobs, ImportError, failed};
-use super::store::Session;
+use super::store::{Rights, Session};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two pieces of an answer.
@@ -106,6 +106,11 @@ impl<'a> Repository<'a> {
         });
         let user = credential.map(|known| known.user.clone());
         Ok(Repository { runtime, client, reference, auth, user, session })
+    }
+
+    /// Who else may have what it gives.
+    pub(crate) fn rights(&self) -> Rights {
+        if self.user.is_some() { Rights::Credentials } else { Rights::Anybody }
     }
 
     /// The manifest or index that the reference stands for at this moment.

@@ -2,6 +2,7 @@
 //! process's mount namespace, with `dev proc sys etc run tmp` guaranteed to be real directories.
 
 mod host;
+mod masked;
 mod overlay;
 mod targets;
 
@@ -29,10 +30,10 @@ pub(crate) enum RootfsError {
 }
 
 /// How much of the machine a container on the host's own root sees (`droppod.dev/host-root`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum HostRootMask {
-    /// All but other people's homes, password hashes, SSH host keys and droppod's own directories.
-    Masked,
+    /// All but other people's homes, password hashes, SSH host keys, droppod's own directories, and these paths.
+    Masked(Vec<PathBuf>),
     Full,
 }
 
@@ -50,7 +51,7 @@ pub(crate) fn mount(
     store: &Store,
     container: &ContainerPlan,
     places: &Places,
-    mask: HostRootMask,
+    mask: &HostRootMask,
     scratch: &Path,
     target: &Path,
 ) -> Result<HeldLayers, RootfsError> {
@@ -78,14 +79,22 @@ pub(crate) fn mount(
             host.mask_in(&overlay.upper).map_err(failed("mask parts of the host"))?;
             Some(host)
         }
-        ImageRef::Registry(_) | ImageRef::Local { .. } => None,
+        ImageRef::Registry(_) | ImageRef::Guest(_) | ImageRef::Local { .. } => None,
     };
     let root = overlay.mount(target).map_err(failed("mount an overlay"))?;
     if let Some(host) = host_root {
-        host.carry_into(&root, &scratch.join("empty")).map_err(failed("carry over a mount of the host"))?;
+        let nothing = Nothing { directory: scratch.join("empty"), file: scratch.join("nothing") };
+        std::fs::write(&nothing.file, "").map_err(failed("make an empty file"))?;
+        host.carry_into(&root, &nothing).map_err(failed("carry over a mount of the host"))?;
     }
     targets::guard(&root).map_err(failed("make dev, proc, sys, etc, run and tmp"))?;
     Ok(HeldLayers { _layers: held })
+}
+
+/// What is bound over what is to be hidden.
+struct Nothing {
+    directory: PathBuf,
+    file: PathBuf,
 }
 
 /// `<scratch>/{upper,work,empty}`, empty, the upper one looking like the root that it covers.

@@ -43,6 +43,20 @@ pub(crate) struct StoredReference {
     pub(crate) resolved_at: Timestamp,
     /// Of a local archive when it was loaded: size and mtime in nanoseconds.
     pub(crate) fingerprint: Option<(u64, i128)>,
+    /// What an older binary has written down may have been brought in with any.
+    #[serde(default)]
+    pub(crate) rights: Rights,
+}
+
+/// Who may have an image for the asking.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Rights {
+    /// A registry gave it to this machine's credentials.
+    #[default]
+    Credentials,
+    /// A registry gave it to nobody in particular, or the machine's owner laid it here.
+    Anybody,
 }
 
 /// What [`Store::collect`] did.
@@ -60,6 +74,16 @@ impl Store {
     }
 
     pub(crate) fn find(&self, image: &ImageRef) -> io::Result<Option<StoredReference>> {
+        let found = self.find_named(image)?;
+        let ImageRef::Guest(reference) = image else { return Ok(found) };
+        if found.is_some() {
+            return Ok(found);
+        }
+        let shared = self.find_named(&ImageRef::Registry(reference.clone()))?;
+        Ok(shared.filter(|stored| stored.rights == Rights::Anybody))
+    }
+
+    fn find_named(&self, image: &ImageRef) -> io::Result<Option<StoredReference>> {
         let stored: Option<StoredReference> = publish::read_json(&self.reference(image))?;
         Ok(stored.filter(|stored| stored.reference == *image))
     }
@@ -67,7 +91,7 @@ impl Store {
     /// Whether the archive behind a local reference is another one than was loaded.
     pub(crate) fn is_stale(stored: &StoredReference) -> io::Result<bool> {
         match &stored.reference {
-            ImageRef::HostRoot | ImageRef::Registry(_) => Ok(false),
+            ImageRef::HostRoot | ImageRef::Registry(_) | ImageRef::Guest(_) => Ok(false),
             // One that is gone is no other: what was loaded from it is there.
             ImageRef::Local { kind, path, .. } => {
                 let present = fingerprint(*kind, path)?;

@@ -3,6 +3,7 @@
 use crate::api::Object;
 
 use super::node::{At, Kind};
+use super::validate::UNCONFINED_TYPE;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ignored {
@@ -50,7 +51,6 @@ const OF_POD: Table = &[
 const OF_POD_SECURITY: Table = &[
     ("fsGroupChangePolicy", "the group of a volume is always set"),
     ("seLinuxChangePolicy", MODULES),
-    ("seLinuxOptions", MODULES),
     ("windowsOptions", WINDOWS),
 ];
 
@@ -64,7 +64,9 @@ const OF_HTTP: Table = &[("protocol", "probes and hooks speak HTTP/1.1")];
 
 const OF_RESOURCES: Table = &[("claims", CLAIMS)];
 
-const OF_SECURITY: Table = &[("seLinuxOptions", MODULES), ("windowsOptions", WINDOWS)];
+const OF_SECURITY: Table = &[("windowsOptions", WINDOWS)];
+
+const OF_SELINUX: Table = &[("type", MODULES)];
 
 const OF_MOUNT: Table = &[("bindMountOptions", "mounts get the default options")];
 
@@ -105,7 +107,9 @@ fn job(spec: &At<'_>, into: &mut Vec<Ignored>) {
 
 fn pod(spec: &At<'_>, into: &mut Vec<Ignored>) {
     look_up(spec, OF_POD, into);
-    look_up(&spec.key("securityContext"), OF_POD_SECURITY, into);
+    let context = spec.key("securityContext");
+    look_up(&context, OF_POD_SECURITY, into);
+    selinux(&context, into);
     resources(&spec.key("resources"), into);
     for volume in spec.key("volumes").each_item() {
         let empty_dir = volume.key("emptyDir");
@@ -123,7 +127,9 @@ fn pod(spec: &At<'_>, into: &mut Vec<Ignored>) {
                 look_up(&container.key("lifecycle").key(hook).key("httpGet"), OF_HTTP, into);
             }
             resources(&container.key("resources"), into);
-            look_up(&container.key("securityContext"), OF_SECURITY, into);
+            let context = container.key("securityContext");
+            look_up(&context, OF_SECURITY, into);
+            selinux(&context, into);
             for mount in container.key("volumeMounts").each_item() {
                 look_up(&mount, OF_MOUNT, into);
             }
@@ -134,6 +140,14 @@ fn pod(spec: &At<'_>, into: &mut Vec<Ignored>) {
 fn resources(at: &At<'_>, into: &mut Vec<Ignored>) {
     look_up(at, OF_RESOURCES, into);
     look_up(&at.key("limits"), OF_LIMITS, into);
+}
+
+/// What would confine is a mistake.
+fn selinux(context: &At<'_>, into: &mut Vec<Ignored>) {
+    let options = context.key("seLinuxOptions");
+    if options.key("type").text() == Some(UNCONFINED_TYPE) {
+        look_up(&options, OF_SELINUX, into);
+    }
 }
 
 fn look_up(at: &At<'_>, table: Table, into: &mut Vec<Ignored>) {

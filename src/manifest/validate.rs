@@ -17,6 +17,8 @@ mod scheduling;
 mod security;
 mod volume;
 
+pub(super) use security::UNCONFINED_TYPE;
+
 use crate::api::Object;
 
 use super::document::Type;

@@ -12,6 +12,9 @@ pub(crate) enum ImageRef {
     HostRoot,
     /// `registry/repository:tag` or `…@sha256:…`, with Docker's defaults filled in.
     Registry(String),
+    /// The same for a pod of a folder that others can write to: asked for without this machine's credentials, and kept
+    /// apart from what was brought in with them.
+    Guest(String),
     /// `oci:`, `oci-archive:` or `docker-archive:`, the path absolute.
     Local { kind: LocalKind, path: PathBuf, tag: Option<String> },
 }
@@ -131,11 +134,19 @@ impl ImageRef {
         registry(image).map(ImageRef::Registry).map_err(bad)
     }
 
+    /// The same image, for a pod of a folder that others can write to.
+    pub(crate) fn for_guest(self) -> ImageRef {
+        match self {
+            ImageRef::Registry(reference) => ImageRef::Guest(reference),
+            ImageRef::HostRoot | ImageRef::Guest(_) | ImageRef::Local { .. } => self,
+        }
+    }
+
     /// Repository and tag as `image ls` shows them; a digest stands where there is no tag.
     pub(crate) fn repository_and_tag(&self) -> (String, String) {
         match self {
             ImageRef::HostRoot => (HOST_ROOT.to_owned(), "<none>".to_owned()),
-            ImageRef::Registry(reference) => match reference.rsplit_once('@') {
+            ImageRef::Registry(reference) | ImageRef::Guest(reference) => match reference.rsplit_once('@') {
                 Some((repository, digest)) => (repository.to_owned(), digest.to_owned()),
                 None => reference
                     .rsplit_once(':')
@@ -165,6 +176,7 @@ impl fmt::Display for ImageRef {
         match self {
             ImageRef::HostRoot => f.write_str(HOST_ROOT),
             ImageRef::Registry(reference) => f.write_str(reference),
+            ImageRef::Guest(reference) => write!(f, "{reference} (without credentials)"),
             ImageRef::Local { kind, path, tag } => {
                 write!(f, "{}{}", kind.prefix(), path.display())?;
                 tag.as_ref().map_or(Ok(()), |tag| write!(f, ":{tag}"))

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::api::Object;
 
@@ -121,4 +122,19 @@ impl Known {
     pub(crate) fn is_declared(&self) -> bool {
         self.record.deletion.is_none() && self.record.owner.is_none()
     }
+
+    /// It comes from a folder that others can write to, whose objects are kept apart from all others.
+    pub(crate) fn is_apart(&self) -> bool {
+        let scope = self.record.key.namespace.rsplit_once('-').map(|(_, scope)| scope);
+        scope.is_some_and(|scope| scope.len() == SCOPE && scope == scope_of(&self.record.source.root))
+    }
+}
+
+/// Length of a scope's name.
+const SCOPE: usize = 9;
+
+/// What ends the namespaces of a folder that others can write to: eight hexadecimal digits of its path, after a letter.
+pub(crate) fn scope_of(root: &Path) -> String {
+    let digest = Sha256::digest(root.as_os_str().as_encoded_bytes());
+    digest.iter().take(4).fold("u".to_owned(), |scope, byte| scope + &format!("{byte:02x}"))
 }

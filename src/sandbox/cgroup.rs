@@ -89,6 +89,17 @@ impl Cgroups {
             .map_err(cannot)
     }
 
+    /// Takes back what version 1 lets a container use that nobody has asked for. Between the making of a container and
+    /// the start of its program.
+    pub(crate) fn refuse_unasked_devices(&self, path: &Path) -> io::Result<()> {
+        let Some(hierarchy) = self.hierarchies.iter().find(|hierarchy| hierarchy.has("devices")) else {
+            return Ok(());
+        };
+        let file = hierarchy.directory(path).join("devices.deny");
+        std::fs::write(&file, devices::UNASKED)
+            .map_err(|error| cannot(format!("restrict devices by {}", file.display()), error))
+    }
+
     /// Whether the kernel takes the program of [`Cgroups::restrict_devices`]. Looking changes nothing.
     pub(crate) fn can_restrict_devices() -> bool {
         bpf::load_device_program(&devices::program()).is_ok()

@@ -123,8 +123,9 @@ pub(crate) fn attach(
     failpoint::reach("pair made")?;
     let no_rules = || cannot("reach the host's nf_tables", io::ErrorKind::Unsupported.into());
     let rules = host.rules.as_ref().ok_or_else(no_rules)?;
-    // Before the pod can send anything.
-    let pinned = pin::pin(rules, &table_name(id), pod, &near, pair.far_mac, address)?;
+    // Both before the pod can send anything.
+    host.route.settle(&near, pair.far_mac)?;
+    let pinned = pin::pin(rules, &table_name(id), pod, &near.name, pair.far_mac, address)?;
     failpoint::reach("sender pinned")?;
     let route = Route::open()?;
     let inside = route.link(INSIDE)?.ok_or(io::ErrorKind::NotFound)?;
@@ -136,12 +137,10 @@ pub(crate) fn attach(
     // second later, and drops what is sent before. To be asked for an interface makes it see to that one at once
     // (Linux 6.8), in the order in which each makes the next.
     route.link(INSIDE)?;
-    let near = host.route.link(&near)?;
+    host.route.link(&near.name)?;
     host.route.link(bridge)?;
     if !ports.is_empty() {
-        if let Some(near) = near {
-            host.route.hairpin(&near)?;
-        }
+        host.route.hairpin(&near)?;
         port::open(rules, &table_name(id), pod, address, ports)?;
         failpoint::reach("ports opened")?;
     }
@@ -196,13 +195,13 @@ fn is_ours(link: &Link) -> bool {
 }
 
 /// The host end of a pod that had this UID before may be there still: its namespace goes when the kernel has time
-/// for it. It is silenced, and a name beside it taken. Gives the name.
-fn make_pair(route: &Route, pair: Pair<'_>) -> io::Result<String> {
+/// for it. It is silenced, and a name beside it taken. Gives the host end.
+fn make_pair(route: &Route, pair: Pair<'_>) -> io::Result<Link> {
     let beside = ('a'..='z').map(|letter| format!("{}{letter}", pair.near));
     let mut last = io::ErrorKind::AlreadyExists.into();
     for near in std::iter::once(pair.near.to_owned()).chain(beside) {
         match route.make_pair(&Pair { near: &near, ..pair }) {
-            Ok(()) => return Ok(near),
+            Ok(()) => return route.link(&near)?.ok_or_else(|| io::ErrorKind::NotFound.into()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => last = error,
             Err(error) => return Err(error),
         }

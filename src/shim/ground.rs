@@ -20,9 +20,9 @@ use crate::model::image::ImageRef;
 use crate::model::pod_plan::{
     Access, ContainerPlan, IpcMode, NetworkPlan, PidMode, PodPlan, Privilege, Propagation, VolumePlan,
 };
-use crate::rundir::objects;
+use crate::rundir::{hidden, objects};
 use crate::sandbox::sys::identity;
-use crate::sandbox::{host_devices, namespace, network};
+use crate::sandbox::{heat, host_devices, namespace, network};
 use crate::volume;
 
 /// Asks for the host's root without its masks.
@@ -160,10 +160,12 @@ pub(super) fn prepare(
     make_directory(&root, 0o755).map_err(failed("make a mount point"))?;
     let mask = match plan.live.annotations.get(HOST_ROOT).map(String::as_str) {
         Some("full") => HostRootMask::Full,
-        Some(_) | None => HostRootMask::Masked,
+        Some(_) | None => HostRootMask::Masked(
+            hidden::read(&at.places).map_err(failed("read what of the machine's root is hidden"))?,
+        ),
     };
     let store = Store::at(&at.places.images);
-    let layers = rootfs::mount(&store, container, &at.places, mask, &scratch, &root)?;
+    let layers = rootfs::mount(&store, container, &at.places, &mask, &scratch, &root)?;
     failpoint::reach("root mounted").map_err(failed("mount the root"))?;
     let account = rootfs::account(&root, container)?;
     write_message_file(message).map_err(failed("make the termination message file"))?;
@@ -197,6 +199,8 @@ pub(super) fn prepare(
             }
             Privilege::Ordinary | Privilege::NoEscalation => Vec::new(),
         },
+        throttles: heat::throttles(Path::new(heat::PROCESSORS))
+            .map_err(failed("look for what tells of the processors' heat"))?,
         controllers: at.cgroups.controllers(),
     };
     Ok((ground, layers))
@@ -217,7 +221,7 @@ pub(super) fn release(at: &Started, container: &ContainerPlan) {
 fn scratch(at: &Started, plan: &PodPlan, container: &ContainerPlan) -> PathBuf {
     match container.image.reference {
         ImageRef::HostRoot => at.pod.0.join("scratch").join(&container.name),
-        ImageRef::Registry(_) | ImageRef::Local { .. } => {
+        ImageRef::Registry(_) | ImageRef::Guest(_) | ImageRef::Local { .. } => {
             at.places.scratch(&plan.id.uid).join("root").join(&container.name)
         }
     }

@@ -99,12 +99,13 @@ pub(super) struct Instance<'a> {
     pub(super) id: &'a str,
 }
 
-/// Creates and starts a container.
+/// Creates a container, calls `between`, and starts it.
 pub(super) fn start(
     at: Instance<'_>,
     mut spec: Spec,
     wiring: Wiring,
     filter: Option<Rc<Filter>>,
+    between: impl FnOnce(),
 ) -> Result<Launched, LaunchError> {
     let lent = match spec.process_mut() {
         Some(process) => confine(process, filter.as_ref())?,
@@ -122,6 +123,7 @@ pub(super) fn start(
     let pid = container.pid().map_or(0, |pid| pid.as_raw());
     let broken = |operation| move |source| LaunchError::Prepare { operation, source };
     failpoint::reach("container created").map_err(broken("create the container"))?;
+    between();
     container.start().map_err(|error| attempt.explain(&error))?;
     failpoint::reach("container started").map_err(broken("start the container"))?;
     Ok(Launched { pid, verdict })

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use crate::api::Container;
 use crate::model::desired::{Cause, Waiting};
-use crate::model::image::{ImageRef, PullPolicy, StoredImage};
+use crate::model::image::{BadImageRef, ImageRef, PullPolicy, StoredImage};
 use crate::model::object::Known;
 use crate::model::observed::ImageObservation;
 use crate::model::pod_plan::ImagePlan;
-use crate::model::time::{Now, Timestamp};
+use crate::model::time::Now;
 
 /// Where an image stands for one container.
 pub(super) enum Standing {
@@ -27,15 +27,21 @@ pub(super) fn base(known: &Known) -> PathBuf {
     manifest.parent().map(Path::to_owned).unwrap_or_default()
 }
 
+/// What an `image:` of that pod's stands for.
+pub(super) fn reference(known: &Known, authored: &str) -> Result<ImageRef, BadImageRef> {
+    let reference = ImageRef::parse(authored, &base(known))?;
+    Ok(if known.is_apart() { reference.for_guest() } else { reference })
+}
+
 pub(super) fn standing(
     container: &Container,
-    base: &Path,
-    created_at: Timestamp,
+    known: &Known,
     images: &BTreeMap<ImageRef, ImageObservation>,
     now: Now,
 ) -> Standing {
     let authored = container.image.as_deref().unwrap_or_default();
-    let reference = match ImageRef::parse(authored, base) {
+    let created_at = known.record.created_at;
+    let reference = match reference(known, authored) {
         Ok(reference) => reference,
         Err(bad) => return refused("InvalidImageName", format!("Failed to apply default image tag: {bad}")),
     };

@@ -163,7 +163,7 @@ impl<'a> Facts<'a> {
         let app = self.spec.containers.iter().map(|container| (container, Role::App));
         let mut plans = Vec::new();
         for (container, role) in init.chain(app) {
-            match image::standing(container, &self.base, known.record.created_at, images, now) {
+            match image::standing(container, known, images, now) {
                 Standing::Ready(image) => match container::plan(self, container, role, image) {
                     Ok(plan) => plans.push(plan),
                     Err(why) => waits.one(&container.name, Some(why)),

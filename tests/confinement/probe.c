@@ -32,11 +32,15 @@ struct call {
 /* A pointer, descriptor, pid or size that is none. */
 #define X ((long)-1)
 
+/* What `socketcall` makes a socket of: where no filter looks. The program lies where a 32-bit pointer reaches. */
+static int alg[] = {38, -1, -1}, vsock[] = {40, -1, -1};
+
 #if defined(__x86_64__)
-#define NR(name, i386, ...) {#name, SYS_##name, i386, {__VA_ARGS__}}
+#define IF_I386(number) (number)
 #else
-#define NR(name, i386, ...) {#name, SYS_##name, NONE, {__VA_ARGS__}}
+#define IF_I386(number) NONE
 #endif
+#define NR(name, i386, ...) {#name, SYS_##name, IF_I386(i386), {__VA_ARGS__}}
 
 static const struct call calls[] = {
     NR(acct, 51, X), NR(add_key, 286, X, X, X, X), NR(adjtimex, 124, X), NR(bpf, 357, X, X, X),
@@ -55,7 +59,13 @@ static const struct call calls[] = {
     NR(process_madvise, 440, X, X, X, X), NR(process_vm_readv, 347, X, X, X, X), NR(ptrace, 26, X, X, X, X),
     NR(quotactl, 131, X, X, X, X), NR(reboot, 88, X, X, X, X), NR(request_key, 287, X, X, X, X),
     NR(seccomp, 354, X, X, X), NR(set_mempolicy, 276, X, X, X), NR(setdomainname, 121, X, X),
-    NR(sethostname, 74, X, X), NR(setns, 346, X, X), NR(settimeofday, 79, X, X), NR(socket, 359, 40, X, X),
+    NR(sethostname, 74, X, X), NR(setns, 346, X, X), NR(settimeofday, 79, X, X),
+    {"socket(AF_ALG)", SYS_socket, IF_I386(359), {38, X, X}},
+    {"socket(AF_INET)", SYS_socket, IF_I386(359), {2, X, X}},
+    {"socket(AF_VSOCK)", SYS_socket, IF_I386(359), {40, X, X}},
+    {"socketcall(bind)", NONE, IF_I386(102), {2, X}},
+    {"socketcall(socket(AF_ALG))", NONE, IF_I386(102), {1, (long)alg}},
+    {"socketcall(socket(AF_VSOCK))", NONE, IF_I386(102), {1, (long)vsock}},
     NR(swapoff, 115, X), NR(swapon, 87, X, X), NR(syslog, 103, X, X, X), NR(umount2, 52, X, X),
     NR(unshare, 310, 0x10000000 | 1), NR(userfaultfd, 374, X), NR(vhangup, 111, 0),
     NR(statx, 383, X, X, X, X), {"no_such_call", 9999, 9999, {0}},
@@ -122,11 +132,10 @@ static void system_calls(void) {
     int i386 = has_i386();
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
         const struct call *call = &calls[i];
-        printf("call %s: %s", call->name, outcome(natively, call->native, call->arguments));
-        if (call->i386 != NONE) {
-            if (i386) printf(" i386 %s", outcome(by_interrupt, call->i386, call->arguments));
-            printf(" x32 %s", outcome(natively, call->native | X32, call->arguments));
-        }
+        int native = call->native != NONE;
+        printf("call %s: %s", call->name, native ? outcome(natively, call->native, call->arguments) : "none");
+        if (call->i386 != NONE && i386) printf(" i386 %s", outcome(by_interrupt, call->i386, call->arguments));
+        if (call->i386 != NONE && native) printf(" x32 %s", outcome(natively, call->native | X32, call->arguments));
         printf("\n");
     }
     static const struct { const char *name; long flags; } clones[] = {
@@ -152,7 +161,7 @@ static const char *kernel_paths[] = {
     "/proc/keys", "/proc/kmsg", "/proc/kpagecount", "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi",
     "/proc/self/oom_score_adj", "/proc/sys", "/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe",
     "/proc/sys/kernel/hostname", "/proc/sys/vm/overcommit_memory", "/proc/sysrq-trigger", "/proc/timer_list",
-    "/proc/timer_stats", "/proc/uptime", "/sys", "/sys/devices/virtual/powercap", "/sys/firmware", "/sys/fs/cgroup",
+    "/proc/timer_stats", "/proc/uptime", "/sys", "/sys/devices/system/cpu/cpu0/thermal_throttle", "/sys/devices/virtual/powercap", "/sys/firmware", "/sys/fs/cgroup",
     "/sys/fs/cgroup/cgroup.procs", "/sys/kernel", "/sys/kernel/debug", "/sys/kernel/security",
     "/sys/module", "/sys/power",
 };
@@ -201,7 +210,7 @@ static void device(const char *name, mode_t kind, unsigned major_number, unsigne
 
 static void devices(void) {
     static const char *nodes[] = {"null", "zero", "full", "random", "urandom", "tty", "ptmx", "console", "mem",
-                                  "kmsg", "port", "loop-control", "fuse", "kvm", "sda", "vda"};
+                                  "kmsg", "port", "loop-control", "net/tun", "fuse", "kvm", "sda", "vda"};
     static const char *usual[] = {"null", "zero", "full", "random", "urandom"};
     for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) {
         char path[64];
@@ -222,6 +231,8 @@ static void devices(void) {
     device("mem", S_IFCHR, 1, 1);
     device("kmsg", S_IFCHR, 1, 11);
     device("loop-control", S_IFCHR, 10, 237);
+    device("tun", S_IFCHR, 10, 200);
+    device("fuse", S_IFCHR, 10, 229);
     device("loop0", S_IFBLK, 7, 0);
     device("sda", S_IFBLK, 8, 0);
     device("nvme", S_IFBLK, 259, 0);

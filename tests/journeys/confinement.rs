@@ -273,13 +273,33 @@ fn pids_limit(bench: &Bench, pod: &str) -> String {
 }
 
 /// What the README says of droppod in a row of its table.
-fn posture(row: &str) -> String {
+pub(crate) fn posture(row: &str) -> String {
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     let mut cells = readme.lines().map(|line| line.split('|').map(str::trim));
     let mut found =
         cells.find(|cells| cells.clone().nth(1) == Some(row)).unwrap_or_else(|| panic!("no row {row}"));
     found.nth(2).unwrap_or_default().to_owned()
 }
+
+const MASKED: [&str; 13] = [
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/system/cpu/cpu0/thermal_throttle",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+];
+const READ_ONLY: [&str; 7] =
+    ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger", "/sys", "/sys/fs/cgroup"];
+/// That nobody is given, CAP_MKNOD or not.
+const DEVICES: [&str; 8] = ["mem", "kmsg", "loop-control", "tun", "fuse", "loop0", "sda", "nvme"];
 
 #[test]
 fn the_readme_tells_the_default_posture_as_the_probe_saw_it() {
@@ -301,13 +321,19 @@ fn the_readme_tells_the_default_posture_as_the_probe_saw_it() {
     assert_eq!(posture("capabilities"), capabilities("status CapBnd").to_string());
     let handed_on = capabilities("status CapInh") + capabilities("status CapAmb");
     assert_eq!(posture("inheritable, ambient capabilities"), or(handed_on == 0, "none"));
-    let masked = all(&["/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware"], "absent or masked");
+    let masked = all(&MASKED, "absent or masked");
     assert_eq!(posture("masked kernel paths"), or(masked, "yes, verified"));
-    let read_only = all(&["/proc/sys", "/proc/bus", "/proc/irq", "/sys"], "read-only");
+    let read_only = all(&READ_ONLY, "read-only");
     assert_eq!(posture("read-only kernel paths"), or(read_only, "yes, verified"));
-    let usual =
-        in_table(&capable, "device null") == "allowed" && in_table(&capable, "device mem") == "refused";
+    let usual = in_table(&capable, "device null") == "allowed"
+        && DEVICES.iter().all(|device| in_table(&capable, &format!("device {device}")) == "refused");
     assert_eq!(posture("devices"), or(usual, "the usual nodes"));
+    let closed = ["AF_ALG", "AF_VSOCK"].iter().all(|family| {
+        seen(&format!("call socket({family})")) == "EPERM i386 EPERM x32 ENOSYS"
+            && seen(&format!("call socketcall(socket({family}))")) == "none i386 ENOSYS"
+    });
+    let open = seen("call socket(AF_INET)") == "through i386 through x32 ENOSYS";
+    assert_eq!(posture("sockets of AF_ALG, AF_VSOCK"), or(closed && open, "refused"));
     let own = seen("own cgroup") == "the root" && all(&["/sys/fs/cgroup"], "read-only");
     assert_eq!(posture("control groups seen"), or(own, "its own, read-only"));
     let keyring = in_table(&unconfined, "session keyring") == "_ses";

@@ -17,6 +17,11 @@ use std::path::PathBuf;
 use crate::bench::{Bench, Ran};
 use crate::image::made::{Made, Planted};
 
+/// How often a race is run: `DROPPOD_RACES=1000` makes all of them longer.
+fn races(usual: usize) -> usize {
+    std::env::var("DROPPOD_RACES").ok().and_then(|races| races.parse().ok()).unwrap_or(usual)
+}
+
 /// A prison of one container, and something outside of it that must not be reached.
 struct Prison {
     bench: Bench,

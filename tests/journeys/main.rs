@@ -2,6 +2,7 @@
 //! so and is counted as passed with nothing seen.
 #![expect(clippy::unwrap_used, reason = "a test fails by it, and says where")]
 
+mod apart;
 mod attach;
 mod batch;
 mod bench;

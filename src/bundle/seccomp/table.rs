@@ -11,7 +11,10 @@ const CALLS: &str = include_str!("calls.txt");
 
 /// `CLONE_NEW*` for mount, cgroup, UTS, IPC, user, PID and network namespaces.
 const NEW_NAMESPACES: u64 = 0x7e02_0000;
-const AF_VSOCK: u64 = 40;
+/// Families of sockets that lead past every namespace: AF_ALG to the kernel's ciphers, AF_VSOCK to the hypervisor.
+const CLOSED_FAMILIES: [u64; 2] = [38, 40];
+/// Of the calls that `socketcall` stands for, the one that makes a socket.
+const SYS_SOCKET: u64 = 1;
 /// Linux, the same in 32 bits, each calling itself 2.6, and the question which it is.
 const PLAIN_PERSONALITIES: [u64; 5] = [0, 0x0008, 0x2_0000, 0x2_0008, 0xffff_ffff];
 
@@ -61,7 +64,16 @@ pub(super) fn default_rules(set: Architecture, capabilities: &[String]) -> Rules
             "plain" => {
                 PLAIN_PERSONALITIES.iter().filter_map(|which| allow_if(SeccompCmpOp::Eq, *which)).collect()
             }
-            "no-vsock" => allow_if(SeccompCmpOp::Ne, AF_VSOCK).into_iter().collect(),
+            "families" => {
+                let open = CLOSED_FAMILIES.iter().filter_map(|family| about(SeccompCmpOp::Ne, *family));
+                vec![Rule { action: Action::Allow, conditions: open.collect() }]
+            }
+            // The family lies in memory, where no filter sees it: a C library that knows better falls back to `socket`.
+            "old-socket" => {
+                let making = about(SeccompCmpOp::Eq, SYS_SOCKET).into_iter().collect();
+                let refused = Rule { action: Action::Errno(NOT_IMPLEMENTED), conditions: making };
+                vec![refused, Rule::always(Action::Allow)]
+            }
             "no-namespaces" | "old-clone" if has("SYS_ADMIN") => vec![Rule::always(Action::Allow)],
             "no-namespaces" => allow_if(SeccompCmpOp::MaskedEq(NEW_NAMESPACES), 0).into_iter().collect(),
             // Its flags lie in memory, where no filter sees them: a C library falls back to `clone`.
@@ -79,8 +91,11 @@ pub(super) fn default_rules(set: Architecture, capabilities: &[String]) -> Rules
     }
 }
 
-/// A rule about the first argument. The kernel takes no more than its lower half, whatever stands in the upper.
 fn allow_if(test: SeccompCmpOp, value: u64) -> Option<Rule> {
-    let condition = SeccompCondition::new(0, SeccompCmpArgLen::Dword, test, value).ok()?;
-    Some(Rule { action: Action::Allow, conditions: vec![condition] })
+    Some(Rule { action: Action::Allow, conditions: vec![about(test, value)?] })
+}
+
+/// The first argument. The kernel takes no more than its lower half, whatever stands in the upper.
+fn about(test: SeccompCmpOp, value: u64) -> Option<SeccompCondition> {
+    SeccompCondition::new(0, SeccompCmpArgLen::Dword, test, value).ok()
 }

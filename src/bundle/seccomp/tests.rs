@@ -64,7 +64,7 @@ fn the_table_has_each_call_once_in_order_and_only_rules_that_are_known() {
         numbers.dedup();
         assert_eq!(numbers.len(), count, "{set:?} has a number twice");
     }
-    let words = ["allow", "deny", "plain", "no-vsock", "no-namespaces", "old-clone"];
+    let words = ["allow", "deny", "plain", "families", "old-socket", "no-namespaces", "old-clone"];
     let capability = |name: &str| name.parse::<oci_spec::runtime::Capability>().is_ok();
     for call in all {
         assert!(words.contains(&call.rule) || call.rule.split('|').all(capability), "{call:?}");
@@ -119,7 +119,7 @@ fn every_call_of_the_table_gets_the_answer_of_its_line() {
             for call in calls() {
                 let Some(number) = call.number(*set) else { continue };
                 let expected = match call.rule {
-                    "allow" | "SYS_CHROOT" | "plain" | "no-vsock" | "no-namespaces" => ALLOW,
+                    "allow" | "SYS_CHROOT" | "plain" | "families" | "old-socket" | "no-namespaces" => ALLOW,
                     "old-clone" => ENOSYS,
                     _ => EPERM,
                 };
@@ -154,11 +154,24 @@ fn arguments_decide_where_they_can() {
         assert_eq!(answer(&filter, set, "clone", &[0x003d_0f00]), ALLOW, "a thread");
         assert_eq!(answer(&filter, set, "clone3", &[]), ENOSYS);
         assert_eq!(answer(&filter, set, "socket", &[2]), ALLOW);
-        assert_eq!(answer(&filter, set, "socket", &[40]), EPERM);
-        // The kernel looks at the lower half alone.
-        assert_eq!(answer(&filter, set, "socket", &[0x1_0000_0028]), EPERM);
+        for family in [38, 40] {
+            assert_eq!(answer(&filter, set, "socket", &[family]), EPERM);
+            // The kernel looks at the lower half alone.
+            assert_eq!(answer(&filter, set, "socket", &[0x1_0000_0000 | family]), EPERM);
+        }
         assert_eq!(answer(&filter, set, "personality", &[0xffff_ffff]), ALLOW);
         assert_eq!(answer(&filter, set, "personality", &[0x0004_0000]), EPERM, "ADDR_NO_RANDOMIZE");
+    }
+}
+
+#[test]
+fn no_socket_is_made_by_the_call_whose_family_no_filter_sees() {
+    let filter = default(&["SYS_ADMIN", "NET_ADMIN"]);
+    let old = Architecture::X86;
+    assert_eq!(answer(&filter, old, "socketcall", &[1]), ENOSYS);
+    assert_eq!(answer(&filter, old, "socketcall", &[0x1_0000_0001]), ENOSYS);
+    for (call, what) in [(2, "bind"), (3, "connect"), (8, "socketpair"), (17, "recvmsg")] {
+        assert_eq!(answer(&filter, old, "socketcall", &[call]), ALLOW, "{what}");
     }
 }
 

@@ -95,7 +95,9 @@ pub(crate) fn remove(
 ) -> Result<(), ImageError> {
     for image in images {
         let image = ImageRef::parse(image, base)?;
-        if !store.remove(&image).map_err(failed("remove an image reference"))? {
+        let remove = |image: &ImageRef| store.remove(image).map_err(failed("remove an image reference"));
+        let of_guests = remove(&image.clone().for_guest())?;
+        if !remove(&image)? && !of_guests {
             return Err(ImageError::Unknown(image));
         }
         writeln!(out, "image/{image} removed")?;

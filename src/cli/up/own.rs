@@ -7,7 +7,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::input::Input;
 use crate::cli::settings::Settings;
-use crate::cli::{doctor, tell};
+use crate::cli::{doctor, tell, watch};
 use crate::daemon::Patience;
 use crate::paths::Places;
 use crate::publish::{Durability, publish};
@@ -54,7 +54,8 @@ pub(crate) fn run_one(
         junit: None,
         attached,
     };
-    direct(session, vec![root], manner, settings)
+    let hidden = watch::hidden(settings, std::iter::empty());
+    direct(session, vec![root], hidden, manner, settings)
 }
 
 /// The program may look at its terminal before anybody is attached to it.

@@ -1,13 +1,13 @@
 //! What is known of one manifest file.
 
 use std::collections::BTreeSet;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use crate::manifest::podsecurity::Level;
 use crate::manifest::{self, Declared, IgnoredField, Mistake, Policy, Severity, Strictness};
+use crate::model::object::scope_of;
 
 /// How files are read, the same for all.
 #[derive(Debug, Clone)]
@@ -29,12 +29,6 @@ impl Reader {
             Policy { level: self.pod_security, scope: None }
         }
     }
-}
-
-/// Eight hexadecimal digits of a folder's path, after a letter.
-fn scope_of(root: &Path) -> String {
-    let digest = Sha256::digest(root.as_os_str().as_bytes());
-    digest.iter().take(4).fold("u".to_owned(), |scope, byte| scope + &format!("{byte:02x}"))
 }
 
 #[derive(Debug, Default)]

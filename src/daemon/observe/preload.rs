@@ -30,7 +30,8 @@ pub(super) fn observe(
 ) {
     let loading = children.loading().map(|archive| (archive.clone(), Preload::UnderWay));
     seen.observed.preloads.extend(loading);
-    let sought = || sought.iter().filter(|(image, _)| matches!(image, ImageRef::Registry(_)));
+    let sought =
+        || sought.iter().filter(|(image, _)| matches!(image, ImageRef::Registry(_) | ImageRef::Guest(_)));
     let beside = sought().flat_map(|(_, beside)| beside).map(|directory| directory.join(BESIDE_MANIFESTS));
     let mut directories: BTreeSet<PathBuf> = beside.collect();
     if sought().next().is_some() {

@@ -14,6 +14,10 @@ use crate::model::time::Timestamp;
 
 const REGISTRY: &str = "/usr/bin/docker-registry";
 
+/// `ann:hub-secret`, as HTTP and Docker write it, and as a registry keeps it.
+const ANN: &str = "YW5uOmh1Yi1zZWNyZXQ=";
+const ACCOUNTS: &str = "ann:$2b$04$abcdefghijklmnopqrstuuWoAb7lTGXwlsJc59P5YQEVSfUSpuVjm\n";
+
 /// Distribution's registry on a port of its own, gone with this value.
 struct Registry {
     process: Child,
@@ -23,6 +27,11 @@ struct Registry {
 
 impl Registry {
     fn start() -> Option<Registry> {
+        Registry::start_with(None)
+    }
+
+    /// `accounts`: an htpasswd file of those whom it gives anything.
+    fn start_with(accounts: Option<&str>) -> Option<Registry> {
         if !Path::new(REGISTRY).exists() {
             println!("skipped: {REGISTRY} is not installed");
             return None;
@@ -30,12 +39,16 @@ impl Registry {
         let place = Place::new();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let address = format!("127.0.0.1:{port}");
-        let config = serde_json::json!({
+        let mut config = serde_json::json!({
             "version": "0.1",
             "log": {"level": "error"},
             "storage": {"filesystem": {"rootdirectory": place.make("registry")}},
             "http": {"addr": address},
         });
+        if let Some(accounts) = accounts {
+            let path = place.write("accounts", accounts.as_bytes());
+            config["auth"] = serde_json::json!({"htpasswd": {"realm": "test", "path": path}});
+        }
         let config = place.write("config.yml", config.to_string().as_bytes());
         let process = Command::new(REGISTRY)
             .arg("serve")
@@ -56,7 +69,7 @@ impl Registry {
     fn send(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Basic {ANN}\r\nConnection: close\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
             self.address,
             body.len()
         );
@@ -200,6 +213,43 @@ fn what_a_registry_does_wrong_is_said_in_words() {
     }
     std::fs::write(&layer, whole).unwrap();
     registry.pull(":v1").unwrap();
+}
+
+#[test]
+fn a_guest_is_given_nothing_for_the_credentials_of_the_machine() {
+    let Some(registry) = Registry::start_with(Some(ACCOUNTS)) else { return };
+    registry.push("v1", &app("v1"));
+    let (address, place) = (&registry.address, &registry.place);
+    let listed = format!("hosts: [{{host: \"{address}\", plainHttp: true}}]");
+    let registries = place.write("registries.yaml", listed.as_bytes());
+    let docker = place.write(
+        "docker.json",
+        format!("{{\"auths\": {{\"{address}\": {{\"auth\": \"{ANN}\"}}}}}}").as_bytes(),
+    );
+    let access = Access::read(&registries, &docker).unwrap();
+    let image = ImageRef::parse(&format!("{address}/app:v1"), Path::new("/")).unwrap();
+    let guest = image.clone().for_guest();
+    let store = registry.store();
+    let pull = |image: &ImageRef| pull(&store, image, &access, Timestamp::UNIX_EPOCH);
+    pull(&image).unwrap();
+    let refused = pull(&guest).unwrap_err().message;
+    assert!(refused.contains("does not let anonymous users pull"), "{refused}");
+    assert_eq!(store.find(&guest).unwrap(), None, "nor what was brought in for others");
+}
+
+#[test]
+fn a_guest_pulls_what_a_registry_gives_to_anybody() {
+    let Some(registry) = Registry::start() else { return };
+    registry.push("v1", &app("v1"));
+    let listed = format!("hosts: [{{host: \"{}\", plainHttp: true}}]", registry.address);
+    let registries = registry.place.write("registries.yaml", listed.as_bytes());
+    let access = Access::read(&registries, &registry.place.0.join("none.json")).unwrap();
+    let image = ImageRef::parse(&format!("{}/app:v1", registry.address), Path::new("/")).unwrap().for_guest();
+    let store = registry.store();
+    let pulled = pull(&store, &image, &access, Timestamp::UNIX_EPOCH).unwrap();
+    assert_eq!(store.find(&image).unwrap().map(|stored| stored.image), Some(pulled));
+    let refused = pull(&store, &image, &Access::default(), Timestamp::UNIX_EPOCH).unwrap_err().message;
+    assert!(refused.starts_with("cannot reach registry 127.0.0.1:"), "not listed, and so by TLS: {refused}");
 }
 
 #[test]

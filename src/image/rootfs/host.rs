@@ -3,27 +3,21 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FileType, Mode};
+use rustix::fs::Mode;
 use rustix::mount::{MountFlags, mount_bind, mount_remount};
 
+use super::masked::{self, Masked, What};
 use super::targets::{Kind, ensure_target};
-use super::{HostRootMask, dress_like, open_directory};
+use super::{HostRootMask, Nothing, dress_like, open_directory};
 use crate::image::inside;
 use crate::paths::Places;
 use crate::sandbox::mounts::{self, Mount};
 
 pub(super) struct Host {
-    /// Without symlinks, absolute.
     masked: Vec<Masked>,
     carried: Vec<Carried>,
-}
-
-struct Masked {
-    path: PathBuf,
-    is: rustix::fs::Stat,
 }
 
 /// A mount below `/usr` or `/opt`, which an overlay of the root alone would not show.
@@ -33,9 +27,9 @@ struct Carried {
 }
 
 impl Host {
-    pub(super) fn read(places: &Places, mask: HostRootMask) -> io::Result<Host> {
+    pub(super) fn read(places: &Places, mask: &HostRootMask) -> io::Result<Host> {
         let masked = match mask {
-            HostRootMask::Masked => masked(places)?,
+            HostRootMask::Masked(hidden) => masked::masked(places, hidden)?,
             HostRootMask::Full => Vec::new(),
         };
         let carried = carried(mounts::table()?);
@@ -53,20 +47,22 @@ impl Host {
             if inside::look(&parent, name)?.is_some() {
                 continue;
             }
-            if FileType::from_raw_mode(masked.is.st_mode) == FileType::Directory {
-                rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o700))?;
-                let directory = open_directory_at(&parent, name)?;
-                dress_like(&directory, &masked.is)?;
-                inside::make_opaque(&directory)?;
-            } else {
-                inside::make_whiteout(&parent, name)?;
+            match &masked.what {
+                What::Directory(is) => {
+                    rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o700))?;
+                    let directory = open_directory_at(&parent, name)?;
+                    dress_like(&directory, is)?;
+                    inside::make_opaque(&directory)?;
+                }
+                What::File | What::Absent => inside::make_whiteout(&parent, name)?,
             }
         }
         Ok(())
     }
 
-    /// Binds carried mounts below `root`, read-only, and `empty` over what is masked inside them.
-    pub(super) fn carry_into(&self, root: &OwnedFd, empty: &Path) -> io::Result<()> {
+    /// Binds carried mounts below `root`, read-only, and what is in `nothing`, an empty directory and an empty file, over
+    /// what is masked inside them.
+    pub(super) fn carry_into(&self, root: &OwnedFd, nothing: &Nothing) -> io::Result<()> {
         for carried in &self.carried {
             let file = std::fs::metadata(&carried.path);
             // Gone since the list was read, or on a server that does not answer: the others still count.
@@ -75,10 +71,16 @@ impl Host {
             bind(root, &carried.path, &carried.path, kind, carried.flags)?;
         }
         for masked in &self.masked {
-            let inside_carried = self.carried.iter().any(|carried| masked.path.starts_with(&carried.path));
-            if inside_carried && FileType::from_raw_mode(masked.is.st_mode) == FileType::Directory {
-                bind(root, empty, &masked.path, Kind::Directory, MountFlags::empty())?;
+            if !self.carried.iter().any(|carried| masked.path.starts_with(&carried.path)) {
+                continue;
             }
+            let (source, kind) = match masked.what {
+                What::Directory(_) => (&nothing.directory, Kind::Directory),
+                What::File => (&nothing.file, Kind::File),
+                // There is nothing to bind over, and a mount of somebody else's to be left as it is.
+                What::Absent => continue,
+            };
+            bind(root, source, &masked.path, kind, MountFlags::empty())?;
         }
         Ok(())
     }
@@ -119,48 +121,6 @@ fn open_directory_at(parent: impl AsFd, name: &OsStr) -> io::Result<OwnedFd> {
         | rustix::fs::OFlags::NOFOLLOW
         | rustix::fs::OFlags::CLOEXEC;
     Ok(rustix::fs::openat(parent, name, flags, Mode::empty())?)
-}
-
-/// What there is to mask, shortest first, nothing inside something that is masked already.
-fn masked(places: &Places) -> io::Result<Vec<Masked>> {
-    let mut paths: Vec<PathBuf> =
-        ["/root", "/home", "/var/lib/droppod", "/var/log/pods"].map(PathBuf::from).to_vec();
-    // The state directory of the machine: that of an `up` is its own.
-    paths.extend(places.images.parent().map(Path::to_owned));
-    paths.extend([&places.state, &places.run, &places.log, &places.images].map(Clone::clone));
-    paths.extend(named("/etc", |name| name.starts_with(b"shadow") || name.starts_with(b"gshadow"))?);
-    paths.extend(named("/etc/ssh", |name| name.starts_with(b"ssh_host_") && name.ends_with(b"_key"))?);
-    let mut real: Vec<PathBuf> = Vec::new();
-    for path in paths {
-        match std::fs::canonicalize(&path) {
-            Ok(path) => real.push(path),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-    }
-    real.sort();
-    let mut found: Vec<Masked> = Vec::new();
-    for path in real {
-        if path != Path::new("/") && !found.iter().any(|above| path.starts_with(&above.path)) {
-            found.push(Masked { is: rustix::fs::lstat(&path)?, path });
-        }
-    }
-    Ok(found)
-}
-
-fn named(directory: &str, wanted: impl Fn(&[u8]) -> bool) -> io::Result<Vec<PathBuf>> {
-    let entries = match std::fs::read_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let name = entry?.file_name();
-        if wanted(name.as_bytes()) {
-            found.push(Path::new(directory).join(name));
-        }
-    }
-    Ok(found)
 }
 
 /// Mounts below `/usr` and `/opt`, in the order in which they were made.

@@ -1,7 +1,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::{Collected, Store, StoredReference, file_name};
+use super::{Collected, Rights, Store, StoredReference, file_name};
 use crate::image::tests::Place;
 use crate::model::image::{ImageConfig, ImageRef, LocalKind, StoredImage};
 use crate::model::time::Timestamp;
@@ -12,7 +12,13 @@ fn stored(reference: ImageRef, layer: &str) -> StoredReference {
         layers: vec![format!("sha256:{layer}")],
         config: ImageConfig::default(),
     };
-    StoredReference { reference, image, resolved_at: Timestamp::UNIX_EPOCH, fingerprint: None }
+    StoredReference {
+        reference,
+        image,
+        resolved_at: Timestamp::UNIX_EPOCH,
+        fingerprint: None,
+        rights: Rights::Anybody,
+    }
 }
 
 fn named(name: &str) -> ImageRef {
@@ -46,6 +52,27 @@ fn a_reference_is_found_again_until_it_is_removed() {
     assert!(store.remove(&wanted.reference).unwrap());
     assert!(!store.remove(&wanted.reference).unwrap());
     assert_eq!(store.find(&wanted.reference).unwrap(), None);
+}
+
+#[test]
+fn guests_find_what_anybody_may_have_and_what_was_brought_in_for_them() {
+    let place = Place::new();
+    let store = Store::at(&place.0.join("images"));
+    let guest = |name: &str| named(name).for_guest();
+    let open = stored(named("busybox"), &"a".repeat(64));
+    let private = StoredReference {
+        rights: Rights::Credentials,
+        ..stored(named("registry.example/team/app:1"), &"b".repeat(64))
+    };
+    for reference in [&open, &private] {
+        store.commit(reference, b"{}").unwrap();
+    }
+    assert_eq!(store.find(&guest("busybox")).unwrap(), Some(open));
+    assert_eq!(store.find(&guest("registry.example/team/app:1")).unwrap(), None);
+    assert_eq!(store.find(&named("registry.example/team/app:1")).unwrap(), Some(private.clone()));
+    let theirs = StoredReference { reference: guest("registry.example/team/app:1"), ..private };
+    store.commit(&theirs, b"{}").unwrap();
+    assert_eq!(store.find(&theirs.reference).unwrap(), Some(theirs));
 }
 
 #[test]

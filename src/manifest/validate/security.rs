@@ -29,6 +29,7 @@ pub(super) fn of_pod(context: &PodSecurityContext, at: &At<'_>, rules: &mut Rule
     root_twice(context.run_as_user, context.run_as_non_root, at, rules);
     profile(&at.key("seccompProfile"), rules);
     app_armor(&at.key("appArmorProfile"), rules);
+    selinux(&at.key("seLinuxOptions"), rules);
     sysctls(context, &at.key("sysctls"), rules);
 }
 
@@ -95,6 +96,7 @@ pub(super) fn of_container(context: &SecurityContext, at: &At<'_>, rules: &mut R
     root_twice(context.run_as_user, context.run_as_non_root, at, rules);
     profile(&at.key("seccompProfile"), rules);
     app_armor(&at.key("appArmorProfile"), rules);
+    selinux(&at.key("seLinuxOptions"), rules);
     escalation(context, at, rules);
 }
 
@@ -137,6 +139,19 @@ fn app_armor(at: &At<'_>, rules: &mut Rules) {
     let type_at = at.key("type");
     if let Some("RuntimeDefault" | "Localhost") = type_at.text() {
         rules.wrong(&type_at, UNARMED, "write `Unconfined`, or remove the field");
+    }
+}
+
+/// Of SELinux's types the one that confines nothing.
+pub(in crate::manifest) const UNCONFINED_TYPE: &str = "spc_t";
+
+/// As with AppArmor. `spc_t` asks for no protection, and manifests of agents name it wherever they run.
+fn selinux(at: &At<'_>, rules: &mut Rules) {
+    for option in ["level", "role", "type", "user"].map(|name| at.key(name)) {
+        let confines = !matches!(option.text(), None | Some("" | UNCONFINED_TYPE));
+        if confines {
+            rules.wrong(&option, "SELinux labels are not set by this version", "remove `seLinuxOptions`");
+        }
     }
 }
 

@@ -14,6 +14,7 @@ const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
 const RTM_GETLINK: u16 = 18;
 const RTM_SETLINK: u16 = 19;
+const RTM_NEWNEIGH: u16 = 28;
 pub(super) const NLM_F_DUMP: u16 = 0x300;
 pub(super) const NLM_F_EXCL: u16 = 0x200;
 pub(super) const NLM_F_CREATE: u16 = 0x400;
@@ -30,6 +31,11 @@ const IFLA_INFO_DATA: u16 = 2;
 const VETH_INFO_PEER: u16 = 1;
 const AF_BRIDGE: u8 = 7;
 const IFLA_BRPORT_MODE: u16 = 4;
+const IFLA_BRPORT_LEARNING: u16 = 8;
+/// Of an entry in a table of neighbours: it does not age; whose table it is in, the bridge's; and its address.
+const NUD_NOARP: u16 = 0x40;
+const NTF_MASTER: u8 = 0x04;
+const NDA_LLADDR: u16 = 2;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::sandbox) struct Link {
@@ -141,11 +147,49 @@ impl Route {
     /// Lets a port of a bridge have back what came in by it: where bridged frames pass the IPv4 hooks
     /// (`bridge-nf-call-iptables`), a pod comes to itself by a host port only so.
     pub(in crate::sandbox) fn hairpin(&self, link: &Link) -> io::Result<()> {
+        self.set_port(link, IFLA_BRPORT_MODE, 1)
+            .map_err(|error| cannot(format!("set hairpin mode of {}", link.name), error))
+    }
+
+    /// Makes `mac` the one address that a bridge finds at its port, whatever comes in by that port: a frame to an
+    /// address that bridges keep for themselves (01:80:c2:00:00:00 to 0f) is learned from before any filter sees it.
+    /// Another port that had the address loses it. The entry goes with the port.
+    pub(in crate::sandbox) fn settle(&self, link: &Link, mac: [u8; 6]) -> io::Result<()> {
+        // `struct ndmsg`: family, interface, state, flags.
+        let mut body = [0; 12];
+        body[0] = AF_BRIDGE;
+        body[4..8].copy_from_slice(&link.index.to_ne_bytes());
+        body[8..10].copy_from_slice(&NUD_NOARP.to_ne_bytes());
+        body[10] = NTF_MASTER;
+        let entry = Message::request(RTM_NEWNEIGH, NLM_F_CREATE, &body).bytes(NDA_LLADDR, &mac);
+        self.set_port(link, IFLA_BRPORT_LEARNING, 0)
+            .and_then(|()| self.0.order(entry))
+            .map_err(|error| cannot(format!("settle what address is found at {}", link.name), error))
+    }
+
+    /// Ports and addresses that were settled on any bridge.
+    #[cfg(test)]
+    pub(in crate::sandbox) fn settled(&self) -> io::Result<Vec<(u32, Vec<u8>)>> {
+        const RTM_GETNEIGH: u16 = 30;
+        let mut body = interface(0, State::Unchanged);
+        body[0] = AF_BRIDGE;
+        let mut found = Vec::new();
+        self.0.ask(Message::request(RTM_GETNEIGH, NLM_F_DUMP, &body), |entry| {
+            let settled = entry[8..10] == NUD_NOARP.to_ne_bytes();
+            let mac = Attributes::new(&entry[12..]).find(|(kind, _)| *kind == NDA_LLADDR);
+            if let (true, Some((_, mac)), Some(port)) = (settled, mac, number_at(entry, 4)) {
+                found.push((port, mac.to_vec()));
+            }
+        })?;
+        Ok(found)
+    }
+
+    fn set_port(&self, link: &Link, option: u16, value: u8) -> io::Result<()> {
         let mut body = interface(link.index, State::Unchanged);
         body[0] = AF_BRIDGE;
-        let message = Message::request(RTM_SETLINK, 0, &body)
-            .nest(IFLA_PROTINFO, |port| port.bytes(IFLA_BRPORT_MODE, &[1]));
-        self.0.order(message).map_err(|error| cannot(format!("set hairpin mode of {}", link.name), error))
+        let message =
+            Message::request(RTM_SETLINK, 0, &body).nest(IFLA_PROTINFO, |port| port.bytes(option, &[value]));
+        self.0.order(message)
     }
 
     /// Takes a while for what has traffic; the ends of pods go with their namespaces instead.

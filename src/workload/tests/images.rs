@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::model::object::scope_of;
 
 fn failed(tries: u32, retry_at: u64) -> ImageObservation {
     ImageObservation::Failed {
@@ -74,6 +75,29 @@ fn a_stale_image_serves_those_who_do_not_insist_on_a_fresh_one() {
         scene.observed.images.insert(registry("web:1"), observation.clone());
         assert_eq!(matches!(scene.want("web"), Want::Run(_)), runs, "{policy}");
     }
+}
+
+#[test]
+fn what_others_can_write_is_pulled_without_the_credentials_of_the_machine() {
+    let mut scene = Scene::new().web(json!({"image": "absent:1"}));
+    let scope = scope_of(std::path::Path::new("/pods"));
+    let namespace = |scene: &mut Scene, name: &str| {
+        for known in scene.objects.values_mut() {
+            known.record.key.namespace = name.to_owned();
+        }
+    };
+    namespace(&mut scene, &format!("default-{scope}"));
+    let guest = registry("absent:1").for_guest();
+    assert_eq!(scene.desired().pulls, BTreeSet::from([guest.clone()]));
+    assert!(images_named(&scene.objects).into_keys().eq([guest.clone()]));
+    assert_eq!(users_of(&scene.objects, &guest).len(), 1);
+    // What was brought in for others is not there for it.
+    let stored = scene.observed.images[&registry("web:1")].clone();
+    scene.observed.images.insert(registry("absent:1"), stored);
+    assert_eq!(scene.desired().pulls, BTreeSet::from([guest]));
+    // A name alike makes no folder one that others can write to.
+    namespace(&mut scene, "default-u00000000");
+    assert_eq!(scene.desired().pulls, BTreeSet::new());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 
 use sha2::{Digest, Sha256};
 
-use super::Prison;
+use super::{Prison, races};
 
 fn binary() -> String {
     let bytes = fs::read(env!("CARGO_BIN_EXE_droppod")).unwrap();
@@ -35,7 +35,7 @@ fn cve_2019_5736_proc_self_exe_is_not_overwritten() {
     let script = "while :; do for p in /proc/[0-9]*; do \
                   case $(/bin/busybox readlink $p/exe 2>/dev/null) in *busybox*|'') ;; \
                   *) (: >> $p/exe) 2>/dev/null && echo ESCAPED by $p;; esac; done; done";
-    let said = beside_execs(&prison, script, "", 30);
+    let said = beside_execs(&prison, script, "", races(30));
     assert!(!said.contains("ESCAPED"), "{said}");
     assert_eq!(binary(), before);
     prison.holds();
@@ -62,7 +62,7 @@ fn cve_2016_9962_no_directory_of_the_host_is_seen_through_what_enters() {
                   test -e $p/cwd/$OUTSIDE/secret && echo ESCAPED by $p/cwd; \
                   for f in $p/fd/*; do test -d $f/ && test -e $f/../../../../..$OUTSIDE/secret && echo ESCAPED by $f; done; \
                   done; done 2>/dev/null";
-    let said = beside_execs(&prison, script, "", 30);
+    let said = beside_execs(&prison, script, "", races(30));
     assert!(!said.contains("ESCAPED"), "{said}");
     prison.holds();
 }
@@ -164,7 +164,7 @@ fn what_enters_a_container_cannot_be_traced() {
     let watch = prison.bench.watch();
     prison.bench.manifest("one.yaml", &text);
     prison.bench.until_status("one", "Running");
-    for _ in 0..30 {
+    for _ in 0..races(30) {
         prison.bench.run(&["exec", "one", "--", "true"]).exits(0);
     }
     let said = prison.bench.run(&["logs", "one"]).stdout;

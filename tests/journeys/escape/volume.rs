@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use super::{Prison, SECRET};
+use super::{Prison, SECRET, races};
+
+/// Containers of one pod, each of which is a race.
+const CROWD: usize = 10;
 
 /// Exchanges a directory and a link that leads outside, as fast as it can, while `during` runs.
 fn while_swapping(volume: &Path, outside: &Path, during: impl FnOnce()) {
@@ -36,12 +39,12 @@ fn cve_2021_25741_a_sub_path_swapped_for_a_link_stays_inside() {
     let Some(prison) = Prison::new() else { return };
     let volume = prison.bench.path("volume");
     while_swapping(&volume, &prison.outside(), || {
-        for _ in 0..5 {
+        for _ in 0..races(50).div_ceil(CROWD) {
             let spec = format!("  volumes: [{{name: a, hostPath: {{path: {}}}}}]\n", volume.display());
             let container = "    volumeMounts: [{name: a, mountPath: /sub, subPath: sub}]\n    \
                              securityContext: {runAsUser: 0}\n";
             let script = "cat /sub/secret 2>/dev/null && echo ESCAPED; touch /sub/made";
-            prison.tries(&prison.crowd(&spec, container, script, 10));
+            prison.tries(&prison.crowd(&spec, container, script, CROWD));
         }
     });
 }
@@ -51,7 +54,7 @@ fn cve_2021_30465_a_mount_inside_a_volume_swapped_for_a_link_stays_inside() {
     let Some(prison) = Prison::new() else { return };
     let volume = prison.bench.path("volume");
     while_swapping(&volume, &prison.outside(), || {
-        for _ in 0..5 {
+        for _ in 0..races(50).div_ceil(CROWD) {
             let spec = format!(
                 "  volumes: [{{name: a, hostPath: {{path: {}}}}}, {{name: b, emptyDir: {{}}}}]\n",
                 volume.display()
@@ -59,7 +62,7 @@ fn cve_2021_30465_a_mount_inside_a_volume_swapped_for_a_link_stays_inside() {
             let container = "    volumeMounts: [{name: a, mountPath: /v}, {name: b, mountPath: /v/sub}]\n    \
                              securityContext: {runAsUser: 0}\n";
             let script = "touch /v/sub/made; test -e /v/sub/secret && echo ESCAPED";
-            prison.tries(&prison.crowd(&spec, container, script, 10));
+            prison.tries(&prison.crowd(&spec, container, script, CROWD));
         }
     });
 }
@@ -80,14 +83,14 @@ fn cve_2025_31133_and_52565_a_device_swapped_for_a_link_unmasks_nothing() {
                   [ -c /dev/console ] || [ -z \"$(/bin/busybox head -c 1 /dev/console)\" ] || echo ESCAPED: console; true";
     while_exchanging(&plain, &link, || {
         for device in ["null", "console"] {
-            for _ in 0..3 {
+            for _ in 0..races(30).div_ceil(CROWD) {
                 let spec = format!("  volumes: [{{name: a, hostPath: {{path: {}}}}}]\n", volume.display());
                 let container = format!(
                     "    tty: true\n    volumeMounts: [{{name: a, mountPath: /v}}, \
                      {{name: a, mountPath: /dev/{device}, subPath: sub}}]\n    \
                      securityContext: {{runAsUser: 0}}\n"
                 );
-                prison.tries(&prison.crowd(&spec, &container, script, 10));
+                prison.tries(&prison.crowd(&spec, &container, script, CROWD));
             }
         }
     });

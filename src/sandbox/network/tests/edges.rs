@@ -244,6 +244,63 @@ fn a_pod_cannot_send_as_another() {
     });
 }
 
+/// Bridges keep these addresses for themselves: what is sent to them passes by the filters, and was learned from.
+#[test]
+fn no_frame_of_a_pod_leads_anothers_traffic_to_it() {
+    alone(|| {
+        let network = ensure(&id("0000face"), None).unwrap();
+        let hostile = pod(&network, &uid('1'), "10.77.0.2");
+        let victim = pod(&network, &uid('2'), "10.77.0.3");
+        let here = this_namespace();
+        enter(&victim);
+        let ear = UdpSocket::bind("0.0.0.0:9999").unwrap();
+        ear.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        enter(&here);
+        // The machine knows both, and asks neither while this goes on.
+        assert_eq!(seen(&here, &victim, "10.77.0.3").unwrap(), network.gateway);
+        assert_eq!(seen(&here, &hostile, "10.77.0.2").unwrap(), network.gateway);
+        let sender = UdpSocket::bind("10.77.0.1:0").unwrap();
+        let theirs = mac_of([10, 77, 0, 3]);
+        for last in 0..=0x0f_u8 {
+            for kind in [[0x88, 0xcc], [0x08, 0x00], [0x00, 0x04]] {
+                let reserved = [0x01, 0x80, 0xc2, 0x00, 0x00, last];
+                send_raw(&hostile, &[&reserved[..], &theirs, &kind, &[0; 46]].concat());
+            }
+            sender.send_to(b"still", "10.77.0.3:9999").unwrap();
+            let heard = ear.recv(&mut [0; 8]);
+            assert_eq!(
+                heard.unwrap_or_else(|error| panic!("stolen by a frame to ..:{last:02x}: {error}")),
+                5
+            );
+        }
+        let readme = include_str!("../../../../README.md");
+        assert!(
+            readme.contains("| senders on the bridge | pinned to their addresses |"),
+            "what it says of this"
+        );
+    });
+}
+
+#[test]
+fn what_is_found_at_a_port_moves_with_the_address_and_goes_with_the_port() {
+    alone(|| {
+        let network = ensure(&id("0000face"), None).unwrap();
+        let route = Route::open().unwrap();
+        let port = |name: &str| route.link(name).unwrap().unwrap();
+        let mac = mac_of([10, 77, 0, 2]);
+        let _before = pod(&network, &uid('1'), "10.77.0.2");
+        assert_eq!(route.settled().unwrap(), [(port("v11111111111").index, mac.clone())]);
+        let ports = [tcp("0.0.0.0", 8080, 80)];
+        let after = pod_with_ports(&network, &uid('2'), "10.77.0.2", &ports);
+        assert_eq!(route.settled().unwrap(), [(port("v22222222222").index, mac)]);
+        assert_eq!(answer(&after, &after, 80, "10.77.0.1:8080").unwrap(), network.gateway, "hairpin");
+        assert_eq!(ensure(&id("0000face"), Some(&network)).unwrap(), network);
+        assert_eq!(route.settled().unwrap().len(), 1, "a watcher that takes over leaves it");
+        route.delete(&port("v22222222222")).unwrap();
+        assert_eq!(route.settled().unwrap(), []);
+    });
+}
+
 /// As at the end of `attach`: nothing that is sent at once is to be dropped.
 fn see_to(route: &Route, links: &[&str]) {
     for link in links {
