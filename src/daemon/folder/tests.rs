@@ -1,5 +1,7 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use rustix::fs::Mode;
+
 use super::*;
 use crate::daemon::tests::ground::{Ground, write};
 use crate::model::time::Timestamp;
@@ -111,7 +113,7 @@ fn a_second_watch_of_the_same_folder_is_kept_out() {
     let first = open(&ground, Trust::Checked);
     let root = Root { path: ground.folder("manifests"), select: Select::All };
     let second = Folder::open(root, Trust::Checked, Sight::Events, &ground.places());
-    assert!(matches!(second, Err(FolderError::Held(_))), "{second:?}");
+    assert!(matches!(second, Err(FolderError::Held { .. })), "{second:?}");
     drop(first);
 }
 
