@@ -39,7 +39,7 @@ const WAYS: [(&str, &str); 22] = [
         r#"emacs --batch "$1" --eval "(progn (erase-buffer) (insert-file-contents \"$2\") (save-buffer))"; rm -f "$1~""#,
     ),
     ("patch", r#"diff -u "$1" "$2" | patch -s "$1""#),
-    ("rsync", r#"rsync "$2" "$1""#),
+    ("rsync", r#"rsync --ignore-times "$2" "$1""#),
     ("rsync", r#"rsync --inplace --ignore-times "$2" "$1""#),
     (
         "python3",

@@ -18,15 +18,15 @@ fn manifest(bench: &Bench, edit: usize) -> String {
          volumes: [{{name: out, hostPath: {{path: {}}}}}]\n  containers:\n  - name: main\n    image: droppod.local/host\n    \
          command: [bash, -c, 'trap exit TERM; echo $EDIT >> /out/starts; sleep 100000 & wait']\n    \
          env: [{{name: EDIT, value: '{edit}'}}]\n    volumeMounts: [{{name: out, mountPath: /out}}]\n",
-        bench.path("out").display()
+        bench.path("told").display()
     )
 }
 
 pub(super) fn measure() -> Option<Verdict> {
     let edits = argument("--edits").unwrap_or(EDITS);
     let bench = Bench::new()?;
-    fs::create_dir(bench.path("out")).unwrap();
-    let starts = || fs::read_to_string(bench.path("out/starts")).unwrap_or_default();
+    fs::create_dir(bench.path("told")).unwrap();
+    let starts = || fs::read_to_string(bench.path("told/starts")).unwrap_or_default();
     bench.manifest("web.yaml", &manifest(&bench, 0));
     let watch = bench.watch();
     bench.until("it runs", || starts() == "0\n");
