@@ -168,9 +168,7 @@ pub(crate) enum DaemonError {
 impl From<FolderError> for DaemonError {
     fn from(error: FolderError) -> DaemonError {
         match error {
-            FolderError::Held(path) => {
-                DaemonError::Held { path, holder: "a watch of another instance".to_owned() }
-            }
+            FolderError::Held { folder, holder } => DaemonError::Held { path: folder, holder },
             FolderError::Open { .. } | FolderError::Untrusted { .. } => DaemonError::Folder(error),
         }
     }
@@ -230,7 +228,8 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
         tracing::warn!(reason = chain(failure), "object not taken up");
     }
     let reporter = Reporter::new(status_dir, ready.machine.host_ip.to_string());
-    let reporter = mode.lasting(reporter, &places);
+    let mut reporter = mode.lasting(reporter, &places);
+    reporter.inherit(inventory.objects().values().map(|known| known.record.source.clone()));
     let world = World {
         folders,
         read_folders: Vec::new(),

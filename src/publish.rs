@@ -12,6 +12,7 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 mod abandoned;
 pub(crate) mod status;
 mod tree;
+pub(crate) mod untraced;
 
 pub(crate) use abandoned::remove_abandoned;
 pub(crate) use tree::{directory_below, names, remove_tree, remove_tree_at};
@@ -107,7 +108,8 @@ impl Target {
 
     fn holds(&self, content: &[u8]) -> bool {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let Ok(file) = rustix::fs::openat(&self.directory, &self.name, flags, Mode::empty()) else {
+        let open = |flags| rustix::fs::openat(&self.directory, &self.name, flags, Mode::empty());
+        let Ok(file) = untraced::untraced(flags, open) else {
             return false;
         };
         let mut file = File::from(file);
@@ -227,7 +229,7 @@ pub(crate) fn json<T: serde::Serialize>(value: &T) -> io::Result<Vec<u8>> {
 /// # Errors
 /// `InvalidData` if the content is not a `T`.
 pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
-    match std::fs::read(path) {
+    match untraced::read(path) {
         Ok(text) => serde_json::from_slice(&text).map(Some).map_err(io::Error::from),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),

@@ -15,18 +15,18 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::tell;
 
-/// Who holds the lock of an instance, as the holder has signed it; `None` if nobody does.
+/// Who holds the lock of an instance, in words that end in the number of its process; `None` if nobody does.
 pub(crate) fn holder(places: &Places) -> Option<String> {
     // A lock that cannot be looked at (another user's) is not ours to judge: say that somebody has it.
     let held = lock::is_held(&places.lock()).unwrap_or(true);
-    held.then(|| std::fs::read_to_string(places.lock()).unwrap_or_default().trim().to_owned())
+    held.then(|| lock::holder(&places.lock()))
 }
 
 /// Ends who holds the lock, as SIGTERM ends a watcher, and waits until it has gone.
 pub(super) fn end(places: &Places, holder: &str, timeout: Option<Duration>) -> Result<(), Failure> {
     let cannot = || Failure::new(Exit::Locked, "the watcher cannot be ended here");
     let pid = holder.rsplit_once(' ').and_then(|(_, pid)| pid.parse().ok());
-    let pid: i32 = pid.ok_or_else(|| cannot().because(format!("who holds the lock signs as `{holder}`")))?;
+    let pid: i32 = pid.ok_or_else(|| cannot().because(format!("the lock is held by {holder}")))?;
     let process = match pidfd::open(pid) {
         Ok(process) => process,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

@@ -183,7 +183,7 @@ fn failure(error: DaemonError) -> Failure {
             Failure::new(Exit::Failed, "cannot direct the pods").because(error).help(help)
         }
         DaemonError::Io { .. }
-        | DaemonError::Folder(FolderError::Open { .. } | FolderError::Held(_))
+        | DaemonError::Folder(FolderError::Open { .. } | FolderError::Held { .. })
         | DaemonError::Objects(_)
         | DaemonError::Signals(_)
         | DaemonError::Exhibit { .. } => Failure::new(Exit::Failed, "cannot direct the pods").because(error),

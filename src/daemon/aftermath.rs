@@ -56,6 +56,8 @@ pub(crate) fn report(places: &Places) -> Result<(), DaemonError> {
         let mut look = folder.look(places, has_objects, now);
         if let Look::Seen(news) = &mut look {
             keep_reported(&path, news, &inventory);
+            // Nothing is ended by it.
+            news.restless_until = None;
             statuses.insert(path.clone(), news.statuses.clone());
         }
         inventory.absorb(&path, look);

@@ -199,6 +199,7 @@ impl Directing {
     fn pass(&mut self, wake: Wake, wish: Wish) -> Option<Passed> {
         if self.rescan_at <= clock::boot() {
             self.world.look_everywhere();
+            self.ears.try_again();
             self.rescan_at = clock::boot() + self.rescan;
         }
         for folder in &mut self.world.folders {
@@ -281,6 +282,8 @@ impl Directing {
                 Heard::Pod => wake = wake.or(Some(Wake::PodChanged)),
                 Heard::Overflow => {
                     wake = Some(Wake::ManifestsChanged);
+                    tracing::info!("file events were lost, everything is looked at again");
+                    self.ears.watch_anew();
                     for folder in &mut self.world.folders {
                         folder.settling.hear(Hint::Overflow, now);
                     }

@@ -7,6 +7,7 @@ pub(crate) mod names;
 pub(crate) mod open;
 pub(crate) mod scan;
 pub(crate) mod settle;
+mod tracked;
 pub(crate) mod trust;
 
 #[cfg(test)]
@@ -22,17 +23,17 @@ use std::time::Duration;
 use crate::model::time::{Moment, Now};
 use crate::paths::Places;
 use crate::rundir::lock;
+use crate::sandbox::sys::writers::Writers;
 
 use handle::Handle;
-use open::{Sighting, Stamp};
+use open::{Opened, Sighting};
 use scan::{Depth, Scan};
 use settle::{Hints, Linked, Settling, Sight};
+use tracked::{Tracked, is_fresh};
 use trust::Trust;
 
 /// All files are read again this often: a file system may answer a stat with what it was.
 const READ_AGAIN: Duration = Duration::from_secs(600);
-/// A file that changed less than this before it was read may change again without its times showing it.
-const CLOCK_GRAIN: Duration = Duration::from_secs(1);
 
 /// A folder, or the files in it that are meant; of one folder there is one root.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,30 +106,12 @@ enum Attention {
     WholeForNow,
 }
 
-#[derive(Debug)]
-struct Tracked {
-    sighting: Sighting,
-    first_seen: Moment,
-    /// The stamp of the content that was read last.
-    read: Option<Stamp>,
-}
-
-impl Tracked {
-    /// It may have changed though no event has told of it: what a link leads to, or a content that is not read yet.
-    fn is_unsure(&self) -> bool {
-        match &self.sighting {
-            Sighting::File { stamp, linked, .. } => *linked || self.read != Some(*stamp),
-            Sighting::Odd(_) => false,
-        }
-    }
-}
-
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FolderError {
     #[error("cannot open folder {folder}")]
     Open { folder: PathBuf, source: io::Error },
-    #[error("folder {0} is watched by another droppod")]
-    Held(PathBuf),
+    #[error("folder {folder} is watched by another droppod: {holder}")]
+    Held { folder: PathBuf, holder: String },
     #[error("folder {folder} is not safe to watch: {at}: {why}")]
     Untrusted { folder: PathBuf, at: PathBuf, why: String },
 }
@@ -160,9 +143,10 @@ impl Folder {
             if let Some((at, why)) = objection.filter(|_| trust == Trust::Checked) {
                 return Err(FolderError::Untrusted { folder: root.path.clone(), at, why });
             }
-            lock::patiently(|| handle.lock())
-                .map_err(failed)?
-                .ok_or_else(|| FolderError::Held(root.path.clone()))?;
+            lock::patiently(|| handle.lock()).map_err(failed)?.ok_or_else(|| FolderError::Held {
+                folder: root.path.clone(),
+                holder: lock::holder(&root.path),
+            })?;
         }
         let settling = Settling::new(sight);
         Ok(Folder {
@@ -186,7 +170,7 @@ impl Folder {
             }
         }
         match self.sighted(places, has_objects, now) {
-            Ok(scan) => Look::Seen(Box::new(self.news(scan, now))),
+            Ok(scan) => Look::Seen(Box::new(self.news(scan, has_objects, now))),
             Err(why) => {
                 self.settling.look_everywhere();
                 Look::Lost(why)
@@ -213,7 +197,7 @@ impl Folder {
             }
             Err(error) => return Err(told(&error)),
         };
-        let another = remembered.as_ref().is_some_and(|remembered| *remembered != handle.identity);
+        let another = remembered.as_ref().is_some_and(|remembered| !remembered.is_same(&handle.identity));
         let same = !another && self.handle.as_ref().is_some_and(|held| held.identity == handle.identity);
         let part = self.part(now.boot).filter(|_| same);
         let scan = match (&self.root.select, part) {
@@ -223,6 +207,9 @@ impl Folder {
         }
         .map_err(|error| told(&error))?;
         if another && scan.manifests.is_empty() && has_objects == HasObjects::Yes {
+            // With a handle on the directory that was there, its file system could not be unmounted.
+            self.handle = None;
+            self.settling.take_went();
             return Err("the folder is empty, and another directory than before".to_owned());
         }
         if self.trust != Trust::NamedByUser {
@@ -285,19 +272,24 @@ impl Folder {
         // What went before went from another directory.
         self.settling.take_went();
         if handle.lock()?.is_none() {
-            return Err(io::Error::new(io::ErrorKind::ResourceBusy, "another droppod watches the folder"));
+            let holder = lock::holder(&self.root.path);
+            let why = format!("another droppod watches the folder: {holder}");
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, why));
         }
         self.handle = Some(handle);
         Ok(())
     }
 
-    fn news(&mut self, scan: Scan, now: Now) -> News {
+    fn news(&mut self, scan: Scan, has_objects: HasObjects, now: Now) -> News {
         let first_look = self.read_all_at.is_none();
         let read_all = self.read_all_at.is_none_or(|due| now.boot >= due);
         if read_all {
             self.read_all_at = Some(now.boot + READ_AGAIN);
         }
-        if self.notice(&scan, now.boot) && !first_look {
+        let differs = self.notice(&scan, now.boot);
+        // Where nobody has looked before, what is missing may be about to be put in its place.
+        let stirred = if first_look { has_objects == HasObjects::Yes } else { differs };
+        if stirred {
             self.settling.stirred(now.boot);
         }
         let went = self.settling.take_went();
@@ -320,17 +312,25 @@ impl Folder {
                 continue;
             }
             let linked = if linked || first_look { Linked::Yes } else { Linked::No };
-            if changed && let Err(due) = self.settling.may_read(path, tracked.first_seen, linked, now.boot) {
+            let opened = open::open(&handle.directory, path);
+            let writers = opened.as_ref().ok().and_then(Option::as_ref).map(|opened| match self.trust {
+                Trust::Checked | Trust::Admitted => opened.writers(),
+                // It may be the user's own script that has it open still.
+                Trust::NamedByUser => Writers::Unknown,
+            });
+            if let Some(writers) = writers.filter(|_| changed)
+                && let Err(due) = self.settling.may_read(path, tracked.first_seen, linked, writers, now.boot)
+            {
                 news.settling.insert(path.clone());
                 news.again_at = earlier(news.again_at, Some(due));
                 continue;
             }
-            match open::read(&handle.directory, path) {
+            match opened.and_then(|opened| opened.map_or(Ok(None), Opened::content)) {
                 Ok(Some((stamp, content))) => {
                     tracked.read = (!is_fresh(&stamp, now)).then_some(stamp);
                     news.read.insert(path.clone(), content);
                 }
-                // Gone or replaced since the scan: the next look sees what it is.
+                // Gone or replaced since the scan, or written to since it was opened: the next look sees what it is.
                 Ok(None) => {
                     news.settling.insert(path.clone());
                     news.again_at = earlier(news.again_at, Some(now.boot + settle::QUIET));
@@ -397,13 +397,6 @@ impl Folder {
 pub(crate) enum HasObjects {
     Yes,
     No,
-}
-
-/// Whether a second change could hide behind the same times: after a change just now, and where the file system gives
-/// all files the same time, the epoch or the second after it. Such a file is read again at the next look.
-fn is_fresh(stamp: &Stamp, now: Now) -> bool {
-    let grain = i128::try_from(CLOCK_GRAIN.as_nanos()).unwrap_or(i128::MAX);
-    (now.wall.as_nanosecond() - stamp.changed).abs() < grain || stamp.changed <= grain
 }
 
 pub(crate) fn earlier(one: Option<Moment>, other: Option<Moment>) -> Option<Moment> {

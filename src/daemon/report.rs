@@ -37,6 +37,8 @@ pub(crate) struct Reporter {
     status_dir: Option<PathBuf>,
     host_ip: String,
     written: BTreeMap<Source, Written>,
+    /// Manifests of which a watcher before this one may have reported where nobody looks for what it left.
+    inherited: BTreeSet<Source>,
     /// Directories that have been freed of what was half written in them.
     freed: BTreeSet<PathBuf>,
     /// Told once for each file.
@@ -90,6 +92,7 @@ impl Reporter {
             status_dir,
             host_ip,
             written: BTreeMap::new(),
+            inherited: BTreeSet::new(),
             freed: BTreeSet::new(),
             refused: BTreeSet::new(),
             owed: BTreeMap::new(),
@@ -102,6 +105,13 @@ impl Reporter {
     /// Also writes down what the status files are to say if this process is killed.
     pub(crate) fn with_last_words(self, places: Places) -> Reporter {
         Reporter { last_words: Some(places), ..self }
+    }
+
+    /// Also removes what was reported of these files, once they are seen to be gone.
+    pub(crate) fn inherit(&mut self, sources: impl IntoIterator<Item = Source>) {
+        if self.status_dir.is_some() {
+            self.inherited.extend(sources);
+        }
     }
 
     /// How many files are in each state; one that settles counts by the state before.
@@ -318,11 +328,12 @@ impl Reporter {
     fn remove_gone(&mut self, folders: &[Folder], stir: &Stir, reported: &BTreeSet<Source>) {
         let is_gone = |source: &&Source| stir.contains(source) && !reported.contains(*source);
         // A write that failed may have come as far as to give the file its name.
-        let tried = self.written.keys().chain(self.owed.keys());
+        let tried = self.written.keys().chain(self.owed.keys()).chain(&self.inherited);
         let gone: BTreeSet<Source> = tried.filter(is_gone).cloned().collect();
         for source in gone {
             self.written.remove(&source);
             self.owed.remove(&source);
+            self.inherited.remove(&source);
             self.refused.remove(&source);
             self.told.remove(&source);
             let folder = folders.iter().find(|folder| folder.root.path == source.root);
@@ -344,12 +355,17 @@ impl Reporter {
     }
 }
 
-/// Manifests of a folder, and those that are gone but whose objects stay until a second look.
+/// Manifests of a folder, and those that cannot be seen but whose objects stay: until a second look, or for as long as
+/// the folder is lost.
 fn sources(inventory: &Inventory, root: &Path, stir: &Stir) -> BTreeSet<Source> {
-    let held = inventory.folder(root).and_then(|view| view.held()).into_iter().flatten();
-    let held = held.filter_map(|uid| inventory.objects().get(uid)).map(|known| known.record.source.clone());
-    let present = inventory.files().keys().filter(|source| source.root == root && stir.contains(source));
-    present.cloned().chain(held.filter(|source| stir.contains(source))).collect()
+    let view = inventory.folder(root);
+    let held = view.and_then(|view| view.held()).into_iter().flatten();
+    let held = held.filter_map(|uid| inventory.objects().get(uid)).map(|known| &known.record.source);
+    let is_lost = view.is_some_and(|view| matches!(view.state, FolderState::Lost(_)));
+    let known = inventory.objects().values().filter(|known| is_lost && known.is_declared());
+    let kept = known.map(|known| &known.record.source).filter(|source| source.root == root);
+    let present = inventory.files().keys().filter(|source| source.root == root);
+    present.chain(held).chain(kept).filter(|source| stir.contains(source)).cloned().collect()
 }
 
 fn status_path(source: &Source) -> PathBuf {

@@ -4,13 +4,14 @@ use std::fs::DirBuilder;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::pipe::PipeFlags;
 
 use crate::failpoint;
 use crate::model::network::InstanceNetwork;
 use crate::paths::Places;
+use crate::publish::untraced;
 use crate::rundir::lock::{self, Lock};
 use crate::rundir::network as network_file;
 use crate::sandbox::beside::beside;
@@ -54,8 +55,8 @@ impl Locked {
         DirBuilder::new().recursive(true).mode(0o700).create(&places.state).map_err(failed)?;
         let taken = lock::patiently(|| Lock::try_take(&places.lock())).map_err(failed)?;
         let Some(lock) = taken else {
-            let holder = std::fs::read_to_string(places.lock()).unwrap_or_default();
-            return Err(DaemonError::Held { path: places.state.clone(), holder: holder.trim().to_owned() });
+            let holder = lock::holder(&places.lock());
+            return Err(DaemonError::Held { path: places.state.clone(), holder });
         };
         // A full disc must not keep pods from being looked after; without it a second watcher is told less.
         if let Err(error) = lock.sign(&format!("droppod {word}, process {}\n", std::process::id())) {
@@ -127,15 +128,16 @@ fn machine(boot_id: String, network: Option<InstanceNetwork>) -> Machine {
 /// Name servers of the machine as a pod can reach them: a resolver on the host's own loopback is none, and
 /// systemd-resolved keeps the real ones elsewhere.
 pub(super) fn resolv_conf() -> String {
-    let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let read =
+        |path: &str| Some(String::from_utf8_lossy(&untraced::read(Path::new(path)).ok()?).into_owned());
+    let text = read("/etc/resolv.conf").unwrap_or_default();
     let servers = |text: &str| {
         let servers = text.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
         servers.map(|server| server.trim().to_owned()).collect::<Vec<_>>()
     };
     let local = |server: &String| server.starts_with("127.") || server == "::1";
     if servers(&text).iter().all(local) {
-        let real = PathBuf::from("/run/systemd/resolve/resolv.conf");
-        return std::fs::read_to_string(real).unwrap_or(text);
+        return read("/run/systemd/resolve/resolv.conf").unwrap_or(text);
     }
     text
 }

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use crate::model::id::Uid;
 use crate::paths::Places;
 
+use super::folder::identity::Identity;
 use super::folder::names;
 use super::folder::settle::Hint;
 
@@ -34,15 +35,23 @@ pub(crate) enum Heard {
 
 #[derive(Debug)]
 pub(crate) struct Ears {
+    /// None where the machine has no more of them, which is told once.
     watcher: Option<RecommendedWatcher>,
+    listener: Listener,
     heard: mpsc::Receiver<Heard>,
-    overflow: Arc<AtomicBool>,
-    /// Device and inode of each folder that is watched.
-    folders: BTreeMap<PathBuf, (u64, u64)>,
+    folders: BTreeMap<PathBuf, Hearing>,
     /// Folders that cannot be watched, which is told once.
     unheard: BTreeSet<PathBuf>,
-    /// The same of each pod's directory.
+    /// Device and inode of each pod's directory that is watched.
     pods: BTreeMap<Uid, (u64, u64)>,
+}
+
+/// What has come of watching a directory.
+#[derive(Debug)]
+enum Hearing {
+    Watched(Identity),
+    /// To be tried again when all is looked at again.
+    Deaf(Identity),
 }
 
 impl Ears {
@@ -50,44 +59,65 @@ impl Ears {
     pub(crate) fn open(roots: &[PathBuf], places: &Places) -> Ears {
         let (sender, heard) = mpsc::channel(ROOM);
         let overflow = Arc::new(AtomicBool::new(false));
-        let listener =
-            Listener { roots: roots.to_vec(), pods: places.pods(), sender, overflow: Arc::clone(&overflow) };
-        let watcher = notify::recommended_watcher(move |event| listener.hear(event));
+        let listener = Listener { roots: roots.to_vec(), pods: places.pods(), sender, overflow };
+        let watcher = listener.watcher();
         if let Err(error) = &watcher {
             tracing::warn!(%error, "no file events on this machine, folders are polled");
         }
         Ears {
             watcher: watcher.ok(),
+            listener,
             heard,
-            overflow,
             folders: BTreeMap::new(),
             unheard: BTreeSet::new(),
             pods: BTreeMap::new(),
         }
     }
 
+    /// What could not be watched is tried again: others may have let go of what there is of watchers.
+    pub(crate) fn try_again(&mut self) {
+        self.folders.retain(|_, hearing| matches!(hearing, Hearing::Watched(_)));
+        if self.watcher.is_none() {
+            self.watcher = self.listener.watcher().ok();
+            if self.watcher.is_some() {
+                tracing::info!("there are file events again");
+            }
+        }
+    }
+
+    /// Events were lost, and may have told of directories that nobody watches yet.
+    pub(crate) fn watch_anew(&mut self) {
+        self.folders.clear();
+    }
+
     /// Watches a folder, anew if its name leads to another directory than before. Tells whether events can be
     /// relied on.
     pub(crate) fn watch_folder(&mut self, root: &Path) -> bool {
         let Some(watcher) = &mut self.watcher else { return false };
-        let Ok(stat) = rustix::fs::stat(root) else {
+        let Ok(identity) = Identity::at(root) else {
             self.folders.remove(root);
             return false;
         };
-        let identity = (stat.st_dev, stat.st_ino);
         let tells = !is_remote(root);
-        if self.folders.get(root) == Some(&identity) {
-            return tells;
+        match self.folders.get(root) {
+            Some(Hearing::Watched(known)) if *known == identity => return tells,
+            Some(Hearing::Deaf(known)) if *known == identity => return false,
+            Some(Hearing::Watched(_) | Hearing::Deaf(_)) | None => {}
         }
         // The old watch, if any, follows the directory that was renamed away.
         drop(watcher.unwatch(root));
         match watcher.watch(root, RecursiveMode::Recursive) {
             Ok(()) => {
-                self.folders.insert(root.to_owned(), identity);
-                self.unheard.remove(root);
+                self.folders.insert(root.to_owned(), Hearing::Watched(identity));
+                if self.unheard.remove(root) {
+                    tracing::info!(folder = %root.display(), "folder is watched again");
+                }
                 tells
             }
             Err(error) => {
+                // Those of its directories that are watched help nobody, and others could.
+                drop(watcher.unwatch(root));
+                self.folders.insert(root.to_owned(), Hearing::Deaf(identity));
                 if self.unheard.insert(root.to_owned()) {
                     tracing::warn!(folder = %root.display(), %error, "folder cannot be watched, it is polled");
                 }
@@ -122,7 +152,7 @@ impl Ears {
     pub(crate) async fn next(&mut self) -> Heard {
         match self.heard.recv().await {
             Some(heard) => heard,
-            // No watcher, so no sender: the timer alone wakes.
+            // This value holds a sender, so the channel does not close.
             None => std::future::pending().await,
         }
     }
@@ -133,7 +163,7 @@ impl Ears {
         while let Ok(heard) = self.heard.try_recv() {
             rest.push(heard);
         }
-        if self.overflow.swap(false, Ordering::Relaxed) {
+        if self.listener.overflow.swap(false, Ordering::Relaxed) {
             rest.push(Heard::Overflow);
         }
         rest
@@ -149,6 +179,7 @@ fn is_remote(root: &Path) -> bool {
 }
 
 /// The end of notify's thread.
+#[derive(Debug, Clone)]
 struct Listener {
     roots: Vec<PathBuf>,
     pods: PathBuf,
@@ -157,6 +188,11 @@ struct Listener {
 }
 
 impl Listener {
+    fn watcher(&self) -> notify::Result<RecommendedWatcher> {
+        let listener = self.clone();
+        notify::recommended_watcher(move |event| listener.hear(event))
+    }
+
     fn hear(&self, event: notify::Result<Event>) {
         // An error of the watcher loses events as an overflow does.
         let heard = match event {
@@ -172,16 +208,19 @@ impl Listener {
     }
 
     fn understand(&self, event: &Event) -> Vec<Heard> {
-        event.paths.iter().filter_map(|path| self.about(path, event.kind)).collect()
+        event.paths.iter().flat_map(|path| self.about(path, event.kind)).collect()
     }
 
-    fn about(&self, path: &Path, kind: EventKind) -> Option<Heard> {
+    fn about(&self, path: &Path, kind: EventKind) -> Vec<Heard> {
         if let Ok(inside) = path.strip_prefix(&self.pods) {
-            return pod_hint(inside, kind).then_some(Heard::Pod);
+            return if pod_hint(inside, kind) { vec![Heard::Pod] } else { Vec::new() };
         }
-        let root = self.roots.iter().find(|root| path.starts_with(root))?;
-        let inside = path.strip_prefix(root).ok()?;
-        Some(Heard::Folder { root: root.clone(), hint: folder_hint(inside, kind)? })
+        // One folder may lie in another.
+        let hints = self.roots.iter().filter_map(|root| {
+            let hint = folder_hint(path.strip_prefix(root).ok()?, kind)?;
+            Some(Heard::Folder { root: root.clone(), hint })
+        });
+        hints.collect()
     }
 }
 

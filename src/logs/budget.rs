@@ -1,10 +1,11 @@
 //! All logs of an instance within so many bytes: what is oldest goes, that of ended pods before that of living ones.
 
 use std::cmp::Reverse;
-use std::fs::DirEntry;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+
+use crate::publish::untraced;
 
 /// Of what there is, where nobody says otherwise.
 const MOST: u64 = 1024 * 1024 * 1024;
@@ -38,7 +39,7 @@ pub(crate) fn keep(pods: impl IntoIterator<Item = (PathBuf, Life)>, budget: u64)
     let mut total = 0;
     for (directory, life) in pods {
         for container in entries(&directory)? {
-            let logs = logs(&container.path(), life)?;
+            let logs = logs(&container, life)?;
             total += logs.iter().map(|log| log.bytes).sum::<u64>();
             let latest = logs.iter().filter_map(|log| Some((run(&log.path)?, log.path.clone()))).max();
             files.extend(logs.into_iter().filter(|log| {
@@ -62,11 +63,15 @@ pub(crate) fn keep(pods: impl IntoIterator<Item = (PathBuf, Life)>, budget: u64)
 
 fn logs(container: &Path, life: Life) -> io::Result<Vec<LogFile>> {
     let mut logs = Vec::new();
-    for entry in entries(container)? {
-        let is = entry.metadata()?;
+    for path in entries(container)? {
+        let is = match path.symlink_metadata() {
+            // Rotated away since it was listed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            is => is?,
+        };
         if is.is_file() {
             let written = is.modified()?;
-            logs.push(LogFile { life, written, path: entry.path(), bytes: is.len() });
+            logs.push(LogFile { life, written, path, bytes: is.len() });
         }
     }
     Ok(logs)
@@ -77,9 +82,9 @@ fn run(path: &Path) -> Option<u32> {
     path.file_name()?.to_str()?.strip_suffix(".log")?.parse().ok()
 }
 
-fn entries(directory: &Path) -> io::Result<Vec<DirEntry>> {
-    match std::fs::read_dir(directory) {
-        Ok(entries) => entries.collect(),
+fn entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    match untraced::list(directory) {
+        Ok(names) => Ok(names.into_iter().map(|name| directory.join(name)).collect()),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Ok(Vec::new())
         }

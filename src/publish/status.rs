@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use crate::failpoint;
 
 use super::abandoned::{drafted, remove_if_abandoned};
+use super::untraced::untraced;
 use super::{Durability, directory_below, names, publish};
 
 /// Every status file starts with these lines.
@@ -135,7 +136,8 @@ impl Place {
             Err(Errno::NOENT) => return Ok(Standing::Nothing),
             Err(error) => return Err(Refusal::io("look at", &self.name)(error.into())),
         }
-        let file = match rustix::fs::openat(&self.directory, &self.name, flags, Mode::empty()) {
+        let open = |flags| rustix::fs::openat(&self.directory, &self.name, flags, Mode::empty());
+        let file = match untraced(flags, open) {
             Ok(file) => File::from(file),
             Err(Errno::NOENT) => return Ok(Standing::Nothing),
             Err(Errno::LOOP) => return Ok(Standing::NotOurs),

@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags, ResolveFlags};
 use rustix::io::Errno;
 
+use super::untraced::untraced;
+
 /// Opens a directory below `root` through no symbolic link at all.
 pub(crate) fn directory_below(root: impl AsFd, path: &Path) -> rustix::io::Result<OwnedFd> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    rustix::fs::openat2(root, path, flags, Mode::empty(), resolve)
+    untraced(flags, |flags| rustix::fs::openat2(&root, path, flags, Mode::empty(), resolve))
 }
 
 /// Removes a directory and all below it; one that is not there is as good as removed.

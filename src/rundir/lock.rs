@@ -15,6 +15,10 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Flock, FlockType};
 
+mod holder;
+
+pub(crate) use holder::holder;
+
 const ATTEMPTS: usize = 100;
 const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 

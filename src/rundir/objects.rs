@@ -11,7 +11,7 @@ use crate::model::observed::{Finished, Interrupted};
 use crate::paths::{ObjectDir, Places};
 use crate::publish::{
     Durability, json, publish, publish_all, publish_json, read_json, remove, remove_abandoned, remove_tree,
-    sync_directory,
+    sync_directory, untraced,
 };
 
 /// Every readable object record, and the directories whose record could not be read (they are left alone).
@@ -190,8 +190,8 @@ pub(crate) fn mark_launched(places: &Places, uid: &Uid, boot_id: &str) -> io::Re
 }
 
 pub(crate) fn launched_in(places: &Places, uid: &Uid) -> io::Result<Option<String>> {
-    match std::fs::read_to_string(places.object(uid).launched()) {
-        Ok(text) => Ok(Some(text)),
+    match untraced::read(&places.object(uid).launched()) {
+        Ok(text) => String::from_utf8(text).map(Some).map_err(|_| io::ErrorKind::InvalidData.into()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }

@@ -16,3 +16,4 @@ pub(crate) mod reap;
 pub(crate) mod scm;
 pub(crate) mod seccomp;
 pub(crate) mod signal;
+pub(crate) mod writers;

@@ -1,6 +1,9 @@
 //! What may befall a folder under `watch`: it goes, comes back, is another, and has things in it that are no manifests.
 
+mod events;
+mod place;
 mod rules;
+mod tools;
 mod writing;
 
 use std::fs;

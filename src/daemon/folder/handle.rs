@@ -1,4 +1,4 @@
-//! The folder itself, by a handle.
+//! The directory behind a folder's name, and its lock.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -6,6 +6,8 @@ use std::path::Path;
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
+
+use crate::publish::untraced::untraced;
 
 use super::identity::Identity;
 
@@ -19,8 +21,8 @@ pub(super) struct Handle {
 impl Handle {
     pub(super) fn open(path: &Path) -> io::Result<Handle> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = rustix::fs::open(path, flags, Mode::empty())?;
-        let identity = Identity::of(path, &rustix::fs::fstat(&directory)?);
+        let directory = untraced(flags, |flags| rustix::fs::open(path, flags, Mode::empty()))?;
+        let identity = Identity::of(path, &directory)?;
         Ok(Handle { directory, identity })
     }
 

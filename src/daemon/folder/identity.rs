@@ -2,9 +2,10 @@
 //! not come back leaves an empty directory, which is not a folder whose files were deleted.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::Stat;
+use rustix::fs::{AtFlags, CWD, Statx, StatxFlags};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -16,11 +17,39 @@ pub(crate) struct Identity {
     pub(crate) folder: PathBuf,
     pub(crate) device: u64,
     pub(crate) inode: u64,
+    /// Seconds and nanoseconds since the epoch, where the file system keeps it. The numbers of a directory that is gone
+    /// are given to the next one, and those of a tmpfs that was unmounted to that which is mounted then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) born: Option<(i64, u32)>,
 }
 
 impl Identity {
-    pub(crate) fn of(folder: &Path, stat: &Stat) -> Identity {
-        Identity { folder: folder.to_owned(), device: stat.st_dev, inode: stat.st_ino }
+    /// Of an open directory that bears this name.
+    pub(crate) fn of(folder: &Path, directory: impl AsFd) -> io::Result<Identity> {
+        let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+        Ok(Identity::told(folder, &rustix::fs::statx(directory, "", AtFlags::EMPTY_PATH, wanted)?))
+    }
+
+    /// Of what bears this name.
+    pub(crate) fn at(folder: &Path) -> io::Result<Identity> {
+        let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+        Ok(Identity::told(folder, &rustix::fs::statx(CWD, folder, AtFlags::empty(), wanted)?))
+    }
+
+    fn told(folder: &Path, stat: &Statx) -> Identity {
+        let is_told = StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::BTIME);
+        Identity {
+            folder: folder.to_owned(),
+            device: rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor),
+            inode: stat.stx_ino,
+            born: is_told.then_some((stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec)),
+        }
+    }
+
+    /// A time that only one of them has says nothing.
+    pub(crate) fn is_same(&self, other: &Identity) -> bool {
+        let same_birth = self.born.is_none() || other.born.is_none() || self.born == other.born;
+        (self.device, self.inode) == (other.device, other.inode) && same_birth
     }
 }
 
@@ -46,4 +75,20 @@ fn file(places: &Places, folder: &Path) -> PathBuf {
     let hash = Sha256::digest(folder.as_os_str().as_encoded_bytes());
     let name: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
     places.folders().join(format!("{name}.json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_made_in_place_of_another_is_another_also_if_it_has_its_number() {
+        let identity = |born| Identity { folder: "/m".into(), device: 1, inode: 2, born };
+        assert!(identity(Some((3, 4))).is_same(&identity(Some((3, 4)))));
+        assert!(!identity(Some((3, 4))).is_same(&identity(Some((3, 5)))));
+        assert!(identity(Some((3, 4))).is_same(&identity(None)));
+        // As an earlier version has written it.
+        let old: Identity = serde_json::from_str(r#"{"folder":"/m","device":1,"inode":2}"#).unwrap();
+        assert_eq!(old, identity(None));
+    }
 }

@@ -8,6 +8,9 @@ use std::path::Path;
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
+use crate::publish::untraced::untraced;
+use crate::sandbox::sys::writers::{self, Writers};
+
 /// Largest manifest, in bytes.
 pub(crate) const SIZE_LIMIT: u64 = 1024 * 1024;
 
@@ -107,8 +110,15 @@ fn sighting(stat: &Stat, symlink: bool) -> Sighting {
     }
 }
 
-/// The content of the file, and the stamp it had while it was read. `None` if it is gone or no file any more.
-pub(crate) fn read(root: impl AsFd, path: &Path) -> io::Result<Option<(Stamp, Vec<u8>)>> {
+/// A manifest that is open for reading.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    file: File,
+    pub(crate) stamp: Stamp,
+}
+
+/// Opens a file; `None` if it is gone or no file any more.
+pub(crate) fn open(root: impl AsFd, path: &Path) -> io::Result<Option<Opened>> {
     let handle = match beneath(root.as_fd(), path, OFlags::PATH) {
         Ok(handle) => handle,
         Err(Errno::NOENT | Errno::NOTDIR | Errno::XDEV | Errno::LOOP) => return Ok(None),
@@ -121,13 +131,31 @@ pub(crate) fn read(root: impl AsFd, path: &Path) -> io::Result<Option<(Stamp, Ve
     // Opening a device for reading can act on it, so the kind is known before the file is opened by its handle.
     let own = format!("/proc/self/fd/{}", handle.as_raw_fd());
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::open(own, flags, Mode::empty())?);
-    let mut content = Vec::new();
-    (&file).take(SIZE_LIMIT + 1).read_to_end(&mut content)?;
-    if content.len() as u64 > SIZE_LIMIT {
-        return Ok(None);
+    let file = File::from(untraced(flags, |flags| rustix::fs::open(&own, flags, Mode::empty()))?);
+    Ok(Some(Opened { file, stamp: Stamp::of(&stat) }))
+}
+
+impl Opened {
+    pub(crate) fn writers(&self) -> Writers {
+        writers::of(&self.file)
     }
-    Ok(Some((Stamp::of(&stat), content)))
+
+    /// What is in it by now; `None` if that is too large.
+    pub(crate) fn read(&self) -> io::Result<Option<Vec<u8>>> {
+        let mut content = Vec::new();
+        (&self.file).take(SIZE_LIMIT + 1).read_to_end(&mut content)?;
+        Ok((content.len() as u64 <= SIZE_LIMIT).then_some(content))
+    }
+
+    /// The content and its stamp; `None` if somebody wrote to the file while it was read.
+    pub(crate) fn content(self) -> io::Result<Option<(Stamp, Vec<u8>)>> {
+        let content = self.read()?;
+        Ok(content.filter(|_| self.is_unchanged()).map(|content| (self.stamp, content)))
+    }
+
+    fn is_unchanged(&self) -> bool {
+        rustix::fs::fstat(&self.file).is_ok_and(|stat| Stamp::of(&stat) == self.stamp)
+    }
 }
 
 /// Opens `path` below `root`; no link, magic or plain, leads out of it.

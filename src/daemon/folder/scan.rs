@@ -11,7 +11,7 @@ use rustix::fs::{Dir, FileType};
 use rustix::io::Errno;
 
 use super::names::{self, IGNORE_FILE, SKIP};
-use super::open::{self, Owner, Sighting};
+use super::open::{self, Opened, Owner, Sighting};
 use super::trust::{self, Trust};
 use crate::publish::directory_below;
 use crate::publish::status::is_draft;
@@ -272,7 +272,8 @@ fn look(root: BorrowedFd<'_>, path: &Path) -> Result<Option<Sighting>, ScanError
 /// A line that is no pattern ignores nothing, as with git.
 fn read_ignore_file(root: BorrowedFd<'_>, path: &Path) -> Result<Gitignore, ScanError> {
     let failed = |source| ScanError { path: path.to_owned(), source };
-    let text = open::read(root, path).map_err(failed)?.map(|(_, text)| text).unwrap_or_default();
+    let opened = open::open(root, path).map_err(failed)?;
+    let text = opened.as_ref().map_or(Ok(None), Opened::read).map_err(failed)?.unwrap_or_default();
     let mut rules = GitignoreBuilder::new("");
     for line in String::from_utf8_lossy(&text).lines() {
         drop(rules.add_line(None, line));

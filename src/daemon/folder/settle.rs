@@ -5,13 +5,15 @@
 //! any change in the folder ──▶ restless ──150 ms without another, at most 30 s──▶ quiet
 //! ```
 //!
-//! Where no events come, a file may be read when a later look finds it unchanged.
+//! Whether anybody has a file open for writing is asked of the kernel; where it does not say, events tell. Where no
+//! events come, a file may be read when a later look finds it unchanged.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::model::time::Moment;
+use crate::sandbox::sys::writers::Writers;
 
 /// How long a folder must be left alone before an edit may end anything.
 pub(crate) const QUIET: Duration = Duration::from_millis(150);
@@ -167,12 +169,28 @@ impl Settling {
         path: &Path,
         first_seen: Moment,
         linked: Linked,
+        writers: Writers,
         now: Moment,
     ) -> Result<(), Moment> {
-        let due = match (self.sight, linked) {
-            (Sight::Events, Linked::No) => self.writing.get(path).map(|since| *since + PATIENCE),
-            (Sight::Polling, Linked::No) => Some(first_seen + SECOND_LOOK),
-            (Sight::Events | Sight::Polling, Linked::Yes) => None,
+        let due = match (writers, self.sight, linked) {
+            (Writers::Somebody, _, _) => {
+                let since = *self.writing.entry(path.to_owned()).or_insert(now);
+                // An event tells of the close, if it is not lost.
+                if now < since + PATIENCE {
+                    return Err((now + SECOND_LOOK).min(since + PATIENCE));
+                }
+                None
+            }
+            (Writers::Nobody, Sight::Events, _) => None,
+            (Writers::Unknown, Sight::Events, Linked::No) => {
+                self.writing.get(path).map(|since| *since + PATIENCE)
+            }
+            // Those that write by way of another machine are counted there.
+            (Writers::Nobody | Writers::Unknown, Sight::Polling, Linked::No) => {
+                Some(first_seen + SECOND_LOOK)
+            }
+            (Writers::Nobody, Sight::Polling, Linked::Yes)
+            | (Writers::Unknown, Sight::Events | Sight::Polling, Linked::Yes) => None,
         };
         match due {
             Some(due) if now < due => Err(due),
@@ -230,28 +248,28 @@ mod tests {
     fn a_renamed_file_is_read_at_once_and_a_written_one_after_its_close() {
         let mut settling = Settling::new(Sight::Events);
         assert_eq!(settling.hear(Hint::Arrived(web()), at(0)), Heed::Look);
-        assert_eq!(settling.may_read(&web(), at(0), Linked::No, at(0)), Ok(()));
+        assert_eq!(settling.may_read(&web(), at(0), Linked::No, Writers::Unknown, at(0)), Ok(()));
 
         assert_eq!(settling.hear(Hint::Writing(web()), at(10)), Heed::Look);
         assert_eq!(settling.hear(Hint::Writing(web()), at(20)), Heed::Wait);
-        assert_eq!(settling.may_read(&web(), at(10), Linked::No, at(25)), Err(at(30_010)));
+        assert_eq!(settling.may_read(&web(), at(10), Linked::No, Writers::Unknown, at(25)), Err(at(30_010)));
         assert_eq!(settling.hear(Hint::Closed(web()), at(30)), Heed::Look);
-        assert_eq!(settling.may_read(&web(), at(10), Linked::No, at(30)), Ok(()));
+        assert_eq!(settling.may_read(&web(), at(10), Linked::No, Writers::Unknown, at(30)), Ok(()));
     }
 
     #[test]
     fn a_writer_that_never_closes_is_waited_for_30_seconds() {
         let mut settling = Settling::new(Sight::Events);
         settling.hear(Hint::Writing(web()), at(0));
-        assert!(settling.may_read(&web(), at(0), Linked::No, at(29_999)).is_err());
-        assert_eq!(settling.may_read(&web(), at(0), Linked::No, at(30_000)), Ok(()));
+        assert!(settling.may_read(&web(), at(0), Linked::No, Writers::Unknown, at(29_999)).is_err());
+        assert_eq!(settling.may_read(&web(), at(0), Linked::No, Writers::Unknown, at(30_000)), Ok(()));
     }
 
     #[test]
     fn a_link_needs_no_close() {
         let mut settling = Settling::new(Sight::Events);
         settling.hear(Hint::Writing(web()), at(0));
-        assert_eq!(settling.may_read(&web(), at(0), Linked::Yes, at(0)), Ok(()));
+        assert_eq!(settling.may_read(&web(), at(0), Linked::Yes, Writers::Unknown, at(0)), Ok(()));
     }
 
     #[test]
@@ -259,14 +277,27 @@ mod tests {
         let mut settling = Settling::new(Sight::Events);
         settling.hear(Hint::Writing(web()), at(0));
         settling.hear(Hint::Overflow, at(1));
-        assert_eq!(settling.may_read(&web(), at(0), Linked::No, at(1)), Ok(()));
+        assert_eq!(settling.may_read(&web(), at(0), Linked::No, Writers::Unknown, at(1)), Ok(()));
+    }
+
+    #[test]
+    fn who_has_a_file_open_for_writing_is_waited_for_whatever_events_tell() {
+        let mut settling = Settling::new(Sight::Events);
+        let mut look =
+            |linked, writers, millis| settling.may_read(&web(), at(0), linked, writers, at(millis));
+        assert_eq!(look(Linked::No, Writers::Somebody, 0), Err(at(1000)));
+        assert_eq!(look(Linked::Yes, Writers::Somebody, 29_500), Err(at(30_000)));
+        assert_eq!(look(Linked::Yes, Writers::Somebody, 30_000), Ok(()));
+        settling.hear(Hint::Writing(web()), at(40_000));
+        // As of a name that was given to a file which is whole.
+        assert_eq!(settling.may_read(&web(), at(0), Linked::No, Writers::Nobody, at(40_000)), Ok(()));
     }
 
     #[test]
     fn without_events_two_looks_must_agree() {
         let mut settling = Settling::new(Sight::Polling);
-        assert_eq!(settling.may_read(&web(), at(0), Linked::No, at(0)), Err(at(1000)));
-        assert_eq!(settling.may_read(&web(), at(0), Linked::No, at(1000)), Ok(()));
+        assert_eq!(settling.may_read(&web(), at(0), Linked::No, Writers::Unknown, at(0)), Err(at(1000)));
+        assert_eq!(settling.may_read(&web(), at(0), Linked::No, Writers::Unknown, at(1000)), Ok(()));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use rustix::fs::Mode;
+
 use super::settle::Hint;
 use super::*;
 use crate::daemon::tests::ground::{Ground, write};
@@ -57,7 +59,7 @@ fn links_are_followed_inside_the_folder_only_and_nothing_but_files_is_read() {
     symlink("nowhere", folder.join("dangling.yaml")).unwrap();
     std::fs::create_dir(folder.join("directory.yaml")).unwrap();
     let fifo = folder.join("fifo.yaml");
-    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, Mode::from_raw_mode(0o600)).unwrap();
     write(&folder.join("large.yaml"), &" ".repeat(1024 * 1024 + 1));
     let news = seen(open(&ground, Trust::Checked).look(&ground.places(), HasObjects::No, at(0)));
     assert_eq!(names(news.read.into_keys()), ["inside.yaml"]);
@@ -112,7 +114,7 @@ fn a_second_watch_of_the_same_folder_is_kept_out() {
     let first = open(&ground, Trust::Checked);
     let root = Root { path: ground.folder("manifests"), select: Select::All };
     let second = Folder::open(root, Trust::Checked, Sight::Events, &ground.places());
-    assert!(matches!(second, Err(FolderError::Held(_))), "{second:?}");
+    assert!(matches!(second, Err(FolderError::Held { .. })), "{second:?}");
     drop(first);
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::api::Object;
-use crate::daemon::folder::{chain, earlier};
+use crate::daemon::folder::{chain, earlier, settle};
 use crate::manifest::{Declared, immutable};
 use crate::model::id::Uid;
 use crate::model::object::{Known, ObjectKey, Source};
@@ -122,7 +122,15 @@ impl Inventory {
             .collect();
         let replaces = |known: &Known, declared: &Declared| replaces(places, known, declared);
         let objects = self.objects.values().filter(|known| within(&known.record.key));
-        let found = change::changes(objects, &declaring, within, |source| self.claim(source), replaces);
+        let mut found = change::changes(objects, &declaring, within, |source| self.claim(source), replaces);
+        let all = found.changes.len();
+        if self.awaits_content() {
+            // What is gone may be in there, under another name.
+            found.changes.retain(|change| !matches!(change, Change::Remove { .. }));
+        }
+        if found.changes.len() < all {
+            done.again_at = earlier(done.again_at, Some(now.boot + settle::SECOND_LOOK));
+        }
         let held = self.hold(&found.changes, now.boot);
         let (mut steps, mut refused) = (Vec::new(), Vec::new());
         for change in &found.changes {
@@ -266,6 +274,12 @@ impl Inventory {
         let why = self.folders.get(&source.root).and_then(|folder| folder.unremembered.clone());
         let object = declared.key.to_string();
         why.map_or(Ok(()), |why| Err(InventoryError::Unremembered { object, why }))
+    }
+
+    /// A file has come that is still to be read.
+    fn awaits_content(&self) -> bool {
+        let is_unread = |file: &ManifestFile| file.unfinished && matches!(file.content, Content::Unknown);
+        self.caution == Caution::Wait && self.files.values().any(is_unread)
     }
 
     /// The folder whose edit would end or change something that runs.

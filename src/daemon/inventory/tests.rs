@@ -138,6 +138,21 @@ fn map(name: &str) -> String {
 }
 
 #[test]
+fn a_file_that_is_moved_keeps_its_objects_also_if_it_cannot_be_read_yet() {
+    let bench = Bench::new().write("a.yaml", &pod("web", "a", "run")).settle();
+    let before = bench.objects();
+    let path = bench.ground.path("manifests/a.yaml");
+    let writer = std::fs::File::options().append(true).open(path).unwrap();
+    let bench = bench.rename("a.yaml", "b.yaml").settle().wait(QUIET);
+    assert_eq!(bench.objects(), before);
+    drop(writer);
+    let bench = bench.settle();
+    let (name, file, generation, uid) = before[0].clone();
+    assert_eq!(file, "a.yaml");
+    assert_eq!(bench.objects(), [(name, "b.yaml".to_owned(), generation, uid)]);
+}
+
+#[test]
 fn comments_and_renames_change_no_object() {
     let bench = Bench::new().write("web.yaml", &pod("web", "nginx", "run")).settle();
     let before = bench.objects();

@@ -10,6 +10,7 @@ use crate::image::store::{Store, version_of};
 use crate::model::image::{Archive, ImageRef};
 use crate::model::observed::{ImageObservation, Preload};
 use crate::paths::Places;
+use crate::publish::untraced;
 
 use super::{ObserveError, Seen};
 use crate::daemon::execute::children::Children;
@@ -70,9 +71,9 @@ fn archives(directory: &Path, trust: Trust, seen: &mut Seen) -> io::Result<Vec<A
         seen.failures.push(ObserveError::Untrusted { path, why });
         return Ok(found);
     }
-    for entry in std::fs::read_dir(directory)? {
-        let path = entry?.path();
-        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    for name in untraced::list(directory)? {
+        let hidden = name.as_encoded_bytes().starts_with(b".");
+        let path = directory.join(name);
         if hidden || path.extension().is_none_or(|extension| extension != "tar") {
             continue;
         }

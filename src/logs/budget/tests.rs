@@ -31,9 +31,9 @@ impl Logs {
     fn left(&self) -> Vec<String> {
         let mut left = Vec::new();
         for pod in entries(&self.0).unwrap() {
-            for container in entries(&pod.path()).unwrap() {
-                for log in entries(&container.path()).unwrap() {
-                    left.push(log.path().strip_prefix(&self.0).unwrap().to_str().unwrap().to_owned());
+            for container in entries(&pod).unwrap() {
+                for log in entries(&container).unwrap() {
+                    left.push(log.strip_prefix(&self.0).unwrap().to_str().unwrap().to_owned());
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, Running};
 
 fn map(name: &str) -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{key: value}}\n")
@@ -75,6 +75,58 @@ fn the_second_file_of_an_object_names_the_first_and_takes_over_when_that_goes() 
     bench.until("and says so", || bench.read("b.status.yaml").contains("state: Applied"));
     assert!(bench.said("file=b.yaml state=Applied"), "{}", bench.log());
     assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn a_second_watcher_is_kept_out_and_told_by_whom() {
+    let Some(bench) = Bench::new() else { return };
+    bench.manifest("m.yaml", &map("m"));
+    let first = bench.watch();
+    until_names(&bench, &["m"]);
+    let folder = bench.folder();
+    let second = |state: &str| {
+        let mut command = bench.command(&["watch", "--once", folder.to_str().unwrap()]);
+        command.env("DROPPOD_STATE_DIR", bench.path(state));
+        for (place, name) in [("RUN", "other-run"), ("LOG", "other-log")] {
+            command.env(format!("DROPPOD_{place}_DIR"), bench.path(name));
+        }
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let own = format!("process {}", first.child.id());
+    // The same state, and the same folder alone.
+    for (state, held) in [("s", bench.path("s")), ("other", folder.clone())] {
+        let (code, said) = second(state);
+        assert_eq!(code, Some(14), "{said}");
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(&held.display().to_string()), "{said}");
+        assert!(said.contains(&own), "{own} is not named: {said}");
+    }
+    // Nobody is in the way of the next once the first is gone, however it went.
+    first.kill();
+    let (code, said) = second("other");
+    assert_eq!(code, Some(0), "{said}");
+    let watch = bench.watch();
+    assert_eq!(names(&bench), ["m"]);
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn of_many_watchers_that_start_at_once_one_stays() {
+    let Some(bench) = Bench::new() else { return };
+    bench.manifest("m.yaml", &map("m"));
+    let mut watchers: Vec<Running> =
+        (0..8).map(|_| bench.start(&["watch", bench.folder().to_str().unwrap()])).collect();
+    bench.until("all but one have gone", || {
+        watchers.iter_mut().map(Running::is_running).filter(|is_running| *is_running).count() == 1
+    });
+    for watcher in &mut watchers {
+        let end = watcher.child.try_wait().unwrap();
+        assert!(end.is_none_or(|end| end.code() == Some(14)), "{end:?}");
+    }
+    until_names(&bench, &["m"]);
+    let last = watchers.into_iter().find_map(|mut watcher| watcher.is_running().then_some(watcher));
+    assert_eq!(last.unwrap().stop(), 0);
 }
 
 #[test]

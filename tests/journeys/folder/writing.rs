@@ -8,24 +8,24 @@ use std::process::Command;
 
 use crate::bench::{Bench, say};
 
-fn map(name: &str, text: &str) -> String {
+pub(super) fn map(name: &str, text: &str) -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata:\n  text: {text}\n")
 }
 
 /// A folder with one ConfigMap in it, under watch.
-struct Desk {
-    bench: Bench,
+pub(super) struct Desk {
+    pub(super) bench: Bench,
     uid: String,
 }
 
 impl Desk {
-    fn new() -> Option<Desk> {
+    pub(super) fn new() -> Option<Desk> {
         let bench = Bench::new()?;
         bench.manifest("m.yaml", &map("m", "first"));
         Some(Desk { bench, uid: String::new() })
     }
 
-    fn file(&self) -> PathBuf {
+    pub(super) fn file(&self) -> PathBuf {
         self.bench.folder().join("m.yaml")
     }
 
@@ -38,21 +38,21 @@ impl Desk {
         Some((text(&object["data"]["text"])?, metadata["generation"].as_u64()?, text(&metadata["uid"])?))
     }
 
-    fn begin(&mut self) {
+    pub(super) fn begin(&mut self) {
         self.bench.until("it is declared", || self.object("m").is_some());
         self.uid = self.object("m").unwrap().2;
     }
 
     /// The object has become this, and is still the same object.
     #[track_caller]
-    fn reads(&self, text: &str, generation: u64) {
+    pub(super) fn reads(&self, text: &str, generation: u64) {
         let fact = format!("it reads {text}");
         self.bench.until(&fact, || self.object("m").is_some_and(|(now, ..)| now == text));
         assert_eq!(self.object("m").unwrap(), (text.to_owned(), generation, self.uid.clone()));
     }
 
     /// What was dropped after something else is in force, so that something else has been looked at.
-    fn looked(&self, name: &str) {
+    pub(super) fn looked(&self, name: &str) {
         self.bench.manifest(&format!("{name}.yaml"), &map(name, "x"));
         self.bench.until("a later file is in force", || self.object(name).is_some());
         self.bench.remove(&format!("{name}.yaml"));
