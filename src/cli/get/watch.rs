@@ -5,6 +5,7 @@ use std::io::Write;
 
 use serde_json::Value;
 
+use crate::api::EVENT;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::print::{self, Format, resource_name, unprintable};
@@ -43,7 +44,9 @@ pub(super) fn run(
         }
         let found: Vec<(String, Found)> = found.into_iter().map(|one| (identity(&one.object), one)).collect();
         let present: BTreeSet<&String> = found.iter().map(|(identity, _)| identity).collect();
-        let gone = seen.iter().flatten().filter(|(identity, _)| !present.contains(identity));
+        // Events go with their objects, which is no news of them.
+        let is_gone = |(identity, one): &(&String, &Found)| !present.contains(identity) && *one.kind != EVENT;
+        let gone = seen.iter().flatten().filter(is_gone);
         let changed = found.iter().filter(|(identity, one)| match &seen {
             None => !args.watching.watch_only,
             Some(seen) => seen.get(identity).is_none_or(|known| known.object != one.object),
