@@ -36,6 +36,7 @@ mod records;
 mod report;
 mod rerun;
 mod run;
+mod running;
 mod selector;
 mod settings;
 mod sort;
@@ -144,7 +145,11 @@ enum Verb {
     Man(man::ManArgs),
     /// Print the version
     #[command(after_help = "Example:\n  droppod version")]
-    Version,
+    Version {
+        /// There is nothing else that would have one
+        #[arg(long = "client", hide = true)]
+        _client: bool,
+    },
     #[command(hide = true)]
     Complete(complete::CompleteArgs),
     #[command(hide = true)]
@@ -253,7 +258,7 @@ fn perform(verb: Verb, settings: &Settings) -> Result<Exit, Failure> {
         Verb::Completion(args) => completion::run(&args),
         Verb::Man(args) => man::run(&args),
         Verb::Complete(args) => complete::run(&args),
-        Verb::Version => version(),
+        Verb::Version { .. } => version(),
         Verb::Pull(args) => Ok(pull::run(&args)),
     }
 }

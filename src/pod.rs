@@ -44,7 +44,7 @@ use std::time::Duration;
 
 use crate::model::handler::{Errand, Verdict, Work};
 use crate::model::pod_plan::{ContainerPlan, PodPlan};
-use crate::model::record::{EventRecord, Exit, Past, StopReason};
+use crate::model::record::{Conditions, EventRecord, Exit, Past, StopReason};
 use crate::model::time::{Moment, Now};
 
 use container::Container;
@@ -161,6 +161,7 @@ pub(crate) struct PodState {
     stage: Stage,
     /// In the plan's order, init containers first.
     containers: Vec<Container>,
+    conditions: Conditions,
     events: Vec<EventRecord>,
 }
 
@@ -197,7 +198,10 @@ impl PodState {
         let container = |container: &ContainerPlan| Container::new(container, past.get(&container.name));
         let containers = plan.all_containers().map(container).collect();
         let stage = Stage::Making { failures: 0, owed: Vec::new() };
-        let state = PodState { plan: Rc::new(plan), began: now, stage, containers, events: Vec::new() };
+        let conditions = Conditions::unmet(now.wall);
+        let (plan, events) = (Rc::new(plan), Vec::new());
+        let mut state = PodState { plan, began: now, stage, containers, conditions, events };
+        state.note_conditions(now);
         (state, vec![Effect::MakeSandbox])
     }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by it, and says where")]
 
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -215,7 +216,7 @@ const TRANSCRIPT: &[(&[&str], i32, &str)] = &[
 #[test]
 fn each_first_mistake_is_answered_with_what_to_do_next() {
     if !rustix::process::geteuid().is_root() {
-        eprintln!("skipped: without root these commands stop at that");
+        std::io::stderr().write_all(b"skipped: without root these commands stop at that\n").unwrap();
         return;
     }
     let place = Place::new("mistakes");
@@ -259,7 +260,7 @@ fn an_object_of_a_kind_that_is_not_served_does_not_pass_for_a_success() {
         (0, "deployment.apps/web not served, not checked\n".to_owned(), warning.to_owned())
     );
     if !rustix::process::geteuid().is_root() {
-        eprintln!("skipped: what is in force is for root to see");
+        std::io::stderr().write_all(b"skipped: what is in force is for root to see\n").unwrap();
         return;
     }
     let (code, stdout, stderr) = place.droppod(&["diff", "-f", "web.yaml"]);
@@ -287,7 +288,7 @@ fn without_root_each_verb_says_what_to_do() {
         place.answer(command)
     };
     if nobody(&["version"]).0 != 0 {
-        eprintln!("skipped: another user cannot execute the binary here");
+        std::io::stderr().write_all(b"skipped: another user cannot execute the binary here\n").unwrap();
         return;
     }
     let no_pods = "error: pods cannot run here\n  because: CAP_SYS_ADMIN is missing: namespaces and mounts need it: \

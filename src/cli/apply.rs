@@ -40,6 +40,19 @@ pub(crate) struct ApplyArgs {
     telling: Telling,
     #[command(flatten)]
     wait: WaitArgs,
+    #[command(flatten)]
+    _kubectl: Needless,
+}
+
+/// Flags of scripts for kubectl about who owns which field: here a file owns its object.
+#[derive(Debug, Clone, clap::Args)]
+struct Needless {
+    #[arg(long = "server-side", hide = true)]
+    _server_side: bool,
+    #[arg(long = "force-conflicts", hide = true)]
+    _force_conflicts: bool,
+    #[arg(long = "field-manager", hide = true, value_name = "NAME")]
+    _field_manager: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, clap::Args)]

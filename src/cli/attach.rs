@@ -12,12 +12,13 @@ use crate::sandbox::sys::pty::RawMode;
 
 use super::exec::relay::{End, Input, Output, Relay, Signals, Standard};
 use super::exec::talk::Talk;
-use super::exec::{choose, must_run, window_size};
+use super::exec::{choose, window_size};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::records::Records;
+use super::running::{self, RunningArgs};
 use super::settings::Settings;
-use super::{logs, target, tell};
+use super::{logs, tell};
 
 const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 
@@ -29,8 +30,9 @@ const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 
 Input needs `stdin: true` in the container's manifest. The exit code is the
 container's; Ctrl-C, or Ctrl-P Ctrl-Q with -it, leaves it running.")]
+#[expect(clippy::struct_excessive_bools, reason = "flags of the command line, each for itself")]
 pub(crate) struct AttachArgs {
-    /// NAME or pod/NAME
+    /// NAME, pod/NAME, or job/NAME for a pod of it
     pod: String,
     /// The container [default: the pod's first]
     #[arg(short, long)]
@@ -41,6 +43,11 @@ pub(crate) struct AttachArgs {
     /// The container has a terminal: keys go to it as they are pressed
     #[arg(short, long)]
     tty: bool,
+    /// Show nothing but what the container writes
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    running: RunningArgs,
     /// Wait until it runs; if it has ended by then, show its log
     #[arg(long, hide = true)]
     from_start: bool,
@@ -79,10 +86,11 @@ struct Line {
 }
 
 fn connect(args: &AttachArgs, settings: &Settings) -> Result<Line, Failure> {
-    let records = Records::load(&settings.places)?;
-    let shown = records.pod(&settings.namespace, target::pod_name(&args.pod)?)?;
-    let container = choose(shown, args.container.as_deref())?;
-    must_run(shown, &container)?;
+    let named = args.container.as_deref();
+    let (shown, container) = running::find(&args.pod, named, args.running, settings)?;
+    if !args.quiet && !args.from_start {
+        running::tell_default(&shown, named, &container);
+    }
     let pod = shown.pod_id();
     let input = if args.stdin { InputWish::Connect } else { InputWish::None };
     let request = Request::Attach { container, input, terminal: args.tty.then(window_size) };
@@ -142,7 +150,7 @@ fn wait_for_start(args: &AttachArgs, settings: &Settings) -> Result<Start, Failu
         let over = settings.places.over().exists();
         // The instance may be in the making.
         if let Ok(records) = Records::load(&settings.places)
-            && let Ok(shown) = records.pod(&settings.namespace, target::pod_name(&args.pod)?)
+            && let Ok(shown) = records.pod(&settings.namespace, &args.pod)
             && let Ok(container) = choose(shown, args.container.as_deref())
         {
             match shown.container(&container).map(|record| &record.state) {

@@ -115,7 +115,7 @@ fn values(arg: &Arg, line: &Line<'_>, begun: &str, look: &dyn Fn(&Line<'_>) -> L
         ("KIND/NAME[:CONTAINER]", _) => bare(look(line).slashed(&["Pod", "Job"])),
         ("POD", _) => {
             let live = look(line);
-            let jobs = if verb == "logs" { live.slashed(&["Job"]) } else { Vec::new() };
+            let jobs = live.slashed(&["Job"]);
             let pods = live.names("Pod").into_iter();
             let slashed = if begun.contains('/') { live.slashed(&["Pod"]) } else { Vec::new() };
             bare(pods.chain(slashed).chain(jobs))

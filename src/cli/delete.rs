@@ -18,6 +18,7 @@ use super::departure;
 use super::dry_run::DryRun;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::fields::{self, FieldSelector};
 use super::folder::{Folder, Holds, Place};
 use super::records::{Records, Shown, not_found};
 use super::selector::{self, Selector};
@@ -47,6 +48,9 @@ pub(crate) struct DeleteArgs {
     /// Those of the TYPE with these labels, such as app=web,tier!=db
     #[arg(short = 'l', long, value_parser = selector::parse, requires = "words")]
     selector: Option<Selector>,
+    /// Those of the TYPE with these fields, such as status.phase=Failed
+    #[arg(long, value_parser = fields::parse, value_name = "SELECTOR", requires = "words")]
+    field_selector: Option<FieldSelector>,
     /// All of the TYPE
     #[arg(long, requires = "words", conflicts_with = "selector")]
     all: bool,
@@ -78,6 +82,10 @@ pub(crate) struct DeleteArgs {
     /// An object that is not there is as good as deleted
     #[arg(long)]
     ignore_not_found: bool,
+    /// What a Job or CronJob has made goes with it: background or foreground, which are the same here
+    #[arg(long = "cascade", value_name = "HOW", value_parser = ["background", "foreground"], num_args = 0..=1,
+          require_equals = true, default_missing_value = "background", hide = true)]
+    _cascade: Option<String>,
     #[command(flatten)]
     dry: DryRun,
     /// Print only the names of what goes: name
@@ -144,7 +152,7 @@ pub(crate) fn run(args: &DeleteArgs, settings: &Settings) -> Result<Exit, Failur
 impl DeleteArgs {
     /// Whether what there is decides, not names.
     fn chooses(&self) -> bool {
-        self.all || self.selector.is_some()
+        self.all || self.selector.is_some() || self.field_selector.is_some()
     }
 
     /// None where each pod has its own.

@@ -1,5 +1,6 @@
 //! `describe`: an object and its events for a person, in kubectl's words and order.
 
+use std::collections::BTreeMap;
 use std::io::{Write, stdout};
 use std::path::PathBuf;
 
@@ -14,6 +15,7 @@ use crate::sandbox::sys::clock;
 
 use super::exit::Exit;
 use super::failure::Failure;
+use super::folder::NAMESPACE;
 use super::input::{self, Depth};
 use super::records::{Records, Shown, not_found};
 use super::selector::{self, Selector};
@@ -68,12 +70,19 @@ pub(crate) fn run(args: &DescribeArgs, settings: &Settings) -> Result<Exit, Fail
     let records = Records::load(&settings.places)?;
     let mut chosen: Vec<&Shown> = Vec::new();
     let mut missing = Vec::new();
+    let mut undeclared = None;
     for Wanted { kind, name, scope } in &wanted {
         let objects: Vec<&Shown> = records.of(kind, scope, &selector).collect();
+        let default = records.undeclared_default().filter(|_| kind.kind == "Namespace");
         let Some(name) = name else {
             chosen.extend(objects);
+            undeclared = undeclared.or(default.filter(|_| selector.matches(&BTreeMap::new())));
             continue;
         };
+        if default.is_some() && name == NAMESPACE {
+            undeclared = default;
+            continue;
+        }
         let of_name = |shown: &&Shown| shown.known.record.key.name == *name;
         let begins = |shown: &&Shown| shown.known.record.key.name.starts_with(name);
         let found: Vec<&Shown> = match objects.iter().copied().find(of_name) {
@@ -87,19 +96,21 @@ pub(crate) fn run(args: &DescribeArgs, settings: &Settings) -> Result<Exit, Fail
     }
     let now = clock::wall();
     let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
-    let texts: Vec<String> = chosen
+    let mut texts: Vec<String> = chosen
         .iter()
         .map(|shown| {
             let events = args.show_events.then(|| records.events_of(shown));
             described(&shown.known.object, &records.full(shown), events.as_deref(), &zone, now)
         })
         .collect();
+    let nothing = Object::Namespace(Namespace::default());
+    texts.extend(undeclared.map(|full| described(&nothing, &full, None, &zone, now)));
     write!(stdout(), "{}", texts.join("\n\n")).map_err(Failure::of_output)?;
     for failure in &missing {
         tell_failure(failure, settings.color);
     }
-    if chosen.is_empty() && missing.is_empty() {
-        tell("No resources found.");
+    if texts.is_empty() && missing.is_empty() {
+        tell(&settings.scope.nothing_found());
     }
     Ok(if missing.is_empty() { Exit::Done } else { Exit::Failed })
 }

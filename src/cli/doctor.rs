@@ -12,7 +12,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::records::Records;
 use super::settings::Settings;
-use super::terminal::{self, Color};
+use super::terminal::{self, Color, wrapped};
 
 mod checks;
 
@@ -86,6 +86,7 @@ fn print(out: &mut dyn Write, checks: &[Check], color: Color, width: usize) -> i
     const GREEN: u8 = 32;
     const YELLOW: u8 = 33;
     const RED: u8 = 31;
+    let room = width.saturating_sub(MARGIN).max(MARGIN);
     for Check { subject, verdict, detail } in checks {
         let (word, cost) = match verdict {
             Verdict::Ok => (color.paint(GREEN, "ok     "), None),
@@ -93,31 +94,13 @@ fn print(out: &mut dyn Write, checks: &[Check], color: Color, width: usize) -> i
             Verdict::Stops(cost) => (color.paint(RED, "missing"), Some(cost)),
         };
         let mut head = format!("{word}  {subject:<18} ");
-        for line in
-            wrapped(detail, width).into_iter().chain(cost.iter().flat_map(|cost| wrapped(cost, width)))
+        for line in wrapped(detail, room).into_iter().chain(cost.iter().flat_map(|cost| wrapped(cost, room)))
         {
             writeln!(out, "{}", format!("{head}{line}").trim_end())?;
             head = " ".repeat(MARGIN);
         }
     }
     Ok(())
-}
-
-/// At blanks, so that each line fits beside the margin; at least one line.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let room = width.saturating_sub(MARGIN).max(MARGIN);
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.is_empty() => line.push_str(word),
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= room => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            Some(_) | None => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }
 
 fn census(places: &Places) -> Result<Exit, Failure> {

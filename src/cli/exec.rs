@@ -12,9 +12,9 @@ use crate::sandbox::sys::pty::RawMode;
 
 use super::exit::Exit;
 use super::failure::Failure;
-use super::records::{Records, Shown};
+use super::records::Shown;
+use super::running::{self, RunningArgs};
 use super::settings::Settings;
-use super::target;
 use super::tell;
 use relay::{Input, Output, Relay, Signals, Standard};
 use talk::Talk;
@@ -28,7 +28,7 @@ pub(super) mod talk;
   droppod exec -it web -c main -- sh
   tar c . | droppod exec -i web -- tar x -C /data")]
 pub(crate) struct ExecArgs {
-    /// NAME or pod/NAME
+    /// NAME, pod/NAME, or job/NAME for a pod of it
     pod: String,
     /// The container [default: the pod's first]
     #[arg(short, long)]
@@ -39,16 +39,22 @@ pub(crate) struct ExecArgs {
     /// Give the command a terminal
     #[arg(short, long)]
     tty: bool,
+    /// Show nothing but what the command writes
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    running: RunningArgs,
     /// The program and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     command: Vec<String>,
 }
 
 pub(crate) fn run(args: ExecArgs, settings: &Settings) -> Result<Exit, Failure> {
-    let records = Records::load(&settings.places)?;
-    let shown = records.pod(&settings.namespace, target::pod_name(&args.pod)?)?;
-    let container = choose(shown, args.container.as_deref())?;
-    must_run(shown, &container)?;
+    let named = args.container.as_deref();
+    let (shown, container) = running::find(&args.pod, named, args.running, settings)?;
+    if !args.quiet {
+        running::tell_default(&shown, named, &container);
+    }
     let broken = |error: io::Error| {
         Failure::new(Exit::Failed, format!("cannot run the command in pod {}", shown.pod_id()))
             .because(error)

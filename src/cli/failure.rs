@@ -48,6 +48,21 @@ impl Failure {
         self
     }
 
+    /// The same as the cause of another.
+    pub(crate) fn titled(self, what: &str) -> Failure {
+        let Failure::Told(told) = self else { return self };
+        let why = match &told.cause {
+            Some(cause) => format!("{}: {cause}", told.what),
+            None => told.what,
+        };
+        Failure::Told(Box::new(Told {
+            what: what.to_owned(),
+            cause: Some(why.into()),
+            help: told.help,
+            exit: told.exit,
+        }))
+    }
+
     /// The same, for a verb whose exit codes mean something else.
     pub(crate) fn ending(self, exit: Exit) -> Failure {
         match self {
@@ -75,6 +90,14 @@ impl Failure {
             "run it as root, for example with sudo; or name directories of your own with --state-dir, --run-dir, \
              --log-dir and --manifests, for what needs no pods to run",
         )
+    }
+
+    /// The first line of it.
+    pub(crate) fn what(&self) -> &str {
+        match self {
+            Failure::Quiet(_) => "",
+            Failure::Told(told) => &told.what,
+        }
     }
 
     pub(crate) fn exit(&self) -> Exit {

@@ -13,7 +13,6 @@ use crate::sandbox::sys::clock;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::fields::{self, FieldSelector};
-use super::folder::NAMESPACE;
 use super::input::{self, Depth};
 use super::jsonpath::Path;
 use super::print::{self, Asked, Format, Headers};
@@ -106,6 +105,10 @@ pub(crate) fn run(args: &GetArgs, settings: &Settings) -> Result<Exit, Failure> 
     }
     let question = Question::of(args, settings)?;
     if args.watching.watch || args.watching.watch_only {
+        if question.kinds() > 1 {
+            return Err(Failure::new(Exit::Usage, "only objects of one kind can be watched at once")
+                .help("name one kind, or leave out -w"));
+        }
         return watch::run(args, format, &question, &settings.places, &mut out);
     }
     let records = Records::load(&settings.places)?;
@@ -120,7 +123,9 @@ pub(crate) fn run(args: &GetArgs, settings: &Settings) -> Result<Exit, Failure> 
         missing.clear();
     }
     let nothing = found.is_empty();
-    print_all(args, format, &question, found, &mut out)?;
+    if !(nothing && !missing.is_empty() && question.asked() == Asked::One) {
+        print_all(args, format, &question, found, &mut out)?;
+    }
     out.flush().map_err(Failure::of_output)?;
     for failure in &missing {
         tell_failure(failure, settings.color);
@@ -128,8 +133,8 @@ pub(crate) fn run(args: &GetArgs, settings: &Settings) -> Result<Exit, Failure> 
     if !missing.is_empty() {
         return Ok(Exit::Failed);
     }
-    if nothing && !args.ignore_not_found && matches!(format, Format::Table | Format::Wide | Format::Name) {
-        tell(&format!("No resources found{}.", question.within()));
+    if nothing && !args.ignore_not_found && matches!(format, Format::Table | Format::Wide) {
+        tell(&settings.scope.nothing_found());
     }
     Ok(Exit::Done)
 }
@@ -183,7 +188,8 @@ impl<'a> Question<'a> {
                 records.of(kind, scope, &Selector::default()).map(|shown| records.full(shown)).collect()
             };
             if kind.kind == "Namespace" {
-                objects.extend(undeclared_default(&objects));
+                objects.extend(records.undeclared_default());
+                objects.sort_by(|a, b| name_of(a).cmp(&name_of(b)));
             }
             let chosen = objects.into_iter().filter(|object| self.chooses(object, name.as_deref()));
             answer.found.extend(chosen.map(|object| Found { kind, object }));
@@ -196,11 +202,11 @@ impl<'a> Question<'a> {
         answer
     }
 
-    fn chooses(&self, object: &Value, name: Option<&str>) -> bool {
+    fn chooses(&self, object: &Value, wanted: Option<&str>) -> bool {
         let labels = object.pointer("/metadata/labels").and_then(Value::as_object).into_iter().flatten();
         let labels: BTreeMap<String, String> =
             labels.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned())).collect();
-        name.is_none_or(|name| object.pointer("/metadata/name").and_then(Value::as_str) == Some(name))
+        wanted.is_none_or(|wanted| name_of(object) == Some(wanted))
             && self.selector.matches(&labels)
             && self.fields.matches(object)
     }
@@ -217,25 +223,10 @@ impl<'a> Question<'a> {
         kinds.dedup();
         kinds.len()
     }
-
-    /// Where nothing was found.
-    fn within(&self) -> String {
-        match &self.settings.scope {
-            Scope::Namespace(namespace) if self.wanted.iter().any(|wanted| wanted.kind.namespaced) => {
-                format!(" in {namespace} namespace")
-            }
-            Scope::Namespace(_) | Scope::All => String::new(),
-        }
-    }
 }
 
-/// The namespace that is there without anybody's declaring it.
-fn undeclared_default(namespaces: &[Value]) -> Option<Value> {
-    let is_default = |object: &Value| object.pointer("/metadata/name").is_some_and(|name| name == NAMESPACE);
-    let metadata = json!({"name": NAMESPACE, "labels": {"kubernetes.io/metadata.name": NAMESPACE}});
-    let default =
-        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata, "status": {"phase": "Active"}});
-    (!namespaces.iter().any(is_default)).then_some(default)
+fn name_of(object: &Value) -> Option<&str> {
+    object.pointer("/metadata/name").and_then(Value::as_str)
 }
 
 fn wanted_by_words(args: &GetArgs, settings: &Settings) -> Result<Vec<Wanted>, Failure> {

@@ -18,10 +18,11 @@ use super::duration;
 use super::exec::choose;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::records::{Records, Shown, not_found};
+use super::records::{Records, Shown};
+use super::running::{Miss, RunningArgs, none_yet, tell_default};
 use super::selector::{self, Selector};
-use super::settings::{Scope, Settings};
-use super::target;
+use super::settings::Settings;
+use super::target::{self, Looked};
 use super::tell;
 use printer::{Printer, Style};
 
@@ -29,6 +30,8 @@ pub(super) mod printer;
 
 /// As in kubectl: many pods at once show only their last lines unless told otherwise.
 const TAIL_OF_MANY: i64 = 10;
+/// How long kubectl waits for the first pod of a Job whose log is wanted.
+const FIRST_POD: Duration = Duration::from_secs(20);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -56,8 +59,24 @@ pub(crate) struct LogsArgs {
     /// Only what was written in the last such time, such as 5m
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     since: Option<Duration>,
+    /// Only what was written since then, such as 2026-01-31T23:59:00Z
+    #[arg(long, value_name = "TIME", conflicts_with = "since")]
+    since_time: Option<Timestamp>,
     #[command(flatten)]
     how: How,
+    #[command(flatten)]
+    running: RunningArgs,
+    #[command(flatten)]
+    _kubectl: Needless,
+}
+
+/// Flags of scripts for kubectl about its requests: here are none.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+struct Needless {
+    #[arg(long = "max-log-requests", hide = true, value_name = "NUMBER")]
+    _max_log_requests: Option<u32>,
+    #[arg(long = "ignore-errors", hide = true)]
+    _ignore_errors: bool,
 }
 
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -83,13 +102,24 @@ struct How {
     all_pods: bool,
 }
 
+impl LogsArgs {
+    fn named(&self) -> Option<&str> {
+        self.container.as_deref().or(self.second.as_deref())
+    }
+}
+
 struct Source {
     origin: Origin,
     cursor: Cursor,
 }
 
 pub(crate) fn run(args: &LogsArgs, settings: &Settings) -> Result<Exit, Failure> {
-    let records = Records::load(&settings.places)?;
+    if args.selector.is_some() && args.running.given().is_some() {
+        return Err(Failure::new(Exit::Usage, "--pod-running-timeout waits for a pod or Job that is named")
+            .help("-l shows the pods that there are; `droppod wait --for=create -l …` waits for one"));
+    }
+    let records =
+        args.running.until(settings, |records| has_begun(args, &records, settings).map(|()| records))?;
     let mut sources = Vec::new();
     for shown in pods(args, &records, settings)? {
         for container in containers(args, shown)? {
@@ -102,10 +132,12 @@ pub(crate) fn run(args: &LogsArgs, settings: &Settings) -> Result<Exit, Failure>
         prefix: (args.how.prefix || args.how.all_pods).then_some(printer::Prefix::Kubectl),
     };
     let mut out = Printer::new(BufWriter::new(io::stdout().lock()), style);
-    let since = args.since.map(|ago| {
+    // As in kubectl, since no time at all is since ever.
+    let ago = args.since.filter(|ago| !ago.is_zero()).map(|ago| {
         let ago = jiff::SignedDuration::try_from(ago).unwrap_or(jiff::SignedDuration::MAX);
         clock::wall().checked_sub(ago).unwrap_or(Timestamp::MIN)
     });
+    let since = args.since_time.or(ago);
     let tail = args.tail.unwrap_or(if args.selector.is_some() { TAIL_OF_MANY } else { -1 });
     for source in &mut sources {
         first_look(source, usize::try_from(tail).ok(), since, &mut out)?;
@@ -127,8 +159,49 @@ pub(super) fn show_all(pod: &str, container: Option<&str>, settings: &Settings) 
         all_containers: false,
         all_pods: false,
     };
-    let (pod, container) = (Some(pod.to_owned()), container.map(str::to_owned));
-    run(&LogsArgs { pod, second: None, container, selector: None, tail: None, since: None, how }, settings)
+    let args = LogsArgs {
+        pod: Some(pod.to_owned()),
+        second: None,
+        container: container.map(str::to_owned),
+        selector: None,
+        tail: None,
+        since: None,
+        since_time: None,
+        how,
+        running: RunningArgs::AT_ONCE,
+        _kubectl: Needless::default(),
+    };
+    run(&args, settings)
+}
+
+/// A Job has a pod; and if the caller wants to wait, that has something to show.
+fn has_begun(args: &LogsArgs, records: &Records, settings: &Settings) -> Result<(), Miss> {
+    let Some(word) = &args.pod else { return Ok(()) };
+    let namespace = &settings.namespace;
+    let shown = match target::looked(word).map_err(Miss::Never)? {
+        Looked::Pod(name) => records.pod(namespace, name).map_err(Miss::Never)?,
+        Looked::Job(name) => {
+            let (job, pods) = records.pods_of_job(namespace, name).map_err(Miss::Never)?;
+            picked(&pods).ok_or_else(|| none_yet(job, FIRST_POD))?
+        }
+    };
+    if args.running.given().is_none() || args.how.follow {
+        return Ok(());
+    }
+    let container = choose(shown, args.named()).map_err(Miss::Never)?;
+    let directory = settings.places.pod_logs(&shown.pod_id()).join(&container);
+    if shown.is_over(&container) || runs(&directory).is_ok_and(|runs| !runs.is_empty()) {
+        return Ok(());
+    }
+    Err(Miss::NotYet { why: waiting_to_start(records, shown, &container), wait: Duration::ZERO })
+}
+
+/// In kubectl's words, which scripts look for.
+fn waiting_to_start(records: &Records, shown: &Shown, container: &str) -> Failure {
+    let (name, reason) = (&shown.known.record.key.name, records.waits_for(shown, container));
+    let what = format!("container \"{container}\" in pod \"{name}\" is waiting to start: {reason}");
+    Failure::new(Exit::Failed, what)
+        .help("-f waits until it writes something; `droppod get pods` shows how the pod does")
 }
 
 fn pods<'a>(
@@ -137,53 +210,33 @@ fn pods<'a>(
     settings: &'a Settings,
 ) -> Result<Vec<&'a Shown>, Failure> {
     match (&args.pod, &args.selector) {
-        (Some(word), _) => match job_name(word) {
-            Some(job) => of_job(args.how, job, records, settings),
-            None => Ok(vec![records.pod(&settings.namespace, target::pod_name(word)?)?]),
+        (Some(word), _) => match target::looked(word)? {
+            Looked::Job(name) => of_job(args.how, name, records, settings),
+            Looked::Pod(name) => Ok(vec![records.pod(&settings.namespace, name)?]),
         },
         (None, selector) => {
             let selector = selector.as_ref().expect("clap asks for a pod or a selector");
             let kind = crate::api::kind_named("pods").expect("pods are served");
             let found: Vec<&Shown> = records.of(kind, &settings.scope, selector).collect();
             if found.is_empty() {
-                let within = match &settings.scope {
-                    Scope::Namespace(namespace) => format!(" in {namespace} namespace"),
-                    Scope::All => String::new(),
-                };
-                tell(&format!("No resources found{within}."));
+                tell(&settings.scope.nothing_found());
             }
             Ok(found)
         }
     }
 }
 
-fn job_name(word: &str) -> Option<&str> {
-    let target = word.contains('/').then(|| target::slashed(word).ok())??;
-    target.name.filter(|_| target.kind.kind == "Job")
-}
-
-/// Of a Job's pods, the one that kubectl would show: one that runs, else the newest.
 fn of_job<'a>(
     how: How,
     name: &str,
     records: &'a Records,
     settings: &Settings,
 ) -> Result<Vec<&'a Shown>, Failure> {
-    let of_name = |shown: &&Shown| {
-        let key = &shown.known.record.key;
-        key.kind == "Job" && key.namespace == settings.namespace && key.name == name
-    };
-    let job = records.shown.iter().find(of_name).ok_or_else(|| not_found("jobs.batch", name))?;
-    let number = |shown: &Shown| {
-        shown.known.record.owner.as_ref().filter(|owner| owner.uid == *job.uid()).map(|owner| owner.number)
-    };
-    let mut pods: Vec<&Shown> = records.shown.iter().filter(|shown| number(shown).is_some()).collect();
-    pods.sort_by_key(|shown| number(shown));
+    let (_, pods) = records.pods_of_job(&settings.namespace, name)?;
     if how.all_pods {
         return Ok(pods);
     }
-    let running = pods.iter().find(|shown| shown.outcome().is_none());
-    let Some(chosen) = running.or(pods.last()).copied() else {
+    let Some(chosen) = picked(&pods) else {
         return Err(Failure::new(Exit::Failed, format!("job {name} has no pods")));
     };
     if pods.len() > 1 {
@@ -192,16 +245,17 @@ fn of_job<'a>(
     Ok(vec![chosen])
 }
 
+/// Of a Job's pods, the one that kubectl would show: one that runs, else the newest.
+fn picked<'a>(pods: &[&'a Shown]) -> Option<&'a Shown> {
+    pods.iter().find(|shown| shown.outcome().is_none()).or(pods.last()).copied()
+}
+
 fn containers(args: &LogsArgs, shown: &Shown) -> Result<Vec<String>, Failure> {
     if args.how.all_containers {
         return Ok(shown.container_names());
     }
-    let named = args.container.as_deref().or(args.second.as_deref());
-    let names = shown.container_names();
-    let chosen = choose(shown, named)?;
-    if named.is_none() && names.len() > 1 && args.selector.is_none() {
-        tell(&format!("Defaulted container \"{chosen}\" out of: {}", names.join(", ")));
-    }
+    let chosen = choose(shown, args.named())?;
+    tell_default(shown, args.named(), &chosen);
     Ok(vec![chosen])
 }
 
@@ -236,20 +290,17 @@ fn source(
         .container(&container)
         .is_some_and(|record| matches!(record.state, ContainerState::Terminated(_)));
     if runs.is_empty() && (has_ended || !how.follow) {
-        let (what, help) = if has_ended {
+        let failure = if has_ended {
             let what = format!("the log of container {container} of pod {pod} is no more");
-            (what, "the oldest logs go when all together are beyond the --log-budget of `droppod watch`")
+            Failure::new(Exit::Failed, what)
+                .help("the oldest logs go when all together are beyond the --log-budget of `droppod watch`")
         } else {
-            // In kubectl's words, which scripts look for.
-            let reason = records.waits_for(shown, &container);
-            let name = &pod.name;
-            let what = format!("container \"{container}\" in pod \"{name}\" is waiting to start: {reason}");
-            (what, "-f waits until it writes something; `droppod get pods` shows how the pod does")
+            waiting_to_start(records, shown, &container)
         };
         if !how.all_containers && args.selector.is_none() {
-            return Err(Failure::new(Exit::Failed, what).help(help));
+            return Err(failure);
         }
-        tell(&what);
+        tell(failure.what());
         return Ok(None);
     }
     let cursor = if how.previous { Cursor::of_run(directory, run) } else { Cursor::at_run(directory, run) };

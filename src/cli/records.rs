@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Event;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::api::{KindName, Object};
 use crate::manifest::revive;
@@ -22,6 +22,7 @@ use crate::workload;
 
 use super::exit::Exit;
 use super::failure::Failure;
+use super::folder::NAMESPACE;
 use super::selector::Selector;
 use super::settings::Scope;
 
@@ -77,6 +78,20 @@ impl Records {
         Ok(Records { shown, unreadable, host_ip: host_ip().to_string(), node })
     }
 
+    /// The namespace that is there without anybody's declaring it, unless somebody does.
+    pub(crate) fn undeclared_default(&self) -> Option<Value> {
+        let is_default = |shown: &Shown| {
+            let key = &shown.known.record.key;
+            key.kind == "Namespace" && key.name == NAMESPACE
+        };
+        if self.shown.iter().any(is_default) {
+            return None;
+        }
+        let metadata = json!({"name": NAMESPACE, "labels": {"kubernetes.io/metadata.name": NAMESPACE}});
+        let (version, status) = ("v1", json!({"phase": "Active"}));
+        Some(json!({"apiVersion": version, "kind": "Namespace", "metadata": metadata, "status": status}))
+    }
+
     /// Objects of one kind, within `scope` if the kind lives in namespaces.
     pub(crate) fn of<'a>(
         &'a self,
@@ -100,6 +115,22 @@ impl Records {
             key.kind == "Pod" && key.namespace == namespace && key.name == name
         };
         self.shown.iter().find(of_name).ok_or_else(|| not_found("pods", name))
+    }
+
+    /// A Job and its pods, in the order in which they were made.
+    pub(crate) fn pods_of_job(&self, namespace: &str, name: &str) -> Result<(&Shown, Vec<&Shown>), Failure> {
+        let of_name = |shown: &&Shown| {
+            let key = &shown.known.record.key;
+            key.kind == "Job" && key.namespace == namespace && key.name == name
+        };
+        let job = self.shown.iter().find(of_name).ok_or_else(|| not_found("jobs.batch", name))?;
+        let number = |shown: &Shown| {
+            let owner = shown.known.record.owner.as_ref();
+            owner.filter(|owner| owner.uid == *job.uid()).map(|owner| owner.number)
+        };
+        let mut pods: Vec<&Shown> = self.shown.iter().filter(|shown| number(shown).is_some()).collect();
+        pods.sort_by_key(|shown| number(shown));
+        Ok((job, pods))
     }
 
     /// The object in full, status included: as an API server would tell it.
@@ -215,16 +246,26 @@ impl Shown {
         init.chain(&spec.containers).map(|container| container.name.clone()).collect()
     }
 
+    /// As kubectl lists them for a person.
+    pub(crate) fn told_containers(&self) -> String {
+        let Object::Pod(pod) = &self.known.object else { return String::new() };
+        let Some(spec) = &pod.spec else { return String::new() };
+        let init = spec.init_containers.iter().flatten();
+        let app = spec.containers.iter().map(|container| container.name.clone());
+        app.chain(init.map(|container| format!("{} (init)", container.name))).collect::<Vec<_>>().join(", ")
+    }
+
     /// The container that commands mean when none is named, as kubectl chooses it.
     pub(crate) fn default_container(&self) -> Option<String> {
         let Object::Pod(pod) = &self.known.object else { return None };
-        let annotated = pod
-            .metadata
-            .annotations
-            .as_ref()
-            .and_then(|annotations| annotations.get("kubectl.kubernetes.io/default-container"));
         let first = || Some(pod.spec.as_ref()?.containers.first()?.name.clone());
-        annotated.cloned().or_else(first)
+        self.annotated_container().map(str::to_owned).or_else(first)
+    }
+
+    /// The one that the pod itself says is meant.
+    pub(crate) fn annotated_container(&self) -> Option<&str> {
+        let annotations = self.known.object.metadata().annotations.as_ref()?;
+        annotations.get("kubectl.kubernetes.io/default-container").map(String::as_str)
     }
 
     /// Whether a container has ended and will not be started again.

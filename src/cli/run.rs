@@ -17,6 +17,8 @@ use super::records::Records;
 use super::settings::Settings;
 use super::{duration, up};
 
+mod overrides;
+
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   droppod run web --image=nginx --port=80 --labels=app=web
@@ -37,8 +39,8 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     port: Option<u16>,
     /// Labels in place of run=NAME
-    #[arg(short, long, value_name = "KEY=VALUE", value_delimiter = ',', value_parser = pair)]
-    labels: Vec<(String, String)>,
+    #[arg(short, long, value_name = "KEY=VALUE", value_parser = pairs)]
+    labels: Vec<Vec<(String, String)>>,
     /// Annotations of the pod
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     annotations: Vec<(String, String)>,
@@ -76,11 +78,30 @@ pub(crate) struct RunArgs {
     #[arg(long, hide = true)]
     expose: bool,
     /// JSON that is merged into the pod, such as {"spec":{"hostNetwork":true}}
-    #[arg(long, value_name = "JSON", value_parser = json_object)]
+    #[arg(long, value_name = "JSON", value_parser = json_text)]
     overrides: Option<Value>,
-    /// How --overrides are merged: merge
-    #[arg(long = "override-type", value_name = "HOW", value_parser = ["merge"], requires = "overrides", hide_possible_values = true)]
-    _override_type: Option<String>,
+    /// How --overrides are taken: merge, json (a JSON patch) or strategic
+    #[arg(
+        long,
+        value_enum,
+        value_name = "HOW",
+        default_value = "merge",
+        requires = "overrides",
+        hide_possible_values = true
+    )]
+    override_type: overrides::Kind,
+    /// In the foreground: seconds between SIGTERM and SIGKILL where this is interrupted; -1 leaves it to the pod
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        allow_negative_numbers = true,
+        default_value = "-1",
+        hide_default_value = true
+    )]
+    grace_period: i64,
+    /// In the foreground: give up if the pod does not run within this time, such as 1m; the exit code is then 11
+    #[arg(long, value_name = "TIME", value_parser = duration::above_zero)]
+    pod_running_timeout: Option<Duration>,
     #[command(flatten)]
     telling: Telling,
     #[command(flatten)]
@@ -101,9 +122,12 @@ struct Needless {
     _show_managed_fields: bool,
     #[arg(long = "field-manager", hide = true, value_name = "NAME")]
     _field_manager: Option<String>,
-    /// Here a pod is waited for until it runs or cannot.
-    #[arg(long = "pod-running-timeout", hide = true, value_name = "TIME", value_parser = duration::parse)]
-    _pod_running_timeout: Option<Duration>,
+    /// What --rm removes has ended by then.
+    #[arg(long = "force", hide = true)]
+    _force: bool,
+    #[arg(long = "cascade", value_name = "HOW", num_args = 0..=1, require_equals = true,
+          default_missing_value = "background", hide = true)]
+    _cascade: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -125,31 +149,13 @@ enum Pull {
     Never,
 }
 
-fn json_object(text: &str) -> Result<Value, String> {
-    match serde_json::from_str(text) {
-        Ok(Value::Object(fields)) => Ok(Value::Object(fields)),
-        Ok(_) => Err("it is not an object: {\"spec\":{…}}".to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
+/// Several with commas between them; none at all are none.
+fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
+    text.split(',').filter(|_| !text.is_empty()).map(pair).collect()
 }
 
-/// <https://www.rfc-editor.org/rfc/rfc7386>: objects are merged, null removes, everything else replaces.
-fn merge(into: &mut Value, patch: &Value) {
-    let Value::Object(patch) = patch else {
-        patch.clone_into(into);
-        return;
-    };
-    if !into.is_object() {
-        *into = json!({});
-    }
-    for (name, value) in patch {
-        let Some(fields) = into.as_object_mut() else { return };
-        if value.is_null() {
-            fields.remove(name);
-        } else {
-            merge(fields.entry(name.as_str()).or_insert(Value::Null), value);
-        }
-    }
+fn json_text(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -166,8 +172,12 @@ pub(crate) fn run(args: &RunArgs, settings: &Settings) -> Result<Exit, Failure> 
     }
     let foreground = args.rm || args.attach || args.stdin;
     let mut manifest = pod(args, settings, foreground);
-    if let Some(overrides) = &args.overrides {
-        merge(&mut manifest, overrides);
+    if let Some(patch) = &args.overrides {
+        overrides::apply(args.override_type, &mut manifest, patch)
+            .map_err(|why| Failure::new(Exit::Usage, "cannot apply --overrides").because(why))?;
+    }
+    if foreground && args.grace_period >= 0 {
+        manifest["spec"]["terminationGracePeriodSeconds"] = json!(args.grace_period);
     }
     if args.telling.is_dry() {
         return print_only(args, manifest, settings);
@@ -186,7 +196,7 @@ pub(crate) fn run(args: &RunArgs, settings: &Settings) -> Result<Exit, Failure> 
             (true, false) => up::Streams::Input,
             (true, true) => up::Streams::Keys,
         };
-        return up::run_one(&input, &args.name, streams, settings);
+        return up::run_one(&input, &args.name, streams, args.pod_running_timeout, settings);
     }
     must_be_new(&declared, settings)?;
     let wishes = declared
@@ -256,11 +266,11 @@ fn pod(args: &RunArgs, settings: &Settings, foreground: bool) -> Value {
     if let Some(policy) = args.image_pull_policy {
         container.insert("imagePullPolicy".to_owned(), json!(format!("{policy:?}")));
     }
-    let labels: Map<String, Value> = if args.labels.is_empty() {
-        Map::from_iter([("run".to_owned(), json!(args.name))])
-    } else {
-        args.labels.iter().map(|(key, value)| (key.clone(), json!(value))).collect()
-    };
+    let mut labels: Map<String, Value> =
+        args.labels.iter().flatten().map(|(key, value)| (key.clone(), json!(value))).collect();
+    if labels.is_empty() {
+        labels.insert("run".to_owned(), json!(args.name));
+    }
     // In the foreground a program that is always started again would never give its exit code.
     let restart = if foreground { Restart::Never } else { args.restart };
     let mut pod = json!({
@@ -279,18 +289,4 @@ fn pod(args: &RunArgs, settings: &Settings, foreground: bool) -> Value {
         pod["metadata"]["annotations"] = Value::Object(annotations);
     }
     pod
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn overrides_are_merged_field_by_field_and_null_removes() {
-        let mut pod =
-            json!({"spec": {"restartPolicy": "Always", "containers": [1]}, "metadata": {"name": "web"}});
-        merge(&mut pod, &json!({"spec": {"hostNetwork": true, "containers": [2], "restartPolicy": null}}));
-        let expected = json!({"spec": {"hostNetwork": true, "containers": [2]}, "metadata": {"name": "web"}});
-        assert_eq!(pod, expected);
-    }
 }

@@ -97,6 +97,14 @@ impl Scope {
             Scope::All => true,
         }
     }
+
+    /// In kubectl's words.
+    pub(crate) fn nothing_found(&self) -> String {
+        match self {
+            Scope::Namespace(namespace) => format!("No resources found in {namespace} namespace."),
+            Scope::All => "No resources found".to_owned(),
+        }
+    }
 }
 
 /// What the options come to.

@@ -67,15 +67,22 @@ fn parted(
     }
 }
 
-/// A pod as `logs` and `exec` take it: `web` or `pod/web`.
-pub(crate) fn pod_name(word: &str) -> Result<&str, Failure> {
+/// What `logs`, `exec` and `attach` take: `web`, `pod/web`, or `job/report` for one of its pods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Looked<'a> {
+    Pod(&'a str),
+    Job(&'a str),
+}
+
+pub(crate) fn looked(word: &str) -> Result<Looked<'_>, Failure> {
     if !word.contains('/') {
-        return Ok(word);
+        return Ok(Looked::Pod(word));
     }
     let Target { kind, name } = slashed(word)?;
-    match name {
-        Some(name) if kind.kind == "Pod" => Ok(name),
-        _ => Err(Failure::new(Exit::Usage, format!("`{word}` is not a pod"))),
+    match (kind.kind, name) {
+        ("Pod", Some(name)) => Ok(Looked::Pod(name)),
+        ("Job", Some(name)) => Ok(Looked::Job(name)),
+        _ => Err(Failure::new(Exit::Usage, format!("`{word}` is neither a pod nor a Job"))),
     }
 }
 

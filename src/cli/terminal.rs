@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{IsTerminal, stderr, stdout};
+use std::os::fd::AsFd;
 
 use serde::Deserialize;
 
@@ -17,8 +18,33 @@ pub(crate) fn width() -> usize {
 
 /// Columns of stdout, if it is a terminal.
 pub(crate) fn stdout_width() -> Option<usize> {
-    let size = rustix::termios::tcgetwinsize(stdout()).ok()?;
+    width_of(&stdout())
+}
+
+/// Columns of stderr, if it is a terminal.
+pub(crate) fn stderr_width() -> Option<usize> {
+    width_of(&stderr())
+}
+
+fn width_of(stream: &impl AsFd) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(stream).ok()?;
     (size.ws_col > 0).then_some(usize::from(size.ws_col))
+}
+
+/// At blanks, in lines of so many columns if no word is longer; at least one.
+pub(crate) fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= columns => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            Some(_) | None => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Deserialize)]

@@ -19,7 +19,7 @@ use super::failure::Failure;
 use super::input::{self, Depth};
 use super::settings::Settings;
 use super::table::cell;
-use super::{doctor, duration, tell, trace, watch};
+use super::{doctor, duration, tell, terminal, trace, watch};
 
 mod events;
 mod exit_from;
@@ -104,6 +104,8 @@ enum Keep {
 /// How a batch is run and told of.
 struct Manner {
     timeout: Option<Duration>,
+    /// By when the first pod has to run.
+    start: Option<Duration>,
     patience: Patience,
     keep: Keep,
     exit_from: Option<ExitFrom>,
@@ -152,10 +154,11 @@ pub(crate) fn run(args: &UpArgs, settings: &Settings) -> Result<Exit, Failure> {
     let patience = if args.fail_fast { Patience::FailFast } else { Patience::WithOthers };
     let roots = session.roots_of(&args.files, &inputs)?;
     let show = match args.output {
-        Output::Text => Show::Prefixed,
+        Output::Text => Show::Prefixed(voice::widest(declared.iter().map(|(_, one)| &one.object))),
         Output::Json => Show::Json,
     };
-    let manner = Manner { timeout: args.timeout, patience, keep, exit_from, show, junit, attached: None };
+    let (timeout, start) = (args.timeout, None);
+    let manner = Manner { timeout, start, patience, keep, exit_from, show, junit, attached: None };
     let files = inputs.iter().filter_map(|input| input.path.clone());
     direct(session, roots, watch::hidden(settings, files), manner, settings)
 }
@@ -191,9 +194,9 @@ fn direct(
     manner: Manner,
     settings: &Settings,
 ) -> Result<Exit, Failure> {
-    let Manner { timeout, patience, keep, exit_from, show, junit, attached } = manner;
+    let Manner { timeout, start, patience, keep, exit_from, show, junit, attached } = manner;
     let (aside, said) = match show {
-        Show::Prefixed => live::channel().unzip(),
+        Show::Prefixed(_) => live::channel().unzip(),
         Show::Json | Show::Bare | Show::Nothing => (None, None),
     };
     trace::start_beside(aside, settings);
@@ -202,7 +205,7 @@ fn direct(
     let ended = watch::direct(daemon::Settings {
         places: session.places().clone(),
         roots,
-        mode: Mode::Batch(Terms { timeout, patience, news }),
+        mode: Mode::Batch(Terms { timeout, start, patience, news }),
         rescan: RESCAN,
         status_dir: None,
         strictness: Strictness::Strict,
@@ -224,14 +227,17 @@ fn direct(
         if let Some((pod, why)) = &report.hopeless {
             tell(&format!("{} can never start: {}", name(pod, &settings.namespace), cell(why)));
         }
+        if end == BatchEnd::NotRunning {
+            tell("error: timed out waiting for the condition");
+        }
         // What the program itself has said is enough, and what the last event says, where all went well.
         let is_told = match show {
-            Show::Prefixed => false,
+            Show::Prefixed(_) => false,
             Show::Json => exit == Exit::Done,
             Show::Bare | Show::Nothing => end == BatchEnd::Completed,
         };
         if !is_told {
-            tell(table::render(&report, &settings.namespace).trim_end());
+            tell(table::render(&report, &settings.namespace, terminal::stderr_width()).trim_end());
         }
         if let Some(path) = &junit {
             let text = junit::render(end, &report);
@@ -267,7 +273,7 @@ fn batch_of(ended: Ended) -> Result<(BatchEnd, BatchReport), Failure> {
 
 fn exit_of(end: BatchEnd, report: &BatchReport, exit_from: Option<&ExitFrom>) -> Exit {
     match end {
-        BatchEnd::TimedOut => return Exit::TimedOut,
+        BatchEnd::TimedOut | BatchEnd::NotRunning => return Exit::TimedOut,
         BatchEnd::Interrupted => return Exit::Interrupted,
         BatchEnd::NoImage | BatchEnd::Hopeless(Obstacle::Image) => return Exit::NoImage,
         BatchEnd::Hopeless(Obstacle::Reference) => return Exit::EndedFailed,

@@ -16,6 +16,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::fields::{self, FieldSelector};
 use super::input::{self, Depth};
+use super::print::{self, Format};
 use super::records::{Records, Shown, not_found};
 use super::selector::{self, Selector};
 use super::settings::{Scope, Settings};
@@ -55,6 +56,9 @@ pub(crate) struct WaitArgs {
     /// Give up after this time; 0 looks once, a negative time is without end
     #[arg(long, value_parser = patience, default_value = "30s", allow_hyphen_values = true, value_name = "TIME")]
     timeout: Patience,
+    /// Print the objects as name, yaml, json or jsonpath=…, each as soon as it is so
+    #[arg(short, long, value_parser = print::parse_document, value_name = "FORMAT")]
+    output: Option<Format>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,9 +115,11 @@ pub(crate) fn run(args: &WaitArgs, settings: &Settings) -> Result<Exit, Failure>
                 shown.settle(&settings.places)?;
             }
             match progress {
-                Progress::Met => say(&one.key, "condition met")?,
+                // As in kubectl: that what was never there is gone is no news.
+                Progress::Met if one.uid.is_none() && args.goal == Goal::Delete => {}
+                Progress::Met => args.say(&one.key, shown, &records, "condition met")?,
                 Progress::Failed => {
-                    say(&one.key, "has failed")?;
+                    args.say(&one.key, shown, &records, "has failed")?;
                     failed = true;
                 }
                 Progress::NotYet => waiting.push(one),
@@ -197,8 +203,22 @@ fn progress(
     }
 }
 
-fn say(key: &ObjectKey, what: &str) -> Result<(), Failure> {
-    writeln!(stdout(), "{key} {what}").map_err(Failure::of_output)
+impl WaitArgs {
+    /// Of an object that is gone, there is nothing to print but that it is.
+    fn say(
+        &self,
+        key: &ObjectKey,
+        shown: Option<&Shown>,
+        records: &Records,
+        what: &str,
+    ) -> Result<(), Failure> {
+        match (&self.output, shown) {
+            (Some(format), Some(shown)) => {
+                print::print_one(format, &records.full(shown), &mut stdout().lock())
+            }
+            (Some(_) | None, _) => writeln!(stdout(), "{key} {what}").map_err(Failure::of_output),
+        }
+    }
 }
 
 fn timed_out(goal: &Goal, waiting: &[Awaited]) -> Failure {

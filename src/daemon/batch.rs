@@ -110,6 +110,8 @@ pub(crate) enum BatchEnd {
     /// Every pod that ends by itself has ended.
     Completed,
     TimedOut,
+    /// No pod ran in time.
+    NotRunning,
     /// What is left cannot start for want of an image.
     NoImage,
     /// What is left cannot start for want of something it refers to.
@@ -131,6 +133,8 @@ pub(crate) enum Patience {
 #[derive(Debug)]
 pub(crate) struct Terms {
     pub(crate) timeout: Option<Duration>,
+    /// By when the first pod has to run.
+    pub(crate) start: Option<Duration>,
     pub(crate) patience: Patience,
     pub(crate) news: mpsc::Sender<News>,
 }
@@ -138,6 +142,8 @@ pub(crate) struct Terms {
 #[derive(Debug)]
 pub(super) struct Batch {
     deadline: Option<Moment>,
+    /// Until one has run.
+    start_by: Option<Moment>,
     patience: Patience,
     news: mpsc::Sender<News>,
     /// The last that was told of it.
@@ -151,9 +157,10 @@ pub(super) struct Batch {
 
 impl Batch {
     pub(super) fn new(terms: Terms, now: Moment) -> Batch {
-        let Terms { timeout, patience, news } = terms;
+        let Terms { timeout, start, patience, news } = terms;
         Batch {
             deadline: timeout.map(|timeout| now + timeout),
+            start_by: start.map(|start| now + start),
             patience,
             news,
             standing: Standing::default(),
@@ -169,7 +176,8 @@ impl Batch {
     }
 
     pub(super) fn deadline(&self) -> Option<Moment> {
-        self.deadline.filter(|_| self.stopping.is_none())
+        let deadline = self.deadline.into_iter().chain(self.start_by).min();
+        deadline.filter(|_| self.stopping.is_none())
     }
 
     /// The first signal stops with grace, each further one at once.
@@ -223,7 +231,11 @@ impl Batch {
             return;
         }
         let mut pod = pod.clone();
-        pod.status = Some(status::pod_status(&pod, &course, &world.machine.host_ip.to_string()));
+        let status = status::pod_status(&pod, &course, &world.machine.host_ip.to_string());
+        if status.phase.as_deref() != Some("Pending") {
+            self.start_by = None;
+        }
+        pod.status = Some(status);
         let key = &known.record.key;
         let id = PodId { namespace: key.namespace.clone(), name: key.name.clone(), uid: uid.clone() };
         let progress = Progress { pod: id.clone(), word: status::status_word(&pod), course: course.clone() };
@@ -273,18 +285,23 @@ impl Batch {
             self.hopeless = Some((pod.clone(), why));
             end = Some(BatchEnd::Hopeless(obstacle));
         }
-        let timed_out = self.deadline.is_some_and(|deadline| now >= deadline);
+        let is_past = |deadline: Option<Moment>| deadline.is_some_and(|deadline| now >= deadline);
+        let late = is_past(self.start_by).then_some(BatchEnd::NotRunning);
+        let late = late.or(is_past(self.deadline).then_some(BatchEnd::TimedOut));
         match end {
             // Why a pod waits was written down by this pass, and is seen by the next.
             Some(BatchEnd::NoImage | BatchEnd::Blocked | BatchEnd::Hopeless(_)) if passed.changed > 0 => None,
             Some(end) => Some(end),
-            None => timed_out.then_some(BatchEnd::TimedOut),
+            None => late,
         }
     }
 
     pub(super) fn report(self) -> BatchReport {
         let Batch { pods, jobs, hopeless, .. } = self;
-        BatchReport { pods: pods.into_values().collect(), jobs, hopeless }
+        let mut pods: Vec<PodReport> = pods.into_values().collect();
+        // By namespace and name, as everything that people read.
+        pods.sort_by(|a, b| a.pod.cmp(&b.pod));
+        BatchReport { pods, jobs, hopeless }
     }
 }
 
@@ -310,7 +327,9 @@ fn job_reports(world: &World) -> Vec<JobReport> {
         let record = inventory.controlled().jobs.get(uid).cloned().unwrap_or_default();
         Some(JobReport { uid: uid.clone(), key: known.record.key.clone(), record, indexes, completions })
     });
-    jobs.collect()
+    let mut jobs: Vec<JobReport> = jobs.collect();
+    jobs.sort_by(|a, b| a.key.cmp(&b.key));
+    jobs
 }
 
 #[cfg(test)]

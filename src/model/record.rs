@@ -12,6 +12,10 @@ use super::id::PodId;
 use super::pod_plan::{Revision, Role};
 use super::time::{Moment, Timestamp};
 
+mod conditions;
+
+pub(crate) use conditions::{Conditions, Standing};
+
 /// Raised when a reader of the earlier shape could misread the new one.
 pub(crate) const FORMAT: u32 = 1;
 
@@ -32,6 +36,9 @@ pub(crate) struct PodRecord {
     pub(crate) containers: Vec<ContainerRecord>,
     pub(crate) stopping: Option<Stopping>,
     pub(crate) outcome: Option<Outcome>,
+    /// Absent where an older binary wrote this.
+    #[serde(default)]
+    pub(crate) conditions: Option<Conditions>,
     pub(crate) events: Vec<EventRecord>,
 }
 

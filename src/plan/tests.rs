@@ -72,6 +72,7 @@ fn record(id: PodId, state: ContainerState, outcome: Option<Outcome>) -> PodReco
         }],
         stopping: None,
         outcome,
+        conditions: None,
         events: Vec::new(),
     }
 }

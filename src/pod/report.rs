@@ -6,6 +6,7 @@ use crate::model::pod_plan::{NetworkPlan, Role};
 use crate::model::record::{
     ContainerRecord, ContainerState, FORMAT, Outcome, PodRecord, SandboxState, Stopping,
 };
+use crate::model::time::Now;
 
 use super::container::{Container, Status};
 use super::health::Health;
@@ -26,8 +27,15 @@ impl PodState {
             containers: self.containers.iter().map(|container| self.container_record(container)).collect(),
             stopping: self.stopping(),
             outcome: self.outcome(),
+            conditions: Some(self.conditions.clone()),
             events: self.events.clone(),
         }
+    }
+
+    /// After each step, so that each time is that of the step that made the difference.
+    pub(super) fn note_conditions(&mut self, now: Now) {
+        let record = self.record(0);
+        self.conditions.follow(&record, now.wall);
     }
 
     fn address(&self) -> Option<Ipv4Addr> {

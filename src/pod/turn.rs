@@ -26,6 +26,7 @@ impl Turn {
 
     pub(super) fn end(mut self) -> (PodState, Vec<Effect>) {
         self.state.events = self.out.events;
+        self.state.note_conditions(self.out.now);
         (self.state, self.out.effects)
     }
 

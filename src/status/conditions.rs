@@ -1,10 +1,13 @@
-//! Conditions of a pod. They carry no transition times: nobody records those, and none are invented.
+//! Conditions of a pod. Since when each is so is what the pod's process has noted; where that says otherwise, as of a
+//! pod whose process is gone, there is no time, and none is invented.
 
 use k8s_openapi::api::core::v1::{ContainerStatus, PodCondition};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::{Container, PodSpec};
 use crate::model::desired::{FAILED_SANDBOX, Waiting};
-use crate::model::record::{Outcome, SandboxState};
+use crate::model::record::{Conditions, Outcome, SandboxState, Standing};
+use crate::model::time::Timestamp;
 
 use super::Course;
 use super::containers::{has_completed, has_started};
@@ -34,15 +37,48 @@ pub(super) fn conditions(
         Some(why) => Err(Unmet { reason: "Unschedulable", message: why.message.clone() }),
         None => Ok(()),
     };
-    let mut conditions = vec![
-        condition("PodReadyToStartContainers", sandbox(course)),
-        initialized(spec, phase, init, app),
-        condition("Ready", ready(phase, &unready)),
-        condition("ContainersReady", ready(phase, &unready)),
-        condition("PodScheduled", scheduled),
+    let conditions = [
+        (condition("PodReadyToStartContainers", sandbox(course)), Noted::By(|noted| noted.sandbox)),
+        (initialized(spec, phase, init, app), Noted::By(|noted| noted.initialized)),
+        (condition("Ready", ready(phase, &unready)), Noted::By(|noted| noted.ready)),
+        (condition("ContainersReady", ready(phase, &unready)), Noted::By(|noted| noted.ready)),
+        (condition("PodScheduled", scheduled), Noted::WithItsPlace),
     ];
-    conditions.extend(disruption(course, phase));
-    conditions
+    // Nothing tells of the end but that the sandbox went with it.
+    let end = disruption(course, phase).map(|condition| (condition, Noted::AtTheEnd));
+    let timed = |(condition, noted): (PodCondition, Noted)| {
+        let since = noted.since(course, condition.status == "True").map(Time);
+        PodCondition { last_transition_time: since, ..condition }
+    };
+    conditions.into_iter().chain(end).map(timed).collect()
+}
+
+/// Where it stands since when a condition is so.
+enum Noted {
+    By(fn(&Conditions) -> Standing),
+    /// A pod has its place from when it is started, and before, while something else is waited for.
+    WithItsPlace,
+    /// Of what is said of ended pods alone.
+    AtTheEnd,
+}
+
+impl Noted {
+    fn since(&self, course: &Course, met: bool) -> Option<Timestamp> {
+        // One that was stopped waits since then, what its process noted before counts as long as it still holds.
+        let stopped = || course.interrupted.as_ref().map(|interrupted| interrupted.at);
+        let waits = || stopped().or_else(|| Some(course.waiting.as_ref()?.since));
+        let record = course.record().or_else(|| course.stopped()?.record.as_ref());
+        match (self, record) {
+            (Noted::By(standing), Some(record)) => {
+                let standing = standing(record.conditions.as_ref()?);
+                (standing.met == met).then_some(standing.since)
+            }
+            (Noted::WithItsPlace, Some(record)) => Some(record.started_at),
+            (Noted::By(_) | Noted::WithItsPlace, None) => waits(),
+            (Noted::AtTheEnd, Some(record)) => Some(record.conditions.as_ref()?.sandbox.since),
+            (Noted::AtTheEnd, None) => None,
+        }
+    }
 }
 
 /// Said only of pods that it is so of, as in Kubernetes.

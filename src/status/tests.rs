@@ -11,7 +11,7 @@ use crate::model::desired::{Blocked, Waiting};
 use crate::model::id::{PodId, Uid};
 use crate::model::object::{Deletion, ObjectKey, ObjectRecord, Source};
 use crate::model::pod_plan::{Revision, Role};
-use crate::model::record::{ContainerRecord, ContainerState, Exit, FORMAT, SandboxState};
+use crate::model::record::{Conditions, ContainerRecord, ContainerState, Exit, FORMAT, SandboxState};
 
 const HOST: &str = "192.0.2.1";
 
@@ -101,7 +101,18 @@ fn entry(name: &str, role: Role, state: ContainerState) -> ContainerRecord {
     }
 }
 
+/// Its conditions have turned in the third second, those of its end in the fifth.
 fn record(containers: Vec<ContainerRecord>) -> PodRecord {
+    noted(unnoted(containers), at(3))
+}
+
+fn noted(mut record: PodRecord, now: Timestamp) -> PodRecord {
+    let mut conditions = record.conditions.take().unwrap_or_else(|| Conditions::unmet(at(1)));
+    conditions.follow(&record, now);
+    PodRecord { conditions: Some(conditions), ..record }
+}
+
+fn unnoted(containers: Vec<ContainerRecord>) -> PodRecord {
     PodRecord {
         format: FORMAT,
         binary: "0.1.0".to_owned(),
@@ -114,6 +125,7 @@ fn record(containers: Vec<ContainerRecord>) -> PodRecord {
         containers,
         stopping: None,
         outcome: None,
+        conditions: None,
         events: Vec::new(),
     }
 }
@@ -123,12 +135,14 @@ fn course(containers: Vec<ContainerRecord>) -> Course {
 }
 
 fn finished(outcome: Outcome, containers: Vec<ContainerRecord>) -> Course {
-    let finished = Finished { outcome, record: record(containers) };
+    let record = PodRecord { outcome: Some(outcome.clone()), ..record(containers) };
+    let finished = Finished { outcome, record: noted(record, at(5)) };
     Course { finished: Some(finished.into()), ..Course::default() }
 }
 
 fn stopped(containers: Vec<ContainerRecord>) -> Course {
-    let interrupted = Interrupted { at: at(9), record: Some(record(containers)) };
+    let record = PodRecord { outcome: Some(Outcome::Interrupted), ..record(containers) };
+    let interrupted = Interrupted { at: at(9), record: Some(noted(record, at(5))) };
     Course { interrupted: Some(interrupted), ..Course::default() }
 }
 
@@ -302,6 +316,47 @@ fn conditions_say_what_is_missing() {
     let completed = Some("PodCompleted".to_owned());
     assert_eq!(condition(&web(), &done, "Ready"), ("False".to_owned(), completed.clone(), None));
     assert_eq!(condition(&web(), &done, "Initialized"), ("True".to_owned(), completed, None));
+}
+
+/// Second in which a condition became what it is.
+fn turned(known: &Known, course: &Course, type_: &str) -> Option<i64> {
+    let conditions = seen(known, course).status.unwrap().conditions.unwrap();
+    let found = conditions.into_iter().find(|condition| condition.type_ == type_).unwrap();
+    Some(found.last_transition_time?.0.as_second() - at(0).as_second())
+}
+
+#[test]
+fn conditions_have_the_times_that_the_pods_process_noted() {
+    let init = pod(&[container("i")], &[container("c")]);
+    let up = course(vec![entry("c", Role::App, running())]);
+    let initializing =
+        course(vec![entry("i", Role::Init, running()), entry("c", Role::App, waiting("PodInitializing"))]);
+    let done = finished(Outcome::Succeeded, vec![entry("c", Role::App, ended(0, "Completed"))]);
+    let gone = Outcome::Failed { reason: "NodeLost".to_owned(), message: "the machine restarted".to_owned() };
+    let gone = finished(gone, vec![entry("c", Role::App, ended(137, "ContainerStatusUnknown"))]);
+    let older = Course { record: Some(unnoted(vec![entry("c", Role::App, running())])), ..Course::default() };
+    let lost = Course { lost: true, ..up.clone() };
+    let full = Waiting::passing("OutOfpods", "full".to_owned());
+    let full = held(Blocked { containers: BTreeMap::new(), pod: Some(full) });
+    let stopped = stopped(vec![entry("c", Role::App, ended(143, "Error"))]);
+    // PodReadyToStartContainers, Initialized, Ready, PodScheduled.
+    let cases = [
+        (&web(), &up, [Some(3), Some(3), Some(3), Some(1)]),
+        (&init, &initializing, [Some(3), Some(1), Some(1), Some(1)]),
+        (&web(), &done, [Some(5), Some(3), Some(1), Some(1)]),
+        (&web(), &gone, [Some(5), Some(3), Some(1), Some(1)]),
+        (&web(), &older, [None, None, None, Some(1)]),
+        (&web(), &lost, [None, Some(3), None, Some(1)]),
+        (&web(), &full, [Some(0); 4]),
+        (&web(), &Course::default(), [None, None, None, None]),
+        (&web(), &stopped, [Some(5), Some(3), Some(1), Some(1)]),
+    ];
+    for (known, course, times) in cases {
+        let kinds = ["PodReadyToStartContainers", "Initialized", "Ready", "PodScheduled"];
+        assert_eq!(kinds.map(|kind| turned(known, course, kind)), times, "{course:?}");
+        assert_eq!(turned(known, course, "ContainersReady"), times[2], "{course:?}");
+    }
+    assert_eq!(turned(&web(), &gone, "DisruptionTarget"), Some(5));
 }
 
 #[test]

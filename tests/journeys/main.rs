@@ -28,6 +28,7 @@ mod pod;
 mod probe;
 mod reader;
 mod readme;
+mod running;
 mod screens;
 mod second_kernel;
 mod service;

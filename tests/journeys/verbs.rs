@@ -117,3 +117,47 @@ fn the_namespace_that_nobody_declares_is_there() {
         .exits(0)
         .prints("default   Active   <unknown>\n");
 }
+
+#[test]
+fn flags_of_kubectl_mean_what_they_mean_there() {
+    let Some(bench) = Bench::new() else { return };
+    let watch = bench.watch();
+    let once = |name: &str, script: &str| {
+        let pod = format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec:\n  restartPolicy: Never\n  containers:\n  \
+             - {{name: main, image: droppod.local/host, command: [sh, -c, '{script}']}}\n"
+        );
+        bench.run_with_input(&["apply", "-f", "-", "--server-side"], &pod).exits(0);
+    };
+    once("good", "echo well");
+    once("bad", "exit 3");
+    bench.until_status("good", "Completed");
+    bench.until_status("bad", "Error");
+
+    // What was never there is gone without a word; what has come to be so can be printed.
+    bench.run(&["wait", "pod/never", "--for=delete"]).exits(0).prints("");
+    bench
+        .run(&["wait", "pod/good", "--for=jsonpath={.status.phase}=Succeeded", "-o", "name"])
+        .prints("pod/good\n");
+    let many = ["wait", "pod/good", "--for=jsonpath={.status.conditions[*].type}=Ready"];
+    bench.run(&many).exits(1).says("given jsonpath expression matches more than one value");
+    bench.run(&["wait", "pod/good", "--for=ready"]).exits(2).says("unrecognized condition: \"ready\"");
+
+    bench.run(&["logs", "good", "--since=0s", "--max-log-requests=9"]).exits(0).prints("well\n");
+    bench.run(&["logs", "good", "--since-time=2020-01-01T00:00:00+01:00"]).exits(0).prints("well\n");
+    bench.run(&["logs", "good", "--since-time=2999-01-01T00:00:00Z"]).exits(0).prints("");
+
+    bench.run(&["get", "pod", "never", "-w"]).exits(1).says("pods \"never\" not found");
+    bench.run(&["get", "pods,cm", "-w"]).exits(2).says("one kind");
+    bench.run(&["get", "pod", "never", "-o", "custom-columns=A:.metadata.name"]).exits(1).prints("");
+    bench.run(&["get", "pods", "-A", "-l", "no=one"]).exits(0).says("No resources found\n");
+    bench.run(&["describe", "pods", "-l", "no=one"]).says("No resources found in default namespace.\n");
+    bench.run(&["describe", "ns", "default"]).exits(0).says("kubernetes.io/metadata.name=default");
+
+    bench.run(&["delete", "pods", "--field-selector", "spec.nope=1"]).exits(2).says("spec.nope");
+    let failed = ["delete", "pods", "--field-selector=status.phase=Failed", "--cascade=foreground"];
+    bench.run(&failed).exits(0).prints("pod \"bad\" deleted\n");
+    bench.run(&["get", "pods", "-o", "name"]).exits(0).prints("pod/good\n");
+    bench.run(&["delete", "pod", "good"]).exits(0);
+    assert_eq!(watch.stop(), 0);
+}

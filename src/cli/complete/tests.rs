@@ -60,6 +60,7 @@ fn what_can_stand_at_the_cursor_is_offered() {
         ("logs web -c ", &["main", "helper"]),
         ("exec -it web -c h", &["helper"]),
         ("exec web -- l", &[]),
+        ("exec job/", &["job/squares"]),
         ("events --for pod", &["pod/web", "pod/worker"]),
         ("events --types=W", &["--types=Warning"]),
         ("rerun ", &["pod/web", "pod/worker", "job/squares"]),

@@ -77,14 +77,17 @@ fn chosen(
     settings: &Settings,
 ) -> Result<Vec<Wanted>, Failure> {
     let selector = args.selector.clone().unwrap_or_default();
+    let fields = args.field_selector.clone().unwrap_or_default();
     let mut keys: Vec<ObjectKey> = Vec::new();
     let mut uids = Vec::new();
     for Target { kind, name } in targets {
         if let Some(name) = name {
-            let what = format!("`{name}` is a name, and -l and --all choose without names");
-            return Err(Failure::new(Exit::Usage, what).help("leave one of the two out"));
+            let what = format!("`{name}` is a name, and -l, --field-selector and --all choose without names");
+            return Err(Failure::new(Exit::Usage, what).help("leave one of them out"));
         }
-        for shown in records.of(kind, &settings.scope, &selector) {
+        fields.must_fit(kind)?;
+        let of_kind = records.of(kind, &settings.scope, &selector);
+        for shown in of_kind.filter(|shown| fields.matches(&records.full(shown))) {
             keys.push(shown.known.record.key.clone());
             uids.push(shown.uid().clone());
         }
@@ -92,7 +95,10 @@ fn chosen(
             let in_scope = !kind.namespaced || settings.scope.holds(&key.namespace);
             key.kind == kind.kind && key.group == kind.group && in_scope
         };
-        keys.extend(folder.chosen(&selector).filter(is_wanted).cloned());
+        // Of what is not in force, no field is known.
+        if args.field_selector.is_none() {
+            keys.extend(folder.chosen(&selector).filter(is_wanted).cloned());
+        }
     }
     let goes_with_owner = |key: &ObjectKey| {
         let shown = records.shown.iter().find(|shown| shown.known.record.key == *key);

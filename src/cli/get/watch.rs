@@ -5,16 +5,18 @@ use std::io::Write;
 
 use serde_json::Value;
 
+use crate::api::EVENT;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::print::{self, Format, resource_name, unprintable};
 use crate::cli::table::{self, Widths};
+use crate::cli::tell;
 use crate::cli::watching;
 use crate::manifest::to_yaml;
 use crate::paths::Places;
 use crate::sandbox::sys::clock;
 
-use super::{Answer, Found, GetArgs, Question, columns, layout};
+use super::{Answer, Found, GetArgs, Question, columns, layout, sorted};
 
 /// An object that has gone is printed once more, as it was last.
 pub(super) fn run(
@@ -27,11 +29,24 @@ pub(super) fn run(
     let mut seen: Option<BTreeMap<String, Found>> = None;
     let mut widths = Widths::default();
     let mut headed = args.look.no_headers;
+    if args.sort_by.is_some() {
+        tell("warning: --watch requested, --sort-by will be ignored for watch events received");
+    }
     watching::each_change(places, |records| {
-        let Answer { found, .. } = question.ask(records);
+        let Answer { mut found, missing } = question.ask(records);
+        if seen.is_none() {
+            if let Some(failure) = missing.into_iter().next() {
+                return Err(failure);
+            }
+            if let Some(written) = &args.sort_by {
+                found = sorted(&found, written)?;
+            }
+        }
         let found: Vec<(String, Found)> = found.into_iter().map(|one| (identity(&one.object), one)).collect();
         let present: BTreeSet<&String> = found.iter().map(|(identity, _)| identity).collect();
-        let gone = seen.iter().flatten().filter(|(identity, _)| !present.contains(identity));
+        // Events go with their objects, which is no news of them.
+        let is_gone = |(identity, one): &(&String, &Found)| !present.contains(identity) && *one.kind != EVENT;
+        let gone = seen.iter().flatten().filter(is_gone);
         let changed = found.iter().filter(|(identity, one)| match &seen {
             None => !args.watching.watch_only,
             Some(seen) => seen.get(identity).is_none_or(|known| known.object != one.object),

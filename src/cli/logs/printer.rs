@@ -40,6 +40,11 @@ impl<W: Write> Printer<W> {
         Printer { out, style, text: Text::for_stdout(), palette, width: 0, unfinished: None }
     }
 
+    /// Aligned prefixes have this width from the beginning.
+    pub(in crate::cli) fn at_least(self, width: usize) -> Printer<W> {
+        Printer { width, ..self }
+    }
+
     pub(in crate::cli) fn print(&mut self, origin: &Origin, line: &Line) -> io::Result<()> {
         if self.unfinished.as_ref() != Some(origin) {
             if self.unfinished.is_some() {

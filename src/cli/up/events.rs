@@ -246,7 +246,7 @@ impl<W: Write> Events<W> {
 fn word(end: BatchEnd) -> &'static str {
     match end {
         BatchEnd::Completed => "completed",
-        BatchEnd::TimedOut => "timedOut",
+        BatchEnd::TimedOut | BatchEnd::NotRunning => "timedOut",
         BatchEnd::NoImage => "noImage",
         BatchEnd::Blocked => "blocked",
         BatchEnd::Hopeless(_) => "hopeless",

@@ -202,6 +202,7 @@ pub(super) mod tests {
             containers,
             stopping: None,
             outcome: Some(outcome),
+            conditions: None,
             events: Vec::new(),
         };
         Course { record: Some(record), ..Course::default() }

@@ -141,7 +141,7 @@ fn judged(end: BatchEnd, one: &PodReport) -> Verdict {
 fn why(end: BatchEnd) -> &'static str {
     match end {
         BatchEnd::Completed => "all else has ended",
-        BatchEnd::TimedOut => "the time was over",
+        BatchEnd::TimedOut | BatchEnd::NotRunning => "the time was over",
         BatchEnd::NoImage | BatchEnd::Blocked | BatchEnd::Hopeless(_) => "something could not start",
         BatchEnd::Interrupted => "interrupted",
     }

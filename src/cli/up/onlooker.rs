@@ -49,9 +49,9 @@ impl Onlooker {
     /// went its way, until a signal; not after one that was told to end.
     pub(super) fn finish(self, closing: Option<Closing>) -> Result<(), Failure> {
         let Onlooker { mut shown, closing: closings, going_on, patience } = self;
-        let told_to_end = closing
-            .as_ref()
-            .is_some_and(|closing| matches!(closing.end, BatchEnd::TimedOut | BatchEnd::Interrupted));
+        let told_to_end = closing.as_ref().is_some_and(|closing| {
+            matches!(closing.end, BatchEnd::TimedOut | BatchEnd::NotRunning | BatchEnd::Interrupted)
+        });
         let mut patience = Some(patience).filter(|_| !told_to_end);
         // A thread that is gone has said why.
         drop(closing.map(|closing| closings.send(closing)));
@@ -100,7 +100,7 @@ pub(super) fn start(
     let (impatience, patience) = pipe().map_err(failed)?;
     // Before any container writes: from now on what it writes is kept until it is read.
     let tails = match show {
-        Show::Prefixed | Show::Json | Show::Bare => {
+        Show::Prefixed(_) | Show::Json | Show::Bare => {
             Some(Tails::of(places.log.clone(), Marks::begin(places.reading()).map_err(failed)?))
         }
         Show::Nothing => None,

@@ -1,6 +1,7 @@
 //! One pod from the command line: its streams are the caller's own, and nothing is told but what went wrong.
 
 use std::process::{Child, Command};
+use std::time::Duration;
 
 use crate::cli::exec::window_size;
 use crate::cli::exit::Exit;
@@ -29,11 +30,12 @@ pub(crate) enum Streams {
     Keys,
 }
 
-/// Its exit code is the program's.
+/// Its exit code is the program's. It may have `start` to run.
 pub(crate) fn run_one(
     input: &Input,
     name: &str,
     streams: Streams,
+    start: Option<Duration>,
     settings: &Settings,
 ) -> Result<Exit, Failure> {
     doctor::must_be_able()?;
@@ -47,6 +49,7 @@ pub(crate) fn run_one(
     };
     let manner = Manner {
         timeout: None,
+        start,
         patience: Patience::WithOthers,
         keep: Keep::Nothing,
         exit_from: Some(ExitFrom::of_pod(name)),

@@ -1,6 +1,7 @@
 //! How everything ended, for a person: one line for one thing, a table for more.
 
 use crate::cli::table::{self, Widths, cell};
+use crate::cli::terminal::wrapped;
 use crate::daemon::{BatchReport, PodReport};
 use crate::status::age;
 
@@ -19,20 +20,44 @@ struct Row {
     note: String,
 }
 
-/// `home` is the namespace that goes without saying.
-pub(super) fn render(report: &BatchReport, home: &str) -> String {
+/// `home` is the namespace that goes without saying. Where lines would be wider than `width`, notes stand below.
+pub(super) fn render(report: &BatchReport, home: &str, width: Option<usize>) -> String {
     let rows = rows(report, home);
     if let [only] = &rows[..] {
-        return format!("{}: {}\n", only.name, facts::line(only.word, &cell(&only.note)));
+        let line = format!("{}: {}", only.name, facts::line(only.word, &cell(&only.note)));
+        return width.map_or_else(|| format!("{line}\n"), |width| folded(&line, 0, width));
     }
-    let head = HEAD.map(str::to_owned).to_vec();
-    let table: Vec<Vec<String>> = std::iter::once(head).chain(rows.iter().map(Row::cells)).collect();
+    let mut table = vec![HEAD.map(str::to_owned).to_vec()];
+    table.extend(rows.iter().map(Row::cells));
+    let lines = lined(&table);
+    let Some(width) = width.filter(|width| lines.iter().any(|line| line.chars().count() > *width)) else {
+        return lines.iter().map(|line| format!("{line}\n")).collect();
+    };
+    let notes: Vec<String> = table.iter_mut().filter_map(Vec::pop).collect();
+    let mut text = String::new();
+    for (at, (line, note)) in lined(&table).iter().zip(&notes).enumerate() {
+        text.push_str(&format!("{line}\n"));
+        // The first is the head's.
+        if at > 0 && !note.is_empty() {
+            text.push_str(&folded(note, 2, width));
+        }
+    }
+    text
+}
+
+fn lined(table: &[Vec<String>]) -> Vec<String> {
     let mut widths = Widths::default();
-    widths.fit(&table);
+    widths.fit(table);
     let mut text = Vec::new();
-    table::print(&mut text, &widths, &table).expect("writing to memory does not fail");
-    let lines = String::from_utf8_lossy(&text);
-    lines.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    table::print(&mut text, &widths, table).expect("writing to memory does not fail");
+    String::from_utf8_lossy(&text).lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
+/// Lines after the first stand two columns further in.
+fn folded(text: &str, indent: usize, width: usize) -> String {
+    let lines = wrapped(text, width.saturating_sub(indent + 2));
+    let more = |at: usize| if at == 0 { indent } else { indent + 2 };
+    lines.iter().enumerate().map(|(at, line)| format!("{:1$}{line}\n", "", more(at))).collect()
 }
 
 /// Jobs, each with those of its pods that failed, then pods.
@@ -113,8 +138,8 @@ mod tests {
     fn one_thing_is_told_in_a_line_and_more_in_a_table() {
         let good = || pod("good", None, ended(Outcome::Succeeded, vec![container("main", Role::App, 0)]));
         let one = BatchReport { pods: vec![good()], ..BatchReport::default() };
-        assert_eq!(render(&one, "default"), "good: Succeeded\n");
-        assert_eq!(render(&one, "other"), "default/good: Succeeded\n");
+        assert_eq!(render(&one, "default", None), "good: Succeeded\n");
+        assert_eq!(render(&one, "other", Some(10)), "default/good:\n  Succeeded\n");
         let failed = Outcome::Failed { reason: String::new(), message: String::new() };
         let of_job = pod("j-1", Some(9), ended(failed, vec![container("main", Role::App, 3)]));
         let unseen = pod("j-0", Some(9), ended(Outcome::Succeeded, vec![container("main", Role::App, 0)]));
@@ -126,6 +151,17 @@ job.batch/j   Failed                               BackoffLimitExceeded: too oft
 j-1           Failed      3      0          0s     main exited with 3 (Error)
 good          Succeeded   0      0          0s
 ";
-        assert_eq!(render(&report, "default"), expected);
+        assert_eq!(render(&report, "default", None), expected);
+        assert_eq!(render(&report, "default", Some(105)), expected);
+        let narrow = "\
+NAME          RESULT      EXIT   RESTARTS   TIME
+job.batch/j   Failed
+  BackoffLimitExceeded: too often; 1
+    succeeded, 1 failed
+j-1           Failed      3      0          0s
+  main exited with 3 (Error)
+good          Succeeded   0      0          0s
+";
+        assert_eq!(render(&report, "default", Some(40)), narrow);
     }
 }

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter};
 use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
 
+use crate::api::Object;
 use crate::cli::logs::printer::{Prefix, Printer, Style};
 use crate::cli::table::cell;
 use crate::cli::tell;
@@ -30,8 +31,8 @@ type Out = BufWriter<Outlet>;
 /// What is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Show {
-    /// Each line with its pod and container, and progress.
-    Prefixed,
+    /// Each line with its pod and container, in a column of at least this width, and progress.
+    Prefixed(usize),
     Json,
     /// The lines alone.
     Bare,
@@ -68,12 +69,18 @@ impl Voice {
         let out = BufWriter::new(outlet);
         let of_stdout = color.for_stdout();
         match show {
-            Show::Prefixed => {
+            Show::Prefixed(width) => {
                 let style = Style { color: of_stdout, timestamps: false, prefix: Some(Prefix::Aligned) };
                 let live = said
                     .map(|said| Box::new(Live::new(said, color.for_stderr(), home.clone(), clock::now())));
                 let (words, tries) = (BTreeMap::new(), BTreeMap::new());
-                Voice::Text(Text { lines: Printer::new(out, style), home, live, words, tries })
+                Voice::Text(Text {
+                    lines: Printer::new(out, style).at_least(width),
+                    home,
+                    live,
+                    words,
+                    tries,
+                })
             }
             Show::Json => Voice::Json(Events::new(out)),
             Show::Bare => {
@@ -223,6 +230,33 @@ impl Text {
             }
         }
     }
+}
+
+/// Wider ones move the column when they come.
+const WIDEST: usize = 40;
+/// What a controller puts at the end of a name, with the time of a CronJob's.
+const OF_JOB: usize = "-abcde".len();
+const OF_CRON_JOB: usize = "-12345678-abcde".len();
+
+/// Columns of `pod/container`, for every container that can come of these.
+pub(super) fn widest<'a>(declared: impl Iterator<Item = &'a Object>) -> usize {
+    let width = |object: &Object| {
+        let (spec, more) = match object {
+            Object::Pod(pod) => (pod.spec.as_ref(), 0),
+            Object::Job(job) => (job.spec.as_ref().and_then(|spec| spec.template.spec.as_ref()), OF_JOB),
+            Object::CronJob(cron) => {
+                let job = cron.spec.job_template.spec.as_ref();
+                (job.and_then(|spec| spec.template.spec.as_ref()), OF_CRON_JOB)
+            }
+            Object::ConfigMap(_) | Object::Secret(_) | Object::Namespace(_) | Object::Unserved { .. } => {
+                return None;
+            }
+        };
+        let containers = spec?.init_containers.iter().flatten().chain(&spec?.containers);
+        let longest = containers.map(|container| container.name.chars().count()).max()?;
+        Some(object.metadata().name.as_ref()?.chars().count() + more + 1 + longest)
+    };
+    declared.filter_map(width).filter(|width| *width <= WIDEST).max().unwrap_or(0)
 }
 
 fn past(places: &Places, pod: &PodId, container: &str, run: u32) -> Option<Exit> {

@@ -39,10 +39,7 @@ pub(super) fn parse(text: &str) -> Result<Goal, String> {
             "delete" => Ok(Goal::Delete),
             "create" => Ok(Goal::Create),
             "finished" => Ok(Goal::Finished),
-            _ => Err(
-                "there are condition=NAME[=VALUE], jsonpath='{PATH}'[=VALUE], finished, create and delete"
-                    .to_owned(),
-            ),
+            _ => Err(unrecognized(text)),
         },
         Some(("condition", given)) => {
             let (name, value) = given.split_once('=').unwrap_or((given, "true"));
@@ -66,8 +63,14 @@ pub(super) fn parse(text: &str) -> Result<Goal, String> {
             }
             Ok(Goal::JsonPath { path, value: value.map(unquoted) })
         }
-        Some((word, _)) => Err(format!("`{word}` is neither condition nor jsonpath")),
+        Some(_) => Err(unrecognized(text)),
     }
+}
+
+/// It begins in kubectl's words.
+fn unrecognized(text: &str) -> String {
+    const KNOWN: &str = "condition=NAME[=VALUE], jsonpath='{PATH}'[=VALUE], finished, create and delete";
+    format!("unrecognized condition: {text:?}; there are {KNOWN}")
 }
 
 impl Goal {
@@ -91,8 +94,10 @@ impl Goal {
                             .help("a value is compared with a string, a number or a boolean"));
                     }
                     (many, Some(_)) => {
-                        let what = format!("the path leads to {} values", many.len());
-                        return Err(Failure::new(Exit::Failed, what).help("make it lead to one"));
+                        let what = "given jsonpath expression matches more than one value";
+                        return Err(Failure::new(Exit::Failed, what)
+                            .because(format!("it leads to {} values", many.len()))
+                            .help("make it lead to one"));
                     }
                 }
             }

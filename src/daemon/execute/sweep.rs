@@ -10,8 +10,8 @@ use crate::model::object::Known;
 use crate::model::observed::{Finished, LOST, lost_exit};
 use crate::model::pod_plan::{Revision, Role};
 use crate::model::record::{
-    ContainerRecord, ContainerState, Exit, FORMAT, NODE_LOST, Outcome, Past, PodRecord, SandboxState,
-    StopReason,
+    Conditions, ContainerRecord, ContainerState, Exit, FORMAT, NODE_LOST, Outcome, Past, PodRecord,
+    SandboxState, StopReason,
 };
 use crate::model::time::{Now, Timestamp};
 use crate::paths::Places;
@@ -44,7 +44,7 @@ impl Hands {
         let last = pods::read_record(&places.pod(&pod.uid)).ok().flatten();
         match then {
             AfterSweep::RecordLoss => record_loss(places, pod, known, now)?,
-            AfterSweep::Nothing => keep_end(places, pod)?,
+            AfterSweep::Nothing => keep_end(places, pod, now)?,
             AfterSweep::StartAgain | AfterSweep::StartLater => {}
         }
         // Before the records of their ends are removed.
@@ -102,11 +102,13 @@ fn last_words(places: &Places, pod: &PodId) -> Option<String> {
 }
 
 /// An end that the pod process published is put on disc if it died before it could do so itself.
-fn keep_end(places: &Places, pod: &PodId) -> Result<(), ActError> {
+fn keep_end(places: &Places, pod: &PodId, now: Now) -> Result<(), ActError> {
     let record = pods::read_record(&places.pod(&pod.uid)).map_err(ActError::pod("read the state", pod))?;
     let Some(record) = record else { return Ok(()) };
     match record.outcome.clone() {
-        Some(outcome @ (Outcome::Succeeded | Outcome::Failed { .. })) => finish(places, pod, record, outcome),
+        Some(outcome @ (Outcome::Succeeded | Outcome::Failed { .. })) => {
+            finish(places, pod, record, outcome, now)
+        }
         Some(Outcome::Deleted | Outcome::Interrupted) | None => Ok(()),
     }
 }
@@ -145,7 +147,7 @@ pub(super) fn record_loss(
         }
     }
     let outcome = outcome(&record);
-    finish(places, pod, record, outcome)
+    finish(places, pod, record, outcome, now)
 }
 
 /// Succeeded only where every container's own exit says so; where each of them is known, they say how it failed.
@@ -193,11 +195,20 @@ pub(super) fn lose(
         container.state = ContainerState::Terminated(exit);
     }
     let outcome = Outcome::Failed { reason: NODE_LOST.to_owned(), message: MESSAGE.to_owned() };
-    finish(places, pod, record, outcome)
+    finish(places, pod, record, outcome, now)
 }
 
-fn finish(places: &Places, pod: &PodId, mut record: PodRecord, outcome: Outcome) -> Result<(), ActError> {
+fn finish(
+    places: &Places,
+    pod: &PodId,
+    mut record: PodRecord,
+    outcome: Outcome,
+    now: Now,
+) -> Result<(), ActError> {
     record.outcome = Some(outcome.clone());
+    let mut conditions = record.conditions.take().unwrap_or_else(|| Conditions::unmet(now.wall));
+    conditions.follow(&record, now.wall);
+    record.conditions = Some(conditions);
     objects::finish(places, &pod.uid, &Finished { outcome, record })
         .map_err(ActError::pod("record the end", pod))
 }
@@ -225,6 +236,7 @@ fn synthetic(pod: &PodId, known: &BTreeMap<Uid, Known>, at: Timestamp) -> PodRec
         containers: spec.map(containers).unwrap_or_default(),
         stopping: None,
         outcome: None,
+        conditions: None,
         events: Vec::new(),
     }
 }

@@ -91,6 +91,7 @@ fn record(containers: Vec<ContainerRecord>) -> PodRecord {
         containers,
         stopping: None,
         outcome: None,
+        conditions: None,
         events: Vec::new(),
     }
 }

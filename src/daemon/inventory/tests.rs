@@ -296,6 +296,7 @@ fn record_of(name: &str, uid: &Uid) -> PodRecord {
         containers: Vec::new(),
         stopping: None,
         outcome: None,
+        conditions: None,
         events: Vec::new(),
     }
 }

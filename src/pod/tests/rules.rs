@@ -1,7 +1,7 @@
 //! Start order, restarts and how a pod ends by itself.
 
 use super::*;
-use crate::model::record::Outcome;
+use crate::model::record::{Conditions, Outcome};
 use RestartPolicy::{Always, Never, OnFailure};
 
 fn failed() -> Option<Outcome> {
@@ -251,4 +251,41 @@ fn a_sandbox_that_fails_is_undone_and_made_again() {
     pod.at(10).asks(&[Effect::MakeSandbox]).hears(Event::SandboxReady).asks(&[start("x", 0)]);
     let message = "Failed to create pod sandbox: no bridge".to_owned();
     assert_eq!(pod.events(), [("FailedCreatePodSandBox".to_owned(), message)]);
+}
+
+/// Sandbox, initialized, ready: whether each is so, and since which second.
+fn conditions(pod: &Script) -> [(bool, u64); 3] {
+    let Conditions { sandbox, initialized, ready } = pod.record().conditions.unwrap();
+    [sandbox, initialized, ready].map(|standing| {
+        let since = standing.since.duration_since(at(0).wall);
+        (standing.met, since.as_secs().try_into().unwrap())
+    })
+}
+
+#[test]
+fn a_condition_keeps_its_time_until_it_turns() {
+    let readiness = Probes { readiness: Some(probe()), ..Probes::default() };
+    let mut pod = Script::of(probed(Always, readiness).init("i"));
+    assert_eq!(conditions(&pod), [(false, 0), (false, 0), (false, 0)]);
+    pod.at(1).hears(Event::SandboxReady).at(2).started("i").at(3).exits("i", left_with(0));
+    assert_eq!(conditions(&pod), [(true, 1), (true, 3), (false, 0)]);
+    pod.at(5).started("x").probed(ProbeKind::Readiness, Verdict::Success);
+    assert_eq!(conditions(&pod), [(true, 1), (true, 3), (true, 5)]);
+    for second in [15, 25, 35] {
+        pod.at(second).probed(ProbeKind::Readiness, failure());
+    }
+    assert_eq!(conditions(&pod)[2], (false, 35));
+    pod.at(45).probed(ProbeKind::Readiness, Verdict::Success);
+    assert_eq!(conditions(&pod)[2], (true, 45));
+    pod.at(50).exits("x", left_with(1)).at(51).started("x");
+    assert_eq!(conditions(&pod), [(true, 1), (true, 3), (false, 50)]);
+    pod.at(60).told_to_stop(StopReason::Interrupted, None).exits("x", killed()).at(61).hears(Event::ToreDown);
+    assert_eq!(conditions(&pod), [(false, 61), (true, 3), (false, 50)]);
+}
+
+#[test]
+fn a_pod_that_has_done_its_work_is_unready_since_its_last_container_ended() {
+    let mut pod = Script::ready(pod(Never).app("x"));
+    pod.at(1).started("x").at(7).exits("x", left_with(0)).at(8).hears(Event::ToreDown);
+    assert_eq!(conditions(&pod), [(false, 8), (true, 0), (false, 7)]);
 }

@@ -249,6 +249,7 @@ fn a_pod_to_go_is_gone_and_one_that_has_ended_wants_nothing() {
         containers: Vec::new(),
         stopping: None,
         outcome: Some(Outcome::Succeeded),
+        conditions: None,
         events: Vec::new(),
     };
     let seen = PodObservation {

@@ -66,6 +66,8 @@ enum Tone {
 
 struct Entry {
     name: String,
+    /// What tells one image from another stands at the end of its name.
+    is_image: bool,
     text: String,
     tone: Tone,
 }
@@ -110,6 +112,7 @@ impl View {
             entries.truncate(most - 1);
             entries.push(Entry {
                 name: format!("… and {more} more"),
+                is_image: false,
                 text: String::new(),
                 tone: Tone::Quiet,
             });
@@ -167,7 +170,7 @@ fn of_job(job: &JobStanding, home: &str) -> Entry {
         0 => (done, Tone::Busy),
         failed => (format!("{done}, {failed} failed"), Tone::Trouble),
     };
-    Entry { name: format!("job/{name}"), text, tone }
+    Entry { name: format!("job/{name}"), is_image: false, text, tone }
 }
 
 fn of_image(image: &str, standing: &ImageStanding, since: Moment, now: Now) -> Entry {
@@ -178,7 +181,7 @@ fn of_image(image: &str, standing: &ImageStanding, since: Moment, now: Now) -> E
             (format!("not pulled, again {}: {}", within(rest), cell(&error.message)), Tone::Trouble)
         }
     };
-    Entry { name: image.to_owned(), text, tone }
+    Entry { name: image.to_owned(), is_image: true, text, tone }
 }
 
 /// `None` once a pod has ended.
@@ -216,7 +219,11 @@ fn of_record(record: &PodRecord) -> Stage {
                 container: container.name.clone(),
                 restarts: container.restart_count,
                 due: rest.and_then(|rest| exit.finished_at.checked_add(rest).ok()),
-                why: format!("exited with {} ({})", exit.code, exit.reason),
+                why: match exit.reason.as_str() {
+                    // The code says as much.
+                    "Error" | "Completed" => format!("exited with {}", exit.code),
+                    reason => format!("exited with {} ({reason})", exit.code),
+                },
             };
         }
         // Those after an init container that runs wait for that alone.
@@ -248,7 +255,7 @@ impl Stage {
             Stage::Stops => (3, "stopping".to_owned(), Tone::Plain),
             Stage::AwaitsImage | Stage::Runs => return None,
         };
-        Some((rank, Entry { name, text, tone }))
+        Some((rank, Entry { name, is_image: false, text, tone }))
     }
 }
 
@@ -262,7 +269,7 @@ impl Entry {
         if self.text.is_empty() || columns < NARROWEST {
             return self.tone.paint(color, &cut(&self.name, columns));
         }
-        let name = cut(&self.name, widest);
+        let name = if self.is_image { cut_front(&self.name, widest) } else { cut(&self.name, widest) };
         let text = cut(&self.text, columns.saturating_sub(widest + 2));
         format!("{name:<widest$}  {}", self.tone.paint(color, &text))
     }
@@ -285,6 +292,15 @@ fn cut(text: &str, columns: usize) -> String {
     }
     let kept: String = text.chars().take(columns.saturating_sub(1)).collect();
     format!("{}…", kept.trim_end())
+}
+
+fn cut_front(text: &str, columns: usize) -> String {
+    let more = text.chars().count().saturating_sub(columns);
+    if more == 0 {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().skip(more + 1).collect();
+    format!("…{kept}")
 }
 
 /// Columns of a line, colours aside.

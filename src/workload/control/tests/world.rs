@@ -287,6 +287,7 @@ impl World {
             }],
             stopping: None,
             outcome: None,
+            conditions: None,
             events: Vec::new(),
         };
         PodObservation {

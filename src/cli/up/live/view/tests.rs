@@ -88,7 +88,7 @@ job/tests        3/5 done, 1 failed
 a.example/web:1  pulling, 6s
 b.example/db:2   not pulled, again in 7s: no route...
 lacks            waits, 10s: configmap \"x\" not found
-crashes          c0 exited with 3 (Error), again in 13s; 1 restart
+crashes          c0 exited with 3, again in 13s; 1 restart
 starts           starting, 12s
 1 running, 1 starting, 2 waiting, 1 resting, 1 ended, 12s";
     assert_eq!(drawn(&view, 12, WIDE), expected);
@@ -124,14 +124,18 @@ fn what_is_due_is_due_now() {
     let rest = "back-off 10s restarting failed container=c0 pod=x".into();
     let resting = ContainerState::Waiting { reason: "CrashLoopBackOff".into(), message: rest };
     view.hear(&of_pod("web", with(&[(running(), None), (resting, Some(lasted(at(0))))])), at(0));
-    assert_eq!(
-        drawn(&view, 4, WIDE),
-        "web  c1 exited with 0 (Completed), again in 6s; 1 restart\n1 resting, 4s"
-    );
-    assert_eq!(
-        drawn(&view, 60, WIDE),
-        "web  c1 exited with 0 (Completed), again now; 1 restart\n1 resting, 60s"
-    );
+    assert_eq!(drawn(&view, 4, WIDE), "web  c1 exited with 0, again in 6s; 1 restart\n1 resting, 4s");
+    assert_eq!(drawn(&view, 60, WIDE), "web  c1 exited with 0, again now; 1 restart\n1 resting, 60s");
     view.hear(&of_pod("web", with(&[(running(), None), (running(), Some(lasted(at(0))))])), at(61));
     assert_eq!(drawn(&view, 61, WIDE), "1 running, 61s");
+}
+
+#[test]
+fn a_long_image_keeps_its_end_and_another_name_its_beginning() {
+    let mut view = view();
+    let images = BTreeMap::from([("registry.example/team/long-name:1.2.3".into(), ImageStanding::Coming)]);
+    view.hear(&News::Whole(Standing { jobs: Vec::new(), images }), at(0));
+    view.hear(&of_pod("a-pod-with-a-long-name", Course::default()), at(0));
+    let shown = drawn(&view, 1, Size { columns: 46, rows: 40 });
+    assert_eq!(shown, "…ong-name:1.2.3  pulling, 1s\na-pod-with-a-l…  starting\n1 starting, 1s");
 }
