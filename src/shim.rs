@@ -27,7 +27,7 @@ mod start;
 mod unenforced;
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -46,17 +46,22 @@ pub(crate) enum ShimError {
 }
 
 /// `droppod shim POD-DIRECTORY`: becomes the pod whose goal lies there. Nobody waits for the answer, so what goes
-/// wrong is said on stderr, which is the log of whoever started the pod.
-#[expect(clippy::print_stderr, reason = "the one place where a pod process ends an error")]
+/// wrong is said.
 pub(crate) fn main(pod_directory: &OsString) -> ExitCode {
     let pod = PodDir(PathBuf::from(pod_directory));
     match start::start(pod).and_then(event_loop::run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("droppod shim: {}", with_causes(&error));
+            say(&with_causes(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// To stderr, which whoever started the pod has given. Where that takes nothing more, as a file on a full disc, the pod
+/// goes on: `eprintln!` would end it.
+fn say(line: &str) {
+    writeln!(io::stderr(), "droppod: {line}").ok();
 }
 
 /// An error and what caused it, in one line.

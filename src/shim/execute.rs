@@ -127,7 +127,7 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Vec<io::Err
     let sandbox = shim.sandbox.as_ref().ok_or_else(|| create("the pod's sandbox is gone".to_owned()))?;
     let container = plan.container(name).ok_or_else(|| create(format!("there is no container {name}")))?;
     let id = format!("{name}.{restart}");
-    let message = shim.at.pod.0.join("messages").join(&id);
+    let message = shim.at.pod.message(&id);
     let (ground, layers) =
         ground::prepare(&shim.at, sandbox, plan, container, &message).map_err(|error| match error {
             ground::GroundError::Account(_) => config(error.to_string()),
@@ -292,10 +292,13 @@ fn leave(shim: &mut Shim) {
     }
 }
 
-/// What fails is tried again, however long it takes, and said once each time.
-#[expect(clippy::print_stderr, reason = "stderr is the log of whoever started the pod")]
+/// What fails is tried again, however long it takes, and said once for as long as it fails in one way.
 fn owe(shim: &mut Shim, effect: Effect, error: &dyn std::error::Error) {
-    eprintln!("droppod: pod {}: {}", shim.state.plan().id, super::with_causes(error));
+    let why = format!("pod {}: {}", shim.state.plan().id, super::with_causes(error));
+    if shim.said.as_ref() != Some(&why) {
+        super::say(&why);
+        shim.said = Some(why);
+    }
     shim.owed = Some(Owed { effect, at: clock::boot() + TRY_AGAIN });
 }
 

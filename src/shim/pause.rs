@@ -68,12 +68,11 @@ impl PidNamespace {
 }
 
 /// `droppod pause`, in a process namespace of its own.
-#[expect(clippy::print_stderr, reason = "the one place where this process ends an error")]
 pub(crate) fn main() -> ExitCode {
     match become_nobody() {
         Ok(never) => match never {},
         Err(error) => {
-            eprintln!("droppod pause: {error}");
+            super::say(&format!("pause: {error}"));
             ExitCode::FAILURE
         }
     }
