@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, Running};
 
 fn map(name: &str) -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{key: value}}\n")
@@ -182,6 +182,19 @@ fn a_run_directory_that_another_program_has_filled_keeps_nothing_from_being_stop
     assert_eq!(watch.stop(), 0);
     bench.run(&["down", "--all"]).exits(0).says("1 pod stopped");
     bench.until_clean();
+}
+
+#[test]
+fn a_log_that_takes_nothing_more_ends_no_watcher() {
+    let Some(bench) = Bench::new() else { return };
+    let mut command = bench.command(&["watch", bench.folder().to_str().unwrap()]);
+    command.stderr(fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    let watch = Running { child: command.spawn().unwrap() };
+    bench.manifest("heart.yaml", &pod("heart", IDLE, ""));
+    bench.until_status("heart", "Running");
+    bench.remove("heart.yaml");
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
 }
 
 #[test]
