@@ -225,11 +225,6 @@ impl PodDir {
         self.exits().join(format!("{container}.{restart}.json"))
     }
 
-    /// hosts, hostname and resolv.conf, bound into each container.
-    pub(crate) fn etc(&self) -> PathBuf {
-        self.0.join("etc")
-    }
-
     pub(crate) fn bundle(&self, container: &str) -> PathBuf {
         self.0.join("bundle").join(container)
     }
@@ -239,9 +234,19 @@ impl PodDir {
         self.0.join("runtime")
     }
 
-    /// Mount points, seen in the pod process's own mount namespace only.
+    /// Of what is seen in the pod process's own mount namespace only: what its containers can write to, and mount points.
     pub(crate) fn mounts(&self) -> PathBuf {
         self.0.join("mnt")
+    }
+
+    /// hosts, hostname and resolv.conf, bound into each container.
+    pub(crate) fn etc(&self) -> PathBuf {
+        self.mounts().join("etc")
+    }
+
+    /// Bound into one run of a container, `<container>.<restart>`.
+    pub(crate) fn message(&self, run: &str) -> PathBuf {
+        self.mounts().join("messages").join(run)
     }
 
     pub(crate) fn rootfs(&self, container: &str) -> PathBuf {

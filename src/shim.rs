@@ -46,21 +46,22 @@ pub(crate) enum ShimError {
 }
 
 /// `droppod shim POD-DIRECTORY`: becomes the pod whose goal lies there. Nobody waits for the answer, so what goes
-/// wrong is said on stderr, which is the log of whoever started the pod.
+/// wrong is said.
 pub(crate) fn main(pod_directory: &OsString) -> ExitCode {
     let pod = PodDir(PathBuf::from(pod_directory));
     match start::start(pod).and_then(event_loop::run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format!("droppod shim: {}", with_causes(&error)));
+            say(&with_causes(&error));
             ExitCode::FAILURE
         }
     }
 }
 
-/// Says a line to whoever started the pod. A log that takes no more is no reason to die, as `eprintln!` would.
+/// To stderr, which whoever started the pod has given. Where that takes nothing more, as a file on a full disc, the pod
+/// goes on: `eprintln!` would end it.
 fn say(line: &str) {
-    drop(writeln!(io::stderr(), "{line}"));
+    writeln!(io::stderr(), "droppod: {line}").ok();
 }
 
 /// An error and what caused it, in one line.

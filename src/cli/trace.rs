@@ -34,6 +34,8 @@ fn begin(usual: &str, settings: &Settings, writer: BoxMakeWriter) {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
         .with_writer(writer)
+        // It would be told by `eprintln!`, which ends a watcher whose log lies on a full disc.
+        .log_internal_errors(false)
         .with_ansi(settings.color.for_stderr() == Color::Coloured)
         .with_target(false)
         // They would be told on stderr, which is what has failed.

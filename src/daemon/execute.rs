@@ -14,6 +14,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use crate::model::action::Action;
 use crate::model::id::{PodId, Uid};
@@ -152,11 +153,13 @@ fn clear(cgroups: &Cgroups, places: &Places, pod: &PodId) -> Result<(), ActError
     }
     lease::release(places, &pod.uid).map_err(ActError::pod("release the address", pod))?;
     objects::remove_drafts(places, &pod.uid).map_err(ActError::pod("remove half-written records", pod))?;
-    for directory in [places.scratch(&pod.uid), places.pod(&pod.uid).0] {
-        mounts::detach_within(&directory).map_err(ActError::pod("unmount the volumes", pod))?;
-        remove_tree(&directory).map_err(ActError::pod("remove the directories", pod))?;
-    }
-    Ok(())
+    clear_directory(&places.scratch(&pod.uid), pod)?;
+    clear_directory(&places.pod(&pod.uid).0, pod)
+}
+
+fn clear_directory(directory: &Path, pod: &PodId) -> Result<(), ActError> {
+    mounts::detach_within(directory).map_err(ActError::pod("unmount the volumes", pod))?;
+    remove_tree(directory).map_err(ActError::pod("remove the directories", pod))
 }
 
 /// A stop that was ordered stays ordered, whoever ordered it.

@@ -103,7 +103,7 @@ const HOST_ROOT: &str = "droppod.local/host";
 impl ImageRef {
     pub(crate) fn origin(&self) -> Origin {
         match self {
-            ImageRef::Registry(_) => Origin::Registry,
+            ImageRef::Registry(_) | ImageRef::Guest(_) => Origin::Registry,
             ImageRef::HostRoot | ImageRef::Local { .. } => Origin::Disc,
         }
     }

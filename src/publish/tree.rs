@@ -84,8 +84,9 @@ fn move_up(
             Ok(()) => return Ok(Some(name)),
             Err(Errno::EXIST) => {}
             Err(Errno::NOENT) => return Ok(None),
-            // An overlay cannot move what lies in one of its lower layers, which are not made by who runs above them.
-            Err(Errno::XDEV) => {
+            // An overlay cannot move what lies in one of its lower layers, which are not made by who runs above them. On
+            // a full disc the root may have no room for another name.
+            Err(Errno::XDEV | Errno::NOSPC | Errno::DQUOT) => {
                 let place = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()));
                 std::fs::remove_dir_all(place.join(child))?;
                 return Ok(None);

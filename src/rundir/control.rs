@@ -7,6 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::goal::StopOrder;
+
 /// Longest line either side accepts, in bytes.
 pub(crate) const LINE_LIMIT: usize = 256 * 1024;
 
@@ -27,6 +29,8 @@ pub(crate) enum Request {
         input: InputWish,
         terminal: Option<WindowSize>,
     },
+    /// What else stands in the goal, from who had no room to write it there. Nothing is answered.
+    Stop(StopOrder),
     Resize(WindowSize),
     /// Sends a signal to the session's process.
     Signal(i32),

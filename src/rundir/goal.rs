@@ -2,12 +2,13 @@
 //! `delete`, who then knocks at the control socket: any connection makes the pod process look again. An inotify
 //! instance for each pod would be the other way, and there are 128 of them for a user.
 
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::control::Request;
 use crate::failpoint;
 use crate::model::id::InstanceId;
 use crate::model::pod_plan::PodPlan;
@@ -75,7 +76,8 @@ pub(crate) fn read(pod: &PodDir) -> io::Result<Option<Goal>> {
     read_json(&pod.goal())
 }
 
-/// Adds a stop order to the goal in force. An order to delete is not taken back by one to interrupt.
+/// Adds a stop order to the goal in force. An order to delete is not taken back by one to interrupt. Where the run
+/// directory has no room for that, the pod is told by word, and its goal stays as it is.
 pub(crate) fn order_stop(pod: &PodDir, order: StopOrder) -> io::Result<Published> {
     let Some(mut goal) = read(pod)? else { return Ok(Published::Unchanged) };
     let stronger = goal
@@ -85,7 +87,18 @@ pub(crate) fn order_stop(pod: &PodDir, order: StopOrder) -> io::Result<Published
     if stronger {
         goal.stop = Some(order);
     }
-    let published = write(pod, &goal)?;
+    let ordered = write(pod, &goal).or_else(|error| match goal.stop {
+        // The first failure is the one to tell.
+        Some(order) => tell_stop(pod, order).map_err(|_| error),
+        None => Err(error),
+    })?;
     failpoint::reach("stop ordered")?;
-    Ok(published)
+    Ok(ordered)
+}
+
+fn tell_stop(pod: &PodDir, order: StopOrder) -> io::Result<Published> {
+    let mut line = serde_json::to_vec(&Request::Stop(order))?;
+    line.push(b'\n');
+    UnixStream::connect(pod.socket())?.write_all(&line)?;
+    Ok(Published::Unchanged)
 }

@@ -104,7 +104,8 @@ pub(super) fn serve(shim: &mut Shim, container: &str) {
         match serde_json::from_slice(&line) {
             Ok(Request::Resize(size)) => sizes.push(size),
             // A signal is for the caller itself; a second wish needs a second connection.
-            Ok(Request::Signal(_) | Request::Exec { .. } | Request::Attach { .. }) | Err(_) => {}
+            Ok(Request::Signal(_) | Request::Exec { .. } | Request::Attach { .. } | Request::Stop(_))
+            | Err(_) => {}
         }
     }
     for size in sizes {

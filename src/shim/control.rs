@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use super::attach;
-use super::event_loop::Shim;
+use super::event_loop::{self, Shim};
 use super::session::{self, Session};
 use crate::rundir::control::{Answer, LINE_LIMIT, Request};
 use crate::sandbox::sys::scm;
@@ -118,6 +118,7 @@ fn open(shim: &mut Shim, stream: UnixStream, request: Request, descriptors: Vec<
         Request::Attach { container, input, terminal } => {
             attach::attach(shim, &stream, &attach::Wish { container, input, terminal }, descriptors);
         }
+        Request::Stop(order) => event_loop::heed(shim, order),
         Request::Resize(_) | Request::Signal(_) => {
             answer(&stream, &Answer::Refused { why: "there is no session to do that to".to_owned() });
         }

@@ -43,6 +43,8 @@ pub(super) fn of_run(shim: &mut Shim, name: &str, ended: &Reaped) {
     let log = running.output.finish(ended.code, clock::wall());
     tell_of_loss(shim, name, &log);
     let oom_kills = shim.at.cgroups.oom_kills(&running.ground.cgroup).unwrap_or(0);
+    let policy = shim.state.plan().container(name).map(|container| container.termination_message.policy);
+    let last_word = termination_message(&running.message, policy, ended.code, &log);
     clear_run(shim, name, &running.id, &running.ground.cgroup);
     if let Some(message) = running.not_started {
         shim.happened.push_back(Event::NotStarted {
@@ -52,12 +54,11 @@ pub(super) fn of_run(shim: &mut Shim, name: &str, ended: &Reaped) {
         });
         return;
     }
-    let policy = shim.state.plan().container(name).map(|container| container.termination_message.policy);
     let end = RawEnd {
         code: ended.code,
         signal: ended.signal,
         oom_killed: oom_kills > running.oom_kills_before,
-        message: termination_message(&running.message, policy, ended.code, &log),
+        message: last_word,
     };
     shim.happened.push_back(Event::Exited { container: name.to_owned(), end });
 }
@@ -66,18 +67,17 @@ pub(super) fn of_run(shim: &mut Shim, name: &str, ended: &Reaped) {
 fn tell_of_loss(shim: &Shim, container: &str, log: &LogWriter) {
     if log.lost() > 0 {
         let (id, lines) = (&shim.state.plan().id, log.lost());
-        say(&format!(
-            "droppod: pod {id}: {lines} lines of container {container} lost, the log could not be written"
-        ));
+        say(&format!("pod {id}: {lines} lines of container {container} lost, the log could not be written"));
     }
 }
 
-/// Removes what a run leaves: cgroup, libcontainer's state, mounts.
+/// Removes what a run leaves: cgroup, libcontainer's state, mounts, the file of its last word.
 pub(super) fn clear_run(shim: &Shim, name: &str, id: &str, cgroup: &Path) {
     // What cannot be removed now is removed with the pod.
     drop(shim.at.cgroups.remove(cgroup));
     let bundle = shim.at.pod.bundle(name);
     drop(launch::forget(Instance { runtime: &shim.at.pod.runtime(), bundle: &bundle, id }));
+    drop(crate::publish::remove(&shim.at.pod.message(id)));
     if let Some(container) = shim.state.plan().container(name) {
         ground::release(&shim.at, container);
     }
@@ -105,7 +105,7 @@ pub(super) fn record(shim: &Shim, container: &str, restart: u32, exit: &Exit) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => {
             let id = &shim.state.plan().id;
-            say(&format!("droppod: pod {id}: cannot record the end of container {container}: {error}"));
+            say(&format!("pod {id}: cannot record the end of container {container}: {error}"));
         }
     }
 }

@@ -19,7 +19,8 @@ use crate::logs::write::Stream;
 use crate::model::record::StopReason;
 use crate::model::time::Moment;
 use crate::pod::{Effect, Event, PodState};
-use crate::rundir::{goal, pods, starts};
+use crate::rundir::goal::{self, Goal, StopOrder};
+use crate::rundir::{pods, starts};
 use crate::sandbox::sys::clock;
 
 /// How often the goal is read while nobody can knock.
@@ -43,8 +44,8 @@ pub(super) struct Shim {
     pub(super) orphaned: bool,
     /// What could not be done for now, such as an end that a full disc did not take.
     pub(super) owed: Option<Owed>,
-    /// What was said last of it.
-    pub(super) complaint: String,
+    /// Why, as it was said last.
+    pub(super) said: Option<String>,
     pub(super) course: Course,
 }
 
@@ -112,7 +113,7 @@ pub(super) fn run(started: Started) -> Result<(), ShimError> {
         happened: VecDeque::new(),
         orphaned: false,
         owed: None,
-        complaint: String::new(),
+        said: None,
         course: Course::Goes,
     };
     publish(&shim);
@@ -264,14 +265,20 @@ fn serve_signals(shim: &mut Shim) {
 /// Compares the goal with what this process knows of it. Looking twice changes nothing.
 fn look_at_goal(shim: &mut Shim) {
     // A goal that cannot be read is replaced by the next one; the pod lives on with the one it has.
-    let Ok(Some(goal)) = goal::read(&shim.at.pod) else { return };
-    if goal.plan != shim.at.goal.plan {
-        shim.happened.push_back(Event::PlanChanged(Box::new(goal.plan.clone())));
+    let Ok(Some(Goal { plan, stop, .. })) = goal::read(&shim.at.pod) else { return };
+    if plan != shim.at.goal.plan {
+        shim.happened.push_back(Event::PlanChanged(Box::new(plan.clone())));
+        shim.at.goal.plan = plan;
     }
-    if let Some(order) = &goal.stop
-        && shim.at.goal.stop.as_ref() != Some(order)
-    {
+    if let Some(order) = stop {
+        heed(shim, order);
+    }
+}
+
+/// What was ordered by word stays ordered, though the goal says nothing of it.
+pub(super) fn heed(shim: &mut Shim, order: StopOrder) {
+    if shim.at.goal.stop.as_ref() != Some(&order) {
         shim.happened.push_back(Event::StopAsked { why: order.why, grace: order.grace });
+        shim.at.goal.stop = Some(order);
     }
-    shim.at.goal = goal;
 }

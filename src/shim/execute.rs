@@ -127,7 +127,7 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Vec<io::Err
     let sandbox = shim.sandbox.as_ref().ok_or_else(|| create("the pod's sandbox is gone".to_owned()))?;
     let container = plan.container(name).ok_or_else(|| create(format!("there is no container {name}")))?;
     let id = format!("{name}.{restart}");
-    let message = shim.at.pod.0.join("messages").join(&id);
+    let message = shim.at.pod.message(&id);
     let (ground, layers) =
         ground::prepare(&shim.at, sandbox, plan, container, &message).map_err(|error| match error {
             ground::GroundError::Account(_) => config(error.to_string()),
@@ -148,25 +148,16 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Vec<io::Err
     let bundle_directory = shim.at.pod.bundle(name);
     let instance = Instance { runtime: &shim.at.pod.runtime(), bundle: &bundle_directory, id: &id };
     // A device list is a default, not asked for by anybody: what a kernel lacks for it keeps no container from running.
-    let mut restricted = match (container.security.privilege, ground.controllers.devices) {
-        (Privilege::Privileged, _) | (_, true) => Ok(()),
-        (Privilege::Ordinary | Privilege::NoEscalation, false) => {
-            shim.at.cgroups.restrict_devices(&ground.cgroup)
-        }
-    };
-    let restrict_further = || match container.security.privilege {
-        Privilege::Privileged => {}
-        Privilege::Ordinary | Privilege::NoEscalation if restricted.is_ok() => {
-            restricted = shim.at.cgroups.refuse_unasked_devices(&ground.cgroup);
-        }
-        Privilege::Ordinary | Privilege::NoEscalation => {}
+    let restricted = if container.security.privilege != Privilege::Privileged && !ground.controllers.devices {
+        shim.at.cgroups.restrict_devices(&ground.cgroup)
+    } else {
+        Ok(())
     };
     let oom_kills_before = shim.at.cgroups.oom_kills(&ground.cgroup).unwrap_or(0);
     let score = oom_score_adj(plan.qos, &container.resources, machine_memory());
     let (started, lent) = oom::lend(score, || {
         start_wired(shim, container.stdin, log, |wiring| {
-            launch::start(instance, spec, wiring, filter.clone(), restrict_further)
-                .map_err(|error| error.to_string())
+            launch::start(instance, spec, wiring, filter.clone()).map_err(|error| error.to_string())
         })
     });
     // Its end is not reaped before this returns, so the number still stands for the process.
@@ -301,12 +292,12 @@ fn leave(shim: &mut Shim) {
     }
 }
 
-/// What fails is tried again, however long it takes, and said once as long as it fails in the same way.
+/// What fails is tried again, however long it takes, and said once for as long as it fails in one way.
 fn owe(shim: &mut Shim, effect: Effect, error: &dyn std::error::Error) {
-    let words = format!("droppod: pod {}: {}", shim.state.plan().id, super::with_causes(error));
-    if shim.complaint != words {
-        super::say(&words);
-        shim.complaint = words;
+    let why = format!("pod {}: {}", shim.state.plan().id, super::with_causes(error));
+    if shim.said.as_ref() != Some(&why) {
+        super::say(&why);
+        shim.said = Some(why);
     }
     shim.owed = Some(Owed { effect, at: clock::boot() + TRY_AGAIN });
 }

@@ -1,13 +1,16 @@
 //! What the pod's containers stand on: namespaces, network, cgroup, `/dev/shm`, files below `/etc`, volumes; and
 //! for each container its root file system with every mount target in place.
 
-use std::fs::{DirBuilder, Permissions};
+mod etc;
+mod room;
+
+use std::fs::DirBuilder;
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use rustix::mount::{MountFlags, UnmountFlags};
+use rustix::mount::UnmountFlags;
 
 use super::pause::PidNamespace;
 use super::start::Started;
@@ -27,9 +30,6 @@ use crate::volume;
 
 /// Asks for the host's root without its masks.
 const HOST_ROOT: &str = "droppod.dev/host-root";
-
-/// Bytes of the pod's one `/dev/shm`, as the container runtimes give it.
-const SHM_LIMIT: u64 = 64 * 1024 * 1024;
 
 /// Ground that has been made, all of it gone with this process's mount namespace and `tear_down`.
 #[derive(Debug)]
@@ -85,14 +85,13 @@ pub(super) fn make(at: &Started, plan: &PodPlan) -> Result<Sandbox, GroundError>
         .make(&cgroup, &plan.live.resources)
         .and_then(|()| failpoint::reach("cgroup made"))
         .map_err(failed("make the pod's control group"))?;
+    room::mount(&at.pod).map_err(failed("mount what the pod's containers can write to"))?;
     let shm = match plan.ipc {
-        IpcMode::Pod => {
-            mount_shm(&at.pod.mounts().join("shm")).map_err(failed("mount the pod's /dev/shm"))?
-        }
+        IpcMode::Pod => room::mount_shm(&at.pod).map_err(failed("mount the pod's /dev/shm"))?,
         IpcMode::Host => PathBuf::from("/dev/shm"),
     };
     let processes = process_namespace(at, plan)?;
-    write_etc(&at.pod.etc(), plan)
+    etc::write(&at.pod.etc(), plan)
         .and_then(|()| failpoint::reach("hosts file written"))
         .map_err(failed("write the pod's hosts file"))?;
     volume::make(plan, &at.pod, &at.places.scratch(&plan.id.uid), &shared)?;
@@ -154,21 +153,11 @@ pub(super) fn prepare(
 ) -> Result<(Ground, HeldLayers), GroundError> {
     let root = at.pod.rootfs(&container.name);
     release(at, container);
-    let scratch = scratch(at, plan, container);
-    crate::publish::remove_tree(&scratch).map_err(failed("clear the writable layer"))?;
-    make_directory(&scratch, 0o700).map_err(failed("make the writable layer"))?;
     make_directory(&root, 0o755).map_err(failed("make a mount point"))?;
-    let mask = match plan.live.annotations.get(HOST_ROOT).map(String::as_str) {
-        Some("full") => HostRootMask::Full,
-        Some(_) | None => HostRootMask::Masked(
-            hidden::read(&at.places).map_err(failed("read what of the machine's root is hidden"))?,
-        ),
-    };
-    let store = Store::at(&at.places.images);
-    let layers = rootfs::mount(&store, container, &at.places, &mask, &scratch, &root)?;
+    let layers = mount_root(at, plan, container, &root)?;
     failpoint::reach("root mounted").map_err(failed("mount the root"))?;
     let account = rootfs::account(&root, container)?;
-    write_message_file(message).map_err(failed("make the termination message file"))?;
+    etc::write_message_file(message).map_err(failed("make the termination message file"))?;
     target(&root, &container.termination_message.path, Kind::File)?;
     let working_dir = PathBuf::from(&container.working_dir);
     target(&root, &working_dir, Kind::Directory)?;
@@ -217,12 +206,26 @@ pub(super) fn release(at: &Started, container: &ContainerPlan) {
     while rustix::mount::unmount(&root, UnmountFlags::DETACH).is_ok() {}
 }
 
-/// On disc for images; on tmpfs for the host's root, whose upper layer cannot lie inside its lower one.
-fn scratch(at: &Started, plan: &PodPlan, container: &ContainerPlan) -> PathBuf {
+/// Its writable layer lies on disc for images, in memory for the host's root: an upper layer cannot lie inside its
+/// lower one.
+fn mount_root(
+    at: &Started,
+    plan: &PodPlan,
+    container: &ContainerPlan,
+    root: &Path,
+) -> Result<HeldLayers, GroundError> {
+    let mask = match plan.live.annotations.get(HOST_ROOT).map(String::as_str) {
+        Some("full") => HostRootMask::Full,
+        Some(_) | None => HostRootMask::Masked(
+            hidden::read(&at.places).map_err(failed("read what of the machine's root is hidden"))?,
+        ),
+    };
+    let store = Store::at(&at.places.images);
+    let above = |layer: &Path| Ok(rootfs::mount(&store, container, &at.places, &mask, layer, root)?);
     match container.image.reference {
-        ImageRef::HostRoot => at.pod.0.join("scratch").join(&container.name),
+        ImageRef::HostRoot => room::with_layer(&at.pod, |room| above(&room.join(&container.name))),
         ImageRef::Registry(_) | ImageRef::Guest(_) | ImageRef::Local { .. } => {
-            at.places.scratch(&plan.id.uid).join("root").join(&container.name)
+            above(&at.places.scratch(&plan.id.uid).join("root").join(&container.name))
         }
     }
 }
@@ -277,62 +280,6 @@ fn target(root: &Path, path: &Path, kind: Kind) -> Result<PathBuf, GroundError> 
         rustix::fs::open(root, flags, rustix::fs::Mode::empty()).map_err(|error| in_root(error.into()))?;
     let found = rootfs::ensure_target(root.as_fd(), path, kind).map_err(in_root)?;
     Ok(Path::new("/").join(found))
-}
-
-fn mount_shm(target: &Path) -> io::Result<PathBuf> {
-    make_directory(target, 0o755)?;
-    let options = std::ffi::CString::new(format!("mode=1777,size={SHM_LIMIT}"))?;
-    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    rustix::mount::mount("shm", target, "tmpfs", flags, options.as_c_str())?;
-    failpoint::reach("shared memory mounted")?;
-    Ok(target.to_owned())
-}
-
-/// hosts as the kubelet writes it, resolv.conf, hostname.
-fn write_etc(directory: &Path, plan: &PodPlan) -> io::Result<()> {
-    make_directory(directory, 0o755)?;
-    let write = |name: &str, text: &str| {
-        let path = directory.join(name);
-        std::fs::write(&path, text)?;
-        std::fs::set_permissions(&path, Permissions::from_mode(0o644))
-    };
-    write("hosts", &hosts(plan))?;
-    write("resolv.conf", &plan.resolv_conf)?;
-    write("hostname", &format!("{}\n", plan.hostname))
-}
-
-fn hosts(plan: &PodPlan) -> String {
-    let mut text = match plan.network {
-        NetworkPlan::Host => std::fs::read_to_string("/etc/hosts").unwrap_or_default(),
-        NetworkPlan::Bridge { .. } | NetworkPlan::Loopback => "127.0.0.1\tlocalhost\n\
-             ::1\tlocalhost ip6-localhost ip6-loopback\n\
-             fe00::0\tip6-localnet\n\
-             fe00::0\tip6-mcastprefix\n\
-             fe00::1\tip6-allnodes\n\
-             fe00::2\tip6-allrouters\n"
-            .to_owned(),
-    };
-    match plan.network {
-        NetworkPlan::Bridge { address, .. } => text.push_str(&format!("{address}\t{}\n", plan.hostname)),
-        NetworkPlan::Loopback => text.push_str(&format!("127.0.0.1\t{}\n", plan.hostname)),
-        NetworkPlan::Host => {}
-    }
-    if !plan.host_aliases.is_empty() {
-        text.push_str("\n# Entries added by HostAliases.\n");
-    }
-    for alias in &plan.host_aliases {
-        text.push_str(&format!("{}\t{}\n", alias.ip, alias.names.join("\t")));
-    }
-    text
-}
-
-/// Anybody in the container may write it, whatever user it runs as.
-fn write_message_file(path: &Path) -> io::Result<()> {
-    if let Some(parent) = path.parent() {
-        make_directory(parent, 0o700)?;
-    }
-    std::fs::write(path, "")?;
-    std::fs::set_permissions(path, Permissions::from_mode(0o666))
 }
 
 fn make_directory(path: &Path, mode: u32) -> io::Result<()> {

@@ -9,14 +9,15 @@ mod executor;
 mod verify;
 
 use std::fs::File;
-use std::io::{self, Read};
-use std::os::fd::OwnedFd;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::syscall::syscall::SyscallType;
 use oci_spec::runtime::{Capabilities, Capability, Process, Spec};
+use rustix::fs::MemfdFlags;
 use rustix::pipe::PipeFlags;
 
 use self::executor::{Exec, Place};
@@ -129,16 +130,17 @@ pub(super) fn start(
     Ok(Launched { pid, verdict })
 }
 
-/// Runs a further process in a running container.
+/// Runs a further process in a running container. It takes no room anywhere, so it can be done where there is none.
 pub(super) fn exec(
     at: Instance<'_>,
     mut process: Process,
-    process_file: &Path,
     wiring: Wiring,
     filter: Option<Rc<Filter>>,
 ) -> Result<Launched, LaunchError> {
     let lent = confine(&mut process, filter.as_ref())?;
-    write_json(process_file, &process)?;
+    let process = in_memory(&process)
+        .map_err(|source| LaunchError::Prepare { operation: "hand over what to run", source })?;
+    let process_file = PathBuf::from(format!("/proc/self/fd/{}", process.as_raw_fd()));
     let (verdict, writer) = verdict_pipe()?;
     let executor = Exec::new(writer, filter, &lent, Place::Lived);
     let attempt = Diagnosis::listen()?;
@@ -213,6 +215,12 @@ fn write_json<T: serde::Serialize>(path: &Path, value: &T) -> Result<(), LaunchE
     write().map(drop).map_err(|source| LaunchError::Prepare { operation: "write the bundle", source })
 }
 
+fn in_memory(process: &Process) -> io::Result<File> {
+    let mut file = File::from(rustix::fs::memfd_create("process", MemfdFlags::CLOEXEC)?);
+    file.write_all(&serde_json::to_vec(process)?)?;
+    Ok(file)
+}
+
 fn verdict_pipe() -> Result<(File, OwnedFd), LaunchError> {
     let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)
         .map_err(|error| LaunchError::Prepare { operation: "make a pipe", source: error.into() })?;
@@ -233,6 +241,7 @@ impl Diagnosis {
             .with_writer(std::sync::Mutex::new(File::from(writer)))
             .with_max_level(tracing::Level::ERROR)
             .with_ansi(false)
+            .log_internal_errors(false)
             .with_target(false)
             .with_level(false)
             .without_time()

@@ -72,7 +72,7 @@ pub(crate) fn main() -> ExitCode {
     match become_nobody() {
         Ok(never) => match never {},
         Err(error) => {
-            super::say(&format!("droppod pause: {error}"));
+            super::say(&format!("pause: {error}"));
             ExitCode::FAILURE
         }
     }

@@ -100,10 +100,9 @@ pub(super) fn exec(
     let bundle_directory = shim.at.pod.bundle(container);
     let runtime = shim.at.pod.runtime();
     let at = Instance { runtime: &runtime, bundle: &bundle_directory, id: &running.id };
-    let file = bundle_directory.join("exec.json");
     let Some(size) = terminal else {
         let stdio = stdio(descriptors)?;
-        let exec = || launch::exec(at, process, &file, Wiring::Pipes(stdio), running.filter.clone());
+        let exec = || launch::exec(at, process, Wiring::Pipes(stdio), running.filter.clone());
         // Where the score is refused, an event of the container has told so when it started.
         let (launched, _) = oom::lend(running.score, exec);
         let launched = launched.map_err(|error| error.to_string())?;
@@ -112,7 +111,7 @@ pub(super) fn exec(
     let console =
         Console::listen(&shim.at.pod).map_err(|error| format!("cannot make a terminal: {error}"))?;
     let wiring = Wiring::Console(console.path.clone());
-    let exec = || launch::exec(at, process, &file, wiring, running.filter.clone());
+    let exec = || launch::exec(at, process, wiring, running.filter.clone());
     let (launched, _) = oom::lend(running.score, exec);
     let master = console.master();
     let launched = launched.map_err(|error| error.to_string())?;
@@ -166,6 +165,6 @@ fn obey(session: &Session, line: &[u8]) {
             drop(pidfd::signal(&session.process, number));
         }
         // A second wish needs a second connection.
-        Ok(Request::Exec { .. } | Request::Attach { .. }) | Err(_) => {}
+        Ok(Request::Exec { .. } | Request::Attach { .. } | Request::Stop(_)) | Err(_) => {}
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::bench::{Bench, now, say};
+use crate::full::Small;
 
 /// Seconds; `DROPPOD_LOAD_SECONDS=30` makes it longer.
 const DURATION: u64 = 8;
@@ -20,9 +21,9 @@ const SMALL_TALK: u64 = 1024 * 1024;
 fn pod(name: &str, command: &str, resources: &str) -> String {
     format!(
         "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec:\n  terminationGracePeriodSeconds: 1\n  \
-         volumes: [{{name: small, emptyDir: {{medium: Memory, sizeLimit: 16Mi}}}}]\n  containers:\n  \
+         volumes: [{{name: data, emptyDir: {{}}}}]\n  containers:\n  \
          - name: main\n    image: droppod.local/host\n    command: {command}\n    \
-         volumeMounts: [{{name: small, mountPath: /small}}]\n    resources: {resources}\n"
+         volumeMounts: [{{name: data, mountPath: /data}}]\n    resources: {resources}\n"
     )
 }
 
@@ -32,12 +33,20 @@ const FORKS: &str = "[bash, -c, 'mkdir /own; cp `ldd /usr/bin/perl | grep -o \"/
                      exec /own/ld-linux* --library-path /own /own/perl -e \
                      \"while (1) { defined(fork) or select(undef, undef, undef, 0.1) }\"']";
 
-const BOMBS: [(&str, &str, &str); 5] = [
+/// All that a pod can write to: the disc, the files that it was given, what lies above its root. What others free it takes
+/// at once.
+const FILLS: &str = "[bash, -c, 'head -c 64M /dev/zero > /full; echo begun; while true; do \
+                     for file in /data/full /dev/termination-log /etc/hosts /etc/hostname /etc/resolv.conf; do \
+                     cat /dev/zero >> $file 2>/dev/null; done; sleep 0.05; done']";
+
+const BOMBS: [(&str, &str, &str); 6] = [
     ("forks", FORKS, "{}"),
     ("memory", "[perl, -e, 'my @x; push @x, \"x\" x 1_000_000 while 1']", "{limits: {memory: 48Mi}}"),
     ("cpu", "[perl, -e, 'fork; fork; 1 while 1']", "{}"),
     ("logs", "[bash, -c, 'yes all work and no play']", "{}"),
-    ("disk", "[bash, -c, 'while true; do cat /dev/zero > /small/full; sleep 0.1; done']", "{}"),
+    ("layer", "[bash, -c, 'cat /dev/zero > /full; exec sleep 1000']", "{limits: {memory: 48Mi}}"),
+    // The last: on the disc that it has filled no other starts.
+    ("disc", FILLS, "{}"),
 ];
 
 /// Starts no program for a beat: what shows is how the pod is treated, not what a fork costs.
@@ -59,18 +68,24 @@ fn bombs_of_every_kind_harm_nobody_else() {
     let Some(bench) = Bench::new() else { return };
     let seconds = std::env::var("DROPPOD_LOAD_SECONDS").ok().and_then(|text| text.parse().ok());
     let duration = Duration::from_secs(seconds.unwrap_or(DURATION));
+    let disc = Small::mounted(&bench, "s", "48m");
+    let _run = Small::mounted(&bench, "r", "16m");
     bench.manifest("heart.yaml", &pod("heart", HEART, "{requests: {cpu: 200m}}"));
     let watch = bench.watch();
     bench.until_status("heart", "Running");
     let heart = bench.pids("heart", "main")[0];
     for (name, command, resources) in BOMBS {
+        let is_over_limit = resources.contains("memory");
         bench.manifest(&format!("{name}.yaml"), &pod(name, command, resources));
-    }
-    for name in ["forks", "cpu", "logs", "disk"] {
-        bench.until_status(name, "Running");
+        bench.until(name, || is_over_limit || bench.status(name) == "Running");
     }
     bench.until("the fork bomb is at its limit", || bench.pids("forks", "main").len() > PIDS - 24);
-    bench.until("the memory hog is killed", || bench.read("memory.status.yaml").contains("OOMKilled"));
+    for name in ["memory", "layer"] {
+        bench.until(name, || bench.read(&format!("{name}.status.yaml")).contains("OOMKilled"));
+    }
+    bench.until("the disc is full", || {
+        disc.is_full() && bench.run(&["logs", "disc"]).stdout.contains("begun")
+    });
 
     let beats = || bench.run(&["logs", "heart"]).exits(0).stdout.lines().count();
     let (began, before) = (now(), beats());
@@ -79,6 +94,7 @@ fn bombs_of_every_kind_harm_nobody_else() {
         let asked = now();
         bench.run(&["get", "pods"]).exits(0);
         answers.push(asked.elapsed());
+        bench.run(&["exec", "heart", "--", "true"]).exits(0);
     }
     let (lived, beaten) = (began.elapsed(), beats() - before);
     let most = bench.pids("forks", "main").len();
@@ -97,7 +113,7 @@ fn bombs_of_every_kind_harm_nobody_else() {
     assert!(most <= PIDS, "{most} processes in one pod");
     assert!(logs < LOGS + SMALL_TALK, "{logs} bytes of logs");
     assert_eq!(bench.pids("heart", "main")[0], heart, "the heart was restarted");
-    for name in ["heart", "forks", "cpu", "logs", "disk"] {
+    for name in ["heart", "forks", "cpu", "logs", "disc"] {
         assert_eq!(bench.column(name, 3), "0", "{name} was restarted");
     }
 
@@ -105,7 +121,9 @@ fn bombs_of_every_kind_harm_nobody_else() {
     for (name, ..) in BOMBS {
         bench.remove(&format!("{name}.yaml"));
     }
+    let removed = now();
     bench.until_clean();
+    say(&format!("all gone after {:.1?}", removed.elapsed()));
     bench.until("the census counts nothing", || bench.run(&["doctor", "--census"]).code == 0);
     assert_eq!(watch.stop(), 0);
 }

@@ -20,7 +20,7 @@ use crate::rundir::{goal, objects, pods};
 use crate::sandbox::leftover;
 
 use super::launch::output_file;
-use super::{ActError, Hands, children, clear, memory};
+use super::{ActError, Hands, children, clear, clear_directory, memory};
 
 impl Hands {
     /// The end is on disc before anything that tells of the pod is removed.
@@ -40,6 +40,8 @@ impl Hands {
         if let Some(witness) = witness {
             witness.testify(places, pod, now)?;
         }
+        // What it has filled the disc with tells nothing, and may leave no room for its end. A failure comes again below.
+        drop(clear_directory(&places.scratch(&pod.uid), pod));
         // What cannot be read of it tells nothing, and must not keep it from being swept.
         let last = pods::read_record(&places.pod(&pod.uid)).ok().flatten();
         match then {

@@ -228,6 +228,21 @@ fn an_end_that_every_container_told_itself_is_not_called_unknown() {
 }
 
 #[test]
+fn ends_that_the_state_has_told_of_take_no_room() {
+    let ground = Ground::new();
+    let directory = ground.places().pod(&id().uid);
+    std::fs::create_dir_all(directory.exits()).unwrap();
+    for restart in 0..5 {
+        exits::write(&directory, "a", restart, &exit(1)).unwrap();
+    }
+    exits::write(&directory, "b", 0, &exit(1)).unwrap();
+    let kept: Vec<_> =
+        (0..5).filter(|restart| exits::read(&directory, "a", *restart).unwrap().is_some()).collect();
+    assert_eq!(kept, [3, 4]);
+    assert_eq!(exits::read(&directory, "b", 0).unwrap(), Some(exit(1)));
+}
+
+#[test]
 fn a_pod_lost_to_a_restart_of_the_machine_says_so() {
     let ground = Ground::new();
     let places = ground.places();

@@ -1,9 +1,12 @@
-//! Changes → records on disc, then in memory: what is not written down is not in force.
+//! Changes → records on disc, then in memory: what is not written down is not in force, but for a removal, which
+//! may be what makes room to write.
 
 use std::collections::BTreeMap;
 use std::io;
 
 use crate::api::Object;
+use crate::daemon::folder::chain;
+use crate::failpoint;
 use crate::manifest::{Declared, podsecurity};
 use crate::model::id::Uid;
 use crate::model::object::{Deletion, Known, ObjectRecord, Source};
@@ -33,12 +36,22 @@ impl Step {
         }
     }
 
-    fn removes(&self) -> Option<&Uid> {
+    fn removes(&self) -> Option<(Uid, Unwritten)> {
         match self {
             Step::Put(..) => None,
-            Step::Replace(uid, _) | Step::Remove(uid) => Some(uid),
+            // What would come in its place could not be written down either.
+            Step::Replace(uid, _) => Some((uid.clone(), Unwritten::Stays)),
+            Step::Remove(uid) => Some((uid.clone(), Unwritten::Goes)),
         }
     }
+}
+
+/// What becomes of an object whose removal cannot be written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unwritten {
+    Stays,
+    /// Nothing declares it any more: a watcher that starts meanwhile decides the same.
+    Goes,
 }
 
 impl Inventory {
@@ -78,7 +91,7 @@ impl Inventory {
     ) -> BTreeMap<Uid, InventoryError> {
         let mut failures = BTreeMap::new();
         // The old ones first: two objects of one name must never both be in force.
-        let doomed = steps.iter().filter_map(Step::removes).cloned().collect();
+        let doomed = steps.iter().filter_map(Step::removes).collect();
         let mut kept = self.remove_all(places, doomed, None, now);
         let mut puts = Vec::new();
         for step in steps {
@@ -167,20 +180,21 @@ impl Inventory {
         grace: Option<u32>,
         now: Now,
     ) -> Result<(), InventoryError> {
-        self.remove_all(places, vec![uid.clone()], grace, now).into_values().next().map_or(Ok(()), Err)
+        let doomed = vec![(uid.clone(), Unwritten::Goes)];
+        self.remove_all(places, doomed, grace, now).into_values().next().map_or(Ok(()), Err)
     }
 
     fn remove_all(
         &mut self,
         places: &Places,
-        uids: Vec<Uid>,
+        doomed: Vec<(Uid, Unwritten)>,
         grace: Option<u32>,
         now: Now,
     ) -> BTreeMap<Uid, InventoryError> {
         let deletion = Some(Deletion { at: now.wall, grace });
-        let marked: Vec<ObjectRecord> = uids
+        let marked: Vec<ObjectRecord> = doomed
             .iter()
-            .filter_map(|uid| self.objects.get(uid))
+            .filter_map(|(uid, _)| self.objects.get(uid))
             .filter(|known| outlives_its_record(&known.object))
             .map(|known| ObjectRecord { deletion: deletion.clone(), ..known.record.clone() })
             .collect();
@@ -191,12 +205,22 @@ impl Inventory {
             .map(|(record, saved)| (record.uid.clone(), (record, saved)))
             .collect();
         let mut failures = BTreeMap::new();
-        for uid in uids {
+        for (uid, unwritten) in doomed {
             let Some(known) = self.objects.get_mut(&uid) else { continue };
             let key = known.record.key.clone();
             self.untold.touch(&known.record.source);
             let removed = match marks.remove(&uid) {
-                Some((record, saved)) => saved.map(|()| known.record = record),
+                Some((record, saved)) => {
+                    let written = saved.and_then(|()| failpoint::reach("removal recorded"));
+                    let goes = written.or_else(|error| match unwritten {
+                        Unwritten::Stays => Err(error),
+                        Unwritten::Goes => {
+                            tracing::warn!(object = %key, %uid, reason = chain(&error), "removal not written down");
+                            Ok(())
+                        }
+                    });
+                    goes.map(|()| known.record = record)
+                }
                 None => objects::forget(places, &uid).map(|()| drop(self.objects.remove(&uid))),
             };
             match removed {
