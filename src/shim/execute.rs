@@ -148,16 +148,25 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Vec<io::Err
     let bundle_directory = shim.at.pod.bundle(name);
     let instance = Instance { runtime: &shim.at.pod.runtime(), bundle: &bundle_directory, id: &id };
     // A device list is a default, not asked for by anybody: what a kernel lacks for it keeps no container from running.
-    let restricted = if container.security.privilege != Privilege::Privileged && !ground.controllers.devices {
-        shim.at.cgroups.restrict_devices(&ground.cgroup)
-    } else {
-        Ok(())
+    let mut restricted = match (container.security.privilege, ground.controllers.devices) {
+        (Privilege::Privileged, _) | (_, true) => Ok(()),
+        (Privilege::Ordinary | Privilege::NoEscalation, false) => {
+            shim.at.cgroups.restrict_devices(&ground.cgroup)
+        }
+    };
+    let restrict_further = || match container.security.privilege {
+        Privilege::Privileged => {}
+        Privilege::Ordinary | Privilege::NoEscalation if restricted.is_ok() => {
+            restricted = shim.at.cgroups.refuse_unasked_devices(&ground.cgroup);
+        }
+        Privilege::Ordinary | Privilege::NoEscalation => {}
     };
     let oom_kills_before = shim.at.cgroups.oom_kills(&ground.cgroup).unwrap_or(0);
     let score = oom_score_adj(plan.qos, &container.resources, machine_memory());
     let (started, lent) = oom::lend(score, || {
         start_wired(shim, container.stdin, log, |wiring| {
-            launch::start(instance, spec, wiring, filter.clone()).map_err(|error| error.to_string())
+            launch::start(instance, spec, wiring, filter.clone(), restrict_further)
+                .map_err(|error| error.to_string())
         })
     });
     // Its end is not reaped before this returns, so the number still stands for the process.
