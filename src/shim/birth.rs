@@ -35,7 +35,7 @@ use crate::bundle::Terminal;
 use crate::bundle::seccomp::Filter;
 use crate::model::pod_plan::{ContainerPlan, PidMode, PodPlan, Privilege};
 use crate::sandbox::sys::birth::{Birth, Candidates, Program, Register};
-use crate::sandbox::sys::{seccomp, signal};
+use crate::sandbox::sys::{descriptor, seccomp, signal};
 
 /// When a process gets its filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +103,8 @@ impl Entrant<'_> {
         let late = self.filter.filter(|_| self.loading == Loading::AfterBirth);
         let birth = Birth::prepare(&program, terminal, late, self.verdict, self.register)
             .map_err(told("make the process ready"))?;
+        // The register, which is mapped, and whatever led here: the child would inherit them.
+        descriptor::close_all_but(&[self.verdict]);
         let own = self.capabilities();
         let (kept, early) = match (self.filter, self.loading) {
             (Some(filter), Loading::BeforeBirth) => (own, Some(filter)),

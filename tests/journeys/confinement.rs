@@ -266,26 +266,21 @@ fn hooks_are_confined_as_their_container_is() {
     Command::new("chmod").arg("0777").arg(&out).status().unwrap();
     let _watcher = bench.watch();
     for (name, context, table) in [("plain", "{}", "default"), ("meek", RESTRICTED, "restricted")] {
-        let volume = format!("volumes: [{{name: out, hostPath: {{path: {}}}}}, ", out.display());
-        let hook = |when: &str| {
-            format!(
-                "{when}: {{exec: {{command: [sh, -c, '/probe > /out/{name}.part; mv /out/{name}.part /out/{name}.{when}']}}}}"
-            )
-        };
-        let text = pod(&bench, name, context, "[sleep, infinity]")
-            .replace("GracePeriodSeconds: 1", "GracePeriodSeconds: 60")
-            .replace(
-                "command: [sleep, infinity]",
-                "command: [timeout, --foreground, '1000', sleep, infinity]",
-            )
-            .replace("volumes: [", &volume)
-            .replace("volumeMounts: [", "volumeMounts: [{name: out, mountPath: /out}, ")
-            + &format!("    lifecycle: {{{}, {}}}\n", hook("postStart"), hook("preStop"));
-        bench.manifest("probe.yaml", &text);
-        bench.until_status(name, "Running");
-        bench.remove("probe.yaml").until_clean();
         for when in ["postStart", "preStop"] {
-            compare(&bench, table, &fs::read_to_string(out.join(format!("{name}.{when}"))).unwrap());
+            let volume = format!("volumes: [{{name: out, hostPath: {{path: {}}}}}, ", out.display());
+            let table_of = format!("{name}.{when}");
+            // One that ends by itself when it is asked to, and not before its hook has ended.
+            let text = pod(&bench, name, context, "[timeout, --foreground, '1000', sleep, infinity]")
+                .replace("GracePeriodSeconds: 1", "GracePeriodSeconds: 60")
+                .replace("volumes: [", &volume)
+                .replace("volumeMounts: [", "volumeMounts: [{name: out, mountPath: /out}, ")
+                + &format!(
+                    "    lifecycle: {{{when}: {{exec: {{command: [sh, -c, '/probe > /out/{table_of}']}}}}}}\n"
+                );
+            bench.manifest("probe.yaml", &text);
+            bench.until_status(name, "Running");
+            bench.remove("probe.yaml").until_clean();
+            compare(&bench, table, &fs::read_to_string(out.join(table_of)).unwrap());
         }
     }
 }
