@@ -65,8 +65,8 @@ pub(crate) struct Ground {
     pub(crate) gid: u32,
     pub(crate) groups: Vec<u32>,
     pub(crate) home: String,
-    /// `/proc/<pid>/ns/pid` of the pod's pid 1, for `shareProcessNamespace`; absent for that process itself.
-    pub(crate) pid_namespace: Option<PathBuf>,
+    /// The `/proc` of the process namespace that the pod's containers share, for `shareProcessNamespace`.
+    pub(crate) shared_proc: Option<PathBuf>,
     /// What it sees of its own control groups.
     pub(crate) cgroup_view: CgroupView,
     /// Nodes of the machine's devices, for a privileged container.
@@ -204,7 +204,7 @@ fn assemble(
 
 fn linux(pod: &PodPlan, container: &ContainerPlan, ground: &Ground) -> Result<Linux, OciSpecError> {
     let mut linux = LinuxBuilder::default()
-        .namespaces(namespaces(pod.pid, container.security.privilege, ground)?)
+        .namespaces(namespaces(pod.pid, container.security.privilege)?)
         .cgroups_path(ground.cgroup.clone())
         .build()?;
     let (masked, read_only) = match container.security.privilege {
@@ -227,20 +227,13 @@ fn linux(pod: &PodPlan, container: &ContainerPlan, ground: &Ground) -> Result<Li
     Ok(linux)
 }
 
-fn namespaces(
-    pid: PidMode,
-    privilege: Privilege,
-    ground: &Ground,
-) -> Result<Vec<LinuxNamespace>, OciSpecError> {
+fn namespaces(pid: PidMode, privilege: Privilege) -> Result<Vec<LinuxNamespace>, OciSpecError> {
     let new = |typ| LinuxNamespaceBuilder::default().typ(typ).build();
     let mount = new(LinuxNamespaceType::Mount)?;
-    let pid = match (pid, &ground.pid_namespace) {
-        (PidMode::Host, _) => None,
-        (PidMode::Pod, Some(path)) => {
-            let joined = LinuxNamespaceBuilder::default().typ(LinuxNamespaceType::Pid).path(path.clone());
-            Some(joined.build()?)
-        }
-        (PidMode::Pod, None) | (PidMode::Container, _) => Some(new(LinuxNamespaceType::Pid)?),
+    let pid = match pid {
+        // A shared one is entered last, when the container's root is there.
+        PidMode::Host | PidMode::Pod => None,
+        PidMode::Container => Some(new(LinuxNamespaceType::Pid)?),
     };
     let cgroup = match privilege {
         Privilege::Privileged => None,

@@ -197,6 +197,7 @@ pub fn main() -> ExitCode {
         (Some("shim"), Some(pod)) => return crate::shim::main(&pod),
         (Some("pause"), None) => return crate::shim::pause::main(),
         (Some("probe"), None) => return crate::probe::main(),
+        (Some("enter"), None) => return crate::shim::enter::inside::main(),
         (Some(_) | None, _) => {}
     }
     match verb(std::env::args_os()) {

@@ -10,9 +10,11 @@
 
 mod attach;
 mod audience;
+mod birth;
 mod console;
 mod control;
 mod end;
+pub(crate) mod enter;
 mod event_loop;
 mod execute;
 mod filter;
@@ -25,6 +27,8 @@ mod reap;
 mod session;
 mod start;
 mod unenforced;
+mod verdict;
+mod verify;
 
 use std::ffi::OsString;
 use std::io::{self, Write};

@@ -19,7 +19,7 @@ pub(super) fn mounts(
         ground.binds.iter().map(|volume| bind(&volume.source, &volume.target, volume.options.iter()));
     let volumes = volumes.collect::<Result<Vec<_>, _>>()?;
     let taken = |mount: &Mount| ground.binds.iter().any(|volume| volume.target == *mount.destination());
-    let mut mounts = kernel_mounts(container)?;
+    let mut mounts = kernel_mounts(container, ground)?;
     mounts.extend(cgroup_mounts(container, &ground.cgroup_view)?);
     mounts.extend(pod_mounts(pod, container, ground)?);
     mounts.retain(|mount| !taken(mount));
@@ -29,14 +29,19 @@ pub(super) fn mounts(
     Ok(mounts)
 }
 
-fn kernel_mounts(container: &ContainerPlan) -> Result<Vec<Mount>, OciSpecError> {
+fn kernel_mounts(container: &ContainerPlan, ground: &Ground) -> Result<Vec<Mount>, OciSpecError> {
     let sysfs: &[&str] = match container.security.privilege {
         Privilege::Privileged => &["nosuid", "noexec", "nodev"],
         Privilege::NoEscalation | Privilege::Ordinary => &["nosuid", "noexec", "nodev", "ro"],
     };
     let pts = ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"];
+    let proc = match &ground.shared_proc {
+        // Mounted anew it would show the processes of whoever mounts it.
+        Some(shared) => bind(shared, Path::new("/proc"), ["bind", "nosuid", "noexec", "nodev"])?,
+        None => mount("proc", "/proc", &["nosuid", "noexec", "nodev"])?,
+    };
     Ok(vec![
-        mount("proc", "/proc", &["nosuid", "noexec", "nodev"])?,
+        proc,
         // Without it libcontainer makes device nodes in the root file system, where the next run finds them.
         mount("tmpfs", "/dev", &["nosuid", "strictatime", "mode=755", "size=65536k"])?,
         mount("sysfs", "/sys", sysfs)?,

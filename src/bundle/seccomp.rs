@@ -4,6 +4,7 @@
 //! whose numbers mean something else. Numbers fall into few ranges with one answer each, which are searched by halves;
 //! `seccompiler` compiles the answers that depend on arguments.
 
+mod answer;
 mod assemble;
 mod policy;
 mod profile;
@@ -13,6 +14,7 @@ mod tests;
 
 use seccompiler::sock_filter;
 
+pub(crate) use answer::BIRTH_FLAGS;
 pub(crate) use profile::ProfileError;
 
 /// A program that `seccomp(2)` loads.

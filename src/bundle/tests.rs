@@ -74,7 +74,7 @@ fn ground() -> Ground {
         gid: 0,
         groups: Vec::new(),
         home: "/root".to_owned(),
-        pid_namespace: None,
+        shared_proc: None,
         cgroup_view: CgroupView::Unified,
         host_devices: Vec::new(),
         throttles: Vec::new(),
@@ -176,10 +176,10 @@ fn the_least_of_shares_keeps_no_container_from_a_version_1_kernel_without_a_devi
 }
 
 #[test]
-fn a_shared_process_namespace_is_joined() {
+fn a_shared_process_namespace_is_left_out_and_its_proc_is_there() {
     let case = Case::with(|case| {
         case.pod.pid = PidMode::Pod;
-        case.ground.pid_namespace = Some("/proc/42/ns/pid".into());
+        case.ground.shared_proc = Some("/pod/mnt/proc".into());
     });
     case.gives(include_str!("golden/shared-pid.json"));
 }

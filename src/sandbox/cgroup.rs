@@ -105,6 +105,21 @@ impl Cgroups {
         bpf::load_device_program(&devices::program()).is_ok()
     }
 
+    /// What a process writes 0 to, to join a container at `path`: one for each hierarchy where containers have a place.
+    pub(crate) fn doors(&self, path: &Path) -> io::Result<Vec<std::fs::File>> {
+        let is_hybrid = self.hierarchies.iter().any(|hierarchy| hierarchy.version == Version::One);
+        let with_places =
+            self.hierarchies.iter().filter(|hierarchy| hierarchy.version == Version::One || !is_hybrid);
+        let open = |hierarchy: &Hierarchy| {
+            let procs = hierarchy.directory(path).join("cgroup.procs");
+            std::fs::File::options()
+                .write(true)
+                .open(&procs)
+                .map_err(|error| cannot(format!("open {}", procs.display()), error))
+        };
+        with_places.map(open).collect()
+    }
+
     /// Moves a child into `path` in every hierarchy, making it.
     pub(crate) fn put(&self, pid: i32, path: &Path) -> io::Result<()> {
         for hierarchy in &self.hierarchies {

@@ -1,6 +1,7 @@
 //! The fence: every `unsafe` block of droppod is in here, one kernel interface a file, safe functions out.
 //! What `rustix` offers safely is called where it is needed and has no file here.
 
+pub(crate) mod birth;
 pub(crate) mod bpf;
 pub(crate) mod clock;
 pub(crate) mod descriptor;

@@ -1,12 +1,14 @@
-//! Where libcontainer sends the master of a terminal that it made for a process.
+//! Where libcontainer sends the master of a terminal that it made for a container, and the size of a terminal.
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
+use oci_spec::runtime::Process;
+
 use crate::paths::PodDir;
-use crate::sandbox::sys::scm;
+use crate::sandbox::sys::{pty, scm};
 
 /// A socket that is gone with this.
 #[derive(Debug)]
@@ -32,6 +34,16 @@ impl Console {
             .descriptors
             .pop()
             .ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "no terminal was sent"))
+    }
+}
+
+/// Gives this process's terminal, which is made without a size, the one that is asked for.
+pub(super) fn fit(process: &Process) {
+    let size = process.console_size().filter(|_| process.terminal() == Some(true));
+    let fits = |side: u64| u16::try_from(side).ok();
+    if let Some((Some(rows), Some(columns))) = size.map(|size| (fits(size.height()), fits(size.width()))) {
+        // A terminal of the wrong size is better than none.
+        drop(pty::set_size(io::stdin(), rows, columns));
     }
 }
 

@@ -21,15 +21,11 @@ const MESSAGE_LIMIT: u64 = 4096;
 /// The pipe of a process on its way to its program has something to tell, or has ended.
 pub(super) fn hear_verdict(shim: &mut Shim, name: &str) {
     let Some(running) = shim.running.get_mut(name) else { return };
-    let Some(mut verdict) = running.verdict.take() else { return };
-    let mut text = String::new();
-    // A reason that cannot be read is a failure without a reason: the end of the process tells the rest.
-    drop(verdict.read_to_string(&mut text));
-    if text.is_empty() {
+    let Some(verdict) = running.verdict.take() else { return };
+    running.not_started = verdict.failure();
+    if running.not_started.is_none() {
         let pid = running.pid;
         shim.happened.push_back(Event::Started { container: name.to_owned(), pid });
-    } else {
-        running.not_started = Some(text);
     }
 }
 

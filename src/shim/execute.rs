@@ -14,9 +14,10 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use super::audience::Expected;
 use super::console::Console;
 use super::event_loop::{Course, Owed, Shim};
-use super::launch::{self, Instance, Launched, Stdio, Wiring};
+use super::launch::{self, Instance, Launched, Shared, Stdio, Wiring};
 use super::output::Output;
-use super::{ShimError, end, filter, ground, handler};
+use super::verdict::Verdict;
+use super::{ShimError, birth, end, filter, ground, handler};
 use crate::bundle::seccomp::Filter;
 use crate::bundle::{self, Ground, oom_score_adj};
 use crate::image::rootfs::HeldLayers;
@@ -41,7 +42,7 @@ pub(super) struct Running {
     pub(super) pid: i32,
     process: OwnedFd,
     /// Absent once the program has taken over.
-    pub(super) verdict: Option<File>,
+    pub(super) verdict: Option<Verdict>,
     pub(super) output: Output,
     /// The writing end of its input, until that is given away.
     pub(super) stdin: Option<OwnedFd>,
@@ -141,6 +142,13 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Vec<io::Err
     fit_terminal(&mut spec, &shim.at.places);
     let filter =
         filter::of(&shim.at.places, container).map_err(|error| create(super::with_causes(&error)))?;
+    let shared = match sandbox.process_namespace().map_err(|error| create(error.to_string()))? {
+        Some(namespace) => {
+            let loading = birth::loading(plan, container, filter.as_deref()).map_err(create)?;
+            Some(Shared { namespace, loading })
+        }
+        None => None,
+    };
     // As long as the `up` lives that the pod belongs to, it may show every line.
     let reader =
         shim.at.lifeline.is_some().then(|| Reader::of(&shim.at.places.reading(), &plan.id.uid, name));
@@ -165,7 +173,7 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Vec<io::Err
     let score = oom_score_adj(plan.qos, &container.resources, machine_memory());
     let (started, lent) = oom::lend(score, || {
         start_wired(shim, container.stdin, log, |wiring| {
-            launch::start(instance, spec, wiring, filter.clone(), restrict_further)
+            launch::start(instance, spec, wiring, filter.clone(), shared, restrict_further)
                 .map_err(|error| error.to_string())
         })
     });

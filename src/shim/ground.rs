@@ -4,7 +4,7 @@
 mod etc;
 mod room;
 
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
@@ -42,6 +42,11 @@ pub(super) struct Sandbox {
 }
 
 impl Sandbox {
+    /// That of `shareProcessNamespace`, for a container to be born into.
+    pub(super) fn process_namespace(&self) -> io::Result<Option<File>> {
+        self.processes.as_ref().map(PidNamespace::open).transpose()
+    }
+
     /// Makes the pod's process namespace anew if it ended with its pid 1, which the kernel may kill for its memory.
     pub(super) fn mend(&mut self, at: &Started, plan: &PodPlan) -> Result<(), GroundError> {
         if self.processes.as_ref().is_some_and(|processes| !processes.is_alive()) {
@@ -106,9 +111,15 @@ pub(super) fn make(at: &Started, plan: &PodPlan) -> Result<Sandbox, GroundError>
 fn process_namespace(at: &Started, plan: &PodPlan) -> Result<Option<PidNamespace>, GroundError> {
     match plan.pid {
         PidMode::Container | PidMode::Host => Ok(None),
-        PidMode::Pod => PidNamespace::make(&at.cgroups, &at.places.pod_cgroup(&plan.id.uid))
-            .map(Some)
-            .map_err(failed("make the pod's process namespace")),
+        PidMode::Pod => {
+            let proc = at.pod.mounts().join("proc");
+            // Of a namespace that is no more.
+            while rustix::mount::unmount(&proc, UnmountFlags::DETACH).is_ok() {}
+            make_directory(&proc, 0o755)
+                .and_then(|()| PidNamespace::make(&at.cgroups, &at.places.pod_cgroup(&plan.id.uid), proc))
+                .map(Some)
+                .map_err(failed("make the pod's process namespace"))
+        }
     }
 }
 
@@ -181,7 +192,7 @@ pub(super) fn prepare(
         gid: account.gid,
         groups,
         home: account.home,
-        pid_namespace: sandbox.processes.as_ref().map(PidNamespace::path),
+        shared_proc: sandbox.processes.as_ref().map(|processes| processes.proc.clone()),
         host_devices: match container.security.privilege {
             Privilege::Privileged => {
                 host_devices::list(Path::new("/dev")).map_err(failed("list the machine's devices"))?

@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal};
 
 use super::event_loop::Shim;
 use super::session;
+use super::verdict::Verdict as Begun;
 use crate::model::handler::{CallOrder, Errand, Verdict, Work};
 use crate::pod::Event;
 use crate::probe;
@@ -32,7 +33,7 @@ pub(super) struct Handler {
     output: Option<File>,
     said: Vec<u8>,
     /// Of a command in the container.
-    started: Option<session::Verdict>,
+    started: Option<Begun>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +84,7 @@ impl Handler {
     }
 
     fn verdict(&mut self, ended: &Reaped) -> Verdict {
-        if let Some(why) = self.started.as_mut().and_then(session::Verdict::failure) {
+        if let Some(why) = self.started.as_ref().and_then(Begun::failure) {
             return Verdict::Unknown(why);
         }
         let said = printable(&self.said);

@@ -1,30 +1,36 @@
-//! The one place that names libcontainer: create, start and exec, from one thread, with an executor of our own.
+//! The one place that names libcontainer: create and start, from one thread, with an executor of our own.
 //!
 //! libcontainer clones its caller, and its child goes on running ordinary Rust. So: one thread, an empty
 //! environment, no descriptor that is not close-on-exec; and afterwards the caller reaps children it does not know,
-//! because a failed create or exec leaves some. SIGPIPE stays ignored as Rust has it: whoever looks on may go at any
-//! moment. What is executed gets it back by the executor.
+//! because a failed create leaves some. SIGPIPE stays ignored as Rust has it: whoever looks on may go at any moment. What
+//! is executed gets it back by the executor.
+//!
+//! It enters a process namespace that others live in before it has the container's root, and so with the host's: it is not told
+//! of any. The executor, which has the root, goes there itself.
 
 mod executor;
-mod verify;
 
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::syscall::syscall::SyscallType;
 use oci_spec::runtime::{Capabilities, Capability, Process, Spec};
-use rustix::fs::MemfdFlags;
 use rustix::pipe::PipeFlags;
 
-use self::executor::{Exec, Place};
+use self::executor::{Exec, Joining, Place};
+use super::birth::Loading;
+use super::enter::await_end;
+use super::verdict::Verdict;
 use crate::bundle::seccomp::Filter;
 use crate::failpoint;
 use crate::sandbox::capability;
-use crate::sandbox::sys::keyring;
+use crate::sandbox::spawn::Child;
+use crate::sandbox::sys::birth::Register;
+use crate::sandbox::sys::{keyring, pidfd};
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LaunchError {
@@ -34,17 +40,22 @@ pub(super) enum LaunchError {
     Runtime { message: String },
 }
 
-/// A process whose `execve` is still to come. The pipe ends without a byte when it has succeeded, and holds the
-/// reason when it has not.
+/// A process whose `execve` is still to come.
 #[derive(Debug)]
 pub(super) struct Launched {
     pub(super) pid: i32,
-    pub(super) verdict: File,
+    pub(super) verdict: Verdict,
+}
+
+/// A process namespace where others live, which a container is to be born into.
+pub(super) struct Shared {
+    pub(super) namespace: File,
+    pub(super) loading: Loading,
 }
 
 /// Takes out of a process's capabilities what this machine does not let us hand on, a privileged container's
 /// CAP_SYS_RESOURCE in another container for one: asking for more would fail without a word.
-fn keep_within_bounds(process: &mut Process) -> Result<(), LaunchError> {
+pub(super) fn keep_within_bounds(process: &mut Process) -> Result<(), LaunchError> {
     let permitted = capability::permitted()
         .map_err(|source| LaunchError::Prepare { operation: "read the capabilities to hand on", source })?;
     let Some(mut capabilities) = process.capabilities().clone() else { return Ok(()) };
@@ -63,14 +74,12 @@ fn keep_within_bounds(process: &mut Process) -> Result<(), LaunchError> {
     Ok(())
 }
 
-/// A filter is loaded with CAP_SYS_ADMIN, unless no_new_privs is set; CAP_SETPCAP is what takes both away again. Those
-/// that the process is not to have are put into its sets, and handed back for the executor to remove.
-fn lend_for_filter(process: &mut Process, filter: Option<&Rc<Filter>>) -> Vec<Capability> {
-    let (Some(_), None, Some(mut capabilities)) =
-        (filter, process.no_new_privileges(), process.capabilities().clone())
-    else {
-        return Vec::new();
-    };
+/// A filter is loaded with CAP_SYS_ADMIN, unless no_new_privs is set, and so is a namespace entered; CAP_SETPCAP is what
+/// takes both away again. Those that the process is not to have are put into its sets, and handed back for the executor to
+/// remove.
+fn lend(process: &mut Process, filter: Option<&Rc<Filter>>, shared: Option<&Shared>) -> Vec<Capability> {
+    let needs = shared.is_some() || (filter.is_some() && process.no_new_privileges().is_none());
+    let (true, Some(mut capabilities)) = (needs, process.capabilities().clone()) else { return Vec::new() };
     let own = capabilities.bounding().clone().unwrap_or_default();
     let needed = [Capability::SysAdmin, Capability::Setpcap];
     let lent: Vec<Capability> = needed.into_iter().filter(|one| !own.contains(one)).collect();
@@ -100,21 +109,35 @@ pub(super) struct Instance<'a> {
     pub(super) id: &'a str,
 }
 
-/// Creates a container, calls `between`, and starts it.
+/// Creates a container, calls `between`, and starts it; one that shares a process namespace is born there by that.
 pub(super) fn start(
     at: Instance<'_>,
     mut spec: Spec,
     wiring: Wiring,
     filter: Option<Rc<Filter>>,
+    shared: Option<Shared>,
     between: impl FnOnce(),
 ) -> Result<Launched, LaunchError> {
+    let broken = |operation| move |source| LaunchError::Prepare { operation, source };
     let lent = match spec.process_mut() {
-        Some(process) => confine(process, filter.as_ref())?,
+        Some(process) => {
+            keep_within_bounds(process)?;
+            lend(process, filter.as_ref(), shared.as_ref())
+        }
         None => Vec::new(),
     };
+    // libcontainer makes none: without this the container would possess the keys of whoever started droppod.
+    keyring::join_new_session().map_err(broken("make a session keyring"))?;
     write_json(&at.bundle.join("config.json"), &spec)?;
-    let (verdict, writer) = verdict_pipe()?;
-    let executor = Exec::new(writer, filter, &lent, Place::Fresh);
+    let (verdict, writer) = Verdict::pipe().map_err(broken("make a pipe"))?;
+    let place = match shared {
+        None => Place::Own,
+        Some(Shared { namespace, loading }) => {
+            let register = Register::new().map_err(broken("make a register"))?;
+            Place::Shared(Rc::new(Joining { namespace, loading, register }))
+        }
+    };
+    let executor = Exec::new(writer, filter, &lent, place.clone());
     let attempt = Diagnosis::listen()?;
     let created = builder(at, executor)
         .map(|builder| wiring.connect(builder).as_init(at.bundle))
@@ -122,43 +145,31 @@ pub(super) fn start(
         .and_then(|builder| builder.with_systemd(false).with_detach(true).build());
     let mut container = created.map_err(|error| attempt.explain(&error))?;
     let pid = container.pid().map_or(0, |pid| pid.as_raw());
-    let broken = |operation| move |source| LaunchError::Prepare { operation, source };
     failpoint::reach("container created").map_err(broken("create the container"))?;
     between();
     container.start().map_err(|error| attempt.explain(&error))?;
+    let pid = match place {
+        Place::Own => pid,
+        Place::Shared(joining) => born(pid, &joining.register, &verdict)?,
+    };
     failpoint::reach("container started").map_err(broken("start the container"))?;
     Ok(Launched { pid, verdict })
 }
 
-/// Runs a further process in a running container. It takes no room anywhere, so it can be done where there is none.
-pub(super) fn exec(
-    at: Instance<'_>,
-    mut process: Process,
-    wiring: Wiring,
-    filter: Option<Rc<Filter>>,
-) -> Result<Launched, LaunchError> {
-    let lent = confine(&mut process, filter.as_ref())?;
-    let process = in_memory(&process)
-        .map_err(|source| LaunchError::Prepare { operation: "hand over what to run", source })?;
-    let process_file = PathBuf::from(format!("/proc/self/fd/{}", process.as_raw_fd()));
-    let (verdict, writer) = verdict_pipe()?;
-    let executor = Exec::new(writer, filter, &lent, Place::Lived);
-    let attempt = Diagnosis::listen()?;
-    let started = builder(at, executor)
-        .map(|builder| wiring.connect(builder))
-        .and_then(|builder| builder.as_tenant().with_detach(true).with_process(Some(process_file)).build());
-    let pid = started.map_err(|error| attempt.explain(&error))?.as_raw();
-    forget_exec(at);
-    Ok(Launched { pid, verdict })
-}
-
-fn confine(process: &mut Process, filter: Option<&Rc<Filter>>) -> Result<Vec<Capability>, LaunchError> {
-    keep_within_bounds(process)?;
-    let lent = lend_for_filter(process, filter);
-    // libcontainer makes none: without this the container would possess the keys of whoever started droppod.
-    keyring::join_new_session()
-        .map_err(|source| LaunchError::Prepare { operation: "make a session keyring", source })?;
-    Ok(lent)
+/// Waits for the end of the process that libcontainer has made, and says which one it has left.
+fn born(parent: i32, register: &Register, verdict: &Verdict) -> Result<i32, LaunchError> {
+    let broken = |source| LaunchError::Prepare { operation: "follow the container's process", source };
+    let child = Child { pid: parent, pidfd: pidfd::open(parent).map_err(broken)? };
+    let in_time = await_end(&child);
+    let told = || {
+        let word = if in_time {
+            "the container's process was killed"
+        } else {
+            "the container's process does not answer"
+        };
+        LaunchError::Runtime { message: verdict.failure().unwrap_or_else(|| word.to_owned()) }
+    };
+    register.born().map_err(broken)?.ok_or_else(told)
 }
 
 /// How a process is wired.
@@ -185,17 +196,6 @@ pub(super) fn forget(at: Instance<'_>) -> io::Result<()> {
     crate::publish::remove_tree(&at.runtime.join(at.id))
 }
 
-/// Each exec leaves a socket behind in libcontainer's state directory.
-fn forget_exec(at: Instance<'_>) {
-    let Ok(entries) = std::fs::read_dir(at.runtime.join(at.id)) else { return };
-    for entry in entries.flatten() {
-        if entry.file_name().to_string_lossy().starts_with("tenant-") {
-            // The directory goes as a whole with the container; a socket that stays until then harms nobody.
-            drop(std::fs::remove_file(entry.path()));
-        }
-    }
-}
-
 fn builder(
     at: Instance<'_>,
     executor: Exec,
@@ -213,18 +213,6 @@ fn write_json<T: serde::Serialize>(path: &Path, value: &T) -> Result<(), LaunchE
         crate::publish::publish_json(path, value, crate::publish::Durability::Volatile)
     };
     write().map(drop).map_err(|source| LaunchError::Prepare { operation: "write the bundle", source })
-}
-
-fn in_memory(process: &Process) -> io::Result<File> {
-    let mut file = File::from(rustix::fs::memfd_create("process", MemfdFlags::CLOEXEC)?);
-    file.write_all(&serde_json::to_vec(process)?)?;
-    Ok(file)
-}
-
-fn verdict_pipe() -> Result<(File, OwnedFd), LaunchError> {
-    let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)
-        .map_err(|error| LaunchError::Prepare { operation: "make a pipe", source: error.into() })?;
-    Ok((reader.into(), writer))
 }
 
 /// libcontainer says in its log what its errors leave out. The log is a pipe that is read when something failed.

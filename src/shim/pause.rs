@@ -2,7 +2,8 @@
 //! children, and when it ends the kernel ends every process of the namespace.
 //!
 //! Containers of the pod see it, as root if they like: it has an empty root, no capability, no descriptor but the
-//! standard ones on `/dev/null`, and runs from the sealed copy of the binary.
+//! standard ones on `/dev/null`, and runs from the sealed copy of the binary. As long as it is alone in the namespace it mounts
+//! the `/proc` that shows it: whoever makes the containers is never in there.
 
 use std::convert::Infallible;
 use std::fs::File;
@@ -23,8 +24,9 @@ use crate::sandbox::cgroup::Cgroups;
 use crate::sandbox::spawn::SealedBinary;
 use crate::sandbox::sys::{descriptor, namespace, prctl, signal};
 
-/// Where it finds the pipe that it says on that it is ready.
+/// Where it finds the pipe that it says on that it is ready, and the directory to mount `/proc` on.
 const READY_FD: i32 = 3;
+const PROC_FD: i32 = 4;
 /// Below the pod's cgroup; no container can have the name.
 const CGROUP: &str = "_pause";
 
@@ -33,22 +35,25 @@ const CGROUP: &str = "_pause";
 pub(super) struct PidNamespace {
     pid: i32,
     process: OwnedFd,
+    /// Where its `/proc` is mounted.
+    pub(super) proc: PathBuf,
 }
 
 impl PidNamespace {
-    /// Starts pid 1 in the pod's cgroup. One thread only.
-    pub(super) fn make(cgroups: &Cgroups, pod_cgroup: &Path) -> io::Result<PidNamespace> {
+    /// Starts pid 1 in the pod's cgroup, and has `/proc` mounted on a directory. One thread only.
+    pub(super) fn make(cgroups: &Cgroups, pod_cgroup: &Path, proc: PathBuf) -> io::Result<PidNamespace> {
         let binary = SealedBinary::copy()?;
         let null = File::options().read(true).write(true).open("/dev/null")?;
         let (heard, ready) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+        let place = File::open(&proc)?;
         let own = File::open("/proc/thread-self/ns/pid")?;
         namespace::unshare(UnshareFlags::NEWPID)?;
-        let started = binary.start(&["pause".as_ref()], null.as_fd(), &[ready.as_fd()]);
+        let started = binary.start(&["pause".as_ref()], null.as_fd(), &[ready.as_fd(), place.as_fd()]);
         // What this process starts after it lives where this process does.
         move_into_link_name_space(own.as_fd(), Some(LinkNameSpaceType::ProcessID))?;
         let child = started?;
         drop(ready);
-        let held = PidNamespace { pid: child.pid, process: child.pidfd };
+        let held = PidNamespace { pid: child.pid, process: child.pidfd, proc };
         cgroups.put(child.pid, &pod_cgroup.join(CGROUP))?;
         if rustix::io::read(&heard, &mut [0; 1])? != 1 {
             return Err(io::Error::other("the pod's first process has ended before it was ready"));
@@ -56,8 +61,8 @@ impl PidNamespace {
         Ok(held)
     }
 
-    pub(super) fn path(&self) -> PathBuf {
-        PathBuf::from(format!("/proc/{}/ns/pid", self.pid))
+    pub(super) fn open(&self) -> io::Result<File> {
+        File::open(format!("/proc/{}/ns/pid", self.pid))
     }
 
     /// A namespace without its pid 1 takes no further process.
@@ -79,10 +84,13 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn become_nobody() -> io::Result<Infallible> {
-    let ready = descriptor::inherited(READY_FD)
-        .ok_or_else(|| io::Error::other("this is started by pod processes only"))?;
+    let (Some(ready), Some(place)) = (descriptor::inherited(READY_FD), descriptor::inherited(PROC_FD)) else {
+        return Err(io::Error::other("this is started by pod processes only"));
+    };
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     signal::reap_unseen();
+    mount_proc(&place)?;
+    drop(place);
     leave_the_host()?;
     drop_capabilities()?;
     rustix::thread::set_no_new_privs(true)?;
@@ -93,6 +101,13 @@ fn become_nobody() -> io::Result<Infallible> {
     loop {
         rustix::event::pause();
     }
+}
+
+/// In the pod's mount namespace, which this process still shares. What it shows is the mounter's process namespace.
+fn mount_proc(place: &OwnedFd) -> io::Result<()> {
+    rustix::process::fchdir(place)?;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    Ok(mount("proc", ".", "proc", flags, None)?)
 }
 
 /// An empty root, mounted nowhere else.

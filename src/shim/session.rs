@@ -1,14 +1,17 @@
 //! An exec under way: a process in a container, and the caller that waits for its end.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use super::console::Console;
+use oci_spec::runtime::BoxBuilder;
+
+use super::birth;
 use super::control::{answer, take_line};
+use super::enter::{self, Entry};
 use super::event_loop::Shim;
-use super::launch::{self, Instance, Launched, Stdio, Wiring};
+use super::launch::Stdio;
+use super::verdict::Verdict;
 use crate::bundle::{self, Terminal};
 use crate::rundir::control::{Answer, LINE_LIMIT, Request, WindowSize};
 use crate::sandbox::oom;
@@ -64,21 +67,6 @@ pub(super) struct Begun {
     pub(super) verdict: Verdict,
 }
 
-/// The pipe that tells why a program was not executed. It is asked when the process has ended: before that nobody
-/// knows how long an `execve` takes, of a program on a file system that does not answer for ever.
-#[derive(Debug)]
-pub(super) struct Verdict(File);
-
-impl Verdict {
-    pub(super) fn failure(&mut self) -> Option<String> {
-        let mut why = Vec::new();
-        // What stands in it, whoever may still have the other end.
-        let told = rustix::io::ioctl_fionbio(&self.0, true).map(|()| self.0.read_to_end(&mut why));
-        let why = String::from_utf8_lossy(&why).into_owned();
-        told.ok().map(|_| why).filter(|why| !why.is_empty())
-    }
-}
-
 /// Starts a process in a running container; what stands against it comes back in words.
 pub(super) fn exec(
     shim: &Shim,
@@ -95,35 +83,26 @@ pub(super) fn exec(
         .filter(|running| running.verdict.is_none())
         .ok_or_else(|| format!("container {container} is not running"))?;
     let kind = if terminal.is_some() { Terminal::Yes } else { Terminal::No };
-    let process = bundle::exec_process(plan, &running.ground, argv, kind)
+    let mut process = bundle::exec_process(plan, &running.ground, argv, kind)
         .map_err(|error| super::with_causes(&error))?;
-    let bundle_directory = shim.at.pod.bundle(container);
-    let runtime = shim.at.pod.runtime();
-    let at = Instance { runtime: &runtime, bundle: &bundle_directory, id: &running.id };
-    let Some(size) = terminal else {
-        let stdio = stdio(descriptors)?;
-        let exec = || launch::exec(at, process, Wiring::Pipes(stdio), running.filter.clone());
-        // Where the score is refused, an event of the container has told so when it started.
-        let (launched, _) = oom::lend(running.score, exec);
-        let launched = launched.map_err(|error| error.to_string())?;
-        return begun(launched, None);
+    let stdio = match terminal {
+        None => Some(stdio(descriptors)?),
+        Some(size) => {
+            let (height, width) = (u64::from(size.rows), u64::from(size.columns));
+            // A terminal of the wrong size is better than none.
+            process.set_console_size(BoxBuilder::default().height(height).width(width).build().ok());
+            None
+        }
     };
-    let console =
-        Console::listen(&shim.at.pod).map_err(|error| format!("cannot make a terminal: {error}"))?;
-    let wiring = Wiring::Console(console.path.clone());
-    let exec = || launch::exec(at, process, wiring, running.filter.clone());
-    let (launched, _) = oom::lend(running.score, exec);
-    let master = console.master();
-    let launched = launched.map_err(|error| error.to_string())?;
-    let master = master.map_err(|error| format!("cannot make a terminal: {error}"))?;
-    // A terminal of the wrong size is better than none.
-    drop(pty::set_size(master.as_fd(), size.rows, size.columns));
-    begun(launched, Some(master))
-}
-
-fn begun(launched: Launched, master: Option<OwnedFd>) -> Result<Begun, String> {
+    let filter = running.filter.clone();
+    let loading = birth::loading(shim.state.plan(), plan, filter.as_deref())?;
+    let doors = shim.at.cgroups.doors(&running.ground.cgroup).map_err(|error| super::with_causes(&error))?;
+    let entry = Entry { beside: running.pid, doors, process, stdio, filter, loading };
+    // Where the score is refused, an event of the container has told so when it started.
+    let (entered, _) = oom::lend(running.score, || enter::enter(entry));
+    let (launched, master) = entered.map_err(|error| super::with_causes(&error))?;
     let process = pidfd::open(launched.pid).map_err(|error| error.to_string())?;
-    Ok(Begun { pid: launched.pid, process, master, verdict: Verdict(launched.verdict) })
+    Ok(Begun { pid: launched.pid, process, master, verdict: launched.verdict })
 }
 
 fn stdio(descriptors: Vec<OwnedFd>) -> Result<Stdio, String> {

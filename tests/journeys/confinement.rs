@@ -258,6 +258,33 @@ fn an_exec_probe_is_confined_as_its_container_is() {
     bench.remove("probe.yaml").until_clean();
 }
 
+#[test]
+fn hooks_are_confined_as_their_container_is() {
+    let Some(bench) = bench() else { return };
+    let out = bench.path("tables");
+    fs::create_dir(&out).unwrap();
+    Command::new("chmod").arg("0777").arg(&out).status().unwrap();
+    let _watcher = bench.watch();
+    for (name, context, table) in [("plain", "{}", "default"), ("meek", RESTRICTED, "restricted")] {
+        for when in ["postStart", "preStop"] {
+            let volume = format!("volumes: [{{name: out, hostPath: {{path: {}}}}}, ", out.display());
+            let table_of = format!("{name}.{when}");
+            // One that ends by itself when it is asked to, and not before its hook has ended.
+            let text = pod(&bench, name, context, "[timeout, --foreground, '1000', sleep, infinity]")
+                .replace("GracePeriodSeconds: 1", "GracePeriodSeconds: 60")
+                .replace("volumes: [", &volume)
+                .replace("volumeMounts: [", "volumeMounts: [{name: out, mountPath: /out}, ")
+                + &format!(
+                    "    lifecycle: {{{when}: {{exec: {{command: [sh, -c, '/probe > /out/{table_of}']}}}}}}\n"
+                );
+            bench.manifest("probe.yaml", &text);
+            bench.until_status(name, "Running");
+            bench.remove("probe.yaml").until_clean();
+            compare(&bench, table, &fs::read_to_string(out.join(table_of)).unwrap());
+        }
+    }
+}
+
 /// The pids limit of the pod's cgroup, above that of its container.
 fn pids_limit(bench: &Bench, pod: &str) -> String {
     let container = bench.pids(pod, "main")[0];

@@ -13,30 +13,7 @@ const AARCH64: Machine = Machine { native: Some(Architecture::Aarch64), kernel: 
 
 /// What the program answers to a call: classic BPF over `struct seccomp_data`.
 fn run(filter: &Filter, arch: u32, number: u32, arguments: &[u64]) -> u32 {
-    let mut data = [0_u32; 16];
-    data[0] = number;
-    data[1] = arch;
-    for (at, argument) in arguments.iter().enumerate() {
-        data[4 + 2 * at] = u32::try_from(argument & 0xffff_ffff).unwrap();
-        data[5 + 2 * at] = u32::try_from(argument >> 32).unwrap();
-    }
-    let (mut at, mut a) = (0, 0);
-    loop {
-        let instruction = &filter.program[at];
-        let k = instruction.k;
-        at += 1;
-        let jump = |holds: bool| usize::from(if holds { instruction.jt } else { instruction.jf });
-        match instruction.code {
-            0x20 => a = data[usize::try_from(k / 4).unwrap()],
-            0x54 => a &= k,
-            0x05 => at += usize::try_from(k).unwrap(),
-            0x15 => at += jump(a == k),
-            0x25 => at += jump(a > k),
-            0x35 => at += jump(a >= k),
-            0x06 => return k,
-            code => panic!("instruction {code:#x}"),
-        }
-    }
+    filter.answer(arch, number, arguments).unwrap()
 }
 
 fn number(name: &str, set: Architecture) -> u32 {

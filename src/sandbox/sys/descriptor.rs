@@ -25,14 +25,19 @@ pub(crate) fn inherited(number: i32) -> Option<OwnedFd> {
 
 /// Closes every descriptor but the standard ones and `keep`, whoever owns them: for the last code before a program, in
 /// a process that will not return to them. A kernel that cannot (before 5.9) leaves them to `execve`.
-pub(crate) fn close_all_but(keep: BorrowedFd<'_>) {
-    let kept = keep.as_raw_fd().unsigned_abs();
-    for (first, last) in [(3, kept.saturating_sub(1)), (kept.max(2) + 1, u32::MAX)] {
+pub(crate) fn close_all_but(keep: &[BorrowedFd<'_>]) {
+    let mut kept: Vec<u32> = keep.iter().map(|kept| kept.as_raw_fd().unsigned_abs()).collect();
+    kept.sort_unstable();
+    let mut first = 3;
+    for stop in kept.into_iter().chain([u32::MAX]) {
+        // Nothing can have the number that the last range ends with.
+        let last = stop.saturating_sub(1);
         if first <= last {
             // SAFETY: no memory is passed. What owns one of these descriptors is not used again: the caller's process
             // becomes another program or exits.
             unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
         }
+        first = stop.saturating_add(1).max(3);
     }
 }
 

@@ -1,4 +1,5 @@
 //! Pseudo-terminals, and the caller's own terminal while a session has it.
+#![expect(unsafe_code, reason = "who controls a terminal, and who hears of its end, is not in rustix")]
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -9,6 +10,18 @@ use rustix::termios::{OptionalActions, Termios, Winsize, tcgetattr, tcsetattr, t
 pub(crate) fn set_size(terminal: impl AsFd, rows: u16, columns: u16) -> io::Result<()> {
     let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     Ok(tcsetwinsize(terminal, size)?)
+}
+
+/// Gives up this process's controlling terminal, on standard input, so that another session can have it.
+pub(crate) fn give_up() -> io::Result<()> {
+    // The group in the foreground hears of it by SIGHUP, and that is this process.
+    // SAFETY: sets a disposition that runs no code; the number is a signal's that may be ignored.
+    unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
+    // SAFETY: a request without an argument.
+    match unsafe { libc::ioctl(libc::STDIN_FILENO, libc::TIOCNOTTY) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// A terminal in raw mode: each key goes through as it is. Dropping this puts the terminal back.

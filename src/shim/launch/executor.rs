@@ -1,10 +1,12 @@
 //! The last code before the container's own: what confines it is looked at once more, signals go back to their
 //! defaults, it is to die with the pod process, its system calls are filtered; then `execve` without a fallback to a
-//! shell. Runs in the container's namespaces with its user and capabilities.
+//! shell. Runs in the container's namespaces with its user and capabilities; where the process namespace is that of others,
+//! outside of it, and ends with the birth of a process in it (`birth.rs`).
 
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::ffi::CString;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -14,15 +16,14 @@ use std::rc::Rc;
 
 use libcontainer::workload::{Executor, ExecutorError, ExecutorSetEnvsError, ExecutorValidationError};
 use oci_spec::runtime::{Capability, Process, Spec};
-use rustix::thread::CapabilitySet;
+use rustix::thread::{CapabilitySet, LinkNameSpaceType, move_into_link_name_space};
 
-use super::verify;
 use crate::bundle::seccomp::Filter;
 use crate::sandbox::capability;
+use crate::sandbox::sys::birth::{NOT_STARTED, Register};
 use crate::sandbox::sys::{descriptor, execve, prctl, pty, seccomp, signal};
-
-/// Exit code of a process whose `execve` failed; the reason is in the pipe.
-const NOT_STARTED: i32 = 128;
+use crate::shim::birth::{Entrant, Loading, c_strings};
+use crate::shim::{console, verify};
 
 /// libcontainer's clones carry this into the new process. There the writing end of the verdict is closed by the
 /// program taking over; here, when the last copy is dropped.
@@ -36,12 +37,20 @@ pub(super) struct Exec {
 }
 
 /// Where the program is to run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) enum Place {
-    /// A container that was just made, as its spec says.
-    Fresh,
-    /// One whose own processes may have changed what they are allowed to.
-    Lived,
+    /// In a process namespace that is its own, or the host's.
+    Own,
+    /// In one where others live.
+    Shared(Rc<Joining>),
+}
+
+#[derive(Debug)]
+pub(super) struct Joining {
+    pub(super) namespace: File,
+    pub(super) loading: Loading,
+    /// Of the process that is born there.
+    pub(super) register: Register,
 }
 
 impl Exec {
@@ -55,6 +64,18 @@ impl Exec {
     }
 
     fn become_program(&self, spec: &Spec, process: &Process) -> Result<Infallible, String> {
+        console::fit(process);
+        capability::renounce(self.lent)
+            .map_err(|error| format!("cannot take back capabilities lent to begin with: {error}"))?;
+        verify::process(process, self.lent)?;
+        verify::kernel_paths(spec)?;
+        match &self.place {
+            Place::Own => self.execute(process),
+            Place::Shared(joining) => self.be_born(process, joining),
+        }
+    }
+
+    fn execute(&self, process: &Process) -> Result<Infallible, String> {
         let argv: &[String] = process.args().as_deref().unwrap_or_default();
         let env: &[String] = process.env().as_deref().unwrap_or_default();
         let name = argv.first().map_or("", String::as_str);
@@ -64,14 +85,6 @@ impl Exec {
             }
             _ => format!("exec: {name:?}: {error}"),
         })?;
-        fit_terminal(process);
-        capability::renounce(self.lent)
-            .map_err(|error| format!("cannot take back capabilities lent to load a filter: {error}"))?;
-        verify::process(process, self.lent)?;
-        match self.place {
-            Place::Fresh => verify::kernel_paths(spec)?,
-            Place::Lived => {}
-        }
         let ready = prctl::die_with_parent();
         ready.map_err(|error| format!("cannot make the container end with its pod: {error}"))?;
         signal::reset_for_exec();
@@ -83,15 +96,22 @@ impl Exec {
         let error = execve::execve(&program.path, &program.argv, &program.env);
         Err(format!("exec: {name:?}: {error}"))
     }
-}
 
-/// libcontainer makes a terminal and leaves its size alone.
-fn fit_terminal(process: &Process) {
-    let size = process.console_size().filter(|_| process.terminal() == Some(true));
-    let fits = |side: u64| u16::try_from(side).ok();
-    if let Some((Some(rows), Some(columns))) = size.map(|size| (fits(size.height()), fits(size.width()))) {
-        // A terminal of the wrong size is better than none.
-        drop(pty::set_size(std::io::stdin(), rows, columns));
+    fn be_born(&self, process: &Process, joining: &Joining) -> Result<Infallible, String> {
+        if process.terminal() == Some(true) {
+            pty::give_up().map_err(|error| format!("cannot hand on the terminal: {error}"))?;
+        }
+        move_into_link_name_space(joining.namespace.as_fd(), Some(LinkNameSpaceType::ProcessID))
+            .map_err(|error| format!("cannot join the pod's process namespace: {error}"))?;
+        let entrant = Entrant {
+            process,
+            lent: self.lent,
+            filter: self.filter.as_deref(),
+            loading: joining.loading,
+            verdict: self.verdict.as_fd(),
+            register: &joining.register,
+        };
+        entrant.be_born()
     }
 }
 
@@ -100,7 +120,11 @@ impl Executor for Exec {
         let Some(process) = spec.process() else { return Err(ExecutorError::InvalidArg) };
         // libcontainer waits until its own are closed. Looking for the program and executing it may take for ever, and
         // the pod process must not wait for a container.
-        descriptor::close_all_but(self.verdict.as_fd());
+        let mut needed = vec![self.verdict.as_fd()];
+        if let Place::Shared(joining) = &self.place {
+            needed.extend([joining.namespace.as_fd(), joining.register.as_fd()]);
+        }
+        descriptor::close_all_but(&needed);
         let why = match self.become_program(spec, process) {
             Err(why) => why,
             Ok(never) => match never {},
@@ -154,8 +178,4 @@ fn search(program: &str, path: &str) -> io::Result<CString> {
         }
     }
     Err(verdict.into())
-}
-
-fn c_strings(texts: &[String]) -> io::Result<Vec<CString>> {
-    texts.iter().map(|text| Ok(CString::new(text.as_bytes())?)).collect()
 }

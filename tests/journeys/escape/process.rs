@@ -79,6 +79,28 @@ fn cve_2024_21626_a_working_directory_is_no_leaked_descriptor() {
 }
 
 #[test]
+fn cve_2024_21626_a_working_directory_that_becomes_a_link_leads_an_exec_nowhere() {
+    let Some(prison) = Prison::new() else { return };
+    let container = "    workingDir: /w\n    securityContext: {runAsUser: 0}\n";
+    let swap = "cd /; rmdir /w; while :; do for n in $(seq 3 28); do for p in self 1; do \
+                ln -s /proc/$p/fd/$n /w; rm /w; done; done; mkdir /w; rmdir /w; done 2>/dev/null";
+    prison.bench.manifest("one.yaml", &prison.pod("", container, swap));
+    let watch = prison.bench.watch();
+    prison.bench.until_status("one", "Running");
+    let look = "test -e ../../../../../../..$OUTSIDE/secret && echo ESCAPED; test -e .$OUTSIDE/secret && echo ESCAPED; pwd -P";
+    for _ in 0..100 {
+        // Refused, in the directory, or nowhere.
+        let ran = prison.bench.run(&["exec", "one", "--", "/bin/busybox", "sh", "-c", look]);
+        assert!(!ran.stdout.contains("ESCAPED"), "{ran:#?}");
+        assert!(ran.code == 0 || ran.stderr.contains("working directory"), "{ran:#?}");
+    }
+    prison.bench.remove("one.yaml");
+    prison.bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+    prison.holds();
+}
+
+#[test]
 fn cve_2024_21626_no_descriptor_is_inherited() {
     let Some(prison) = Prison::new() else { return };
     let out = prison.attempt("", "", "echo fds $(ls /proc/self/fd)");
@@ -98,6 +120,43 @@ fn an_exec_has_no_descriptor_of_ours() {
     prison.bench.remove("one.yaml");
     prison.bench.until_clean();
     assert_eq!(watch.stop(), 0);
+}
+
+/// A caller that was socket-activated, or is careless, hands down more than the standard streams.
+#[test]
+fn cve_2024_21626_what_the_caller_has_open_stays_outside() {
+    let Some(prison) = Prison::new() else { return };
+    let script = "exec 3</; for n in $(seq 4 53); do eval \"exec $n<$OUTSIDE\"; done; LISTEN_FDS=50 LISTEN_PID=$$ exec \"$@\"";
+    let crowded = |args: &[&str]| {
+        let mut command = prison.bench.program("bash");
+        command.args(["-c", script, "bash"]).env("OUTSIDE", prison.outside());
+        let plain = prison.bench.command(args);
+        command.arg(plain.get_program()).args(plain.get_args());
+        // Those that the bench gives to every command.
+        for (name, value) in plain.get_envs() {
+            if let Some(value) = value {
+                command.env(name, value);
+            }
+        }
+        let ran = command.output().unwrap();
+        (String::from_utf8_lossy(&ran.stdout).into_owned(), String::from_utf8_lossy(&ran.stderr).into_owned())
+    };
+    let look = "echo fds $(ls /proc/self/fd) env $(env | grep -c LISTEN)";
+    prison.bench.manifest("one.yaml", &prison.pod("", "    securityContext: {runAsUser: 0}\n", look));
+    let folder = prison.bench.folder();
+    let said = crowded(&["up", "--timeout", "60s", "-f", folder.to_str().unwrap()]);
+    assert!(said.0.contains("fds 0 1 2 3 env 0\n"), "{said:?}");
+    prison.bench.remove("one.yaml");
+    prison.bench.until_clean();
+    prison.bench.manifest("one.yaml", &prison.pod("", "    securityContext: {runAsUser: 0}\n", "sleep 1000"));
+    crowded(&["watch", "--once", folder.to_str().unwrap()]);
+    prison.bench.until_status("one", "Running");
+    let said = crowded(&["exec", "one", "--", "/bin/busybox", "sh", "-c", look]);
+    assert_eq!(said.0, "fds 0 1 2 3 env 0\n", "{said:?}");
+    prison.bench.remove("one.yaml");
+    crowded(&["watch", "--once", folder.to_str().unwrap()]);
+    prison.bench.until_clean();
+    prison.holds();
 }
 
 /// By perl of the host's own root, which can make any system call.

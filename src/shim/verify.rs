@@ -31,7 +31,7 @@ pub(super) fn process(process: &Process, lent: CapabilitySet) -> Result<(), Stri
     let have = rustix::thread::capabilities(None)
         .map_err(|error| unknown("the capabilities")(io::Error::from(error)))?;
     let beyond = (bounding - (all(asked.bounding()) - lent))
-        | (have.permitted - all(asked.permitted()))
+        | (have.permitted - all(asked.permitted()) - lent)
         | (have.inheritable - all(asked.inheritable()));
     if beyond.is_empty() {
         Ok(())
