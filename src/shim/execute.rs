@@ -129,14 +129,11 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Vec<io::Err
     let container = plan.container(name).ok_or_else(|| create(format!("there is no container {name}")))?;
     let id = format!("{name}.{restart}");
     let message = shim.at.pod.message(&id);
-    let (ground, layers) =
-        ground::prepare(&shim.at, sandbox, plan, container, &message).map_err(|error| match error {
-            ground::GroundError::Account(_) => config(error.to_string()),
-            ground::GroundError::Io { .. }
-            | ground::GroundError::Volume(_)
-            | ground::GroundError::Rootfs(_)
-            | ground::GroundError::Target { .. } => create(error.to_string()),
-        })?;
+    let prepared = ground::prepare(&shim.at, sandbox, plan, container, &message);
+    let (ground, layers) = prepared.map_err(|error| match error {
+        ground::GroundError::Account(_) => config(error.to_string()),
+        _ => create(error.to_string()),
+    })?;
     let mut spec =
         bundle::spec(plan, container, &ground).map_err(|error| config(super::with_causes(&error)))?;
     fit_terminal(&mut spec, &shim.at.places);

@@ -55,9 +55,8 @@ fn after_down_everything_says_stopped_and_a_second_down_is_quiet() {
 #[test]
 fn down_ends_a_deletion_that_is_under_way() {
     let Some(bench) = Bench::new() else { return };
-    let stubborn = pod("web")
-        .replace("echo started", "trap : TERM; echo started")
-        .replace("Seconds: 1", "Seconds: 5");
+    let stubborn =
+        pod("web").replace("echo started", "trap : TERM; echo started").replace("Seconds: 1", "Seconds: 5");
     bench.manifest("web.yaml", &stubborn);
     let watch = bench.watch();
     bench.until("it has begun", || bench.run(&["logs", "web"]).stdout == "started\n");
