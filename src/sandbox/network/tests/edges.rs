@@ -246,7 +246,7 @@ fn a_pod_cannot_send_as_another() {
 
 /// Bridges keep these addresses for themselves: what is sent to them passes by the filters, and was learned from.
 #[test]
-fn no_frame_of_a_pod_leads_anothers_traffic_to_it() {
+fn no_frame_of_a_pod_leads_to_it_what_is_for_another() {
     alone(|| {
         let network = ensure(&id("0000face"), None).unwrap();
         let hostile = pod(&network, &uid('1'), "10.77.0.2");
