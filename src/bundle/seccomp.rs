@@ -13,15 +13,43 @@ mod table;
 mod tests;
 
 use seccompiler::sock_filter;
+use serde::{Deserialize, Serialize};
 
 pub(crate) use answer::BIRTH_FLAGS;
 pub(crate) use profile::ProfileError;
 
 /// A program that `seccomp(2)` loads.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
 pub(crate) struct Filter {
     pub(crate) program: Vec<sock_filter>,
     pub(crate) flags: u32,
+}
+
+/// An instruction is a number, as it lies in the memory of a machine with the least byte first.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    program: Vec<u64>,
+    flags: u32,
+}
+
+impl From<Filter> for Written {
+    fn from(filter: Filter) -> Written {
+        let number = |one: &sock_filter| {
+            u64::from(one.code) | u64::from(one.jt) << 16 | u64::from(one.jf) << 24 | u64::from(one.k) << 32
+        };
+        Written { program: filter.program.iter().map(number).collect(), flags: filter.flags }
+    }
+}
+
+impl From<Written> for Filter {
+    fn from(written: Written) -> Filter {
+        let instruction = |number: &u64| {
+            let [a, b, jt, jf, c, d, e, f] = number.to_le_bytes();
+            sock_filter { code: u16::from_le_bytes([a, b]), jt, jf, k: u32::from_le_bytes([c, d, e, f]) }
+        };
+        Filter { program: written.program.iter().map(instruction).collect(), flags: written.flags }
+    }
 }
 
 /// A set of system calls, by its numbers.

@@ -161,3 +161,40 @@ fn program(process: &Process) -> io::Result<Program> {
 pub(super) fn c_strings(texts: &[String]) -> io::Result<Vec<CString>> {
     texts.iter().map(|text| Ok(CString::new(text.as_bytes())?)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use seccompiler::sock_filter;
+
+    use super::*;
+    use crate::model::pod_plan::sample;
+
+    fn pod(pid: PidMode, tracers: &[&str]) -> PodPlan {
+        let container = |name: &&str| {
+            let mut container = sample::container(name);
+            if tracers.contains(name) {
+                container.security.capabilities.push("SYS_PTRACE".to_owned());
+            }
+            container
+        };
+        PodPlan { pid, containers: ["main", "other"].iter().map(container).collect(), ..sample::pod() }
+    }
+
+    #[test]
+    fn a_filter_that_must_wait_is_refused_where_somebody_traces() {
+        // Answers to every call that it kills.
+        let filter = Filter { program: vec![sock_filter { code: 0x06, jt: 0, jf: 0, k: 0 }], flags: 0 };
+        let of = |pid, tracers: &[&str], filter: Option<&Filter>| {
+            let pod = pod(pid, tracers);
+            loading(&pod, pod.container("main").unwrap(), filter)
+                .map_err(|why| why.contains("CAP_SYS_PTRACE"))
+        };
+        for pid in [PidMode::Container, PidMode::Pod, PidMode::Host] {
+            assert_eq!(of(pid, &["main", "other"], None), Ok(Loading::BeforeBirth));
+            assert_eq!(of(pid, &[], Some(&filter)), Ok(Loading::AfterBirth));
+        }
+        assert_eq!(of(PidMode::Container, &["main"], Some(&filter)), Err(true));
+        assert_eq!(of(PidMode::Container, &["other"], Some(&filter)), Ok(Loading::AfterBirth));
+        assert_eq!(of(PidMode::Pod, &["other"], Some(&filter)), Err(true));
+    }
+}

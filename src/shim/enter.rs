@@ -15,7 +15,6 @@ use oci_spec::runtime::Process;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::MemfdFlags;
 use rustix::process::{Pid, WaitOptions};
-use seccompiler::sock_filter;
 use serde::{Deserialize, Serialize};
 
 use super::birth::Loading;
@@ -47,15 +46,11 @@ pub(super) struct Entry {
     pub(super) loading: Loading,
 }
 
-/// A filter as the kernel has it: of each instruction code, jumps and operand; then the flags.
-#[derive(Debug, Serialize, Deserialize)]
-struct Instructions(Vec<(u16, u8, u8, u32)>, u32);
-
 /// What the process that enters reads first.
 #[derive(Debug, Serialize, Deserialize)]
 struct Orders {
     process: Process,
-    filter: Option<Instructions>,
+    filter: Option<Filter>,
     loading: Loading,
     doors: usize,
 }
@@ -67,10 +62,9 @@ struct Orders {
 pub(super) fn enter(mut entry: Entry) -> Result<(Launched, Option<OwnedFd>), LaunchError> {
     let cannot = |operation| move |source| LaunchError::Prepare { operation, source };
     keep_within_bounds(&mut entry.process)?;
-    let namespaces = NAMESPACES.map(|name| File::open(format!("/proc/{}/ns/{name}", entry.beside)));
-    let [mount, cgroup, pid] = namespaces;
-    let namespaces = [mount, cgroup, pid]
-        .into_iter()
+    let namespaces = NAMESPACES
+        .iter()
+        .map(|name| File::open(format!("/proc/{}/ns/{name}", entry.beside)))
         .collect::<io::Result<Vec<File>>>()
         .map_err(cannot("find the container's namespaces"))?;
     let register = Register::new().map_err(cannot("make a register"))?;
@@ -115,13 +109,9 @@ pub(super) fn enter(mut entry: Entry) -> Result<(Launched, Option<OwnedFd>), Lau
 }
 
 fn write_orders(entry: &Entry) -> io::Result<File> {
-    let instructions = |filter: &Rc<Filter>| {
-        let program = filter.program.iter().map(|one| (one.code, one.jt, one.jf, one.k));
-        Instructions(program.collect(), filter.flags)
-    };
     let orders = Orders {
         process: entry.process.clone(),
-        filter: entry.filter.as_ref().map(instructions),
+        filter: entry.filter.as_deref().cloned(),
         loading: entry.loading,
         doors: entry.doors.len(),
     };
@@ -129,15 +119,6 @@ fn write_orders(entry: &Entry) -> io::Result<File> {
     file.write_all(&serde_json::to_vec(&orders)?)?;
     file.seek(SeekFrom::Start(0))?;
     Ok(file)
-}
-
-impl Orders {
-    fn filter(&self) -> Option<Filter> {
-        let Instructions(program, flags) = self.filter.as_ref()?;
-        let program =
-            program.iter().map(|(code, jt, jf, k)| sock_filter { code: *code, jt: *jt, jf: *jf, k: *k });
-        Some(Filter { program: program.collect(), flags: *flags })
-    }
 }
 
 /// Whether it has ended by itself, and is reaped. One that has not is killed, and reaped like any stranger.

@@ -10,8 +10,7 @@ use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, Signal};
 
 use super::event_loop::Shim;
-use super::session;
-use super::verdict::Verdict as Begun;
+use super::{session, verdict};
 use crate::model::handler::{CallOrder, Errand, Verdict, Work};
 use crate::pod::Event;
 use crate::probe;
@@ -33,7 +32,7 @@ pub(super) struct Handler {
     output: Option<File>,
     said: Vec<u8>,
     /// Of a command in the container.
-    started: Option<Begun>,
+    started: Option<verdict::Verdict>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +83,7 @@ impl Handler {
     }
 
     fn verdict(&mut self, ended: &Reaped) -> Verdict {
-        if let Some(why) = self.started.as_ref().and_then(Begun::failure) {
+        if let Some(why) = self.started.as_ref().and_then(verdict::Verdict::failure) {
             return Verdict::Unknown(why);
         }
         let said = printable(&self.said);

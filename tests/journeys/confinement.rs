@@ -45,7 +45,11 @@ fn pod(bench: &Bench, name: &str, context: &str, command: &str) -> String {
 
 /// What the probe said in such a container.
 fn probed(bench: &Bench, context: &str) -> String {
-    bench.manifest("probe.yaml", &pod(bench, "probe", context, "[/probe]"));
+    probed_by(bench, &pod(bench, "probe", context, "[/probe]"))
+}
+
+fn probed_by(bench: &Bench, manifest: &str) -> String {
+    bench.manifest("probe.yaml", manifest);
     let ran = bench.run(&["up", "-f", bench.folder().to_str().unwrap()]).exits(0);
     bench.until_clean();
     let lines = ran.stdout.lines().filter_map(|line| line.split_once(" | "));
@@ -232,6 +236,17 @@ fn what_is_executed_in_a_container_is_confined_as_the_container_is() {
         compare(&bench, table, &found);
     }
     bench.remove("probe.yaml").until_clean();
+}
+
+#[test]
+fn a_container_that_shares_processes_is_confined_all_the_same() {
+    let Some(bench) = bench() else { return };
+    own_profile(&bench);
+    for (name, context, table) in LATER {
+        let text = pod(&bench, name, context, "[/probe]")
+            .replace("restartPolicy:", "shareProcessNamespace: true\n  restartPolicy:");
+        compare(&bench, table, &probed_by(&bench, &text));
+    }
 }
 
 #[test]

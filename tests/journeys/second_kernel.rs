@@ -29,8 +29,9 @@ const COURSES: [&str; 9] = [
     "kill::a_pod_process_killed_while_nobody_watches_is_swept_by_the_next_watcher",
 ];
 
-/// What a container may do, and the devices that it has.
-const CONFINEMENT: [&str; 2] = ["confinement::", "escape::kernel::device_nodes"];
+/// What a container may do, the devices that it has, and what it could take of processes that enter it.
+const CONFINEMENT: [&str; 4] =
+    ["confinement::", "escape::kernel::device_nodes", "escape::entering::", "escape::process::"];
 
 #[test]
 #[ignore = "boots another kernel and takes minutes"]

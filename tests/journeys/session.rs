@@ -28,7 +28,7 @@ fn a_terminal_is_made_where_one_is_asked_for() {
     let watch = bench.watch();
     bench.manifest("web.yaml", WEB);
     bench.until_status("web", "Running");
-    bench.run(&["exec", "-t", "web", "--", "sh", "-c", "test -t 1 && tty"]).says("/dev/pts/");
+    bench.run(&["exec", "-t", "web", "--", "sh", "-c", "test -t 1 && : </dev/tty && tty"]).says("/dev/pts/");
     bench.remove("web.yaml");
     bench.until_clean();
     assert_eq!(watch.stop(), 0);
@@ -37,14 +37,19 @@ fn a_terminal_is_made_where_one_is_asked_for() {
 #[test]
 fn a_container_that_asks_for_a_terminal_runs_on_one() {
     let Some(bench) = Bench::new() else { return };
-    let manifest = "apiVersion: v1\nkind: Pod\nmetadata: {name: tty}\nspec:\n  restartPolicy: Never\n  containers:\n  \
-                    - {name: main, image: droppod.local/host, tty: true, command: [sh, -c, 'test -t 0 && test -t 1 && echo well']}\n";
-    bench.manifest("tty.yaml", manifest);
     let watch = bench.watch();
-    bench.until_status("tty", "Completed");
-    assert_eq!(bench.run(&["logs", "tty"]).exits(0).stdout.trim_end(), "well");
-    bench.remove("tty.yaml");
-    bench.until_clean();
+    for shared in ["false", "true"] {
+        let manifest = format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: tty}}\nspec:\n  restartPolicy: Never\n  \
+             shareProcessNamespace: {shared}\n  containers:\n  - {{name: main, image: droppod.local/host, tty: true, \
+             command: [sh, -c, 'test -t 0 && test -t 1 && : </dev/tty && echo well']}}\n"
+        );
+        bench.manifest("tty.yaml", &manifest);
+        bench.until_status("tty", "Completed");
+        assert_eq!(bench.run(&["logs", "tty"]).exits(0).stdout.trim_end(), "well");
+        bench.remove("tty.yaml");
+        bench.until_clean();
+    }
     assert_eq!(watch.stop(), 0);
 }
 

@@ -276,3 +276,27 @@ fn a_profile_that_cannot_be_kept_is_refused_and_says_why() {
         "it has no rules for this processor's calls: `architectures` or `archMap` leaves them out"
     );
 }
+
+#[test]
+fn what_a_filter_forbids_of_a_birth_is_told_by_name() {
+    let Some(native) = Architecture::NATIVE else { return };
+    let machine = Machine { native: Some(native), kernel: (6, 1) };
+    let keeps = |text: &str| localhost(text, machine, &[]).unwrap().keeps_from_birth();
+    assert_eq!(runtime_default(machine, &[]).unwrap().keeps_from_birth(), [] as [&str; 0]);
+    assert_eq!(keeps(r#"{"defaultAction": "SCMP_ACT_LOG"}"#), [] as [&str; 0]);
+    let all = ["capset", "clone", "exit_group", "prctl", "setsid", "ioctl", "write"];
+    assert_eq!(keeps(r#"{"defaultAction": "SCMP_ACT_ERRNO"}"#), all);
+    let some = r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        {"names": ["setsid"], "action": "SCMP_ACT_KILL"},
+        {"names": ["clone"], "action": "SCMP_ACT_ERRNO", "args": [
+            {"index": 0, "value": 268435456, "valueTwo": 268435456, "op": "SCMP_CMP_MASKED_EQ"}]},
+        {"names": ["prctl"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 0, "value": 1, "op": "SCMP_CMP_EQ"}]}]}"#;
+    assert_eq!(keeps(some), ["prctl", "setsid"]);
+}
+
+#[test]
+fn a_filter_that_is_written_and_read_is_the_same() {
+    let filter = default(&["SYS_ADMIN"]);
+    let text = serde_json::to_string(&filter).unwrap();
+    assert_eq!(serde_json::from_str::<Filter>(&text).unwrap(), filter);
+}

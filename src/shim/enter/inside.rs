@@ -95,9 +95,8 @@ fn become_part(orders: File, mut handed: Handed, verdict: &OwnedFd) -> Result<In
         })?;
     }
     verify::process(process, lent)?;
-    let filter = orders.filter();
-    let (verdict, register) = (verdict.as_fd(), &register);
-    Entrant { process, lent, filter: filter.as_ref(), loading: orders.loading, verdict, register }.be_born()
+    let (filter, loading) = (orders.filter.as_ref(), orders.loading);
+    Entrant { process, lent, filter, loading, verdict: verdict.as_fd(), register: &register }.be_born()
 }
 
 /// No link of the container's making leads anywhere but into the container: those of `/proc` to somebody's directory or
