@@ -30,7 +30,10 @@ pub(super) fn check(job: &Job, at: &At<'_>, rules: &mut Rules) {
     let name_at = metadata_at.key("name");
     if !is_indexed(spec) && name.len() > LONGEST_NAME {
         let message = format!("the name of a Job has at most {LONGEST_NAME} characters");
-        rules.push(Fault::at(&name_at, message, "too long").help("shorten it: its pods have it as the value of a label"));
+        rules.push(
+            Fault::at(&name_at, message, "too long")
+                .help("shorten it: its pods have it as the value of a label"),
+        );
     }
     if is_indexed(spec) && !name.is_empty() {
         rules.name(&name_at, &format!("{name}-{last}"), &LABEL);
