@@ -2,6 +2,7 @@
 
 pub(crate) mod action;
 pub(crate) mod back_off;
+pub(crate) mod capability;
 pub(crate) mod control;
 pub(crate) mod desired;
 pub(crate) mod handler;

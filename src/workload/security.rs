@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::{
 };
 
 use crate::api::Container;
+use crate::model::capability::{self, ALL_CAPABILITIES};
 use crate::model::id::PodId;
 use crate::model::pod_plan::{ImageGroups, Privilege, RootAccess, SeccompProfile, SecurityPlan, UserPlan};
 
@@ -23,51 +24,6 @@ const DEFAULT_CAPABILITIES: &[&str] = &[
     "SETPCAP",
     "SETUID",
     "SYS_CHROOT",
-];
-
-/// What `ALL` and `privileged` stand for, <https://man7.org/linux/man-pages/man7/capabilities.7.html>.
-const ALL_CAPABILITIES: &[&str] = &[
-    "AUDIT_CONTROL",
-    "AUDIT_READ",
-    "AUDIT_WRITE",
-    "BLOCK_SUSPEND",
-    "BPF",
-    "CHECKPOINT_RESTORE",
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "DAC_READ_SEARCH",
-    "FOWNER",
-    "FSETID",
-    "IPC_LOCK",
-    "IPC_OWNER",
-    "KILL",
-    "LEASE",
-    "LINUX_IMMUTABLE",
-    "MAC_ADMIN",
-    "MAC_OVERRIDE",
-    "MKNOD",
-    "NET_ADMIN",
-    "NET_BIND_SERVICE",
-    "NET_BROADCAST",
-    "NET_RAW",
-    "PERFMON",
-    "SETFCAP",
-    "SETGID",
-    "SETPCAP",
-    "SETUID",
-    "SYSLOG",
-    "SYS_ADMIN",
-    "SYS_BOOT",
-    "SYS_CHROOT",
-    "SYS_MODULE",
-    "SYS_NICE",
-    "SYS_PACCT",
-    "SYS_PTRACE",
-    "SYS_RAWIO",
-    "SYS_RESOURCE",
-    "SYS_TIME",
-    "SYS_TTY_CONFIG",
-    "WAKE_ALARM",
 ];
 
 /// `runAsNonRoot` forbids what the pod or its image asks for, in kubelet's words.
@@ -182,11 +138,7 @@ fn privilege(context: Option<&SecurityContext>) -> Privilege {
 /// `ALL` is taken first, so that `drop: [ALL], add: [X]` leaves X and `add: [ALL], drop: [X]` all but X.
 fn capabilities(asked: Option<&Capabilities>) -> Vec<String> {
     let names = |list: Option<&Vec<String>>| -> BTreeSet<String> {
-        let plain = |name: &String| {
-            let upper = name.to_ascii_uppercase();
-            upper.strip_prefix("CAP_").unwrap_or(&upper).to_owned()
-        };
-        list.into_iter().flatten().map(plain).collect()
+        list.into_iter().flatten().map(|name| capability::plain(name)).collect()
     };
     let mut add = names(asked.and_then(|asked| asked.add.as_ref()));
     let mut drop = names(asked.and_then(|asked| asked.drop.as_ref()));

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use k8s_openapi::api::core::v1::EnvVarSource;
+use k8s_openapi::api::core::v1::{EnvVarSource, ResourceFieldSelector};
 
 use crate::api::Container;
 use crate::manifest::fault::Fault;
 use crate::manifest::node::At;
 use crate::manifest::unknown::similar;
+use crate::model::quantity;
 
 use super::Rules;
 use super::names::{ANNOTATION, CONFIG_KEY, ENV};
@@ -121,7 +122,7 @@ fn source(from: &EnvVarSource, at: &At<'_>, rules: &mut Rules) {
         field_path(&field.field_path, Offer::Variable, &field_at.key("fieldPath"), rules);
     }
     if let Some(resource) = &from.resource_field_ref {
-        resource_name(&resource.resource, &resource_at.key("resource"), rules);
+        resource_field(resource, &resource_at, rules);
     }
     if let Some(selector) = &from.config_map_key_ref {
         key_selector(&selector.name, &selector.key, &map_at, rules);
@@ -173,10 +174,30 @@ pub(super) fn field_path(path: &str, offer: Offer, at: &At<'_>, rules: &mut Rule
     });
 }
 
-pub(super) fn resource_name(name: &str, at: &At<'_>, rules: &mut Rules) {
-    rules.required(at);
+pub(super) fn resource_field(field: &ResourceFieldSelector, at: &At<'_>, rules: &mut Rules) {
+    let (name, name_at) = (field.resource.as_str(), at.key("resource"));
+    rules.required(&name_at);
     let huge = ["limits.hugepages-", "requests.hugepages-"].iter().any(|start| name.starts_with(start));
     if !name.is_empty() && !huge {
-        rules.one_of(at, RESOURCES);
+        rules.one_of(&name_at, RESOURCES);
     }
+    let Some(milli) = field.divisor.as_ref().and_then(|divisor| quantity::milli(&divisor.0)) else { return };
+    let is_cpu = name.ends_with(".cpu");
+    // Zero stands for one.
+    let fits = match milli {
+        0 | 1000 => true,
+        1 => is_cpu,
+        _ => !is_cpu && is_unit(milli),
+    };
+    if !fits {
+        let help =
+            if is_cpu { "write `1` or `1m`" } else { "write `1`, or a unit such as `1k`, `1Mi` or `1G`" };
+        rules.wrong(&at.key("divisor"), "the divisor is none that this resource is told in", help);
+    }
+}
+
+/// One of `1`, `1k`, `1M` … `1E`, `1Ki` … `1Ei`.
+fn is_unit(milli: i128) -> bool {
+    let power_of = |base: i128| (0..=6).any(|power| base.pow(power) * 1000 == milli);
+    power_of(1000) || power_of(1024)
 }

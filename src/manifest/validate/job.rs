@@ -16,6 +16,8 @@ use super::{metadata, pod, security};
 /// Pods of an Indexed Job at once.
 const MOST_PARALLEL: i64 = 100_000;
 const MOST_RULES: usize = 20;
+/// A label's value.
+const LONGEST_NAME: usize = 63;
 
 pub(super) fn check(job: &Job, at: &At<'_>, rules: &mut Rules) {
     let spec_at = at.key("spec");
@@ -24,8 +26,17 @@ pub(super) fn check(job: &Job, at: &At<'_>, rules: &mut Rules) {
     // The last index makes the longest host name.
     let name = job.metadata.name.as_deref().unwrap_or_default();
     let last = spec.completions.unwrap_or(1).saturating_sub(1);
+    let metadata_at = at.key("metadata");
+    let name_at = metadata_at.key("name");
+    if !is_indexed(spec) && name.len() > LONGEST_NAME {
+        let message = format!("the name of a Job has at most {LONGEST_NAME} characters");
+        rules.push(
+            Fault::at(&name_at, message, "too long")
+                .help("shorten it: its pods have it as the value of a label"),
+        );
+    }
     if is_indexed(spec) && !name.is_empty() {
-        rules.name(&at.key("metadata").key("name"), &format!("{name}-{last}"), &LABEL);
+        rules.name(&name_at, &format!("{name}-{last}"), &LABEL);
     }
 }
 

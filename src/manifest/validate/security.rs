@@ -8,6 +8,8 @@ use k8s_openapi::api::core::v1::{PodSecurityContext, SecurityContext};
 use crate::api::PodSpec;
 use crate::manifest::fault::Fault;
 use crate::manifest::node::At;
+use crate::manifest::unknown::similar;
+use crate::model::capability::{ALL_CAPABILITIES, plain};
 
 use super::Rules;
 use super::container::inner_path;
@@ -98,6 +100,23 @@ pub(super) fn of_container(context: &SecurityContext, at: &At<'_>, rules: &mut R
     app_armor(&at.key("appArmorProfile"), rules);
     selinux(&at.key("seLinuxOptions"), rules);
     escalation(context, at, rules);
+    let capabilities = at.key("capabilities");
+    for list in ["add", "drop"] {
+        capabilities.key(list).each_item().for_each(|name| capability(&name, rules));
+    }
+}
+
+/// An API server takes any, and no container comes of it; or it has what it was not to have.
+fn capability(at: &At<'_>, rules: &mut Rules) {
+    let Some(name) = at.text().map(plain) else { return };
+    if name == "ALL" || ALL_CAPABILITIES.contains(&name.as_str()) {
+        return;
+    }
+    let fault = Fault::at(at, "there is no such capability", "unknown capability");
+    rules.push(match similar(&name, ALL_CAPABILITIES.iter().copied()) {
+        Some(likely) => fault.help(format!("did you mean `{likely}`?")),
+        None => fault.help("write one of capabilities(7) without `CAP_`, such as `NET_ADMIN`, or `ALL`"),
+    });
 }
 
 fn escalation(context: &SecurityContext, at: &At<'_>, rules: &mut Rules) {

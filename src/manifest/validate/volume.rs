@@ -262,7 +262,7 @@ fn fields(given: Option<&[DownwardAPIVolumeFile]>, at: &At<'_>, paths: &mut Path
             }
             (None, Some(resource)) => {
                 rules.required(&resource_at.key("containerName"));
-                environment::resource_name(&resource.resource, &resource_at.key("resource"), rules);
+                environment::resource_field(resource, &resource_at, rules);
             }
             (Some(_), Some(_)) | (None, None) => {
                 let help = "write `fieldRef` or `resourceFieldRef`";
