@@ -279,6 +279,7 @@ impl Directing {
         for heard in std::iter::once(first).chain(self.ears.rest()) {
             match heard {
                 Heard::Pod => wake = wake.or(Some(Wake::PodChanged)),
+                Heard::Deletion => wake = wake.or(Some(Wake::Asked)),
                 Heard::Overflow => {
                     wake = Some(Wake::ManifestsChanged);
                     for folder in &mut self.world.folders {

@@ -28,6 +28,8 @@ pub(crate) enum Heard {
         hint: Hint,
     },
     Pod,
+    /// Somebody wants an object deleted.
+    Deletion,
     /// Events were lost.
     Overflow,
 }
@@ -50,11 +52,18 @@ impl Ears {
     pub(crate) fn open(roots: &[PathBuf], places: &Places) -> Ears {
         let (sender, heard) = mpsc::channel(ROOM);
         let overflow = Arc::new(AtomicBool::new(false));
-        let listener =
-            Listener { roots: roots.to_vec(), pods: places.pods(), sender, overflow: Arc::clone(&overflow) };
-        let watcher = notify::recommended_watcher(move |event| listener.hear(event));
-        if let Err(error) = &watcher {
-            tracing::warn!(%error, "no file events on this machine, folders are polled");
+        let listener = Listener {
+            roots: roots.to_vec(),
+            pods: places.pods(),
+            deletions: places.deletions(),
+            sender,
+            overflow: Arc::clone(&overflow),
+        };
+        let mut watcher = notify::recommended_watcher(move |event| listener.hear(event));
+        match &mut watcher {
+            // Unheard, a deletion waits for the next look at everything.
+            Ok(watcher) => drop(watcher.watch(&places.deletions(), RecursiveMode::NonRecursive)),
+            Err(error) => tracing::warn!(%error, "no file events on this machine, folders are polled"),
         }
         Ears {
             watcher: watcher.ok(),
@@ -152,6 +161,7 @@ fn is_remote(root: &Path) -> bool {
 struct Listener {
     roots: Vec<PathBuf>,
     pods: PathBuf,
+    deletions: PathBuf,
     sender: mpsc::Sender<Heard>,
     overflow: Arc<AtomicBool>,
 }
@@ -179,6 +189,9 @@ impl Listener {
         if let Ok(inside) = path.strip_prefix(&self.pods) {
             return pod_hint(inside, kind).then_some(Heard::Pod);
         }
+        if let Ok(inside) = path.strip_prefix(&self.deletions) {
+            return is_asked(inside, kind).then_some(Heard::Deletion);
+        }
         let root = self.roots.iter().find(|root| path.starts_with(root))?;
         let inside = path.strip_prefix(root).ok()?;
         Some(Heard::Folder { root: root.clone(), hint: folder_hint(inside, kind)? })
@@ -194,6 +207,12 @@ fn pod_hint(inside: &Path, kind: EventKind) -> bool {
         EventKind::Create(_) | EventKind::Modify(_) => of_state,
         EventKind::Access(_) | EventKind::Any | EventKind::Other => false,
     }
+}
+
+/// Each is there once it has its name.
+fn is_asked(inside: &Path, kind: EventKind) -> bool {
+    let named = matches!(kind, EventKind::Modify(ModifyKind::Name(RenameMode::To)));
+    named && inside.extension().is_some_and(|extension| extension == "json")
 }
 
 fn folder_hint(inside: &Path, kind: EventKind) -> Option<Hint> {
