@@ -117,6 +117,18 @@ pub(crate) struct PullError {
 }
 
 /// kubelet's word for an end that nobody saw.
+    #[serde(default)]
+    pub(crate) outlook: Outlook,
+}
+
+/// What another try may bring of what could not be had.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) enum Outlook {
+    /// A registry that cannot be reached, is in trouble or asks for patience may be otherwise then.
+    #[default]
+    MayPass,
+    /// There is no such image, or not for who asks, or it is none.
+    Final,
 pub(crate) const LOST: &str = "ContainerStatusUnknown";
 
 /// An exit that nobody saw: the pod process had died.

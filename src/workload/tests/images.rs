@@ -4,7 +4,11 @@ use super::*;
 
 fn failed(tries: u32, retry_at: u64) -> ImageObservation {
     ImageObservation::Failed {
-        error: PullError { message: "no route to host".to_owned(), tries },
+        error: PullError {
+            message: "no route to host".to_owned(),
+            tries,
+            outlook: crate::model::observed::Outlook::MayPass,
+        },
         retry_at: at(retry_at).boot,
         stale: None,
     }
