@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::Event;
 use serde_json::Value;
 
 use crate::api::{KindName, Object};
+use crate::manifest::immutable::Progress;
 use crate::manifest::revive;
 use crate::model::control::Controlled;
 use crate::model::id::{PodId, Uid};
@@ -17,7 +18,9 @@ use crate::paths::Places;
 use crate::pod;
 use crate::rundir::{lock, objects, pods, starts};
 use crate::sandbox::host::host_ip;
-use crate::status::{Course, Stage, controls, event_objects, full_object, pod_status, stage};
+use crate::status::{
+    ControlStatus, Course, Stage, controls, event_objects, full_object, job_word, pod_status, stage,
+};
 use crate::workload;
 
 use super::exit::Exit;
@@ -178,6 +181,16 @@ impl Shown {
     pub(crate) fn pod_id(&self) -> PodId {
         let ObjectRecord { key, uid, .. } = &self.known.record;
         PodId { namespace: key.namespace.clone(), name: key.name.clone(), uid: uid.clone() }
+    }
+
+    /// Of a Job, whether it has come to its end.
+    pub(crate) fn progress(&self) -> Progress {
+        match self.course.control.as_ref().map(|control| &control.status) {
+            Some(ControlStatus::Job(status)) if ["Complete", "Failed"].contains(&job_word(None, status)) => {
+                Progress::Ended
+            }
+            Some(ControlStatus::Job(_) | ControlStatus::CronJob(_)) | None => Progress::GoesOn,
+        }
     }
 
     /// Its process is there.

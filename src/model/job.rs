@@ -36,6 +36,9 @@ pub(crate) struct JobRecord {
     pub(crate) events: Vec<EventRecord>,
 }
 
+    /// What of its spec may be edited after its end and has no effect then, as it was at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ended_with: Option<serde_json::Value>,
 /// Failures in a row, without a success between them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Failures {
