@@ -175,6 +175,11 @@ impl ObjectDir {
         self.0.join("interrupted.json")
     }
 
+    /// How the pod ended that was told to go for good.
+    pub(crate) fn departed(&self) -> PathBuf {
+        self.0.join("departed.json")
+    }
+
     /// What the Job controller knows of a Job.
     pub(crate) fn job(&self) -> PathBuf {
         self.0.join("job.json")

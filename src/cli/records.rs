@@ -201,19 +201,14 @@ impl Shown {
 
     /// The newest record of the pod, the end included.
     pub(crate) fn pod_record(&self) -> Option<&PodRecord> {
-        let Course { record, finished, interrupted, .. } = &self.course;
-        let finished = finished.as_ref().map(|finished| &finished.record);
-        let stopped = interrupted.as_ref().and_then(|interrupted| interrupted.record.as_ref());
-        finished.or(record.as_ref()).or(stopped)
+        let interrupted = self.course.interrupted.as_ref();
+        let stopped = interrupted.and_then(|interrupted| interrupted.record.as_ref());
+        self.course.record().or(stopped)
     }
 
     /// How the pod ended, if it has.
     pub(crate) fn outcome(&self) -> Option<&Outcome> {
-        let Course { record, finished, .. } = &self.course;
-        finished
-            .as_ref()
-            .map(|finished| &finished.outcome)
-            .or_else(|| record.as_ref().and_then(|record| record.outcome.as_ref()))
+        self.course.outcome()
     }
 
     pub(crate) fn container(&self, name: &str) -> Option<&ContainerRecord> {
@@ -328,6 +323,7 @@ pub(crate) fn course(places: &Places, uid: &Uid) -> std::io::Result<Course> {
         lost: !alive && !ended,
         record,
         finished: finished.map(Arc::new),
+        departed: objects::departed_of(places, uid)?.map(Arc::new),
         interrupted: objects::interrupted_of(places, uid)?,
         control: None,
     })

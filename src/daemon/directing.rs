@@ -161,7 +161,7 @@ impl Directing {
         let end = loop {
             let passed = self.pass(wake, batch.wish());
             let stage = batch.wish();
-            let end = passed.as_ref().and_then(|passed| batch.follow(&self.world, passed, clock::boot()));
+            let end = passed.as_ref().and_then(|passed| batch.follow(&self.world, passed, clock::now()));
             if let Some(end) = end {
                 break end;
             }

@@ -51,6 +51,8 @@ pub(crate) struct PodObservation {
     pub(crate) record: Option<PodRecord>,
     /// The end that is on disc.
     pub(crate) finished: Option<Arc<Finished>>,
+    /// How it ended that was told to go for good, once its process has left.
+    pub(crate) departed: Option<Arc<Finished>>,
     /// Boot id under which a container of this pod was last started, if that is on disc.
     pub(crate) launched_in: Option<String>,
     /// How often its process has died of late.
@@ -70,7 +72,8 @@ pub(crate) enum ProcessObservation {
     Dead,
 }
 
-/// `<state-dir>/objects/<uid>/finished.json`: the end of a pod, durable before anything reacts to it.
+/// `<state-dir>/objects/<uid>/finished.json`: the end of a pod, durable before anything reacts to it; and `departed.json`
+/// beside it: how a pod ended that was told to go for good.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Finished {
     pub(crate) outcome: Outcome,
@@ -114,9 +117,6 @@ pub(crate) struct PullError {
     pub(crate) message: String,
     /// How many tries have failed in a row.
     pub(crate) tries: u32,
-}
-
-/// kubelet's word for an end that nobody saw.
     #[serde(default)]
     pub(crate) outlook: Outlook,
 }
@@ -129,6 +129,9 @@ pub(crate) enum Outlook {
     MayPass,
     /// There is no such image, or not for who asks, or it is none.
     Final,
+}
+
+/// kubelet's word for an end that nobody saw.
 pub(crate) const LOST: &str = "ContainerStatusUnknown";
 
 /// An exit that nobody saw: the pod process had died.

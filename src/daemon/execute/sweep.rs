@@ -107,7 +107,9 @@ fn keep_end(places: &Places, pod: &PodId) -> Result<(), ActError> {
     let Some(record) = record else { return Ok(()) };
     match record.outcome.clone() {
         Some(outcome @ (Outcome::Succeeded | Outcome::Failed { .. })) => finish(places, pod, record, outcome),
-        Some(Outcome::Deleted | Outcome::Interrupted) | None => Ok(()),
+        Some(outcome @ Outcome::Deleted) => objects::depart(places, &pod.uid, &Finished { outcome, record })
+            .map_err(ActError::pod("record the end", pod)),
+        Some(Outcome::Interrupted) | None => Ok(()),
     }
 }
 
