@@ -13,6 +13,9 @@ pub(crate) struct Figures {
     pub(crate) objects: BTreeMap<String, u64>,
     /// By phase.
     pub(crate) pods: BTreeMap<String, u64>,
+    /// By kubectl's STATUS.
+    pub(crate) jobs: BTreeMap<String, u64>,
+    pub(crate) crons: Vec<Cron>,
     /// Of the containers of all pods there are.
     pub(crate) restarts: u64,
     /// By the state that their status files tell.
@@ -22,6 +25,16 @@ pub(crate) struct Figures {
     pub(crate) passes: Passes,
     /// When the folders were looked at last.
     pub(crate) last_scan: Option<Timestamp>,
+}
+
+/// The times of one CronJob.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Cron {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) last_success: Option<Timestamp>,
+    /// Absent while it is suspended.
+    pub(crate) next: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -37,6 +50,7 @@ pub(crate) struct Passes {
 const BOUNDS: [u64; 8] = [1, 5, 10, 50, 100, 500, 1_000, 5_000];
 
 const PHASES: [&str; 5] = ["Pending", "Running", "Succeeded", "Failed", "Unknown"];
+const STATUSES: [&str; 4] = ["Running", "Suspended", "Complete", "Failed"];
 
 impl Passes {
     pub(crate) fn note(&mut self, took: Duration) {
@@ -61,6 +75,11 @@ pub(crate) fn render(figures: &Figures, version: &str) -> String {
     for phase in PHASES {
         page.line("droppod_pods", &[("phase", phase)], figures.pods.get(phase).unwrap_or(&0));
     }
+    page.head("droppod_jobs", "gauge", "Jobs, by status.");
+    for status in STATUSES {
+        page.line("droppod_jobs", &[("status", status)], figures.jobs.get(status).unwrap_or(&0));
+    }
+    page.crons(&figures.crons);
     page.head("droppod_container_restarts", "gauge", "Restarts of the containers of all pods there are.");
     page.line("droppod_container_restarts", &[], figures.restarts);
     page.head("droppod_files", "gauge", "Manifests, by the state that their status files tell.");
@@ -95,6 +114,26 @@ impl Page {
         writeln!(self.0, "{name}{labels} {value}").expect("writing to memory does not fail");
     }
 
+    fn crons(&mut self, crons: &[Cron]) {
+        let mut times = |name: &str, help: &str, time: &dyn Fn(&Cron) -> Option<Timestamp>| {
+            self.head(name, "gauge", help);
+            for cron in crons {
+                let labels = [("namespace", cron.namespace.as_str()), ("cronjob", cron.name.as_str())];
+                if let Some(at) = time(cron) {
+                    self.line(name, &labels, at.as_second());
+                }
+            }
+        };
+        times(
+            "droppod_cronjob_last_success_timestamp_seconds",
+            "When a Job of the CronJob succeeded last.",
+            &|cron| cron.last_success,
+        );
+        times("droppod_cronjob_next_schedule_timestamp_seconds", "When the CronJob is due next.", &|cron| {
+            cron.next
+        });
+    }
+
     fn durations(&mut self, passes: &Passes) {
         const NAME: &str = "droppod_pass_duration_seconds";
         self.head(NAME, "histogram", "How long passes took.");
@@ -117,23 +156,41 @@ fn escaped(value: &str) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn figures_are_written_as_prometheus_reads_them() {
+    fn figures() -> Figures {
         let counts =
             |pairs: &[(&str, u64)]| pairs.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
         let mut passes = Passes { given_up: 1, ..Passes::default() };
         passes.note(Duration::from_millis(4));
         passes.note(Duration::from_millis(5));
         passes.note(Duration::from_secs(9));
-        let figures = Figures {
+        Figures {
             objects: counts(&[("CronJob", 2), ("Odd\"\\\n", 1)]),
             pods: counts(&[("Running", 3)]),
+            jobs: counts(&[("Failed", 2)]),
+            crons: vec![
+                Cron {
+                    namespace: "default".into(),
+                    name: "a".into(),
+                    last_success: Timestamp::from_second(1_500_000_000).ok(),
+                    next: None,
+                },
+                Cron {
+                    namespace: "default".into(),
+                    name: "b".into(),
+                    last_success: None,
+                    next: Timestamp::from_second(1_500_000_060).ok(),
+                },
+            ],
             restarts: 4,
             files: counts(&[("Applied", 5), ("Invalid", 1)]),
             undone: 0,
             passes,
             last_scan: Timestamp::from_millisecond(1_500_000_000_250).ok(),
-        };
+        }
+    }
+
+    #[test]
+    fn figures_are_written_as_prometheus_reads_them() {
         let expected = r#"# HELP droppod_info The version of the watcher.
 # TYPE droppod_info gauge
 droppod_info{version="1.2.3"} 1
@@ -148,6 +205,18 @@ droppod_pods{phase="Running"} 3
 droppod_pods{phase="Succeeded"} 0
 droppod_pods{phase="Failed"} 0
 droppod_pods{phase="Unknown"} 0
+# HELP droppod_jobs Jobs, by status.
+# TYPE droppod_jobs gauge
+droppod_jobs{status="Running"} 0
+droppod_jobs{status="Suspended"} 0
+droppod_jobs{status="Complete"} 0
+droppod_jobs{status="Failed"} 2
+# HELP droppod_cronjob_last_success_timestamp_seconds When a Job of the CronJob succeeded last.
+# TYPE droppod_cronjob_last_success_timestamp_seconds gauge
+droppod_cronjob_last_success_timestamp_seconds{namespace="default",cronjob="a"} 1500000000
+# HELP droppod_cronjob_next_schedule_timestamp_seconds When the CronJob is due next.
+# TYPE droppod_cronjob_next_schedule_timestamp_seconds gauge
+droppod_cronjob_next_schedule_timestamp_seconds{namespace="default",cronjob="b"} 1500000060
 # HELP droppod_container_restarts Restarts of the containers of all pods there are.
 # TYPE droppod_container_restarts gauge
 droppod_container_restarts 4
@@ -178,6 +247,6 @@ droppod_pass_duration_seconds_count 3
 # TYPE droppod_last_scan_timestamp_seconds gauge
 droppod_last_scan_timestamp_seconds 1500000000.250
 "#;
-        assert_eq!(render(&figures, "1.2.3"), expected);
+        assert_eq!(render(&figures(), "1.2.3"), expected);
     }
 }

@@ -58,6 +58,15 @@ impl Places {
         self.run.join("pulls")
     }
 
+    /// Which objects a person has deleted that no file declares, one file for each: the watcher carries it out.
+    pub(crate) fn deletions(&self) -> PathBuf {
+        self.run.join("deletions")
+    }
+
+    pub(crate) fn deletion(&self, uid: &Uid) -> PathBuf {
+        self.deletions().join(format!("{uid}.json"))
+    }
+
     /// Archives to be loaded lie beside the store that they are loaded into, which an `up` shares.
     pub(crate) fn preload(&self) -> PathBuf {
         self.images.with_file_name("preload")
@@ -169,6 +178,11 @@ impl ObjectDir {
     /// That the pod was stopped, and is to run again.
     pub(crate) fn interrupted(&self) -> PathBuf {
         self.0.join("interrupted.json")
+    }
+
+    /// How the pod ended that was told to go for good.
+    pub(crate) fn departed(&self) -> PathBuf {
+        self.0.join("departed.json")
     }
 
     /// What the Job controller knows of a Job.

@@ -2,6 +2,7 @@
 //! socket. Everything here can be read while nothing runs.
 
 pub(crate) mod control;
+pub(crate) mod deletions;
 pub(crate) mod drafts;
 pub(crate) mod exits;
 pub(crate) mod goal;

@@ -44,6 +44,8 @@ pub(crate) struct Course {
     pub(crate) finished: Option<Arc<Finished>>,
     /// Of the time before the pod's process, and of processes that are gone.
     pub(crate) events: Vec<EventRecord>,
+    /// How it ended that was told to go for good, once its process has left.
+    pub(crate) departed: Option<Arc<Finished>>,
     /// It was stopped and is to run again.
     pub(crate) interrupted: Option<Interrupted>,
     /// The pod process is gone though no end is recorded.
@@ -55,7 +57,13 @@ pub(crate) struct Course {
 impl Course {
     /// The newest record of the pod, the end included.
     pub(crate) fn record(&self) -> Option<&PodRecord> {
-        self.finished.as_ref().map(|finished| &finished.record).or(self.record.as_ref())
+        let end = self.finished.as_ref().map(|finished| &finished.record);
+        end.or(self.record.as_ref()).or_else(|| self.departed().map(|departed| &departed.record))
+    }
+
+    /// As long as nobody has begun to start it again.
+    fn departed(&self) -> Option<&Finished> {
+        self.departed.as_deref().filter(|_| self.record.is_none() && self.waiting.is_none())
     }
 
     /// A pod that was stopped, as long as nobody has begun to start it again. Its phase is Pending: it is accepted,
@@ -68,9 +76,10 @@ impl Course {
 
     /// How the pod ended, if it has.
     pub(crate) fn outcome(&self) -> Option<&Outcome> {
-        match &self.finished {
-            Some(finished) => Some(&finished.outcome),
-            None => self.record.as_ref()?.outcome.as_ref(),
+        match (&self.finished, &self.record) {
+            (Some(finished), _) => Some(&finished.outcome),
+            (None, Some(record)) => record.outcome.as_ref(),
+            (None, None) => self.departed().map(|departed| &departed.outcome),
         }
     }
 }

@@ -43,8 +43,8 @@ mod volumes;
 mod tests;
 
 pub(crate) use control::control;
-pub(crate) use cron::next_times;
-pub(crate) use job::{index_of, is_same_run, is_same_wish};
+pub(crate) use cron::{next_time, next_times};
+pub(crate) use job::{Retry, edited_in_vain, index_of, is_same_run, is_same_wish, retry};
 pub(crate) use pod::creating;
 pub(crate) use resources::qos_class;
 pub(crate) use revision::is_same_pod;

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::api::Object;
 use crate::manifest::immutable::{Objection, objection};
 use crate::manifest::{Declared, Strictness, revive};
 use crate::model::object::ObjectKey;
+use crate::workload;
 
 use super::attendance::{self, Meanwhile, Watched};
 use super::dry_run::Telling;
@@ -136,7 +138,13 @@ pub(crate) fn must_be_taken(key: &ObjectKey, authored: &Value, records: &Records
         record.key == *key && record.deletion.is_none()
     });
     let (Some(in_force), Ok(wanted)) = (in_force, revive(authored)) else { return Ok(()) };
-    let Some(Objection { field, message, help }) = objection(&in_force.known.object, &wanted) else {
+    let known = &in_force.known;
+    // What makes a Job run anew may be any edit of it.
+    if matches!(wanted, Object::Job(_)) && !workload::is_same_run(&known.record.authored, authored) {
+        return Ok(());
+    }
+    let Some(Objection { field, message, help }) = objection(&known.object, &wanted, in_force.progress())
+    else {
         return Ok(());
     };
     let ObjectKey { kind, name, .. } = key;

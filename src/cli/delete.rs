@@ -10,7 +10,7 @@ use crate::model::record::StopReason;
 use crate::paths::Places;
 use crate::publish::remove;
 use crate::rundir::goal::{StopOrder, order_stop};
-use crate::rundir::objects;
+use crate::rundir::{deletions, objects};
 use crate::sandbox::sys::clock;
 
 use super::attendance::{self, Meanwhile, Watched};
@@ -105,9 +105,6 @@ pub(crate) fn run(args: &DeleteArgs, settings: &Settings) -> Result<Exit, Failur
     for wanted in wanted(args, &folder, &records, settings)? {
         let shown = records.shown.iter().find(|shown| shown.known.record.key == wanted.key);
         let is_made = shown.is_some_and(|shown| shown.known.record.owner.is_some());
-        if is_made && wanted.key.kind != "Pod" {
-            return Err(goes_with_its_owner(&wanted.key));
-        }
         // What a controller made is in no file of its own.
         let place = if is_made { None } else { folder.place_of(&wanted.key, &records) };
         let victim = Victim { shown, place, wanted };
@@ -198,8 +195,8 @@ impl Patience {
     }
 }
 
-/// The watcher sees that the files have gone; told a grace period, the pods hear of it here. A controller's pod is in
-/// no file: that it is told to stop makes the watcher see it.
+/// The watcher sees that the files have gone; told a grace period, the pods hear of it here. What a controller made is in
+/// no file: the watcher is asked.
 fn by_watcher(
     named: &[&Shown],
     shown: &[&Shown],
@@ -207,9 +204,17 @@ fn by_watcher(
     patience: Patience,
     settings: &Settings,
 ) -> Result<Exit, Failure> {
-    let is_told = |shown: &&&Shown| grace.is_some() || shown.known.record.owner.is_some();
-    let told: Vec<&Shown> = named.iter().filter(is_told).copied().collect();
-    stop(&told, grace, settings)?;
+    let (made, declared): (Vec<&Shown>, Vec<&Shown>) =
+        named.iter().partition(|shown| shown.known.record.owner.is_some());
+    if grace.is_some() {
+        stop(&declared, grace, settings)?;
+    }
+    for shown in made {
+        deletions::ask(&settings.places, shown.uid(), deletions::Wanted { grace }).map_err(|error| {
+            Failure::new(Exit::Failed, format!("cannot ask the watcher to delete {}", shown.known.record.key))
+                .because(error)
+        })?;
+    }
     patience.wait(shown, departure::Until::Forgotten, &settings.places)
 }
 
@@ -235,7 +240,8 @@ fn alone(
         return Ok(Exit::Done);
     }
     let exit = patience.wait(shown, departure::Until::Stopped, places)?;
-    // How a pod of a Job that stays has ended is for the next watcher to count, before it is forgotten.
+    // How a pod of a Job that stays has ended is for the next watcher to count, before it is forgotten; and what a Job of
+    // a CronJob that stays was made for is for it to note.
     let goes_with_owner = |one: &&&Shown| {
         let owner = one.known.record.owner.as_ref();
         owner.is_none_or(|owner| shown.iter().any(|other| *other.uid() == owner.uid))
@@ -262,11 +268,6 @@ fn with_made<'a>(named: &[&'a Shown], records: &'a Records) -> Vec<&'a Shown> {
         at += 1;
     }
     all
-}
-
-fn goes_with_its_owner(key: &ObjectKey) -> Failure {
-    Failure::new(Exit::Failed, format!("{key} was made by a CronJob; nothing was deleted"))
-        .help("it goes with its CronJob or by the limits of its history; delete its pods to end them")
 }
 
 struct Victim<'a> {

@@ -106,8 +106,8 @@ enum Effect {
 }
 
 fn finding(declared: &Declared, input: &Input, records: &Records, places: &Places) -> Option<Finding> {
-    let in_force = in_force(records).find(|known| known.record.key == declared.key);
-    let Some(known) = in_force else {
+    let mut in_force = records.shown.iter().filter(|shown| shown.known.is_declared());
+    let Some(shown) = in_force.find(|shown| shown.known.record.key == declared.key) else {
         let effect = match &declared.object {
             Object::Unserved { .. } => Effect::NotServed,
             Object::Pod(_)
@@ -119,6 +119,7 @@ fn finding(declared: &Declared, input: &Input, records: &Records, places: &Place
         };
         return Some(Finding { key: declared.key.clone(), effect, changes: Vec::new() });
     };
+    let known = &shown.known;
     let mut wanted = declared.clone();
     // `apply` writes to another directory and makes relative paths whole.
     if input.path.as_ref() != Some(&known.record.source.absolute()) {
@@ -128,9 +129,10 @@ fn finding(declared: &Declared, input: &Input, records: &Records, places: &Place
     if changes.is_empty() {
         return None;
     }
-    let effect = match (objection(&known.object, &declared.object), &declared.object) {
+    let objection = objection(&known.object, &declared.object, shown.progress());
+    let effect = match (objection, &declared.object) {
+        (_, Object::Pod(_) | Object::Job(_)) if replaces(places, known, &wanted) => Effect::Replace,
         (Some(objection), _) => Effect::Refused(objection),
-        (None, Object::Pod(_) | Object::Job(_)) if replaces(places, known, &wanted) => Effect::Replace,
         (None, Object::Pod(_)) => {
             let mut containers = fields::changed_images(&known.record.authored, &wanted.authored);
             containers.retain(|name| !has_initialized(&known.record.key, name, records));
@@ -161,8 +163,7 @@ fn has_initialized(pod: &ObjectKey, name: &str, records: &Records) -> bool {
 
 /// What files have declared; what controllers made of it is not theirs to compare.
 fn in_force(records: &Records) -> impl Iterator<Item = &Known> {
-    let declared = |known: &&Known| known.record.deletion.is_none() && known.record.owner.is_none();
-    records.shown.iter().map(|shown| &shown.known).filter(declared)
+    records.shown.iter().map(|shown| &shown.known).filter(|known| known.is_declared())
 }
 
 /// Objects that came from these files or directories and are declared there no more.

@@ -1,5 +1,5 @@
 //! `pull REQUEST STORE`: what the loop starts for each image, three at most. Its output is the reason why it
-//! failed, and nothing else.
+//! failed, and nothing else; its exit code is 13 where another try would bring nothing else.
 
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,7 @@ use crate::image::archive;
 use crate::image::pull::{self, PullFailure};
 use crate::image::store::Store;
 use crate::model::image::PullRequest;
+use crate::model::observed::Outlook;
 use crate::model::time::Timestamp;
 use crate::sandbox::oom;
 use crate::sandbox::sys::{clock, process};
@@ -32,20 +33,23 @@ pub(crate) fn run(args: &PullArgs) -> Exit {
     // What a watcher is spared, a pull that has met a giant is not.
     drop(oom::set_own(0));
     limit_memory();
-    let pulled = access()
-        .and_then(|access| bring_in(args, &access, clock::wall()).map_err(|failure| failure.to_string()));
-    match pulled {
+    let access = access().map_err(|message| PullFailure { message, outlook: Outlook::Final });
+    match access.and_then(|access| bring_in(args, &access, clock::wall())) {
         Ok(()) => Exit::Done,
-        Err(reason) => {
-            tell(&reason);
-            Exit::NoImage
+        Err(PullFailure { message, outlook }) => {
+            tell(&message);
+            match outlook {
+                Outlook::MayPass => Exit::Failed,
+                Outlook::Final => Exit::NoImage,
+            }
         }
     }
 }
 
 fn bring_in(args: &PullArgs, access: &Access, now: Timestamp) -> Result<(), PullFailure> {
     let request: PullRequest = serde_json::from_str(&args.request)
-        .map_err(|error| PullFailure { message: format!("cannot read what to pull: {error}") })?;
+        .map_err(|error| format!("cannot read what to pull: {error}"))
+        .map_err(|message| PullFailure { message, outlook: Outlook::Final })?;
     let store = Store::at(&args.store);
     if let Some(state) = args.store.parent() {
         failpoint::arm(state);
@@ -57,6 +61,7 @@ fn bring_in(args: &PullArgs, access: &Access, now: Timestamp) -> Result<(), Pull
             // With the version that was seen before: an archive that changes meanwhile is loaded again.
             store.note_preloaded(&archive).map_err(|error| PullFailure {
                 message: format!("cannot note that {} is loaded: {error}", archive.path.display()),
+                outlook: Outlook::MayPass,
             })
         }
     }

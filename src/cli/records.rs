@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::Event;
 use serde_json::{Value, json};
 
 use crate::api::{KindName, Object};
+use crate::manifest::immutable::Progress;
 use crate::manifest::revive;
 use crate::model::control::Controlled;
 use crate::model::id::{PodId, Uid};
@@ -17,7 +18,9 @@ use crate::paths::Places;
 use crate::pod;
 use crate::rundir::{lock, objects, pods, starts};
 use crate::sandbox::host::host_ip;
-use crate::status::{Course, Stage, controls, event_objects, full_object, pod_status, stage};
+use crate::status::{
+    ControlStatus, Course, Stage, controls, event_objects, full_object, job_word, pod_status, stage,
+};
 use crate::workload;
 
 use super::exit::Exit;
@@ -211,6 +214,16 @@ impl Shown {
         PodId { namespace: key.namespace.clone(), name: key.name.clone(), uid: uid.clone() }
     }
 
+    /// Of a Job, whether it has come to its end.
+    pub(crate) fn progress(&self) -> Progress {
+        match self.course.control.as_ref().map(|control| &control.status) {
+            Some(ControlStatus::Job(status)) if ["Complete", "Failed"].contains(&job_word(None, status)) => {
+                Progress::Ended
+            }
+            Some(ControlStatus::Job(_) | ControlStatus::CronJob(_)) | None => Progress::GoesOn,
+        }
+    }
+
     /// Its process is there.
     pub(crate) fn lives(&self) -> bool {
         let Course { record, finished, lost, .. } = &self.course;
@@ -219,19 +232,14 @@ impl Shown {
 
     /// The newest record of the pod, the end included.
     pub(crate) fn pod_record(&self) -> Option<&PodRecord> {
-        let Course { record, finished, interrupted, .. } = &self.course;
-        let finished = finished.as_ref().map(|finished| &finished.record);
-        let stopped = interrupted.as_ref().and_then(|interrupted| interrupted.record.as_ref());
-        finished.or(record.as_ref()).or(stopped)
+        let interrupted = self.course.interrupted.as_ref();
+        let stopped = interrupted.and_then(|interrupted| interrupted.record.as_ref());
+        self.course.record().or(stopped)
     }
 
     /// How the pod ended, if it has.
     pub(crate) fn outcome(&self) -> Option<&Outcome> {
-        let Course { record, finished, .. } = &self.course;
-        finished
-            .as_ref()
-            .map(|finished| &finished.outcome)
-            .or_else(|| record.as_ref().and_then(|record| record.outcome.as_ref()))
+        self.course.outcome()
     }
 
     pub(crate) fn container(&self, name: &str) -> Option<&ContainerRecord> {
@@ -356,6 +364,7 @@ pub(crate) fn course(places: &Places, uid: &Uid) -> std::io::Result<Course> {
         lost: !alive && !ended,
         record,
         finished: finished.map(Arc::new),
+        departed: objects::departed_of(places, uid)?.map(Arc::new),
         interrupted: objects::interrupted_of(places, uid)?,
         control: None,
     })

@@ -54,6 +54,8 @@ const RESCAN: Duration = Duration::from_secs(10);
 
 It ends when every Job and every pod that ends by itself has ended; with only endless pods it runs until a
 signal.
+An image that is not there or not for you ends it at once with 13; a registry that is in trouble is asked again, until
+the --timeout or, without one, five times.
 The first Ctrl-C stops the pods with their grace periods, the second kills them.
 
 With --output json each line of stdout is an object: {\"type\": \"status\", …} when the STATUS of a pod changes,
@@ -74,7 +76,8 @@ pub(crate) struct UpArgs {
     /// Leave them behind unless the exit code is 0
     #[arg(long)]
     keep_on_failure: bool,
-    /// Exit as this pod's container did, or that of this Job's pod which failed last
+    /// Exit as this pod's container did, or that of this Job's pod which failed last; one of another namespace is
+    /// meant only if there is no other of its name
     #[arg(long, value_name = "KIND/NAME[:CONTAINER]")]
     exit_code_from: Option<String>,
     /// What is written to stdout
@@ -116,7 +119,8 @@ struct Manner {
 }
 
 pub(crate) fn run(args: &UpArgs, settings: &Settings) -> Result<Exit, Failure> {
-    let exit_from = args.exit_code_from.as_deref().map(ExitFrom::parse).transpose()?;
+    let exit_from = args.exit_code_from.as_deref();
+    let exit_from = exit_from.map(|from| ExitFrom::parse(from, &settings.namespace)).transpose()?;
     let junit = args.junit.as_deref().map(writable).transpose()?;
     let inputs = input::collect(&args.files, Depth::Recursive)?;
     let declared = input::declared(&inputs, settings, Strictness::Strict)?;
@@ -134,9 +138,7 @@ pub(crate) fn run(args: &UpArgs, settings: &Settings) -> Result<Exit, Failure> {
             .because(format!("they hold only {kinds}"))
             .help("this version runs Pods, Jobs and CronJobs"));
     }
-    if let Some(from) = &exit_from {
-        from.must_be_declared(&declared)?;
-    }
+    let exit_from = exit_from.map(|from| from.among(&declared)).transpose()?;
     if declared.iter().filter(|(_, one)| runs(&one.object)).all(|(_, one)| is_suspended(&one.object)) {
         let what = "every Job and CronJob is suspended, nothing will run";
         if args.fail_fast {
@@ -218,6 +220,7 @@ fn direct(
         let exit = exit_of(end, &report, exit_from.as_ref());
         Closing { end, report: Arc::new(report), exit }
     });
+    let report = closing.as_ref().ok().map(|closing| Arc::clone(&closing.report));
     let shown = onlooker.finish(closing.as_ref().ok().cloned());
     if let Some(attached) = attached {
         own::wait_for(attached, session.places());
@@ -250,8 +253,8 @@ fn direct(
     let failed = exit.as_ref().map_or(true, |exit| exit.code() != 0 && *exit != Exit::Interrupted);
     // What stays is removed only now that the logs have been read to their end.
     let cleaned = match keep {
-        Keep::Everything => session.keep(),
-        Keep::AfterFailure if failed => session.keep(),
+        Keep::Everything => session.keep(report.as_deref()),
+        Keep::AfterFailure if failed => session.keep(report.as_deref()),
         Keep::AfterFailure | Keep::Nothing => session.remove(),
     };
     let exit = exit?;

@@ -8,15 +8,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::sync::mpsc;
 
 use crate::api::Object;
 use crate::model::id::{PodId, Uid};
 use crate::model::job::JobRecord;
-use crate::model::object::{Known, ObjectKey, Owner};
-use crate::model::observed::{ImageObservation, ProcessObservation, PullError};
+use crate::model::object::{Known, ObjectKey, ObjectRecord, Owner};
+use crate::model::observed::ProcessObservation;
 use crate::model::record::StopReason;
-use crate::model::time::Moment;
+use crate::model::time::{Moment, Now};
 use crate::rundir::goal::{self, StopOrder};
 use crate::status::{self, Course};
 use crate::workload;
@@ -24,9 +25,11 @@ use crate::workload;
 use super::pass::{Passed, Wish, World};
 
 mod awaited;
+mod standing;
 
 pub(crate) use awaited::Obstacle;
-use awaited::{awaited, hopeless, verdict};
+use awaited::{awaited, hopeless, pulls, verdict};
+pub(crate) use standing::{ImageStanding, JobStanding, Standing};
 
 /// What there is to tell while a batch goes on.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,31 +47,7 @@ pub(crate) struct Progress {
     pub(crate) course: Course,
 }
 
-/// What is known of the rest, each time that it changes.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Standing {
-    /// That have not ended.
-    pub(crate) jobs: Vec<JobStanding>,
-    /// That are on their way, or were not to be had.
-    pub(crate) images: BTreeMap<String, ImageStanding>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct JobStanding {
-    pub(crate) key: ObjectKey,
-    pub(crate) succeeded: u64,
-    pub(crate) failed: u64,
-    /// How many have to succeed, where that is a number.
-    pub(crate) completions: Option<u64>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum ImageStanding {
-    Coming,
-    Failed { error: PullError, retry_at: Moment },
-}
-
-/// How every pod of the batch ended, or where it stood.
+/// How every pod of the batch ended, or where it stood: those of one owner in the order in which they were made.
 #[derive(Debug, Default)]
 pub(crate) struct BatchReport {
     pub(crate) pods: Vec<PodReport>,
@@ -85,6 +64,8 @@ pub(crate) struct PodReport {
     pub(crate) owner: Option<Owner>,
     /// Which part of an Indexed Job it is.
     pub(crate) index: Option<u64>,
+    /// Its object, of a pod that was told to stop: that goes with it.
+    pub(crate) object: Option<Box<ObjectRecord>>,
 }
 
 /// How a Job ended, or where it stood.
@@ -197,14 +178,14 @@ impl Batch {
     }
 
     /// Takes over what a pass saw; tells the end once nothing is left.
-    pub(super) fn follow(&mut self, world: &World, passed: &Passed, now: Moment) -> Option<BatchEnd> {
+    pub(super) fn follow(&mut self, world: &World, passed: &Passed, now: Now) -> Option<BatchEnd> {
         for (uid, known) in world.inventory.objects() {
-            self.note(uid, known, world, passed);
+            self.note(uid, known, world, passed, now);
         }
         if self.stopping.is_none() {
             self.jobs = job_reports(world);
-            self.tell_standing(passed);
-            self.stopping = self.judge(world, passed, now);
+            self.tell_standing(world, passed, now);
+            self.stopping = self.judge(world, passed, now.boot);
             // Stopping is for the next pass, which may find nothing left to stop.
             return None;
         }
@@ -219,18 +200,29 @@ impl Batch {
         self.stopping.filter(|_| !there && !ending)
     }
 
-    fn note(&mut self, uid: &Uid, known: &Known, world: &World, passed: &Passed) {
+    fn note(&mut self, uid: &Uid, known: &Known, world: &World, passed: &Passed, now: Now) {
         let Object::Pod(pod) = &known.object else { return };
-        let before = self.pods.get(uid).map(|report| &report.course);
+        let is_to_go = self.stopping.is_some() || known.record.deletion.is_some();
+        let mut report = self.pods.get_mut(uid);
+        let before = report.as_ref().map(|report| &report.course);
         // An end changes no more.
         if before.is_some_and(|before| before.finished.is_some()) {
             return;
         }
         let course = passed.seen.course(uid);
-        if before == Some(&course) || (self.stopping.is_some() && !is_news(before, &course)) {
+        let nothing_new = before == Some(&course) || (is_to_go && !is_news(before, &course));
+        let object = || is_to_go.then(|| Box::new(known.record.clone()));
+        if let Some(report) = report.as_mut().filter(|report| report.object.is_none()) {
+            report.object = object();
+        }
+        if nothing_new {
             return;
         }
         let mut pod = pod.clone();
+        // One that waits to be started tells what for.
+        if is_to_go && course.record().is_some() {
+            pod.metadata.deletion_timestamp = Some(Time(now.wall));
+        }
         let status = status::pod_status(&pod, &course, &world.machine.host_ip.to_string());
         if status.phase.as_deref() != Some("Pending") {
             self.start_by = None;
@@ -242,29 +234,13 @@ impl Batch {
         // A caller that reads too slowly misses a step; the report at the end has all.
         drop(self.news.try_send(News::Pod(Box::new(progress))));
         let index = workload::index_of(&pod);
-        let report = PodReport { pod: id, course, owner: known.record.owner.clone(), index };
+        let report =
+            PodReport { pod: id, course, owner: known.record.owner.clone(), index, object: object() };
         self.pods.insert(uid.clone(), report);
     }
 
-    fn tell_standing(&mut self, passed: &Passed) {
-        let going_on = self.jobs.iter().filter(|job| job.record.finished.is_none());
-        let jobs = going_on.map(|job| JobStanding {
-            key: job.key.clone(),
-            succeeded: job.succeeded(),
-            failed: job.record.failed,
-            completions: job.completions,
-        });
-        let images = passed.seen.observed.images.iter().filter_map(|(image, seen)| {
-            let standing = match seen {
-                ImageObservation::Pulling | ImageObservation::Preloading => ImageStanding::Coming,
-                ImageObservation::Failed { error, retry_at, stale: None } => {
-                    ImageStanding::Failed { error: error.clone(), retry_at: *retry_at }
-                }
-                ImageObservation::Failed { .. } | ImageObservation::Present { .. } => return None,
-            };
-            Some((image.to_string(), standing))
-        });
-        let standing = Standing { jobs: jobs.collect(), images: images.collect() };
+    fn tell_standing(&mut self, world: &World, passed: &Passed, now: Now) {
+        let standing = standing::of(&self.jobs, world, passed, now);
         // What was not taken is told again by the next pass.
         if standing != self.standing && self.news.try_send(News::Whole(standing.clone())).is_ok() {
             self.standing = standing;
@@ -277,7 +253,8 @@ impl Batch {
             |uid: &Uid| passed.seen.observed.pods.get(uid).is_some_and(|pod| pod.finished.is_some());
         let (objects, controlled) = (world.inventory.objects(), world.inventory.controlled());
         let desired = &passed.desired.pods;
-        let mut end = verdict(&awaited(objects, controlled, desired, finished));
+        let pulls = pulls(self.deadline, passed.seen.observed.images.values());
+        let mut end = verdict(&awaited(objects, controlled, desired, finished), pulls);
         if end.is_none()
             && self.patience == Patience::FailFast
             && let Some((obstacle, pod, why)) = hopeless(desired)
@@ -298,16 +275,29 @@ impl Batch {
 
     pub(super) fn report(self) -> BatchReport {
         let Batch { pods, jobs, hopeless, .. } = self;
-        let mut pods: Vec<PodReport> = pods.into_values().collect();
-        // By namespace and name, as everything that people read.
-        pods.sort_by(|a, b| a.pod.cmp(&b.pod));
+        BatchReport::new(pods.into_values().collect(), jobs, hopeless)
+    }
+}
+
+impl BatchReport {
+    fn new(
+        mut pods: Vec<PodReport>,
+        mut jobs: Vec<JobReport>,
+        hopeless: Option<(PodId, String)>,
+    ) -> BatchReport {
+        pods.sort_by(|a, b| {
+            let made = |one: &PodReport| one.owner.as_ref().map(|owner| (owner.uid.clone(), owner.number));
+            let (a_key, b_key) = ((&a.pod.namespace, made(a)), (&b.pod.namespace, made(b)));
+            a_key.cmp(&b_key).then_with(|| a.pod.name.cmp(&b.pod.name))
+        });
+        jobs.sort_by(|a, b| a.key.cmp(&b.key));
         BatchReport { pods, jobs, hopeless }
     }
 }
 
-/// Of a pod that stops: it goes and leaves nothing, and what was seen of it before is what there is to tell.
+/// Of a pod that stops: in the end its object goes, and what was seen of it before is what there is to tell.
 fn is_news(before: Option<&Course>, course: &Course) -> bool {
-    if course.record.is_some() || course.finished.is_some() {
+    if course.record().is_some() {
         return true;
     }
     // The verdict is passed on a wait that is seen by the pass after it.

@@ -161,7 +161,7 @@ impl Directing {
         let end = loop {
             let passed = self.pass(wake, batch.wish());
             let stage = batch.wish();
-            let end = passed.as_ref().and_then(|passed| batch.follow(&self.world, passed, clock::boot()));
+            let end = passed.as_ref().and_then(|passed| batch.follow(&self.world, passed, clock::now()));
             if let Some(end) = end {
                 break end;
             }
@@ -280,6 +280,7 @@ impl Directing {
         for heard in std::iter::once(first).chain(self.ears.rest()) {
             match heard {
                 Heard::Pod => wake = wake.or(Some(Wake::PodChanged)),
+                Heard::Deletion => wake = wake.or(Some(Wake::Asked)),
                 Heard::Overflow => {
                     wake = Some(Wake::ManifestsChanged);
                     tracing::info!("file events were lost, everything is looked at again");

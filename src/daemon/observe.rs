@@ -121,7 +121,7 @@ pub(crate) fn observe(
         }
         let interrupted = readable(objects::interrupted_of(places, uid), "interruption", uid, &mut seen);
         seen.interrupted.extend(interrupted.map(|interrupted| (uid.clone(), interrupted)));
-        let pod = observe_absent(places, known, uid, &seen);
+        let pod = observe_absent(places, known, uid, &mut seen);
         ends.keep(uid, &pod, seen.starts.get(uid));
         seen.take(uid, pod);
         seen.fresh.insert(uid.clone());
@@ -180,6 +180,7 @@ fn observe_pod(
         process: if alive { ProcessObservation::Alive } else { ProcessObservation::Dead },
         record,
         finished,
+        departed: None,
         launched_in: launched_in(places, uid)?,
         deaths: seen.deaths(uid),
     })
@@ -190,12 +191,13 @@ fn observe_absent(
     places: &Places,
     known: &BTreeMap<Uid, Known>,
     uid: &Uid,
-    seen: &Seen,
+    seen: &mut Seen,
 ) -> Result<Option<PodObservation>, ObserveError> {
     let finished = finished_of(places, uid)?;
+    let departed = readable(objects::departed_of(places, uid), "departure", uid, seen).map(Arc::new);
     let launched_in = launched_in(places, uid)?;
     let deaths = seen.deaths(uid);
-    if finished.is_none() && launched_in.is_none() && deaths.is_none() {
+    if finished.is_none() && departed.is_none() && launched_in.is_none() && deaths.is_none() {
         return Ok(None);
     }
     let PodId { namespace, name, .. } = name_of(known, uid);
@@ -206,6 +208,7 @@ fn observe_absent(
         process: ProcessObservation::Dead,
         record: None,
         finished,
+        departed,
         launched_in,
         deaths,
     }))
@@ -352,6 +355,7 @@ impl Seen {
             waiting: self.waiting.get(uid).cloned(),
             events: self.starts.get(uid).map(|start| start.events.clone()).unwrap_or_default(),
             finished: pod.and_then(|pod| pod.finished.clone()),
+            departed: pod.and_then(|pod| pod.departed.clone()),
             interrupted: self.interrupted.get(uid).cloned(),
             lost,
             control: None,

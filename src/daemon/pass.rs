@@ -14,6 +14,7 @@ use crate::model::object::Source;
 use crate::model::observed::ProcessObservation;
 use crate::model::time::{Moment, Now};
 use crate::plan;
+use crate::rundir::deletions::{self, Wanted};
 use crate::workload::{self, Machine};
 
 use super::execute::{Acted, Hands};
@@ -80,7 +81,8 @@ impl World {
         let reaped = self.hands.reap(self.inventory.objects(), now);
         let mut complaints: Vec<String> = reaped.iter().map(|failure| chain(failure)).collect();
 
-        let (edits, read_again_at, statuses) = self.read_manifests(&mut complaints, now);
+        let (mut edits, read_again_at, statuses) = self.read_manifests(&mut complaints, now);
+        edits += self.delete_asked(&mut complaints, now);
         let found_at = self.has_lost_folder().then_some(now.boot + FIND_AGAIN);
         let mut seen = self.look()?;
         complaints.extend(seen.failures.iter().map(|failure| chain(failure)));
@@ -149,6 +151,28 @@ impl World {
         let reconciled = self.inventory.reconcile(&self.hands.places, now);
         complaints.extend(reconciled.failures.iter().map(|failure| chain(failure)));
         (reconciled.changed, earlier(again_at, reconciled.again_at), statuses)
+    }
+
+    /// What a person has deleted that no file declares. Tells how many objects are to go by it.
+    fn delete_asked(&mut self, complaints: &mut Vec<String>, now: Now) -> usize {
+        let places = &self.hands.places;
+        let asked = deletions::asked(places).unwrap_or_else(|error| {
+            complaints.push(format!("cannot tell which objects are deleted: {error}"));
+            BTreeMap::new()
+        });
+        let mut gone = 0;
+        for (uid, Wanted { grace }) in asked {
+            match self.inventory.delete_made(places, &uid, grace, now) {
+                Ok(changed) => {
+                    gone += usize::from(changed);
+                    if let Err(error) = deletions::done(places, &uid) {
+                        complaints.push(format!("cannot take away that object {uid} is deleted: {error}"));
+                    }
+                }
+                Err(failure) => complaints.push(chain(&failure)),
+            }
+        }
+        gone
     }
 
     /// The next pass takes nothing for unchanged.

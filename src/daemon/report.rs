@@ -18,6 +18,7 @@ use crate::model::time::Moment;
 use crate::paths::Places;
 use crate::publish::status::{Place, Refusal};
 use crate::rundir::last_words::{self, LastWord};
+use crate::rundir::lock;
 use crate::status::{self, Control, ControlStatus, Course, FileState};
 
 use super::folder::{Folder, earlier};
@@ -216,6 +217,10 @@ impl Reporter {
                 self.waiting.insert(source.clone());
                 return Some(due);
             }
+        }
+        // A watcher tells of the file: its word is not written over.
+        if self.last_words.is_some() && source.absolute().parent().is_some_and(lock::is_within_held) {
+            return None;
         }
         let last_word = goes_on.and_then(|mut view| {
             view.end();

@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::api::Object;
-use crate::metrics::{Figures, Passes};
+use crate::api::{CronJob, Job, Object};
+use crate::metrics::{Cron, Figures, Passes};
+use crate::model::id::Uid;
+use crate::model::job::{Ending, JobRecord};
+use crate::model::object::Known;
 use crate::model::observed::ProcessObservation;
 use crate::model::time::{Moment, Now};
 use crate::status;
+use crate::workload;
 
 use super::exhibit::{Exhibit, Picture, Readiness};
 use super::pass::{Passed, World};
@@ -79,10 +83,20 @@ fn line(world: &World, passed: &Passed) -> String {
 fn figures(world: &World, passed: &Passed, now: Now) -> Figures {
     let mut objects: BTreeMap<String, u64> = BTreeMap::new();
     let mut pods: BTreeMap<String, u64> = BTreeMap::new();
+    let (mut jobs, mut crons) = (BTreeMap::new(), Vec::new());
     let mut restarts = 0;
     let host_ip = world.machine.host_ip.to_string();
     for (uid, known) in world.inventory.objects() {
         *objects.entry(known.record.key.kind.clone()).or_default() += 1;
+        match &known.object {
+            Object::Job(job) => *jobs.entry(job_status(world, uid, job).to_owned()).or_default() += 1,
+            Object::CronJob(cron) => crons.push(of_cron(world, known, cron, now)),
+            Object::Pod(_)
+            | Object::ConfigMap(_)
+            | Object::Secret(_)
+            | Object::Namespace(_)
+            | Object::Unserved { .. } => {}
+        }
         let Object::Pod(pod) = &known.object else { continue };
         let course = passed.seen.course(uid);
         let phase = status::pod_status(pod, &course, &host_ip).phase.unwrap_or_default();
@@ -93,10 +107,35 @@ fn figures(world: &World, passed: &Passed, now: Now) -> Figures {
     Figures {
         objects,
         pods,
+        jobs,
+        crons,
         restarts,
         files: world.reporter.states(),
         undone: world.complaints.count(),
         passes: Passes::default(),
         last_scan: Some(now.wall),
+    }
+}
+
+/// Of kubectl's words for a Job those that last.
+fn job_status(world: &World, uid: &Uid, job: &Job) -> &'static str {
+    let ended = world.inventory.controlled().jobs.get(uid).and_then(JobRecord::ended);
+    match ended {
+        Some(Ending::Success) => "Complete",
+        Some(Ending::Failure) => "Failed",
+        None if job.spec.as_ref().is_some_and(|spec| spec.suspend == Some(true)) => "Suspended",
+        None => "Running",
+    }
+}
+
+fn of_cron(world: &World, known: &Known, cron: &CronJob, now: Now) -> Cron {
+    let record = world.inventory.controlled().crons.get(&known.record.uid);
+    let served = record.and_then(|record| record.last_schedule).unwrap_or(known.record.created_at);
+    let key = &known.record.key;
+    Cron {
+        namespace: key.namespace.clone(),
+        name: key.name.clone(),
+        last_success: record.and_then(|record| record.last_success),
+        next: workload::next_time(cron, served, now.wall, &world.zone),
     }
 }

@@ -29,6 +29,8 @@ pub(crate) enum Heard {
         hint: Hint,
     },
     Pod,
+    /// Somebody wants an object deleted.
+    Deletion,
     /// Events were lost.
     Overflow,
 }
@@ -59,7 +61,13 @@ impl Ears {
     pub(crate) fn open(roots: &[PathBuf], places: &Places) -> Ears {
         let (sender, heard) = mpsc::channel(ROOM);
         let overflow = Arc::new(AtomicBool::new(false));
-        let listener = Listener { roots: roots.to_vec(), pods: places.pods(), sender, overflow };
+        let listener = Listener {
+            roots: roots.to_vec(),
+            pods: places.pods(),
+            deletions: places.deletions(),
+            sender,
+            overflow,
+        };
         let watcher = listener.watcher();
         if let Err(error) = &watcher {
             tracing::warn!(%error, "no file events on this machine, folders are polled");
@@ -183,6 +191,7 @@ fn is_remote(root: &Path) -> bool {
 struct Listener {
     roots: Vec<PathBuf>,
     pods: PathBuf,
+    deletions: PathBuf,
     sender: mpsc::Sender<Heard>,
     overflow: Arc<AtomicBool>,
 }
@@ -190,7 +199,10 @@ struct Listener {
 impl Listener {
     fn watcher(&self) -> notify::Result<RecommendedWatcher> {
         let listener = self.clone();
-        notify::recommended_watcher(move |event| listener.hear(event))
+        let mut watcher = notify::recommended_watcher(move |event| listener.hear(event))?;
+        // Unheard, a deletion waits for the next look at everything.
+        drop(watcher.watch(&self.deletions, RecursiveMode::NonRecursive));
+        Ok(watcher)
     }
 
     fn hear(&self, event: notify::Result<Event>) {
@@ -215,6 +227,9 @@ impl Listener {
         if let Ok(inside) = path.strip_prefix(&self.pods) {
             return if pod_hint(inside, kind) { vec![Heard::Pod] } else { Vec::new() };
         }
+        if let Ok(inside) = path.strip_prefix(&self.deletions) {
+            return if is_asked(inside, kind) { vec![Heard::Deletion] } else { Vec::new() };
+        }
         // One folder may lie in another.
         let hints = self.roots.iter().filter_map(|root| {
             let hint = folder_hint(path.strip_prefix(root).ok()?, kind)?;
@@ -233,6 +248,12 @@ fn pod_hint(inside: &Path, kind: EventKind) -> bool {
         EventKind::Create(_) | EventKind::Modify(_) => of_state,
         EventKind::Access(_) | EventKind::Any | EventKind::Other => false,
     }
+}
+
+/// Each is there once it has its name.
+fn is_asked(inside: &Path, kind: EventKind) -> bool {
+    let named = matches!(kind, EventKind::Modify(ModifyKind::Name(RenameMode::To)));
+    named && inside.extension().is_some_and(|extension| extension == "json")
 }
 
 fn folder_hint(inside: &Path, kind: EventKind) -> Option<Hint> {

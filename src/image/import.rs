@@ -13,6 +13,7 @@ use super::store::{Session, Store, hex};
 use super::unpack::{self, Limits, UnpackError};
 use crate::failpoint;
 use crate::model::image::StoredImage;
+use crate::model::observed::Outlook;
 use crate::publish::remove_tree_at;
 
 /// An index in an index in an index is as deep as anybody goes.
@@ -36,6 +37,22 @@ pub(crate) enum ImportError {
     Archive(#[from] super::archive::ArchiveError),
     #[error(transparent)]
     Registry(#[from] super::registry::RegistryError),
+}
+
+impl ImportError {
+    pub(crate) fn outlook(&self) -> Outlook {
+        match self {
+            ImportError::Registry(error) => error.outlook(),
+            // A disc that is full, or a blob that was cut off on its way.
+            ImportError::Store { .. } | ImportError::Digest { .. } | ImportError::Size { .. } => {
+                Outlook::MayPass
+            }
+            ImportError::Document(_)
+            | ImportError::Unpack { .. }
+            | ImportError::Layers { .. }
+            | ImportError::Archive(_) => Outlook::Final,
+        }
+    }
 }
 
 /// Where the content that a descriptor names can be read.

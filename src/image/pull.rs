@@ -8,6 +8,7 @@ use super::import::{self, ImportError, failed};
 use super::registry::Repository;
 use super::store::{Rights, Session, Store, StoredReference};
 use crate::model::image::{ImageRef, StoredImage};
+use crate::model::observed::Outlook;
 use crate::model::time::Timestamp;
 
 /// Why an image could not be had, in words for the manifest's author.
@@ -15,6 +16,7 @@ use crate::model::time::Timestamp;
 #[error("{message}")]
 pub(crate) struct PullFailure {
     pub(crate) message: String,
+    pub(crate) outlook: Outlook,
 }
 
 impl<E: Error> From<E> for PullFailure
@@ -23,13 +25,14 @@ where
 {
     fn from(error: E) -> PullFailure {
         let error = ImportError::from(error);
+        let outlook = error.outlook();
         let mut message = error.to_string();
         let mut cause = error.source();
         while let Some(deeper) = cause {
             message = format!("{message}: {deeper}");
             cause = deeper.source();
         }
-        PullFailure { message }
+        PullFailure { message, outlook }
     }
 }
 
@@ -60,6 +63,7 @@ fn bring(
         ImageRef::HostRoot => {
             return Err(PullFailure {
                 message: format!("{image} is this machine's own root: there is nothing to pull"),
+                outlook: Outlook::Final,
             });
         }
         ImageRef::Registry(reference) => {

@@ -20,6 +20,7 @@ use super::access::Access;
 use super::document::{DOCUMENT_BYTES, Descriptor};
 use super::import::{Blobs, ImportError, failed};
 use super::store::{Rights, Session};
+use crate::model::observed::Outlook;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two pieces of an answer.
@@ -58,6 +59,23 @@ pub(crate) enum RegistryError {
     Server { registry: String, code: u16 },
     #[error("registry {registry} sent something wrong for {image}: {why}")]
     Answer { registry: String, image: String, why: String },
+}
+
+impl RegistryError {
+    pub(crate) fn outlook(&self) -> Outlook {
+        match self {
+            RegistryError::Unreachable { .. }
+            | RegistryError::Limited { .. }
+            // What stands between may have answered in the registry's place.
+            | RegistryError::Answer { .. }
+            | RegistryError::Server { code: 500.., .. } => Outlook::MayPass,
+            RegistryError::SetUp(_)
+            | RegistryError::Reference(_)
+            | RegistryError::Denied { .. }
+            | RegistryError::NotFound { .. }
+            | RegistryError::Server { .. } => Outlook::Final,
+        }
+    }
 }
 
 /// One image of one registry.
@@ -277,5 +295,27 @@ impl AsyncWrite for Bounded<'_> {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_registry_has_not_or_does_not_give_is_final_and_trouble_passes() {
+        let registry = || "r.example".to_owned();
+        let image = || "r.example/a:1".to_owned();
+        let who = || "anonymous users".to_owned();
+        for (error, outlook) in [
+            (RegistryError::NotFound { registry: registry(), image: image() }, Outlook::Final),
+            (RegistryError::Denied { registry: registry(), who: who(), image: image() }, Outlook::Final),
+            (RegistryError::Server { registry: registry(), code: 400 }, Outlook::Final),
+            (RegistryError::Server { registry: registry(), code: 503 }, Outlook::MayPass),
+            (RegistryError::Limited { registry: registry() }, Outlook::MayPass),
+            (RegistryError::Unreachable { registry: registry(), why: "no route".into() }, Outlook::MayPass),
+        ] {
+            assert_eq!(error.outlook(), outlook, "{error}");
+        }
     }
 }

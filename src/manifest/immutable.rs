@@ -1,6 +1,7 @@
-//! What of an object no edit may change (kubernetes `ValidateConfigMapUpdate`, `ValidateSecretUpdate`).
+//! What of an object no edit may change (kubernetes `ValidateConfigMapUpdate`, `ValidateSecretUpdate`,
+//! `ValidateJobSpecUpdate`).
 
-use crate::api::{ConfigMap, Object, Secret};
+use crate::api::{ConfigMap, Job, JobSpec, Object, Secret};
 
 /// The first field of an edit that the object does not take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,10 +15,23 @@ pub(crate) struct Objection {
 const SEALED: &str = "field is immutable when `immutable` is set";
 const ANEW: &str =
     "put it back as it was; to change it, delete the object and make it anew, or use another name";
+const FIXED: &str = "field is immutable";
+const IN_TANDEM: &str = "can only be modified in tandem with spec.parallelism";
+const ENDED: &str = "field is immutable once the Job has ended";
+const RERUN: &str =
+    "put it back as it was, or have the Job run anew as the file says: `droppod rerun job/NAME`";
 
-/// Both with defaults applied.
-pub(crate) fn objection(before: &Object, after: &Object) -> Option<Objection> {
+/// Whether what a Job does is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    GoesOn,
+    Ended,
+}
+
+/// Both with defaults applied. Of a Job, an edit that does not make it run anew.
+pub(crate) fn objection(before: &Object, after: &Object, progress: Progress) -> Option<Objection> {
     match (before, after) {
+        (Object::Job(before), Object::Job(after)) => of_job(before, after, progress),
         (Object::ConfigMap(before), Object::ConfigMap(after)) => of_config_map(before, after),
         (Object::Secret(before), Object::Secret(after)) => of_secret(before, after),
         (
@@ -30,6 +44,38 @@ pub(crate) fn objection(before: &Object, after: &Object) -> Option<Objection> {
             | Object::Unserved { .. },
             _,
         ) => None,
+    }
+}
+
+fn of_job(before: &Job, after: &Job, progress: Progress) -> Option<Objection> {
+    let (before, after) = (before.spec.as_ref()?, after.spec.as_ref()?);
+    let count = match progress {
+        Progress::GoesOn => completions(before, after),
+        Progress::Ended => (before.completions != after.completions).then_some(ENDED),
+    };
+    let fixed = [
+        ("spec.completions", count),
+        ("spec.podFailurePolicy", (before.pod_failure_policy != after.pod_failure_policy).then_some(FIXED)),
+        ("spec.successPolicy", (before.success_policy != after.success_policy).then_some(FIXED)),
+        (
+            "spec.backoffLimitPerIndex",
+            (before.backoff_limit_per_index != after.backoff_limit_per_index).then_some(FIXED),
+        ),
+        ("spec.managedBy", (before.managed_by != after.managed_by).then_some(FIXED)),
+    ];
+    let objection = |(field, message)| Some(Objection { field, message: message?, help: RERUN });
+    fixed.into_iter().find_map(objection)
+}
+
+/// An Indexed Job may get more indexes or fewer, as long as all of them run at once.
+fn completions(before: &JobSpec, after: &JobSpec) -> Option<&'static str> {
+    if before.completions == after.completions {
+        return None;
+    }
+    match after.completion_mode.as_deref() {
+        Some("Indexed") if after.completions == after.parallelism => None,
+        Some("Indexed") => Some(IN_TANDEM),
+        Some(_) | None => Some(FIXED),
     }
 }
 
@@ -71,7 +117,49 @@ mod tests {
             let text = format!("apiVersion: v1\nmetadata: {{name: x}}\n{rest}");
             read(text.as_bytes(), "default", Strictness::Strict, &Policy::default()).objects.remove(0).object
         };
-        objection(&object(before), &object(after)).map(|objection| objection.field)
+        objection(&object(before), &object(after), Progress::GoesOn).map(|objection| objection.field)
+    }
+
+    #[test]
+    fn what_kubernetes_fixes_of_a_job_stays_as_it_is() {
+        let job = |spec: &str| {
+            let text = format!(
+                "apiVersion: batch/v1\nkind: Job\nmetadata: {{name: x}}\nspec:\n{spec}  template: {{spec: \
+                 {{restartPolicy: Never, containers: [{{name: c, image: busybox}}]}}}}\n"
+            );
+            let read = read(text.as_bytes(), "default", Strictness::Strict, &Policy::default());
+            read.objects.into_iter().next().unwrap_or_else(|| panic!("{:?}", read.mistakes)).object
+        };
+        let indexed = |completions: u8, parallelism: u8, more: &str| {
+            format!(
+                "  completionMode: Indexed\n  completions: {completions}\n  parallelism: {parallelism}\n{more}"
+            )
+        };
+        let rule =
+            "  podFailurePolicy: {rules: [{action: Count, onExitCodes: {operator: In, values: [1]}}]}\n";
+        let success = "  successPolicy: {rules: [{succeededCount: 1}]}\n";
+        let (goes_on, ended) = (Progress::GoesOn, Progress::Ended);
+        for (before, after, progress, expected) in [
+            ("  completions: 3\n", "  completions: 5\n", goes_on, Some(("spec.completions", FIXED))),
+            ("  completions: 3\n", "  completions: 5\n", ended, Some(("spec.completions", ENDED))),
+            (&indexed(3, 3, ""), &indexed(5, 5, ""), goes_on, None),
+            (&indexed(3, 3, ""), &indexed(5, 3, ""), goes_on, Some(("spec.completions", IN_TANDEM))),
+            (&indexed(3, 3, ""), &indexed(5, 5, ""), ended, Some(("spec.completions", ENDED))),
+            ("", rule, goes_on, Some(("spec.podFailurePolicy", FIXED))),
+            (&indexed(3, 3, success), &indexed(3, 3, ""), goes_on, Some(("spec.successPolicy", FIXED))),
+            (
+                &indexed(3, 3, ""),
+                &indexed(3, 3, "  backoffLimitPerIndex: 1\n"),
+                ended,
+                Some(("spec.backoffLimitPerIndex", FIXED)),
+            ),
+            ("  completions: 1\n", "  completions: 1\n  parallelism: 2\n", goes_on, None),
+            ("  completions: 1\n", "  completions: 1\n  parallelism: 2\n  suspend: true\n", ended, None),
+        ] {
+            let found =
+                objection(&job(before), &job(after), progress).map(|found| (found.field, found.message));
+            assert_eq!(found, expected, "{before}\n{after}");
+        }
     }
 
     #[test]

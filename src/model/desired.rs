@@ -62,6 +62,8 @@ pub(crate) enum Cause {
     Passing,
     /// An image whose pull has failed, which the next try may bring.
     Pull,
+    /// An image whose pull has failed, and another try would bring no other answer as things are.
+    Refused,
     /// An image that no pull will bring.
     Image,
     /// Something that the manifests lack or that is not allowed: an edit ends it, and nothing else.

@@ -21,6 +21,9 @@ pub(crate) struct JobRecord {
     pub(crate) made: u64,
     /// Numbers of pods whose end is in the counts below.
     pub(crate) counted: Indexes,
+    /// Of pods that the Job itself has told to go and does not count, such as those beyond its parallelism.
+    #[serde(default, skip_serializing_if = "Indexes::is_empty")]
+    pub(crate) dismissed: Indexes,
     pub(crate) succeeded: u64,
     pub(crate) failed: u64,
     /// Of an Indexed Job, in place of `succeeded`.
@@ -33,6 +36,9 @@ pub(crate) struct JobRecord {
     pub(crate) verdict: Option<Verdict>,
     /// Set once it has ended and no pod of it is left.
     pub(crate) finished: Option<Stamp>,
+    /// What of its spec may be edited after its end and has no effect then, as it was at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ended_with: Option<serde_json::Value>,
     pub(crate) events: Vec<EventRecord>,
 }
 

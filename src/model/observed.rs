@@ -51,6 +51,8 @@ pub(crate) struct PodObservation {
     pub(crate) record: Option<PodRecord>,
     /// The end that is on disc.
     pub(crate) finished: Option<Arc<Finished>>,
+    /// How it ended that was told to go for good, once its process has left.
+    pub(crate) departed: Option<Arc<Finished>>,
     /// Boot id under which a container of this pod was last started, if that is on disc.
     pub(crate) launched_in: Option<String>,
     /// How often its process has died of late.
@@ -70,7 +72,8 @@ pub(crate) enum ProcessObservation {
     Dead,
 }
 
-/// `<state-dir>/objects/<uid>/finished.json`: the end of a pod, durable before anything reacts to it.
+/// `<state-dir>/objects/<uid>/finished.json`: the end of a pod, durable before anything reacts to it; and `departed.json`
+/// beside it: how a pod ended that was told to go for good.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Finished {
     pub(crate) outcome: Outcome,
@@ -114,6 +117,18 @@ pub(crate) struct PullError {
     pub(crate) message: String,
     /// How many tries have failed in a row.
     pub(crate) tries: u32,
+    #[serde(default)]
+    pub(crate) outlook: Outlook,
+}
+
+/// What another try may bring of what could not be had.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) enum Outlook {
+    /// A registry that cannot be reached, is in trouble or asks for patience may be otherwise then.
+    #[default]
+    MayPass,
+    /// There is no such image, or not for who asks, or it is none.
+    Final,
 }
 
 /// kubelet's word for an end that nobody saw.

@@ -42,6 +42,24 @@ pub(crate) struct PodRecord {
     pub(crate) events: Vec<EventRecord>,
 }
 
+impl PodRecord {
+    /// What the ends of its containers come to, as the kubelet judges a pod that was told to stop: one that has not ended,
+    /// or never ran, has not succeeded.
+    pub(crate) fn by_exits(&self) -> Outcome {
+        let succeeded = |role| {
+            let mut of_role = self.containers.iter().filter(move |container| container.role == role);
+            of_role.all(
+                |container| matches!(&container.state, ContainerState::Terminated(exit) if exit.code == 0),
+            )
+        };
+        if succeeded(Role::Init) && succeeded(Role::App) {
+            Outcome::Succeeded
+        } else {
+            Outcome::Failed { reason: String::new(), message: String::new() }
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum SandboxState {
     Making,

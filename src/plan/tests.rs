@@ -203,7 +203,11 @@ fn the_next_look_is_when_a_failed_pull_is_due() {
     let mut world = World::empty();
     for (name, retry) in [("past", 50), ("soon", 110), ("late", 300)] {
         let failed = ImageObservation::Failed {
-            error: PullError { message: "no route".to_owned(), tries: 2 },
+            error: PullError {
+                message: "no route".to_owned(),
+                tries: 2,
+                outlook: crate::model::observed::Outlook::MayPass,
+            },
             retry_at: at(retry).boot,
             stale: None,
         };

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::lock::is_within_held;
 use crate::paths::Places;
 use crate::publish::status::{Place, Refusal};
 use crate::publish::{Durability, publish_json, read_json};
@@ -28,7 +29,10 @@ pub(crate) fn leave(places: &Places, words: &[&LastWord]) -> io::Result<()> {
 pub(crate) fn say(places: &Places) -> io::Result<()> {
     let words: Vec<LastWord> = read_json(&places.last_words())?.unwrap_or_default();
     let mut said = Ok(());
-    for LastWord { directory, name, text } in words {
+    // Where somebody watches by now, that one tells of the manifests.
+    for LastWord { directory, name, text } in
+        words.into_iter().filter(|word| !is_within_held(&word.directory))
+    {
         let written = Place::in_directory(&directory, name).and_then(|place| place.write_over(&text));
         said = said.and(match written {
             Ok(()) | Err(Refusal::NoFolder | Refusal::NotOurs(_)) => Ok(()),

@@ -122,6 +122,11 @@ pub(crate) fn is_directory_held(path: &Path) -> io::Result<bool> {
     }
 }
 
+/// Whether a process has the lock of a directory, or of one above it, alone. One that cannot be looked at counts as free.
+pub(crate) fn is_within_held(directory: &Path) -> bool {
+    directory.ancestors().any(|directory| is_directory_held(directory).unwrap_or(false))
+}
+
 /// The file of a lock that nobody holds and that is still open in processes which the last holder left behind.
 pub(crate) fn left_open(path: &Path) -> io::Result<Option<File>> {
     let file = match File::open(path) {

@@ -162,6 +162,20 @@ pub(crate) fn interrupted_of(places: &Places, uid: &Uid) -> io::Result<Option<In
     read_json(&places.object(uid).interrupted())
 }
 
+/// Records how a pod ended that was told to go for good, for whoever counts it or tells of it before its object goes. It
+/// is no end of the object: a pod that is started again loses it.
+pub(crate) fn depart(places: &Places, uid: &Uid, last: &Finished) -> io::Result<()> {
+    let directory = places.object(uid);
+    if directory.0.is_dir() {
+        publish_json(&directory.departed(), last, Durability::Whole)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn departed_of(places: &Places, uid: &Uid) -> io::Result<Option<Finished>> {
+    read_json(&places.object(uid).departed())
+}
+
 /// Records what a controller knows of a Job.
 pub(crate) fn save_job(places: &Places, uid: &Uid, record: &JobRecord) -> io::Result<()> {
     publish_json(&places.object(uid).job(), record, Durability::Durable)?;
@@ -185,6 +199,7 @@ pub(crate) fn cron_of(places: &Places, uid: &Uid) -> io::Result<Option<CronRecor
 /// Marks that containers of the pod are started in this boot, before the first one is.
 pub(crate) fn mark_launched(places: &Places, uid: &Uid, boot_id: &str) -> io::Result<()> {
     remove(&places.object(uid).interrupted())?;
+    remove(&places.object(uid).departed())?;
     publish(&places.object(uid).launched(), boot_id.as_bytes(), 0o600, Durability::Durable)?;
     failpoint::reach("launch marked")
 }

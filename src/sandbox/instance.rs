@@ -78,7 +78,7 @@ pub(crate) fn prepare(places: &Places) -> io::Result<Boot> {
     if !marked {
         void(places)?;
     }
-    for directory in [places.pods(), places.leases(), places.pulls(), places.objects()] {
+    for directory in [places.pods(), places.leases(), places.pulls(), places.deletions(), places.objects()] {
         make_own(&directory)?;
     }
     publish(&places.boot_mark(), boot.as_bytes(), 0o600, Durability::Volatile)?;
@@ -135,7 +135,7 @@ fn in_memory(path: &Path) -> io::Result<bool> {
 
 /// Directories of `up` stay: each is an instance with a mark of its own.
 fn void(places: &Places) -> io::Result<()> {
-    for directory in [places.pods(), places.leases(), places.pulls(), places.starts()] {
+    for directory in [places.pods(), places.leases(), places.pulls(), places.deletions(), places.starts()] {
         remove_tree(&directory)?;
     }
     remove(&places.network())

@@ -340,7 +340,11 @@ fn try_leave(shim: &Shim) -> Result<(), ShimError> {
             let interrupted = Interrupted { at: clock::wall(), record: Some(record) };
             drop(objects::interrupt(places, uid, &interrupted));
         }
-        Some(Outcome::Deleted) | None => {}
+        Some(outcome @ Outcome::Deleted) => {
+            // The same: who deletes a pod is not to wait for a disc.
+            drop(objects::depart(places, uid, &Finished { outcome, record }));
+        }
+        None => {}
     }
     pods::leave(&shim.at.pod).map_err(failed("remove the pod's directory"))?;
     // Also if the command went just now: until a moment ago this pod was seen to live, and was left to clear up.

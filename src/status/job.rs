@@ -14,12 +14,15 @@ use crate::model::object::Known;
 use crate::model::pod_plan::Role;
 use crate::model::record::{EventRecord, Outcome, PodRecord};
 use crate::model::time::Timestamp;
+use crate::workload;
 
 /// The state of an object that makes others.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Control {
     pub(crate) status: ControlStatus,
     pub(crate) events: Vec<EventRecord>,
+    /// Fields of the spec that were edited after the end.
+    pub(crate) in_vain: Vec<&'static str>,
 }
 
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -72,12 +75,14 @@ pub(crate) fn controls<'a>(
             Object::Job(job) => {
                 let record = controlled.jobs.get(uid).cloned().unwrap_or_default();
                 let status = job_status(job, &record, children, &stage);
-                Control { status: ControlStatus::Job(Box::new(status)), events: record.events }
+                let in_vain = workload::edited_in_vain(&known.record.authored, &record);
+                Control { status: ControlStatus::Job(Box::new(status)), events: record.events, in_vain }
             }
             Object::CronJob(_) => {
                 let record = controlled.crons.get(uid).cloned().unwrap_or_default();
                 let status = cron_status(&record, children, controlled);
-                Control { status: ControlStatus::CronJob(status), events: record.events }
+                let in_vain = Vec::new();
+                Control { status: ControlStatus::CronJob(status), events: record.events, in_vain }
             }
             Object::Pod(_)
             | Object::ConfigMap(_)

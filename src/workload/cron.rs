@@ -307,6 +307,20 @@ pub(crate) fn next_times(cron: &CronJob, after: Timestamp, zone: &TimeZone, coun
     times.take(count).map(|time| time.to_zoned(zone.clone())).collect()
 }
 
+/// The time after `after` at which a CronJob is due whose newest time was `served`, or which was made then; as
+/// [`next_times`].
+pub(crate) fn next_time(
+    cron: &CronJob,
+    served: Timestamp,
+    after: Timestamp,
+    zone: &TimeZone,
+) -> Option<Timestamp> {
+    let schedule = Schedule::parse(&cron.spec.schedule).ok().filter(|_| cron.spec.suspend != Some(true))?;
+    let named = cron.spec.time_zone.as_deref().and_then(zone_named);
+    let zone = named.unwrap_or_else(|| zone.clone());
+    schedule.next(schedule.base(served, after), &zone, dst(&cron.metadata))
+}
+
 /// Of times that one clock showed, the newest; of as many clocks as a machine may have had.
 fn newest_of_each(times: BTreeSet<Timestamp>) -> BTreeSet<Timestamp> {
     let mut newest = BTreeSet::new();

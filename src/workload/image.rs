@@ -7,7 +7,7 @@ use crate::api::Container;
 use crate::model::desired::{Cause, Waiting};
 use crate::model::image::{BadImageRef, ImageRef, PullPolicy, StoredImage};
 use crate::model::object::Known;
-use crate::model::observed::ImageObservation;
+use crate::model::observed::{ImageObservation, Outlook};
 use crate::model::pod_plan::ImagePlan;
 use crate::model::time::Now;
 
@@ -68,11 +68,15 @@ pub(super) fn standing(
             (PullPolicy::Never, None) => never_present(authored),
             (PullPolicy::Always, Some(_) | None) | (PullPolicy::IfNotPresent, None) => {
                 let due = now.boot >= *retry_at;
+                let cause = match error.outlook {
+                    Outlook::MayPass => Cause::Pull,
+                    Outlook::Final => Cause::Refused,
+                };
                 let why = if error.tries == 1 {
-                    waiting("ErrImagePull", error.message.clone(), Cause::Pull)
+                    waiting("ErrImagePull", error.message.clone(), cause)
                 } else {
                     let message = format!("Back-off pulling image \"{authored}\": {}", error.message);
-                    waiting("ImagePullBackOff", message, Cause::Pull)
+                    waiting("ImagePullBackOff", message, cause)
                 };
                 Standing::Awaited { pull: due.then(|| reference.clone()), why: Some(why) }
             }

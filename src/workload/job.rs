@@ -14,14 +14,16 @@ use crate::model::object::Known;
 use crate::model::record::{EventKind, EventRecord, FORMAT, note};
 
 use super::control::{Child, seconds};
-use pods::Pods;
 pub(crate) use pods::index_of;
-pub(crate) use run::{is_same_run, is_same_wish};
+use pods::{Pods, Replacement};
+pub(crate) use retry::{Retry, retry};
+pub(crate) use run::{edited_in_vain, is_same_run, is_same_wish};
 
 mod count;
 mod pod;
 mod pods;
 mod policy;
+mod retry;
 mod run;
 mod scale;
 
@@ -62,7 +64,7 @@ pub(super) fn sync(
     }
     let mut next = record.clone();
     next.format = FORMAT;
-    let mut pods = Pods::sort(children, &next.counted);
+    let mut pods = Pods::sort(children, &next, look.replacement());
     look.count(&pods, &mut next);
     if next.started.is_none() && !look.is_suspended() {
         next.started = Some(present.stamp());
@@ -99,6 +101,13 @@ impl Look<'_> {
     fn indexes(&self) -> Option<u64> {
         let indexed = self.spec.completion_mode.as_deref() == Some("Indexed");
         indexed.then(|| self.spec.completions.and_then(|count| count.try_into().ok()).unwrap_or(0))
+    }
+
+    fn replacement(&self) -> Replacement {
+        match self.spec.pod_replacement_policy.as_deref() {
+            Some("Failed") => Replacement::Failed,
+            Some(_) | None => Replacement::TerminatingOrFailed,
+        }
     }
 
     fn succeeded(&self, record: &JobRecord) -> u64 {
@@ -169,12 +178,16 @@ impl Look<'_> {
         }
     }
 
-    /// Pods that still run when it is decided go; those of a failed Job have failed with it.
+    /// Pods that still run when it is decided go; those of a failed Job have failed with it, or count as they end.
     fn end_active(&self, pods: &mut Pods<'_>, next: &mut JobRecord, work: &mut Vec<Step>) {
         let failed = next.verdict.as_ref().is_some_and(|it| it.reason.ending() == Ending::Failure);
         for pod in std::mem::take(&mut pods.active) {
-            if failed && next.counted.insert(pod.child.number) {
-                next.failed += 1;
+            match (failed, self.replacement()) {
+                (true, Replacement::TerminatingOrFailed) => {
+                    next.failed += u64::from(next.counted.insert(pod.child.number));
+                }
+                (true, Replacement::Failed) => {}
+                (false, _) => drop(next.dismissed.insert(pod.child.number)),
             }
             self.end(pod, pods, next, work);
         }
@@ -218,6 +231,7 @@ impl Look<'_> {
     fn finish(&self, next: &mut JobRecord) {
         let Some(verdict) = next.verdict.clone() else { return };
         next.finished = Some(self.present.stamp());
+        next.ended_with = Some(run::late(&self.known.record.authored));
         next.index_failures.clear();
         match verdict.reason.ending() {
             Ending::Success => {

@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use crate::bench::{Bench, Ran};
 
+mod early;
+
 fn pod(name: &str, script: &str) -> String {
     format!(
         "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec:\n  restartPolicy: Never\n  \

@@ -144,3 +144,34 @@ fn a_cron_job_is_shown_and_a_job_is_made_of_it_by_hand_and_run_again() {
     bench.until_clean();
     assert_eq!(watch.stop(), 0);
 }
+
+#[test]
+fn a_job_of_a_cron_job_that_hangs_is_deleted_with_its_pods_and_the_next_one_is_made() {
+    let Some(bench) = Bench::new() else { return };
+    let watch = bench.watch();
+    bench.manifest("often.yaml", &cron("often", "Forbid").replace("* * * * *", "@every 2s"));
+    let job = || {
+        let rows = bench.run(&["get", "jobs", "-o", "name"]).stdout;
+        rows.lines().next().unwrap_or_default().to_owned()
+    };
+    let runs = |job: &str| {
+        let name = job.rsplit('/').next().unwrap();
+        let rows = bench.run(&["get", "pods", "-l", &format!("job-name={name}")]).stdout;
+        !name.is_empty() && rows.contains("Running")
+    };
+    bench.until("a Job hangs", || runs(&job()));
+    let first = job();
+    bench.run(&["delete", &first, "--now"]).exits(0).says("deleted");
+    assert!(!bench.run(&["get", "jobs", "-o", "name"]).stdout.contains(&first));
+    bench.until("the next is made", || !job().is_empty() && job() != first && runs(&job()));
+    assert_eq!(watch.stop(), 0);
+    // Without a watcher, too: the next one notes what it was made for, and lets it go.
+    let second = job();
+    bench.run(&["delete", &second, "--now"]).exits(0).says("deleted");
+    assert!(!bench.run(&["get", "pods"]).stdout.contains("Running"));
+    let watch = bench.watch();
+    bench.until("it has gone", || !bench.run(&["get", "jobs", "-o", "name"]).stdout.contains(&second));
+    bench.run(&["delete", "cronjob", "often", "--now", "--edit-file"]).exits(0);
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}

@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::bench::{Bench, wait_at_most};
 use crate::image::made::Made;
@@ -40,6 +41,104 @@ fn the_nightly_batch_prepares_fails_tries_again_and_tells_when_it_is_due() {
     bench.remove("nightly.yaml");
     bench.until_clean();
     assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn the_nightly_batch_is_run_by_its_cron_job() {
+    let Some(bench) = Bench::new() else { return };
+    let watch = bench.watch();
+    let text = example("nightly/nightly.yaml");
+    let each_minute = text.replace("schedule: \"30 2 * * *\"", "schedule: \"* * * * *\"");
+    assert_ne!(each_minute, text);
+    bench.manifest("nightly.yaml", &each_minute);
+    let done = || {
+        let rows = bench.run(&["get", "jobs", "--no-headers"]).stdout;
+        let done = rows.lines().find(|row| row.starts_with("nightly-") && row.contains(" Complete "));
+        done.and_then(|row| row.split_whitespace().next()).map(str::to_owned)
+    };
+    bench.until_at_most(Duration::from_secs(150), "a Job of its own is done", || done().is_some());
+    let logs = bench.run(&["logs", &format!("job/{}", done().unwrap()), "--all-containers"]).exits(0).stdout;
+    for line in ["prepared 5 lines", "helper is there", "try 2", "wrote 5 lines", "helper stops"] {
+        assert!(logs.lines().any(|known| known.ends_with(line)), "{line}\n{logs}");
+    }
+    bench.remove("nightly.yaml");
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn the_command_of_the_crontab_does_what_it_says() {
+    let Some(bench) = Bench::new() else { return };
+    let place = bench.path("batch");
+    fs::create_dir(&place).unwrap();
+    let text = example("cron/droppod-batch");
+    let line = text.lines().find(|line| line.starts_with("30 2 ")).unwrap();
+    // cron reads five fields and a user, hands over the rest, and turns `\\%` into a percent sign.
+    let command = line.splitn(7, ' ').nth(6).unwrap().replace("\\%", "%");
+    let (lock, out) = (bench.path("batch.lock"), bench.path("batch.json"));
+    let command = [
+        ("/run/lock/droppod-batch", &lock),
+        ("/etc/droppod/batch", &place),
+        ("/var/log/droppod-batch.json", &out),
+    ]
+    .into_iter()
+    .fold(command, |command, (usual, here)| {
+        assert!(command.contains(usual), "{usual}\n{command}");
+        command.replace(usual, here.to_str().unwrap())
+    });
+    let run = || {
+        let mut shell = with_droppod(&bench, "sh");
+        shell.args(["-c", &command]);
+        wait_at_most(shell.spawn().unwrap(), "the command of the crontab", Duration::from_secs(60))
+    };
+    let pod = |script: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: night}}\nspec:\n  restartPolicy: Never\n  containers:\n  - name: \
+             main\n    image: droppod.local/host\n    command: [bash, -c, {script:?}]\n"
+        )
+    };
+    fs::write(place.join("night.yaml"), pod("echo night work")).unwrap();
+    let output = run();
+    assert!(output.status.success() && output.stdout.is_empty() && output.stderr.is_empty(), "{output:?}");
+    let told = fs::read_to_string(&out).unwrap();
+    assert!(told.contains("\"line\":\"night work\""), "{told}");
+    let last: serde_json::Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["type"], &last["exitCode"]), (&"summary".into(), &0.into()));
+    // A failure is mail, and a second one beside the first does nothing.
+    fs::write(place.join("night.yaml"), pod("exit 3")).unwrap();
+    let output = run();
+    assert_eq!(output.status.code(), Some(10), "{output:?}");
+    assert!(!output.stderr.is_empty());
+    let held = fs::File::create(&lock).unwrap();
+    rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let before = fs::read_to_string(&out).unwrap();
+    assert_eq!(run().status.code(), Some(1));
+    assert_eq!(fs::read_to_string(&out).unwrap(), before);
+    bench.until_clean();
+}
+
+/// A program that finds droppod in its path, and the bench's places in its environment.
+fn with_droppod(bench: &Bench, name: &str) -> Command {
+    let program = Path::new(env!("CARGO_BIN_EXE_droppod")).parent().unwrap();
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap_or_default());
+    let mut command = bench.program(name);
+    command.env("PATH", path);
+    for (name, directory) in [("STATE", "s"), ("RUN", "r"), ("LOG", "l")] {
+        command.env(format!("DROPPOD_{name}_DIR"), bench.path(directory));
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+#[test]
+fn the_workflow_has_droppod_before_it_runs_it_and_a_batch_that_is_stopped_has_not_failed() {
+    let workflow = example("ci/github.yaml");
+    let at = |part: &str| workflow.find(part).unwrap_or_else(|| panic!("{part}\n{workflow}"));
+    assert!(at("cargo install --locked --git") < at("/usr/local/bin/droppod"));
+    assert!(at("/usr/local/bin/droppod") < at("examples/ci/run.sh"));
+    let repository = env!("CARGO_PKG_REPOSITORY");
+    assert!(workflow.contains(repository), "{repository}\n{workflow}");
+    assert!(example("systemd/droppod-batch.service").contains("\nSuccessExitStatus=130\n"));
 }
 
 #[test]
@@ -105,15 +204,9 @@ fn the_ci_job_passes_and_leaves_its_report() {
         fs::copy(examples().join("ci").join(name), place.join(name)).unwrap();
     }
     let run = || {
-        let program = Path::new(env!("CARGO_BIN_EXE_droppod")).parent().unwrap();
-        let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap_or_default());
-        let mut command = bench.program("sh");
-        command.arg(place.join("run.sh")).env("PATH", path).env("REPORT", &report);
-        for (name, directory) in [("STATE", "s"), ("RUN", "r"), ("LOG", "l")] {
-            command.env(format!("DROPPOD_{name}_DIR"), bench.path(directory));
-        }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        wait_at_most(command.spawn().unwrap(), "run.sh", std::time::Duration::from_secs(60))
+        let mut command = with_droppod(&bench, "sh");
+        command.arg(place.join("run.sh")).env("REPORT", &report);
+        wait_at_most(command.spawn().unwrap(), "run.sh", Duration::from_secs(60))
     };
     let output = run();
     let said = String::from_utf8_lossy(&output.stdout);

@@ -117,12 +117,36 @@ fn a_missing_tag_is_told_and_heals_when_it_is_pushed() {
 #[test]
 fn up_exits_with_13_and_says_which_image_is_not_to_be_had() {
     let Some(bench) = Bench::new() else { return };
+    let Some(registry) = Registry::start(&bench) else { return };
     let image = format!("{HOST}/app:1");
     bench.manifest("app.yaml", &pod("app", &image));
-    bench
+    let ran = bench
         .run(&["up", "-f", bench.folder().to_str().unwrap()])
         .exits(13)
-        .says(&format!("app: not started, ErrImagePull: cannot reach registry {HOST}: "));
+        .says(&format!("app: not started, ErrImagePull: registry {HOST} has no {image}"));
+    assert!(!ran.stderr.contains("again in"), "{ran:#?}");
+    drop(registry);
+    bench.until_clean();
+}
+
+#[test]
+fn up_asks_a_registry_again_that_cannot_be_reached() {
+    let Some(bench) = Bench::new() else { return };
+    let Some(made) = Made::new("late") else { return };
+    let image = format!("{HOST}/app:1");
+    bench.manifest("app.yaml", &pod("app", &image));
+    let folder = bench.folder();
+    let words = ["up", "-f", folder.to_str().unwrap()];
+    let again = format!("cannot pull {image}, again in ");
+    bench.run(&[&words[..], &["--timeout", "2s"]].concat()).exits(11).says(&again);
+    let mut running = bench.start(&words);
+    bench.until("it has been tried once", || bench.said(&again));
+    assert!(running.is_running());
+    let Some(registry) = Registry::start(&bench) else { return };
+    registry.push(&made, "app", "1");
+    bench.until("it is done", || !running.is_running());
+    let said = fs::read_to_string(bench.path("out")).unwrap();
+    assert!(said.contains("1234:5678 in /srv/app says late by default"), "{said}\n{}", bench.log());
     bench.until_clean();
 }
 

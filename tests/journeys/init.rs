@@ -162,6 +162,7 @@ fn the_units_of_systemd_run_a_folder_and_a_batch() {
     assert_eq!(show("droppod-batch.timer", "ActiveState"), "active");
     machine.says(&["systemctl", "start", "droppod-batch.service"]);
     assert_eq!(show("droppod-batch.service", "Result"), "success");
+    assert_eq!(show("droppod-batch.service", "SuccessExitStatus"), "130");
     machine.says(&["systemctl", "stop", "droppod"]);
     machine.says(&["droppod", "down", "--all"]);
     drop(machine);

@@ -97,6 +97,10 @@ fn a_job_in_the_folder_runs_once_is_shown_and_goes_with_its_file() {
         bench.run(&["get", "job", "squares", "-o", "yaml"]).stdout.contains("backoffLimit: 4")
     });
     assert_eq!(bench.run(&["get", "pods", "--no-headers"]).stdout.lines().count(), 5);
+    bench.until("it is told to be in vain", || {
+        let status = bench.read("job.status.yaml");
+        status.contains("field: spec.backoffLimit") && status.contains("the Job has ended")
+    });
     // Another template is another run.
     bench.manifest("job.yaml", &SQUARES.replace("the square", "the great square"));
     bench.until("it runs anew", || {
@@ -123,6 +127,78 @@ fn a_job_is_suspended_and_resumed_by_edits() {
     bench.manifest("job.yaml", &text("false"));
     until_job(&bench, "paused", "Complete");
     bench.remove("job.yaml");
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn an_edit_that_a_job_cannot_take_is_told_until_it_is_run_again() {
+    let Some(bench) = Bench::new() else { return };
+    let watch = bench.watch();
+    bench.manifest("done.yaml", &job("done", "  completions: 1\n", "true"));
+    let going = job("going", "  completions: 2\n", "sleep 1000");
+    bench.manifest("going.yaml", &going);
+    until_job(&bench, "done", "Complete");
+    until_job(&bench, "going", "Running");
+    bench.manifest("done.yaml", &job("done", "  completions: 2\n", "true"));
+    bench.manifest("going.yaml", &going.replace("completions: 2", "completions: 3"));
+    for (file, why) in [
+        ("done.status.yaml", "field is immutable once the Job has ended"),
+        ("going.status.yaml", "field is immutable"),
+    ] {
+        bench.until(&format!("{file} tells it"), || {
+            let status = bench.read(file);
+            status.contains("state: Invalid")
+                && status.contains("field: spec.completions")
+                && status.contains(why)
+        });
+    }
+    assert_eq!((column(&bench, "done", 2), column(&bench, "going", 2)), ("1/1".into(), "0/2".into()));
+    let folder = bench.folder();
+    let file = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    bench.run(&["diff", "-f", &file("done.yaml")]).exits(1).says("refused: spec.completions");
+    // What may change of a Job that goes on does.
+    bench.manifest("going.yaml", &going.replace("completions: 2\n", "completions: 2\n  parallelism: 2\n"));
+    bench.until("both run", || bench.run(&["get", "pods"]).stdout.matches("Running").count() == 2);
+    assert!(bench.read("going.status.yaml").contains("state: Applied"));
+    let anew = job("done", "  completions: 2\n", "true")
+        .replace("name: done", "name: done, annotations: {droppod.dev/rerun: again}");
+    bench.manifest("done.yaml", &anew);
+    bench.until("it runs anew", || column(&bench, "done", 2) == "2/2");
+    bench.until("nothing is wrong", || bench.read("done.status.yaml").contains("state: Applied"));
+    bench.remove("done.yaml").remove("going.yaml");
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn a_pod_of_a_job_that_waits_for_its_end_counts_as_it_ended() {
+    let Some(bench) = Bench::new() else { return };
+    let watch = bench.watch();
+    let patient = |text: &str| text.replace("GracePeriodSeconds: 1", "GracePeriodSeconds: 50");
+    let script = |code: u8| format!("trap 'exit {code}' TERM; echo ready; while true; do sleep 0.1; done");
+    let ignore = "  backoffLimit: 0\n  podFailurePolicy: {rules: [{action: Ignore, onExitCodes: {operator: In, values: [143]}}]}\n";
+    let replace = "  backoffLimit: 0\n  podReplacementPolicy: Failed\n";
+    bench.manifest("spared.yaml", &patient(&job("spared", ignore, &script(143))));
+    bench.manifest("done.yaml", &patient(&job("done", replace, &script(0))));
+    let pod = |job: &str| {
+        let rows = bench.run(&["get", "pods", "-l", &format!("job-name={job}"), "-o", "name"]).stdout;
+        rows.trim().to_owned()
+    };
+    let is_ready = |pod: &str| !pod.is_empty() && bench.run(&["logs", pod]).stdout == "ready\n";
+    bench.until("both can be stopped", || is_ready(&pod("spared")) && is_ready(&pod("done")));
+    let (first, done) = (pod("spared"), pod("done"));
+    bench.run(&["delete", &first]).exits(0);
+    bench.run(&["delete", &done]).exits(0);
+    until_job(&bench, "done", "Complete");
+    bench.until("it is replaced", || {
+        let next = pod("spared");
+        next != first && is_ready(&next)
+    });
+    let failed = |job: &str| bench.run(&["get", "job", job, "-o", "jsonpath={.status.failed}"]).stdout;
+    assert_eq!((column(&bench, "spared", 1).as_str(), failed("spared").as_str()), ("Running", ""));
+    assert_eq!(failed("done"), "");
+    bench.remove("spared.yaml").remove("done.yaml");
     bench.until_clean();
     assert_eq!(watch.stop(), 0);
 }

@@ -120,6 +120,22 @@ fn figures_and_health_are_shown_on_a_socket_of_ones_own() {
     {
         assert!(text.lines().any(|known| known == line), "{line}\n{text}");
     }
+    let cron = "apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: often}\nspec:\n  schedule: '@every 2s'\n  \
+                jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: main, image: \
+                droppod.local/host, command: ['true']}]}}}}\n";
+    bench.manifest("often.yaml", cron);
+    bench.until("a success is told", || {
+        let text = ask("/metrics").1;
+        let figure = |name: &str| {
+            let line = text.lines().find(|line| line.starts_with(name));
+            line.and_then(|line| line.rsplit(' ').next()?.parse::<i64>().ok())
+        };
+        let of_cron = "{namespace=\"default\",cronjob=\"often\"}";
+        let success = figure(&format!("droppod_cronjob_last_success_timestamp_seconds{of_cron}"));
+        let next = figure(&format!("droppod_cronjob_next_schedule_timestamp_seconds{of_cron}"));
+        figure("droppod_jobs{status=\"Complete\"}") > Some(0) && success > Some(0) && next.is_some()
+    });
+    bench.remove("often.yaml");
     use std::os::unix::fs::PermissionsExt;
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(watch.stop(), 0);

@@ -215,7 +215,7 @@ pub(super) mod tests {
     pub(in crate::cli::up) fn pod(name: &str, job: Option<u8>, course: Course) -> PodReport {
         let pod = PodId { namespace: "default".into(), name: name.into(), uid: uid(0) };
         let owner = job.map(|job| Owner { uid: uid(job), number: 0 });
-        PodReport { pod, course, owner, index: None }
+        PodReport { pod, course, owner, index: None, object: None }
     }
 
     /// One pod of it has succeeded, one has failed.

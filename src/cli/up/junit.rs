@@ -61,7 +61,7 @@ fn suites(end: BatchEnd, report: &BatchReport) -> Vec<Suite> {
             class: format!("{}.pod", one.pod.namespace),
             name: one.pod.name.clone(),
             time: facts::time(&one.course),
-            verdict: judged(end, one),
+            verdict: judged(end, one, None),
         };
         suites.push(Suite { name: "pods".to_owned(), cases: pods.iter().map(case).collect() });
     }
@@ -81,7 +81,7 @@ fn of_job(end: BatchEnd, job: &JobReport, pods: &[&PodReport]) -> Suite {
         None => pods
             .iter()
             .map(|one| {
-                let verdict = match judged(end, one) {
+                let verdict = match judged(end, one, Some(job)) {
                     Verdict::Failed { message, .. } if facts::ending(job) == Some(Ending::Success) => {
                         Verdict::Skipped(format!("tried again: {message}"))
                     }
@@ -110,29 +110,41 @@ fn of_index_case(end: BatchEnd, job: &JobReport, index: u64, pods: &[&PodReport]
     let last = pods.iter().filter(counted).max_by_key(|one| facts::ended_at(&one.course));
     let verdict = match last {
         _ if done => Verdict::Passed,
-        Some(last) => judged(end, last),
+        Some(last) => judged(end, last, Some(job)),
         None => Verdict::Skipped("not run".to_owned()),
     };
     let name = format!("{}[{index}]", job.key.name);
     Case { class: class.to_owned(), name, time: last.and_then(|last| facts::time(&last.course)), verdict }
 }
 
-fn judged(end: BatchEnd, one: &PodReport) -> Verdict {
+/// `job` is the one that made the pod, where how that ended is told here.
+fn judged(end: BatchEnd, one: &PodReport, job: Option<&JobReport>) -> Verdict {
     let course = &one.course;
     let note = facts::note(course);
-    match facts::fate(course) {
-        Fate::Succeeded => Verdict::Passed,
+    let told = |fate: Fate| facts::line(fate.word(), &note);
+    let ending = job.and_then(|job| Some((facts::ending(job)?, job.record.verdict.as_ref()?.reason)));
+    match (facts::fate(course), ending) {
+        (Fate::Succeeded, _) => Verdict::Passed,
         // A server that was there for the others: that it is stopped is how it ends.
-        Fate::Stopped if end == BatchEnd::Completed => Verdict::Passed,
-        Fate::Failed => {
+        (Fate::Stopped, None) if end == BatchEnd::Completed && one.owner.is_none() => Verdict::Passed,
+        // Another run of a CronJob takes its place, or nothing else is waited for.
+        (Fate::Stopped, None) if end == BatchEnd::Completed => Verdict::Skipped(told(Fate::Stopped)),
+        (Fate::Stopped | Fate::NotStarted, Some((Ending::Success, _))) => {
+            Verdict::Skipped("not needed".to_owned())
+        }
+        (fate @ (Fate::Stopped | Fate::NotStarted), Some((Ending::Failure, reason))) => {
+            let with = format!("{} with its Job: {}", fate.word(), reason.word());
+            Verdict::Error(facts::line(&with, &note))
+        }
+        (Fate::Failed, _) => {
             let messages = facts::failures(course).filter(|(_, exit)| !exit.message.is_empty());
             let messages: Vec<String> =
                 messages.map(|(name, exit)| format!("{name}: {}", exit.message.trim_end())).collect();
             let message = facts::line(Fate::Failed.word(), &note);
             Verdict::Failed { message, text: messages.join("\n") }
         }
-        fate @ (Fate::Stopped | Fate::NotStarted | Fate::Lost) => {
-            Verdict::Error(format!("{}: {}", why(end), facts::line(fate.word(), &note)))
+        (fate @ (Fate::Stopped | Fate::NotStarted), None) | (fate @ Fate::Lost, _) => {
+            Verdict::Error(format!("{}: {}", why(end), told(fate)))
         }
     }
 }
@@ -278,6 +290,57 @@ mod tests {
             "name=\"j[0]\" time=\"0.000\"/>",
             "name=\"j[1]\" time=\"0.000\"><failure message=\"Failed, main exited with 3 (Error): no luck\">main: no luck<",
             "name=\"j[2]\" time=\"0.000\"><skipped message=\"not run\"/>",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+    }
+
+    /// Of a Job with an index that was stopped, after another that ended by itself.
+    fn with_one_stopped(reason: JobEnd, other: crate::status::Course) -> String {
+        let mut job = job("j", 9, Some(reason));
+        job.indexes = Some(2);
+        if facts::fate(&other) == Fate::Succeeded {
+            job.record.completed.insert(1);
+        }
+        let of_index = |index, course| PodReport { index: Some(index), ..pod("j-x", Some(9), course) };
+        let stopped = ended(Outcome::Deleted, vec![failed("cut off")]);
+        let pods = vec![of_index(0, stopped), of_index(1, other)];
+        render(BatchEnd::Completed, &BatchReport { pods, jobs: vec![job], hopeless: None })
+    }
+
+    #[test]
+    fn what_is_stopped_with_its_job_has_never_passed() {
+        let good = || ended(Outcome::Succeeded, vec![container("main", Role::App, 0)]);
+        for reason in [
+            JobEnd::PodFailurePolicy,
+            JobEnd::DeadlineExceeded,
+            JobEnd::MaxFailedIndexesExceeded,
+            JobEnd::BackoffLimitExceeded,
+        ] {
+            let text = with_one_stopped(reason, failing(""));
+            let line = format!(
+                "name=\"j[0]\" time=\"0.000\"><error message=\"stopped with its Job: {}, main exited with 3 (Error): cut off\"/>",
+                reason.word()
+            );
+            assert!(text.contains(&line), "{line}\n{text}");
+        }
+        let text = with_one_stopped(JobEnd::SuccessPolicy, good());
+        let line = "name=\"j[0]\" time=\"0.000\"><skipped message=\"not needed\"/>";
+        assert!(text.contains(line) && text.contains("failures=\"0\" errors=\"0\" skipped=\"1\""), "{text}");
+        // Also where no index is known, and where the Job itself is a CronJob's.
+        let mut job = job("j", 9, Some(JobEnd::DeadlineExceeded));
+        job.indexes = None;
+        let stopped = || ended(Outcome::Deleted, vec![container("main", Role::App, 0)]);
+        let pods = vec![
+            pod("j-a", Some(9), stopped()),
+            pod("c-b", Some(8), stopped()),
+            pod("server", None, stopped()),
+        ];
+        let text = render(BatchEnd::Completed, &BatchReport { pods, jobs: vec![job], hopeless: None });
+        for line in [
+            "name=\"j-a\" time=\"0.000\"><error message=\"stopped with its Job: DeadlineExceeded\"/>",
+            "name=\"c-b\" time=\"0.000\"><skipped message=\"stopped\"/>",
+            "name=\"server\" time=\"0.000\"/>",
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }

@@ -52,7 +52,7 @@ pub(crate) fn run_one(
         start,
         patience: Patience::WithOthers,
         keep: Keep::Nothing,
-        exit_from: Some(ExitFrom::of_pod(name)),
+        exit_from: Some(ExitFrom::of_pod(&settings.namespace, name)),
         show: if attached.is_some() { Show::Nothing } else { Show::Bare },
         junit: None,
         attached,

@@ -8,10 +8,13 @@ use crate::cli::failure::Failure;
 use crate::cli::input::Input;
 use crate::cli::settings::{Settings, canonical};
 use crate::cli::{departure, tell};
-use crate::daemon::{Root, Select};
+use crate::daemon::{BatchReport, PodReport, Root, Select};
+use crate::model::object::ObjectRecord;
+use crate::model::observed::Finished;
+use crate::model::record::{Outcome, PodRecord};
 use crate::paths::Places;
 use crate::publish::{Durability, publish, remove_tree};
-use crate::rundir::{lock, pods};
+use crate::rundir::{lock, objects, pods};
 use crate::sandbox::instance::RunDirectory;
 use crate::sandbox::instance::up::{self, Up};
 
@@ -86,11 +89,34 @@ impl Session {
         &self.0.places
     }
 
-    pub(super) fn keep(self) -> Result<(), Failure> {
+    /// Pods that were told to stop left nothing but their logs: what is known of them is put down again.
+    pub(super) fn keep(self, report: Option<&BatchReport>) -> Result<(), Failure> {
+        for one in report.iter().flat_map(|report| &report.pods) {
+            self.keep_pod(one).map_err(|error| {
+                Failure::new(Exit::Failed, format!("cannot keep the record of pod {}", one.pod))
+                    .because(error)
+            })?;
+        }
         publish(&self.0.places.kept(), b"", 0o600, Durability::Volatile)
             .map_err(|error| Failure::new(Exit::Failed, "cannot mark the records as kept").because(error))?;
         tell(&self.where_to_look());
         Ok(())
+    }
+
+    fn keep_pod(&self, one: &PodReport) -> std::io::Result<()> {
+        let (places, course) = (&self.0.places, &one.course);
+        let Some(object) = &one.object else { return Ok(()) };
+        objects::save(places, &ObjectRecord { deletion: None, ..(**object).clone() })?;
+        match (course.record(), &course.waiting) {
+            (Some(record), _) => {
+                let outcome =
+                    course.finished.as_ref().map_or_else(|| stopped(record), |end| end.outcome.clone());
+                let record = PodRecord { outcome: Some(outcome.clone()), ..record.clone() };
+                objects::finish(places, &one.pod.uid, &Finished { outcome, record })
+            }
+            (None, Some(waiting)) => pods::write_waiting(&places.pod(&one.pod.uid), waiting).map(drop),
+            (None, None) => Ok(()),
+        }
     }
 
     pub(super) fn remove(self) -> Result<(), Failure> {
@@ -118,5 +144,15 @@ impl Session {
         let (state, run, log) = (state.display(), run.display(), log.display());
         let options = format!("--state-dir {state} --run-dir {run} --log-dir {log}");
         format!("kept; look with: droppod {options} get pods\nremove with:     droppod {options} down")
+    }
+}
+
+/// As the kubelet judges it.
+fn stopped(record: &PodRecord) -> Outcome {
+    match record.by_exits() {
+        Outcome::Failed { reason, .. } => {
+            Outcome::Failed { reason, message: "the pod was stopped before its end".to_owned() }
+        }
+        outcome @ (Outcome::Succeeded | Outcome::Deleted | Outcome::Interrupted) => outcome,
     }
 }

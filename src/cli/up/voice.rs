@@ -14,6 +14,7 @@ use crate::daemon::{ImageStanding, News, Progress, Standing};
 use crate::logs::follow::{Bell, Origin, Tails};
 use crate::logs::read::{Left, Line};
 use crate::model::id::PodId;
+use crate::model::observed::Outlook;
 use crate::model::record::{ContainerState, Exit, Outcome};
 use crate::model::time::Timestamp;
 use crate::paths::Places;
@@ -225,8 +226,11 @@ impl Text {
         for (image, standing) in &standing.images {
             let ImageStanding::Failed { error, retry_at } = standing else { continue };
             if self.tries.insert(image.clone(), error.tries) != Some(error.tries) {
-                let again = age(*retry_at - clock::boot());
-                tell(&format!("cannot pull {image}, again in {again}: {}", cell(&error.message)));
+                let again = match error.outlook {
+                    Outlook::MayPass => format!(", again in {}", age(*retry_at - clock::boot())),
+                    Outlook::Final => String::new(),
+                };
+                tell(&format!("cannot pull {image}{again}: {}", cell(&error.message)));
             }
         }
     }

@@ -7,6 +7,8 @@ use crate::model::control::Controlled;
 use crate::model::desired::{Blocked, Cause, DesiredPod, Want};
 use crate::model::id::{PodId, Uid};
 use crate::model::object::Known;
+use crate::model::observed::ImageObservation;
+use crate::model::time::Moment;
 
 use super::BatchEnd;
 
@@ -88,8 +90,30 @@ fn nature(known: &Known) -> Option<Nature> {
     }
 }
 
+/// Whether pulls that failed for now are waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pulls {
+    MayCome,
+    GivenUp,
+}
+
+/// Tries of a pull where nobody has said for how long to try.
+const TRIES: u32 = 5;
+
+/// Until the batch's own time is over, or else for as long as one has not been tried often enough.
+pub(super) fn pulls<'a>(
+    deadline: Option<Moment>,
+    mut images: impl Iterator<Item = &'a ImageObservation>,
+) -> Pulls {
+    let may_come = |image: &ImageObservation| match image {
+        ImageObservation::Failed { error, .. } => error.tries < TRIES,
+        ImageObservation::Present { .. } | ImageObservation::Pulling | ImageObservation::Preloading => false,
+    };
+    if deadline.is_some() || images.any(may_come) { Pulls::MayCome } else { Pulls::GivenUp }
+}
+
 /// Whether a batch has nothing more to wait for.
-pub(super) fn verdict(awaited: &Awaited<'_>) -> Option<BatchEnd> {
+pub(super) fn verdict(awaited: &Awaited<'_>, pulls: Pulls) -> Option<BatchEnd> {
     if awaited.rest == Rest::Something {
         return None;
     }
@@ -100,7 +124,7 @@ pub(super) fn verdict(awaited: &Awaited<'_>) -> Option<BatchEnd> {
     for pod in &awaited.pods {
         match &pod.want {
             Want::Run(_) | Want::Gone { .. } => return None,
-            Want::Wait(why) => match obstacle(why)? {
+            Want::Wait(why) => match obstacle(why, pulls)? {
                 Obstacle::Image => image = true,
                 Obstacle::Reference => {}
             },
@@ -116,17 +140,23 @@ pub(crate) enum Obstacle {
     Reference,
 }
 
-/// `None` for a wait that ends by itself: a pull under way, an address to become free.
-fn obstacle(why: &Blocked) -> Option<Obstacle> {
-    let causes = || why.pod.iter().chain(why.containers.values()).map(|waiting| waiting.cause);
-    if causes().any(|cause| matches!(cause, Cause::Pull | Cause::Image)) {
-        return Some(Obstacle::Image);
+/// `None` for a wait that ends by itself: a pull under way or to be tried again, an address to become free.
+fn obstacle(why: &Blocked, pulls: Pulls) -> Option<Obstacle> {
+    let mut obstacle = None;
+    for waiting in why.pod.iter().chain(why.containers.values()) {
+        match (waiting.cause, pulls) {
+            (Cause::Image | Cause::Refused, _) | (Cause::Pull, Pulls::GivenUp) => {
+                return Some(Obstacle::Image);
+            }
+            (Cause::Manifest, _) => obstacle = Some(Obstacle::Reference),
+            (Cause::Passing, _) | (Cause::Pull, Pulls::MayCome) => {}
+        }
     }
-    causes().any(|cause| cause == Cause::Manifest).then_some(Obstacle::Reference)
+    obstacle
 }
 
-/// The first pod that will never start, whatever goes on beside it, and why: a pull that failed may succeed at the
-/// next try, but the files are read once, and nobody brings what no file declares.
+/// The first pod that will never start, whatever goes on beside it, and why: a pull that failed for now may succeed at
+/// the next try, but the files are read once, and nobody brings what no file declares.
 pub(super) fn hopeless(pods: &BTreeMap<Uid, DesiredPod>) -> Option<(Obstacle, &PodId, String)> {
     pods.values().find_map(|pod| {
         let Want::Wait(why) = &pod.want else { return None };
@@ -141,7 +171,7 @@ pub(super) fn hopeless(pods: &BTreeMap<Uid, DesiredPod>) -> Option<(Obstacle, &P
 
 fn never(cause: Cause) -> Option<Obstacle> {
     match cause {
-        Cause::Image => Some(Obstacle::Image),
+        Cause::Image | Cause::Refused => Some(Obstacle::Image),
         Cause::Manifest => Some(Obstacle::Reference),
         Cause::Passing | Cause::Pull => None,
     }

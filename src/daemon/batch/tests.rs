@@ -2,12 +2,14 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::awaited::Pulls;
 use super::*;
 use crate::manifest::revive;
 use crate::model::control::Controlled;
 use crate::model::desired::{Blocked, Cause, DesiredPod, Waiting, Want};
 use crate::model::job::{JobEnd, Verdict};
 use crate::model::object::{ObjectRecord, Owner, Source};
+use crate::model::observed::{ImageObservation, Outlook, PullError};
 use crate::model::pod_plan::RestartPolicy;
 use crate::model::record::FORMAT;
 use crate::model::time::Timestamp;
@@ -78,7 +80,11 @@ impl Scene {
     }
 
     fn verdict(&self) -> Option<BatchEnd> {
-        verdict(&awaited(&self.objects, &self.controlled, &self.pods, |_| false))
+        self.verdict_with(Pulls::MayCome)
+    }
+
+    fn verdict_with(&self, pulls: Pulls) -> Option<BatchEnd> {
+        verdict(&awaited(&self.objects, &self.controlled, &self.pods, |_| false), pulls)
     }
 }
 
@@ -107,9 +113,47 @@ fn endless_pods_alone_run_until_a_signal() {
 
 #[test]
 fn an_image_that_cannot_be_had_ends_a_batch_when_nothing_else_runs() {
+    for cause in [Cause::Image, Cause::Refused] {
+        let scene = Scene::default().pod(1, "Never", waits(cause));
+        assert_eq!(scene.verdict(), Some(BatchEnd::NoImage));
+        assert_eq!(scene.pod(2, "Never", runs()).verdict(), None);
+    }
+}
+
+#[test]
+fn a_pull_that_failed_for_now_is_tried_again_until_the_time_is_over_or_for_some_tries() {
     let scene = Scene::default().pod(1, "Never", waits(Cause::Pull));
-    assert_eq!(scene.verdict(), Some(BatchEnd::NoImage));
-    assert_eq!(scene.pod(2, "Never", runs()).verdict(), None);
+    assert_eq!(scene.verdict_with(Pulls::MayCome), None);
+    assert_eq!(scene.verdict_with(Pulls::GivenUp), Some(BatchEnd::NoImage));
+    let tried = |tries| {
+        let outlook = Outlook::MayPass;
+        let error = PullError { message: String::new(), tries, outlook };
+        ImageObservation::Failed { error, retry_at: Moment(Duration::ZERO), stale: None }
+    };
+    let deadline = Some(Moment(Duration::from_secs(9)));
+    for (deadline, tries, expected) in [
+        (None, &[1, 5][..], Pulls::MayCome),
+        (None, &[5, 6], Pulls::GivenUp),
+        (deadline, &[50], Pulls::MayCome),
+    ] {
+        let images: Vec<ImageObservation> = tries.iter().map(|tries| tried(*tries)).collect();
+        assert_eq!(pulls(deadline, images.iter()), expected, "{tries:?}");
+    }
+}
+
+#[test]
+fn a_report_has_pods_and_jobs_in_their_order() {
+    let pod = |name: &str, owner: Option<u64>| PodReport {
+        pod: PodId { namespace: "default".into(), name: name.into(), uid: uid(name.as_bytes()[0]) },
+        course: Course::default(),
+        owner: owner.map(|number| Owner { uid: uid(9), number }),
+        index: None,
+        object: None,
+    };
+    let pods = vec![pod("z", Some(1)), pod("c", None), pod("b", Some(10)), pod("a", Some(2)), pod("y", None)];
+    let report = BatchReport::new(pods, Vec::new(), None);
+    let names: Vec<&str> = report.pods.iter().map(|one| one.pod.name.as_str()).collect();
+    assert_eq!(names, ["c", "y", "z", "a", "b"]);
 }
 
 #[test]
@@ -124,7 +168,7 @@ fn a_job_is_waited_for_also_between_its_pods() {
     let scene = Scene::default().job(1).pod_of(1, 2, None);
     assert_eq!(scene.verdict(), None);
     assert_eq!(scene.ended(1).verdict(), Some(BatchEnd::Completed));
-    let hopeless = Scene::default().job(1).pod_of(1, 2, waits(Cause::Pull));
+    let hopeless = Scene::default().job(1).pod_of(1, 2, waits(Cause::Refused));
     assert_eq!(hopeless.verdict(), Some(BatchEnd::NoImage));
 }
 

@@ -9,11 +9,14 @@ use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
 use crate::model::id::Uid;
 use crate::model::image::{Archive, PullRequest};
+use crate::model::observed::Outlook;
 use crate::model::time::Moment;
 use crate::sandbox::spawn::Child;
 
 /// Of what a child wrote, what is kept: its end.
 const MESSAGE_LIMIT: u64 = 4096;
+/// Exit code of a pull whose failure is final.
+const NO_IMAGE: i32 = 13;
 
 #[derive(Debug, Default)]
 pub(crate) struct Children {
@@ -35,9 +38,14 @@ struct PullChild {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct EndedPull {
     pub(crate) request: PullRequest,
-    /// The message of one that failed.
-    pub(crate) failure: Option<String>,
+    pub(crate) failure: Option<PullFailure>,
     pub(crate) since: Moment,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PullFailure {
+    pub(crate) message: String,
+    pub(crate) outlook: Outlook,
 }
 
 impl Children {
@@ -84,10 +92,13 @@ impl Children {
         let mut done = Vec::new();
         self.pulls.retain(|request, pull| {
             let Some(end) = ended(&pull.child) else { return true };
-            let failure = match end {
+            let outlook = match end {
                 End::Exited(0) => None,
-                End::Exited(_) | End::Unknown => Some(message(&mut pull.output, end)),
+                End::Exited(NO_IMAGE) => Some(Outlook::Final),
+                End::Exited(_) | End::Unknown => Some(Outlook::MayPass),
             };
+            let failure =
+                outlook.map(|outlook| PullFailure { message: message(&mut pull.output, end), outlook });
             done.push(EndedPull { request: request.clone(), failure, since: pull.since });
             false
         });

@@ -20,7 +20,7 @@ use crate::publish::remove;
 use crate::rundir::pulls::{self, FailedPull};
 use crate::workload;
 
-use super::children::EndedPull;
+use super::children::{EndedPull, PullFailure};
 use super::memory::{self, PULLED};
 use super::{ActError, Acted, Hands};
 
@@ -66,7 +66,7 @@ impl Hands {
     ) -> Result<(), ActError> {
         match &ended.request {
             PullRequest::Image(image) => {
-                self.image_ended(image, ended.failure.as_deref(), now)?;
+                self.image_ended(image, ended.failure.as_ref(), now)?;
                 let took = (now.boot - ended.since).as_secs_f32();
                 self.tell_users(image, known, |authored, container| {
                     let (kind, reason, message) = match &ended.failure {
@@ -75,7 +75,7 @@ impl Hands {
                             (EventKind::Normal, PULLED, message)
                         }
                         Some(why) => {
-                            let message = format!("Failed to pull image \"{authored}\": {why}");
+                            let message = format!("Failed to pull image \"{authored}\": {}", why.message);
                             (EventKind::Warning, "Failed", message)
                         }
                     };
@@ -83,7 +83,8 @@ impl Hands {
                 })
             }
             PullRequest::Archive(archive) => {
-                self.load_ended(archive, ended.failure.as_deref());
+                let failure = ended.failure.as_ref().map(|failure| failure.message.as_str());
+                self.load_ended(archive, failure);
                 Ok(())
             }
         }
@@ -92,7 +93,7 @@ impl Hands {
     pub(super) fn image_ended(
         &self,
         image: &ImageRef,
-        failure: Option<&str>,
+        failure: Option<&PullFailure>,
         now: Now,
     ) -> Result<(), ActError> {
         let file = file_name(image);
@@ -101,7 +102,7 @@ impl Hands {
                 tracing::info!(%image, "image pulled");
                 remove(&self.places.pulls().join(&file))
             }
-            Some(message) => self.note_failure(&file, image, message, now),
+            Some(failure) => self.note_failure(&file, image, failure, now),
         };
         written.map_err(|source| ActError::Image {
             operation: "write down the end of the pull",
@@ -135,12 +136,13 @@ impl Hands {
         }
     }
 
-    fn note_failure(&self, file: &str, image: &ImageRef, message: &str, now: Now) -> io::Result<()> {
+    fn note_failure(&self, file: &str, image: &ImageRef, failure: &PullFailure, now: Now) -> io::Result<()> {
+        let PullFailure { message, outlook } = failure;
         let tries = pulls::read(&self.places, file)?.map_or(0, |failed| failed.error.tries) + 1;
         // The failure is an answer of somebody else's: never asked again at once.
         let retry_at = now.boot + back_off::delay(tries.saturating_add(1));
         tracing::warn!(target: PULLS, %image, tries, message, "image pull failed");
-        let error = PullError { message: message.to_owned(), tries };
+        let error = PullError { message: message.clone(), tries, outlook: *outlook };
         pulls::write(&self.places, file, &FailedPull { image: image.clone(), error, retry_at })?;
         Ok(())
     }

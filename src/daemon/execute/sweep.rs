@@ -111,7 +111,9 @@ fn keep_end(places: &Places, pod: &PodId, now: Now) -> Result<(), ActError> {
         Some(outcome @ (Outcome::Succeeded | Outcome::Failed { .. })) => {
             finish(places, pod, record, outcome, now)
         }
-        Some(Outcome::Deleted | Outcome::Interrupted) | None => Ok(()),
+        Some(outcome @ Outcome::Deleted) => objects::depart(places, &pod.uid, &Finished { outcome, record })
+            .map_err(ActError::pod("record the end", pod)),
+        Some(Outcome::Interrupted) | None => Ok(()),
     }
 }
 

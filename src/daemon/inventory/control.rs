@@ -75,6 +75,21 @@ impl Inventory {
         carried
     }
 
+    /// What a controller made and a person has deleted is to go. Tells whether it was to stay until now.
+    pub(crate) fn delete_made(
+        &mut self,
+        places: &Places,
+        uid: &Uid,
+        grace: Option<u32>,
+        now: Now,
+    ) -> Result<bool, InventoryError> {
+        let stays = |known: &Known| known.record.owner.is_some() && known.record.deletion.is_none();
+        if !self.objects.get(uid).is_some_and(stays) {
+            return Ok(false);
+        }
+        self.remove(places, uid, grace, now).map(|()| true)
+    }
+
     fn owner_of(&self, step: &Step) -> Option<Uid> {
         match step {
             Step::Job(uid, _) | Step::Cron(uid, _) | Step::Forget(uid) => Some(uid.clone()),

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::api::Object;
 use crate::daemon::folder::{chain, earlier, settle};
-use crate::manifest::{Declared, immutable};
+use crate::manifest::Declared;
+use crate::manifest::immutable::{self, Progress};
 use crate::model::id::Uid;
 use crate::model::object::{Known, ObjectKey, Source};
 use crate::model::time::{Moment, Now};
@@ -264,7 +265,9 @@ impl Inventory {
     /// An edit that the object in force does not take.
     fn refused(&self, change: &Change<'_>, line: usize) -> Option<Undone> {
         let Change::Update { uid, declared, .. } = change else { return None };
-        let objection = immutable::objection(&self.objects[*uid].object, &declared.object)?;
+        let has_ended = self.controlled.jobs.get(*uid).is_some_and(|record| record.finished.is_some());
+        let progress = if has_ended { Progress::Ended } else { Progress::GoesOn };
+        let objection = immutable::objection(&self.objects[*uid].object, &declared.object, progress)?;
         let why = format!("{} is invalid: {}", declared.key, objection.message);
         Some(Undone { line, field: objection.field, why, prospect: Prospect::Refused(objection.help) })
     }

@@ -2,8 +2,8 @@
 
 use crate::daemon::inventory::file::{Content, ManifestFile};
 use crate::daemon::inventory::{FolderState, Inventory, Prospect, Undone};
-use crate::manifest::{Mistake, Severity};
-use crate::model::object::{Known, Source};
+use crate::manifest::{IgnoredField, Mistake, Severity};
+use crate::model::object::{Known, ObjectKey, Source};
 use crate::model::time::Moment;
 use crate::status::{self, Course, FileReport, FileState};
 
@@ -38,6 +38,24 @@ impl View<'_> {
         Facts::of(self.state, self.note.as_deref(), hashes, self.undone.as_deref(), &self.items)
     }
 
+    /// Fields without effect: what the manifest was read with, and what of a Job was edited after its end.
+    fn ignored(&self) -> Vec<IgnoredField> {
+        let line_of = |key: &ObjectKey| match &self.file.content {
+            Content::Declares(declared) => declared.iter().find(|one| one.key == *key).map(|one| one.line),
+            Content::Unknown | Content::Mistaken | Content::Refused(_) => None,
+        };
+        let late = self.items.iter().flat_map(|(known, course)| {
+            let key = &known.record.key;
+            let fields = course.control.iter().flat_map(|control| &control.in_vain);
+            fields.map(move |field| IgnoredField {
+                field: format!("spec.{field}"),
+                reason: format!("the Job has ended; `droppod rerun job/{}` has it run anew", key.name),
+                line: line_of(key).unwrap_or(1),
+            })
+        });
+        self.file.ignored.iter().cloned().chain(late).collect()
+    }
+
     pub(super) fn render(&self, source: &Source, host_ip: &str) -> String {
         status::render(&FileReport {
             name: source.path.file_name().and_then(|name| name.to_str()).unwrap_or_default(),
@@ -46,7 +64,7 @@ impl View<'_> {
             applied_hash: &self.file.applied_hash,
             note: self.note.as_deref(),
             mistakes: self.undone.as_deref().unwrap_or(&self.file.mistakes),
-            ignored: &self.file.ignored,
+            ignored: &self.ignored(),
             items: self.items.iter().map(|(known, course)| (*known, course)).collect(),
             host_ip,
         })

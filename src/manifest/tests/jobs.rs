@@ -84,6 +84,10 @@ fn what_a_job_may_not_say_is_told() {
             job("podFailurePolicy: {rules: []}").replace("Never", "OnFailure"),
             "with `podFailurePolicy`, containers must not be restarted inside of their pod",
         ),
+        (
+            job(&format!("{indexed}backoffLimitPerIndex: 1")).replace("Never", "OnFailure"),
+            "with `backoffLimitPerIndex`, containers must not be restarted inside of their pod",
+        ),
     ];
     for (text, message) in cases {
         assert_eq!(messages(&text), [message], "{text}");

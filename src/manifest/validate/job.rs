@@ -84,6 +84,13 @@ fn indexes(spec: &JobSpec, at: &At<'_>, rules: &mut Rules) {
             rules.push(fault.help("add `completionMode: Indexed` and `completions`"));
         }
     }
+    let pod = spec.template.spec.as_ref();
+    let restarts = pod.is_some_and(|pod| pod.restart_policy.as_deref() == Some("OnFailure"));
+    if spec.backoff_limit_per_index.is_some() && restarts {
+        let message = "with `backoffLimitPerIndex`, containers must not be restarted inside of their pod";
+        let fault = Fault::at_key(&at.key("backoffLimitPerIndex"), message, "needs `restartPolicy: Never`");
+        rules.push(fault.help("write `restartPolicy: Never` in the template"));
+    }
     if spec.max_failed_indexes.is_some() && spec.backoff_limit_per_index.is_none() {
         let fault = Fault::at_key(
             &at.key("maxFailedIndexes"),

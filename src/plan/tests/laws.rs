@@ -78,6 +78,7 @@ fn sights(id: PodId) -> impl Strategy<Value = Option<PodObservation>> {
                 record: record(id.clone(), ContainerState::Terminated(exit(0)), Some(Outcome::Succeeded)),
             })
         }),
+        departed: None,
         launched_in: boot.map(str::to_owned),
         deaths,
     }))

@@ -38,6 +38,7 @@ impl World {
             record: Some(record(id.clone(), running(), None)),
             finished: None,
             launched_in: Some(THIS_BOOT.to_owned()),
+            departed: None,
             deaths: None,
         });
         change(seen);
@@ -100,6 +101,7 @@ impl World {
             process: ProcessObservation::Alive,
             record: Some(record(plan.id.clone(), running(), None)),
             finished: None,
+            departed: None,
             launched_in: Some(THIS_BOOT.to_owned()),
             deaths: before.map(|deaths| Deaths { launched, ..deaths }),
         };

@@ -20,7 +20,7 @@ impl Look<'_> {
                 }
             }
         }
-        for child in &pods.stopped {
+        for child in &pods.deleted {
             if next.counted.insert(child.number) {
                 next.failed += 1;
                 self.fail_again(&mut next.failures);

@@ -36,9 +36,11 @@ pub(super) fn failure(policy: Option<&PodFailurePolicy>, pod: &Ended<'_>) -> Tak
 fn fits(rule: &PodFailurePolicyRule, pod: &Ended<'_>) -> Option<String> {
     let key = &pod.child.known.record.key;
     if let Some(wanted) = &rule.on_exit_codes {
-        let exits = pod.record.containers.iter().filter_map(|container| match &container.state {
-            ContainerState::Terminated(exit) => Some((&container.name, exit.code)),
-            ContainerState::Running { .. } | ContainerState::Waiting { .. } => None,
+        let exits = pod.record.into_iter().flat_map(|record| &record.containers).filter_map(|container| {
+            match &container.state {
+                ContainerState::Terminated(exit) => Some((&container.name, exit.code)),
+                ContainerState::Running { .. } | ContainerState::Waiting { .. } => None,
+            }
         });
         let mut failed = exits.filter(|(name, code)| *code != 0 && fits_code(wanted, name, *code));
         let (name, code) = failed.next()?;

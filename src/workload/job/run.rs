@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::model::job::JobRecord;
+
 /// Annotation that `rerun` sets.
 const RERUN: &str = "droppod.dev/rerun";
 
@@ -31,6 +33,32 @@ fn parts(authored: &Value) -> [Value; 3] {
         mode => mode,
     };
     [part("/spec/template"), part("/spec/selector"), mode]
+}
+
+/// Fields of a Job's spec that Kubernetes lets be edited at any time, and that do nothing once it has ended.
+const LATE: [&str; 6] = [
+    "parallelism",
+    "backoffLimit",
+    "activeDeadlineSeconds",
+    "maxFailedIndexes",
+    "podReplacementPolicy",
+    "suspend",
+];
+
+/// Those of them that the author has given.
+pub(super) fn late(authored: &Value) -> Value {
+    let given = |field: &&str| {
+        let value = authored.get("spec")?.get(*field).filter(|value| !value.is_null())?;
+        Some(((*field).to_owned(), value.clone()))
+    };
+    LATE.iter().filter_map(given).collect::<serde_json::Map<_, _>>().into()
+}
+
+/// Fields of a Job's spec that were edited after its end, in vain.
+pub(crate) fn edited_in_vain(authored: &Value, record: &JobRecord) -> Vec<&'static str> {
+    let Some(before) = &record.ended_with else { return Vec::new() };
+    let now = late(authored);
+    LATE.into_iter().filter(|field| before.get(field) != now.get(field)).collect()
 }
 
 /// `command: null` says no more than no `command`.

@@ -8,11 +8,9 @@ use crate::model::record::EventKind;
 
 use super::Look;
 use super::pod;
-use super::pods::{Active, Pods};
+use super::pods::{Active, Pods, Replacement};
+use super::retry;
 
-/// After the first failure of a pod, doubling with each further one.
-const FIRST_WAIT: Duration = Duration::from_secs(10);
-const LONGEST_WAIT: Duration = Duration::from_secs(360);
 /// Pods made in one pass, so that one Job does not keep the others waiting.
 const AT_ONCE: u64 = 50;
 
@@ -26,6 +24,7 @@ impl Look<'_> {
     ) {
         if self.is_suspended() {
             for pod in std::mem::take(&mut pods.active) {
+                next.dismissed.insert(pod.child.number);
                 self.end(pod, pods, next, work);
             }
             return;
@@ -45,6 +44,7 @@ impl Look<'_> {
         if !surplus.is_empty() {
             pods.active.retain(|pod| !surplus.iter().any(|gone| gone.child.uid() == pod.child.uid()));
             for pod in surplus {
+                next.dismissed.insert(pod.child.number);
                 self.end(pod, pods, next, work);
             }
             return;
@@ -72,9 +72,9 @@ impl Look<'_> {
         steps.wake_in((missing == AT_ONCE).then_some(Duration::ZERO));
     }
 
-    /// `podReplacementPolicy: Failed`: a pod on its way out is not replaced before it has gone.
+    /// A pod on its way out is not replaced before it has gone.
     fn waits_for_going(&self) -> bool {
-        self.spec.pod_replacement_policy.as_deref() == Some("Failed")
+        self.replacement() == Replacement::Failed
     }
 
     /// Pods beyond what is wanted, the youngest first, and those of indexes that there are no more.
@@ -124,10 +124,7 @@ impl Look<'_> {
     }
 
     fn backs_off(&self, failures: &Failures, steps: &mut Steps) -> bool {
-        let Some(last) = failures.last.as_ref().filter(|_| failures.count > 0) else { return false };
-        let doublings = (failures.count - 1).min(16);
-        let wait = (FIRST_WAIT * 2u32.pow(doublings)).min(LONGEST_WAIT);
-        let left = self.present.left(last, wait);
+        let left = retry::rest(failures, self.present);
         steps.wake_in(left);
         left.is_some()
     }

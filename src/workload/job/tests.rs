@@ -6,6 +6,7 @@ use crate::api::Object;
 use crate::model::id::Uid;
 use crate::workload::control::tests::world::{Ends, World, uid};
 
+mod deleted;
 mod indexes;
 
 const OK: Ends = Ends::With(0);
@@ -79,7 +80,7 @@ fn each_index_has_its_pod_until_it_has_succeeded() {
 fn failures_are_answered_later_and_later_and_a_success_forgives_them() {
     let mut world = World::job(json!({"completions": 2, "backoffLimit": 20}));
     world.settle();
-    for wait in [10, 20, 40, 80, 160, 320, 360, 360] {
+    for wait in [10, 20, 40, 80, 160, 320, 600, 600] {
         world.end_all(BAD).settle();
         world.wait(wait - 1).settle();
         assert!(world.active().is_empty(), "before {wait}");
@@ -88,6 +89,33 @@ fn failures_are_answered_later_and_later_and_a_success_forgives_them() {
     }
     world.end_all(OK).settle();
     assert_eq!(world.active().len(), 1);
+}
+
+#[test]
+fn the_next_try_is_told_with_its_number_and_its_time() {
+    let told = |world: &World| {
+        let Object::Job(job) = &world.objects[&uid(1)].object else { panic!("not a Job") };
+        let boot = crate::model::time::Moment(std::time::Duration::from_secs(world.boot));
+        let now = crate::model::time::Now { wall: world.wall, boot };
+        let present = crate::model::job::Present { now, boot_id: &world.boot_id };
+        let next = super::retry(job.spec.as_ref().unwrap(), &world.record(), present);
+        next.map(|next| ((next.due - boot).as_secs(), next.number, next.limit))
+    };
+    let mut world = World::job(json!({"backoffLimit": 2}));
+    assert_eq!(told(world.settle()), None);
+    world.end_all(BAD).settle();
+    assert_eq!(told(world.wait(3)), Some((7, Some(1), 2)));
+    world.wait(7).settle().end_all(BAD).settle();
+    assert_eq!(told(&world), Some((20, Some(2), 2)));
+    world.wait(20).settle().end_all(BAD).settle();
+    assert_eq!((told(&world), world.ended()), (None, Some("BackoffLimitExceeded")));
+    let spec =
+        json!({"completions": 2, "parallelism": 2, "completionMode": "Indexed", "backoffLimitPerIndex": 1});
+    let mut world = World::job(spec);
+    world.settle();
+    let first = world.active()[0].clone();
+    world.end(&first, BAD);
+    assert_eq!(told(world.settle()), Some((10, Some(1), 1)));
 }
 
 #[test]
@@ -213,34 +241,6 @@ fn a_job_with_nothing_to_complete_is_complete() {
 }
 
 #[test]
-fn a_pod_that_a_person_deletes_has_failed_and_is_replaced() {
-    let mut world = World::job(json!({}));
-    world.settle();
-    let pod = world.active()[0].clone();
-    world.stop(&pod);
-    world.settle();
-    assert_eq!((world.record().failed, world.active().len()), (1, 0));
-    world.wait(10).settle();
-    assert_eq!(world.active().len(), 1);
-}
-
-#[test]
-fn a_pod_is_replaced_before_or_after_it_has_gone_as_the_policy_says() {
-    for (policy, while_it_goes) in [("TerminatingOrFailed", 1), ("Failed", 0)] {
-        let mut world = World::job(json!({"podReplacementPolicy": policy}));
-        world.settle();
-        let pod = world.active()[0].clone();
-        world.stop(&pod);
-        world.pass();
-        world.wait(10).pass();
-        assert_eq!(world.active().len(), while_it_goes, "{policy}");
-        world.leave();
-        world.pass();
-        assert_eq!(world.active().len(), 1, "{policy}");
-    }
-}
-
-#[test]
 fn should_allow_to_use_the_pod_failure_policy_on_exit_code_to_fail_job_early() {
     let rule = json!({"action": "FailJob", "onExitCodes": {"containerName": "main", "operator": "In", "values": [3, 42]}});
     let mut world =
@@ -310,6 +310,20 @@ fn a_finished_job_keeps_its_word_and_loses_its_pods_when_its_time_is_over() {
     assert_eq!(world.wait(1).settle().objects.len(), 1);
     world.wait(10_000).settle();
     assert_eq!((world.made.len(), world.ended()), (1, Some("CompletionsReached")));
+}
+
+#[test]
+fn what_is_edited_after_the_end_is_in_vain() {
+    let mut world = World::job(json!({"parallelism": 2, "completions": 2}));
+    world.settle();
+    let in_vain =
+        |world: &World| super::edited_in_vain(&world.objects[&uid(1)].record.authored, &world.record());
+    world.edit(1, json!({"parallelism": 1}));
+    world.settle().end_all(OK).settle().end_all(OK).settle();
+    assert_eq!((world.ended(), in_vain(&world)), (Some("CompletionsReached"), vec![]));
+    world.edit(1, json!({"parallelism": 3, "suspend": true, "ttlSecondsAfterFinished": 1000}));
+    world.settle();
+    assert_eq!(in_vain(&world), ["parallelism", "suspend"]);
 }
 
 #[test]

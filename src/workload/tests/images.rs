@@ -5,7 +5,11 @@ use crate::model::object::scope_of;
 
 fn failed(tries: u32, retry_at: u64) -> ImageObservation {
     ImageObservation::Failed {
-        error: PullError { message: "no route to host".to_owned(), tries },
+        error: PullError {
+            message: "no route to host".to_owned(),
+            tries,
+            outlook: crate::model::observed::Outlook::MayPass,
+        },
         retry_at: at(retry_at).boot,
         stale: None,
     }

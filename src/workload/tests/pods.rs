@@ -260,6 +260,7 @@ fn a_pod_to_go_is_gone_and_one_that_has_ended_wants_nothing() {
         record: None,
         finished: Some(Finished { outcome: Outcome::Succeeded, record }.into()),
         launched_in: None,
+        departed: None,
         deaths: None,
     };
     scene.observed.pods.insert(uid.clone(), seen);

@@ -12,6 +12,7 @@ use crate::model::id::PodId;
 use crate::model::record::{ContainerState, PodRecord};
 use crate::model::time::{Moment, Now, Timestamp};
 use crate::status::{Course, age};
+use crate::workload::Retry;
 
 /// Columns below which there is room for names alone.
 const NARROWEST: usize = 20;
@@ -127,7 +128,7 @@ impl View {
 
     /// What there is most to say of comes first.
     fn entries(&self, now: Now) -> Vec<Entry> {
-        let jobs = self.standing.jobs.iter().map(|job| of_job(job, &self.home));
+        let jobs = self.standing.jobs.iter().map(|job| of_job(job, &self.home, now.boot));
         let images = self.standing.images.iter().map(|(image, standing)| {
             let since = self.coming.get(image).copied().unwrap_or(now.boot);
             of_image(image, standing, since, now)
@@ -158,18 +159,22 @@ impl View {
     }
 }
 
-fn of_job(job: &JobStanding, home: &str) -> Entry {
-    let JobStanding { key, succeeded, failed, completions } = job;
+fn of_job(job: &JobStanding, home: &str, now: Moment) -> Entry {
+    let JobStanding { key, succeeded, failed, completions, retry } = job;
     let name =
         if key.namespace == home { key.name.clone() } else { format!("{}/{}", key.namespace, key.name) };
     let done = match completions {
         Some(completions) => format!("{succeeded}/{completions} done"),
         None => format!("{succeeded} done"),
     };
-    let (text, tone) = match failed {
+    let (mut text, tone) = match failed {
         0 => (done, Tone::Busy),
         failed => (format!("{done}, {failed} failed"), Tone::Trouble),
     };
+    if let Some(Retry { due, number, limit }) = retry {
+        let which = number.map_or_else(String::new, |number| format!(" ({number} of {limit})"));
+        text.push_str(&format!(", tries again {}{which}", within(*due - now)));
+    }
     Entry { name: format!("job/{name}"), is_image: false, text, tone }
 }
 
@@ -196,8 +201,16 @@ fn stage(course: &Course) -> Option<Stage> {
     }
 }
 
+/// The image has a line of its own.
+fn of_pull(cause: Cause) -> bool {
+    match cause {
+        Cause::Pull | Cause::Refused => true,
+        Cause::Image | Cause::Manifest | Cause::Passing => false,
+    }
+}
+
 fn of_wait(why: &Blocked, since: Timestamp) -> Stage {
-    let mut others = why.pod.iter().chain(why.containers.values()).filter(|why| why.cause != Cause::Pull);
+    let mut others = why.pod.iter().chain(why.containers.values()).filter(|why| !of_pull(why.cause));
     match others.find(|why| !why.message.is_empty()) {
         Some(why) => Stage::Waits { why: cell(&why.message), since },
         None => Stage::AwaitsImage,

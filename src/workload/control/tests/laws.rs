@@ -6,12 +6,15 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::world::{Ends, World, merge, uid};
+use crate::model::id::Uid;
 
 #[derive(Debug, Clone)]
 enum Event {
     End(usize, i32),
     Lose(usize),
     Stop(usize),
+    /// What was told to go ends with a code.
+    Depart(usize, i32),
     /// Its container has been restarted so often.
     Restart(usize, u32),
     Wait(u64),
@@ -27,7 +30,9 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     let one = prop_oneof![
         6 => (0..6usize, prop_oneof![3 => Just(0), 1 => Just(1), 1 => Just(42)]).prop_map(|(at, code)| Event::End(at, code)),
         1 => (0..6usize).prop_map(Event::Lose),
-        1 => (0..6usize).prop_map(Event::Stop),
+        2 => (0..6usize).prop_map(Event::Stop),
+        2 => (0..6usize, prop_oneof![2 => Just(0), 1 => Just(42), 1 => Just(143)])
+            .prop_map(|(at, code)| Event::Depart(at, code)),
         1 => (0..6usize, 0..6u32).prop_map(|(at, times)| Event::Restart(at, times)),
         2 => (0..400u64).prop_map(Event::Wait),
         1 => any::<bool>().prop_map(Event::Suspend),
@@ -116,6 +121,7 @@ fn policies() -> impl Strategy<Value = Value> {
 
 /// Goes through the events; after each, no index that has succeeded has a pod again.
 fn live(spec: Value, events: &[Event]) -> Result<World, TestCaseError> {
+    let waits = spec["podReplacementPolicy"] == "Failed";
     let mut world = World::job(spec);
     let mut succeeded: BTreeMap<u64, usize> = BTreeMap::new();
     for event in events {
@@ -132,6 +138,16 @@ fn live(spec: Value, events: &[Event]) -> Result<World, TestCaseError> {
             }
             Event::Lose(at) => pick(at).iter().for_each(|pod| world.end(pod, Ends::Lost)),
             Event::Stop(at) => pick(at).iter().for_each(|pod| world.stop(pod)),
+            Event::Depart(at, code) => {
+                let going = world.going();
+                if let Some(pod) = (!going.is_empty()).then(|| going[at % going.len()].clone()) {
+                    let is_indexed = world.objects[&pod].object.metadata().annotations.is_some();
+                    if *code == 0 && is_indexed && waits && is_to_count(&world, &pod) {
+                        *succeeded.entry(world.index(&pod)).or_default() += 1;
+                    }
+                    world.depart(&pod, *code);
+                }
+            }
             Event::Restart(at, times) => pick(at).iter().for_each(|pod| world.run(pod, *times)),
             Event::Wait(seconds) => {
                 world.wait(*seconds);
@@ -154,6 +170,9 @@ fn live(spec: Value, events: &[Event]) -> Result<World, TestCaseError> {
         }
         world.pass();
         let record = world.record();
+        for pod in world.going().iter().filter(|_| waits) {
+            prop_assert!(!record.counted.contains(number(&world, pod)), "{} counts before its end", pod);
+        }
         for pod in world.active() {
             if world.objects[&pod].object.metadata().annotations.is_some() {
                 let index = world.index(&pod);
@@ -165,6 +184,16 @@ fn live(spec: Value, events: &[Event]) -> Result<World, TestCaseError> {
         prop_assert_eq!(times, 1, "index {} succeeded more than once", index);
     }
     Ok(world)
+}
+
+fn number(world: &World, pod: &Uid) -> u64 {
+    world.objects[pod].record.owner.as_ref().unwrap().number
+}
+
+/// Of a pod that goes, and not by its Job's own wish.
+fn is_to_count(world: &World, pod: &Uid) -> bool {
+    let (record, number) = (world.record(), number(world, pod));
+    record.finished.is_none() && !record.counted.contains(number) && !record.dismissed.contains(number)
 }
 
 proptest! {
@@ -185,7 +214,7 @@ proptest! {
         let mut world = live(spec, &events)?;
         world.edit(1, json!({"suspend": false, "parallelism": 2}));
         for _ in 0..20 {
-            world.wait(400).settle().end_all(Ends::With(0)).settle();
+            world.wait(700).settle().end_all(Ends::With(0)).settle();
         }
         prop_assert!(world.ended().is_some());
         prop_assert!(world.active().is_empty());

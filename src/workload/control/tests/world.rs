@@ -164,7 +164,7 @@ impl World {
         }
     }
 
-    /// Passes until nothing is left to do. What is told to go has gone after each.
+    /// Passes until nothing is left to do. What is told to go ends after one and has gone after the next.
     pub(crate) fn settle(&mut self) -> &mut World {
         for _ in 0..100 {
             let count = self.pass();
@@ -176,19 +176,58 @@ impl World {
         panic!("the world does not settle");
     }
 
-    /// Pods that were told to go have gone.
+    /// Pods that were told to go end, those that had ended before are forgotten.
     pub(crate) fn leave(&mut self) -> usize {
-        let gone: Vec<Uid> = self
-            .objects
-            .values()
-            .filter(|known| known.record.deletion.is_some() && matches!(known.object, Object::Pod(_)))
-            .map(|known| known.record.uid.clone())
-            .collect();
-        for uid in &gone {
-            self.objects.remove(uid);
-            self.observed.pods.remove(uid);
+        let is_pod = |known: &&Known| matches!(known.object, Object::Pod(_));
+        let to_go = self.objects.values().filter(is_pod).filter(|known| known.record.deletion.is_some());
+        let to_go: Vec<Uid> = to_go.map(|known| known.record.uid.clone()).collect();
+        for uid in &to_go {
+            if self.is_alive(uid) {
+                self.depart(uid, 143);
+            } else {
+                self.objects.remove(uid);
+                self.observed.pods.remove(uid);
+            }
         }
-        gone.len()
+        to_go.len()
+    }
+
+    pub(crate) fn is_alive(&self, pod: &Uid) -> bool {
+        self.observed.pods.get(pod).is_some_and(|seen| seen.process == ProcessObservation::Alive)
+    }
+
+    /// Pods on their way out, by whosever wish.
+    pub(crate) fn going(&self) -> Vec<Uid> {
+        let stopped = |uid: &Uid| {
+            let told = self.observed.pods.get(uid).and_then(|seen| seen.told.as_ref());
+            told.is_some_and(|told| told.stop == Some(StopReason::Deleted))
+        };
+        let going = self.objects.values().filter(|known| {
+            let uid = &known.record.uid;
+            self.is_alive(uid) && (known.record.deletion.is_some() || stopped(uid))
+        });
+        going.map(|known| known.record.uid.clone()).collect()
+    }
+
+    /// A pod that was told to go ends so.
+    pub(crate) fn depart(&mut self, pod: &Uid, code: i32) {
+        let mut seen = self.look(pod, ContainerState::Terminated(self.exit(code)), 0);
+        let record = seen.record.take().unwrap();
+        seen.departed = Some(Arc::new(Finished { outcome: Outcome::Deleted, record }));
+        seen.told = None;
+        seen.process = ProcessObservation::Dead;
+        self.observed.pods.insert(pod.clone(), seen);
+    }
+
+    fn exit(&self, code: i32) -> Exit {
+        Exit {
+            code,
+            signal: None,
+            reason: String::new(),
+            message: String::new(),
+            started_at: None,
+            finished_at: self.wall,
+        }
     }
 
     pub(crate) fn wait(&mut self, seconds: u64) -> &mut World {
@@ -226,15 +265,7 @@ impl World {
             Ends::With(code) => (code, Outcome::Failed { reason: String::new(), message: String::new() }),
             Ends::Lost => (137, Outcome::Failed { reason: "NodeLost".into(), message: String::new() }),
         };
-        let exit = Exit {
-            code,
-            signal: None,
-            reason: String::new(),
-            message: String::new(),
-            started_at: None,
-            finished_at: self.wall,
-        };
-        let mut seen = self.look(pod, ContainerState::Terminated(exit), 0);
+        let mut seen = self.look(pod, ContainerState::Terminated(self.exit(code)), 0);
         let record = seen.record.take().unwrap();
         seen.finished = Some(Arc::new(Finished { outcome, record }));
         seen.process = ProcessObservation::Dead;
@@ -298,6 +329,7 @@ impl World {
             record: Some(record),
             finished: None,
             launched_in: None,
+            departed: None,
             deaths: None,
         }
     }

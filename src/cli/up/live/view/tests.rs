@@ -64,8 +64,13 @@ fn what_goes_on_is_told_with_its_time() {
         namespace: "default".into(),
         name: "tests".into(),
     };
-    let jobs = vec![JobStanding { key, succeeded: 3, failed: 1, completions: Some(5) }];
-    let error = PullError { message: "no route\nto host".into(), tries: 2 };
+    let retry = Some(Retry { due: at(19).boot, number: Some(1), limit: 6 });
+    let jobs = vec![JobStanding { key, succeeded: 3, failed: 1, completions: Some(5), retry }];
+    let error = PullError {
+        message: "no route\nto host".into(),
+        tries: 2,
+        outlook: crate::model::observed::Outlook::MayPass,
+    };
     let failed = ImageStanding::Failed { error, retry_at: at(19).boot };
     let images = BTreeMap::from([
         ("a.example/web:1".into(), ImageStanding::Coming),
@@ -84,7 +89,7 @@ fn what_goes_on_is_told_with_its_time() {
         view.hear(&news, at(6));
     }
     let expected = "\
-job/tests        3/5 done, 1 failed
+job/tests        3/5 done, 1 failed, tries again in 7s (1 of 6)
 a.example/web:1  pulling, 6s
 b.example/db:2   not pulled, again in 7s: no route...
 lacks            waits, 10s: configmap \"x\" not found
