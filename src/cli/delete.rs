@@ -204,12 +204,11 @@ fn by_watcher(
     patience: Patience,
     settings: &Settings,
 ) -> Result<Exit, Failure> {
-    let (made, declared): (Vec<&Shown>, Vec<&Shown>) =
-        named.iter().partition(|shown| shown.known.record.owner.is_some());
+    // Also of one that is to go already, with more time.
     if grace.is_some() {
-        stop(&declared, grace, settings)?;
+        stop(named, grace, settings)?;
     }
-    for shown in made {
+    for shown in named.iter().filter(|shown| shown.known.record.owner.is_some()) {
         deletions::ask(&settings.places, shown.uid(), deletions::Wanted { grace }).map_err(|error| {
             Failure::new(Exit::Failed, format!("cannot ask the watcher to delete {}", shown.known.record.key))
                 .because(error)
