@@ -162,9 +162,9 @@ fn a_run_directory_that_another_program_has_filled_keeps_nothing_from_being_stop
     for name in ["a", "b", "c", "d"] {
         bench.until_status(name, "Running");
     }
-    let delete = |name: &str| {
+    let delete = |name: &str, hurry: &str| {
         let file = bench.folder().join(format!("{name}.yaml"));
-        bench.run(&["delete", "-f", file.to_str().unwrap()]).exits(0);
+        bench.run(&["delete", hurry, "-f", file.to_str().unwrap()]).exits(0);
         assert_eq!(bench.status(name), "");
     };
     small.fill();
@@ -172,15 +172,28 @@ fn a_run_directory_that_another_program_has_filled_keeps_nothing_from_being_stop
     assert!(bench.run_on_terminal(&["exec", "-t", "a", "--", "tty"], "").contains("/dev/pts/"));
     bench.remove("a.yaml");
     bench.until("it is gone", || bench.status("a").is_empty());
-    delete("b");
+    delete("b", "--now");
     assert_eq!(watch.stop(), 0);
-    delete("c");
+    delete("c", "--grace-period=-1");
     // A watcher that finds it so looks after what runs.
     let watch = bench.watch();
     bench.run(&["exec", "d", "--", "true"]).exits(0);
     assert_eq!(bench.column("d", 3), "0", "it was restarted");
     assert_eq!(watch.stop(), 0);
     bench.run(&["down", "--all"]).exits(0).says("1 pod stopped");
+    bench.until_clean();
+}
+
+#[test]
+fn a_batch_ends_though_its_run_directory_is_full() {
+    let Some(bench) = Bench::new() else { return };
+    let small = Small::mounted(&bench, "r", "8m");
+    bench.manifest("a.yaml", &pod("a", IDLE, ""));
+    let up = bench.start(&["up", "-f", bench.folder().to_str().unwrap()]);
+    let said = || fs::read_to_string(bench.path("out")).unwrap_or_default();
+    bench.until("it runs", || said().contains("here"));
+    small.fill();
+    assert_eq!(up.stop(), 130);
     bench.until_clean();
 }
 
