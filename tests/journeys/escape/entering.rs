@@ -106,7 +106,7 @@ fn a_tracer_finds_nothing_of_the_host_in_probes_and_hooks() {
 fn a_tracer_that_shares_processes_finds_nothing_of_the_host_in_containers_that_start() {
     let Some(prison) = prison() else { return };
     let app = prison.bench.path("app.tar");
-    let others: String = (0..8)
+    let others: String = (0..4)
         .map(|nth| {
             format!(
                 "  - {{name: other{nth}, image: 'oci-archive:{}', command: [/bin/busybox, sleep, '1'], \
