@@ -157,6 +157,9 @@ fn observe_pod(
     let waiting: Option<WaitingRecord> =
         readable(pods::read_waiting(&directory), "waiting record", uid, seen);
     let finished = finished_of(places, uid)?;
+    // It may have left since the directories were listed: what it told last is there by now.
+    let has_left = !alive && goal.is_none() && record.is_none();
+    let departed = if has_left { departed_of(places, uid, seen) } else { None };
     let id = goal
         .as_ref()
         .map(|goal| &goal.plan.id)
@@ -180,7 +183,7 @@ fn observe_pod(
         process: if alive { ProcessObservation::Alive } else { ProcessObservation::Dead },
         record,
         finished,
-        departed: None,
+        departed,
         launched_in: launched_in(places, uid)?,
         deaths: seen.deaths(uid),
     })
@@ -194,7 +197,7 @@ fn observe_absent(
     seen: &mut Seen,
 ) -> Result<Option<PodObservation>, ObserveError> {
     let finished = finished_of(places, uid)?;
-    let departed = readable(objects::departed_of(places, uid), "departure", uid, seen).map(Arc::new);
+    let departed = departed_of(places, uid, seen);
     let launched_in = launched_in(places, uid)?;
     let deaths = seen.deaths(uid);
     if finished.is_none() && departed.is_none() && launched_in.is_none() && deaths.is_none() {
@@ -218,6 +221,10 @@ fn observe_absent(
 fn finished_of(places: &Places, uid: &Uid) -> Result<Option<Arc<Finished>>, ObserveError> {
     let finished = objects::finished_of(places, uid).map_err(|source| failed("end", uid, source))?;
     Ok(finished.map(Arc::new))
+}
+
+fn departed_of(places: &Places, uid: &Uid, seen: &mut Seen) -> Option<Arc<Finished>> {
+    readable(objects::departed_of(places, uid), "departure", uid, seen).map(Arc::new)
 }
 
 fn launched_in(places: &Places, uid: &Uid) -> Result<Option<String>, ObserveError> {

@@ -2,10 +2,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
+use crate::daemon::folder::trust::Trust;
+use crate::daemon::observe::{Ends, observe};
 use crate::daemon::tests::ground::Ground;
+use crate::image::store::Store;
 use crate::model::desired::{Blocked, Waiting};
 use crate::model::network::InstanceNetwork;
 use crate::model::object::{ObjectKey, ObjectRecord, Source};
+use crate::model::observed::Finished;
 use crate::model::pod_plan::{NetworkPlan, PodPlan, RestartPolicy, Revision, Role, sample};
 use crate::model::record::{
     ContainerRecord, ContainerState, Exit, FORMAT, Outcome, PodRecord, SandboxState, StopReason,
@@ -250,4 +254,25 @@ fn a_pod_lost_to_a_restart_of_the_machine_says_so() {
     sweep::lose(&places, &id(), &BTreeMap::new(), now()).unwrap();
     let finished = objects::finished_of(&places, &id().uid).unwrap().unwrap();
     assert!(matches!(finished.outcome, Outcome::Failed { reason, .. } if reason == "NodeLost"));
+}
+
+#[test]
+fn a_pod_that_leaves_while_it_is_looked_at_has_told_how_it_ended() {
+    let ground = Ground::new();
+    let places = ground.places();
+    declare(&places);
+    std::fs::create_dir_all(places.leases()).unwrap();
+    let last = Finished { outcome: Outcome::Deleted, record: record(Vec::new()) };
+    objects::depart(&places, &id().uid, &last).unwrap();
+    let look = || {
+        let (store, children) = (Store::at(&places.images), Children::default());
+        let (nothing, mut ends) = (BTreeMap::new(), Ends::default());
+        let seen = observe(&places, &store, &nothing, &children, Trust::Checked, &mut ends).unwrap();
+        seen.observed.pods.get(&id().uid).and_then(|pod| pod.departed.as_deref().cloned())
+    };
+    // Its directory is the last that goes, and its lock goes right before.
+    std::fs::create_dir_all(places.pod(&id().uid).0).unwrap();
+    assert_eq!(look(), Some(last));
+    pods::write_record(&places.pod(&id().uid), &record(Vec::new())).unwrap();
+    assert_eq!(look(), None, "it is there again");
 }
