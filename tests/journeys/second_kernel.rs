@@ -30,7 +30,8 @@ const COURSES: [&str; 9] = [
 ];
 
 /// What a container may do, the devices that it has, and what it could take of processes that enter it.
-const CONFINEMENT: [&str; 3] = ["confinement::", "escape::kernel::device_nodes", "escape::entering::cve_2016_9962"];
+const CONFINEMENT: [&str; 3] =
+    ["confinement::", "escape::kernel::device_nodes", "escape::entering::cve_2016_9962"];
 
 #[test]
 #[ignore = "boots another kernel and takes minutes"]

@@ -27,11 +27,22 @@ fn while_exchanging(one: &Path, other: &Path, during: impl FnOnce()) {
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
                 renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).unwrap();
+                // On few processors what races with it is to come to its turn.
+                std::thread::yield_now();
             }
         });
+        let _over = Over(&over);
         during();
-        over.store(true, Ordering::Relaxed);
     });
+}
+
+/// Ends the swapping also where what goes on meanwhile fails.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 #[test]
