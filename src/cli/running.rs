@@ -16,6 +16,7 @@ use super::failure::Failure;
 use super::records::{Records, Shown};
 use super::settings::Settings;
 use super::target::{self, Looked};
+use super::watching;
 use super::{duration, tell};
 
 /// How long kubectl waits for the first pod of a Job.
@@ -55,13 +56,7 @@ impl RunningArgs {
         let began = clock::boot();
         let bell = Bell::hang();
         loop {
-            bell.watch(&places.objects());
-            bell.watch(&places.pods());
-            let records = Records::load(places)?;
-            for shown in &records.shown {
-                bell.watch(&places.pod(shown.uid()).0);
-            }
-            let (why, wait) = match look(records) {
+            let (why, wait) = match look(watching::heard(&bell, places)?) {
                 Ok(found) => return Ok(found),
                 Err(Miss::Never(why)) => return Err(why),
                 Err(Miss::NotYet { why, wait }) => (why, wait),
