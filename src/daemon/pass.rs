@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use crate::image::store::Store;
-use crate::model::action::{Plan, Wake};
+use crate::model::action::{Action, Plan, Wake};
 use crate::model::desired::{Blocked, Cause, Desired, Waiting, Want};
 use crate::model::job::Present;
 use crate::model::object::Source;
@@ -15,6 +15,7 @@ use crate::model::observed::ProcessObservation;
 use crate::model::time::{Moment, Now};
 use crate::plan;
 use crate::rundir::deletions::{self, Wanted};
+use crate::sandbox::sys::clock;
 use crate::workload::{self, Machine};
 
 use super::execute::{Acted, Hands};
@@ -30,6 +31,9 @@ use super::start;
 const FOLLOW_UP: Duration = Duration::from_millis(100);
 /// No event tells of the return of a folder that was lost.
 const FIND_AGAIN: Duration = Duration::from_secs(1);
+/// How long a pass starts pods: those that are left are started by the next, and what is to be told and stopped meanwhile
+/// does not wait for a thousand of them.
+const LAUNCHING: Duration = Duration::from_millis(500);
 /// An action that failed is tried again after this.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
 /// The API server's word for what policy does not let in.
@@ -95,11 +99,14 @@ impl World {
         let plan = plan::diff(&desired, &seen.observed, &self.machine.boot_id, now);
         let mut wake_at = earlier(earlier(read_again_at, found_at), plan.wake_at);
         wake_at = earlier(wake_at, controlled.wake_in.map(|wait| now.boot + wait));
-        let (acted, failures) = self.act(&plan, &seen, now);
+        let (acted, left, failures) = self.act(&plan, &seen, now);
         let acted = acted + controlled.changed;
         if acted > 0 {
             // What was done is seen by the next pass only; this one must not be the last to look.
             wake_at = earlier(wake_at, Some(now.boot + FOLLOW_UP));
+        }
+        if left > 0 {
+            wake_at = Some(now.boot);
         }
         if !failures.is_empty() {
             wake_at = earlier(wake_at, Some(now.boot + TRY_AGAIN));
@@ -237,19 +244,28 @@ impl World {
         desired
     }
 
-    /// Every action is tried, whatever becomes of the others. Tells how many made a difference, and what failed.
-    fn act(&mut self, plan: &Plan, seen: &Seen, now: Now) -> (usize, Vec<String>) {
-        let mut done = 0;
+    /// Every action is tried, whatever becomes of the others. Tells how many made a difference, how many pods are left for
+    /// the next pass to start, and what failed.
+    fn act(&mut self, plan: &Plan, seen: &Seen, now: Now) -> (usize, usize, Vec<String>) {
+        let (mut done, mut left) = (0, 0);
         let mut failures = Vec::new();
+        let mut launching_since = None;
         for action in &plan.actions {
+            if let Action::Launch(_) = action {
+                let since = *launching_since.get_or_insert_with(clock::boot);
+                if clock::boot() - since > LAUNCHING {
+                    left += 1;
+                    continue;
+                }
+            }
             match self.hands.act(action, self.inventory.objects(), now) {
                 Ok(Acted::Done) => done += 1,
                 Ok(Acted::AlreadySo) => {}
                 Err(failure) => failures.push(chain(&failure)),
             }
         }
-        tracing::debug!(actions = plan.actions.len(), pods = seen.observed.pods.len(), done, "acted");
-        (done, failures)
+        tracing::debug!(actions = plan.actions.len(), pods = seen.observed.pods.len(), done, left, "acted");
+        (done, left, failures)
     }
 
     /// Observed → status files. Tells when a write that waits is due.

@@ -32,6 +32,9 @@ use view::{View, state_of, undone};
 /// After a write that failed: all is to be told within five seconds of there being room.
 const TRY_AGAIN: Duration = Duration::from_secs(3);
 
+/// Files written together; each takes three descriptors meanwhile.
+const AT_ONCE: usize = 100;
+
 #[derive(Debug)]
 pub(crate) struct Reporter {
     /// In place of beside the manifests.
@@ -78,6 +81,23 @@ pub(crate) struct Scene<'a> {
     pub(crate) seen: &'a Seen,
     pub(crate) tense: Tense,
     pub(crate) now: Moment,
+}
+
+/// A status file that is to be written.
+#[derive(Debug)]
+struct Write {
+    source: Source,
+    place: Place,
+    /// What has come of freeing its directory.
+    freed: Result<(), Refusal>,
+    written: Written,
+}
+
+/// What is to be done about a status file.
+enum Due {
+    /// Nothing before then, if ever.
+    At(Option<Moment>),
+    Now(Box<Write>),
 }
 
 /// What a person waits for: a change of it is written at once.
@@ -138,6 +158,7 @@ impl Reporter {
         let by_source = items::by_source(objects.clone());
         let controls = status::controls(objects, inventory.controlled(), |uid| seen.stage(uid));
         let mut again_at = None;
+        let mut writes = Vec::new();
         let empty = ManifestFile::default();
         let mut reported = BTreeSet::new();
         for folder in folders {
@@ -151,15 +172,21 @@ impl Reporter {
                 }
                 let file = inventory.files().get(&source).unwrap_or(&empty);
                 let objects = by_source.get(&source).map_or(&[][..], Vec::as_slice);
-                let due = self.one(folder, &source, file, scene, objects, &controls);
-                again_at = earlier(again_at, due);
+                match self.one(folder, &source, file, scene, objects, &controls) {
+                    Due::At(due) => again_at = earlier(again_at, due),
+                    Due::Now(write) => writes.push(*write),
+                }
+                if writes.len() == AT_ONCE {
+                    again_at = earlier(again_at, self.write(std::mem::take(&mut writes)));
+                }
             }
             if !lost && let Some(found) = statuses.get(root) {
                 self.remove_orphans(folder, found, &reported);
             }
         }
+        let due = self.write(writes);
         self.remove_gone(folders, &stir, &reported);
-        again_at
+        earlier(again_at, due)
     }
 
     /// What was stirred and what waits; all at the end.
@@ -181,11 +208,11 @@ impl Reporter {
         scene: Scene<'_>,
         objects: &[&Known],
         controls: &BTreeMap<Uid, Control>,
-    ) -> Option<Moment> {
+    ) -> Due {
         let Scene { inventory, seen, tense, now } = scene;
         if let Some(due) = self.owed.get(source).copied().filter(|due| tense == Tense::Present && now < *due)
         {
-            return Some(due);
+            return Due::At(Some(due));
         }
         let (state, note) = state_of(source, file, inventory, objects, now);
         if state == FileState::Settling {
@@ -200,7 +227,7 @@ impl Reporter {
         self.tell_state(source, state, view.note.as_deref());
         let facts = view.facts();
         if self.written.get(source).is_some_and(|before| before.facts == facts) {
-            return None;
+            return Due::At(None);
         }
         let phases = Phases {
             state,
@@ -210,12 +237,12 @@ impl Reporter {
         if let Some(before) = self.written.get_mut(source) {
             if before.text == text {
                 before.facts = facts;
-                return None;
+                return Due::At(None);
             }
             let due = before.at + pace::rest(&before.text, &text);
             if tense == Tense::Present && before.phases == phases && now < due {
                 self.waiting.insert(source.clone());
-                return Some(due);
+                return Due::At(Some(due));
             }
         }
         // A watcher tells of the file: its word is not written over.
@@ -226,29 +253,52 @@ impl Reporter {
             view.end();
             self.last_word(source, view.render(source, &self.host_ip))
         });
-        self.owed.remove(source);
+        let written = Written { text, last_word, facts, phases, at: now };
         let first_here =
             source.absolute().parent().is_some_and(|directory| self.freed.insert(directory.to_owned()));
-        let outcome = self.place(folder, source).and_then(|place| {
-            let freed = if first_here { place.remove_drafts() } else { Ok(()) };
-            place.write(&text).and(freed)
-        });
+        match self.place(folder, source) {
+            Ok(place) => {
+                let freed = if first_here { place.remove_drafts() } else { Ok(()) };
+                Due::Now(Box::new(Write { source: source.clone(), place, freed, written }))
+            }
+            Err(refusal) => Due::At(self.note(source.clone(), written, Err(refusal))),
+        }
+    }
+
+    /// Writes them together; tells when what a disc did not take is tried again.
+    fn write(&mut self, writes: Vec<Write>) -> Option<Moment> {
+        if writes.is_empty() {
+            return None;
+        }
+        let texts: Vec<(&Place, &str)> =
+            writes.iter().map(|write| (&write.place, write.written.text.as_str())).collect();
+        let outcomes = Place::write_all(&texts);
+        let mut again_at = None;
+        for (Write { source, freed, written, .. }, outcome) in writes.into_iter().zip(outcomes) {
+            again_at = earlier(again_at, self.note(source, written, outcome.and(freed)));
+        }
+        self.leave_last_words();
+        again_at
+    }
+
+    /// Takes over what has come of a write; tells when it is tried again.
+    fn note(&mut self, source: Source, written: Written, outcome: Result<(), Refusal>) -> Option<Moment> {
+        self.owed.remove(&source);
         match outcome {
             Ok(()) => {
-                self.refused.remove(source);
+                self.refused.remove(&source);
             }
             Err(refusal) => {
-                self.tell(source, &refusal);
+                self.tell(&source, &refusal);
                 if let Refusal::Io { .. } = refusal {
-                    let due = now + TRY_AGAIN;
-                    self.owed.insert(source.clone(), due);
+                    let due = written.at + TRY_AGAIN;
+                    self.owed.insert(source, due);
                     return Some(due);
                 }
             }
         }
         // Where another's file is in the way, it is tried again when there is something else to say.
-        self.written.insert(source.clone(), Written { text, last_word, facts, phases, at: now });
-        self.leave_last_words();
+        self.written.insert(source, written);
         None
     }
 
