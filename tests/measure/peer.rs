@@ -68,6 +68,21 @@ fn tar(files: &[(&str, u32, &[u8])]) -> Vec<u8> {
     tar.into_inner().unwrap()
 }
 
+/// Debian's `crun` takes a layout with controllers of cgroup v1 alone or v2 alone: of one that has both it gets to see the
+/// former, in a file system of their own, since the one they are mounted in may be read-only.
+const KEEPER: &str = r#"
+if [ -d /sys/fs/cgroup/unified ]; then
+    mount -t tmpfs tmpfs "$0"
+    for at in $(grep ' cgroup ' /proc/mounts | cut -d ' ' -f 2); do
+        mkdir "$0/${at##*/}"
+        mount --bind "$at" "$0/${at##*/}"
+    done
+    mount --rbind "$0" /sys/fs/cgroup
+fi
+echo ready
+exec sleep 3600
+"#;
+
 /// Debian's `crun`, in a mount namespace where it finds a layout of cgroups that it takes.
 pub(crate) struct Crun {
     place: PathBuf,
@@ -100,9 +115,11 @@ impl Crun {
             spec["root"]["path"] = json!(place.join("root"));
             fs::write(bundle.join("config.json"), spec.to_string()).unwrap();
         }
+        let layout = place.join("cgroup");
+        fs::create_dir_all(&layout).unwrap();
         let keeper = Command::new("unshare")
-            .args(["--mount", "--", "sh", "-c"])
-            .arg("umount /sys/fs/cgroup/unified 2>/dev/null; echo ready; exec sleep 3600")
+            .args(["--mount", "--", "sh", "-c", KEEPER])
+            .arg(layout)
             .stdout(Stdio::piped())
             .spawn();
         let mut keeper = keeper.unwrap();
