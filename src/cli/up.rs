@@ -13,6 +13,7 @@ use crate::daemon::{self, BatchEnd, BatchReport, Ended, Mode, Obstacle, Patience
 use crate::manifest::Strictness;
 use crate::model::id::PodId;
 use crate::publish::{Durability, publish};
+use crate::sandbox::instance::{NetworkPart, begin_to_retire};
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -217,6 +218,7 @@ fn direct(
         hidden,
     });
     let closing = ended.and_then(batch_of).map(|(end, report)| {
+        begin_to_retire(session.places(), NetworkPart::All);
         let exit = exit_of(end, &report, exit_from.as_ref());
         Closing { end, report: Arc::new(report), exit }
     });

@@ -10,7 +10,7 @@ use crate::logs::budget::{self, Life};
 use crate::model::action::Wake;
 use crate::model::id::PodId;
 use crate::model::time::Moment;
-use crate::sandbox::instance;
+use crate::sandbox::instance::{self, NetworkPart};
 use crate::sandbox::sys::clock;
 
 use super::batch::{Batch, Terms};
@@ -166,6 +166,9 @@ impl Directing {
                 break end;
             }
             if batch.wish() != stage {
+                if passed.is_some_and(|passed| passed.has_run_out()) {
+                    instance::begin_to_retire(&self.world.hands.places, NetworkPart::Bridge);
+                }
                 self.world.report_end(clock::now());
                 wake = Wake::Asked;
                 continue;

@@ -328,6 +328,14 @@ impl World {
 }
 
 impl Passed {
+    /// No container runs, and pods that are there only have to go.
+    pub(super) fn has_run_out(&self) -> bool {
+        let mut pods = self.seen.observed.pods.values();
+        pods.all(|pod| {
+            pod.finished.is_some() || (pod.process != ProcessObservation::Alive && pod.told.is_none())
+        })
+    }
+
     /// Nothing was done and nothing is under way that another pass would have to follow. What failed is told,
     /// and waited for by nobody.
     pub(super) fn is_settled(&self, hands: &Hands) -> bool {

@@ -247,7 +247,7 @@ impl Reporter {
         }
         // A watcher tells of the file: its word is not written over.
         if self.last_words.is_some() && source.absolute().parent().is_some_and(lock::is_within_held) {
-            return None;
+            return Due::At(None);
         }
         let last_word = goes_on.and_then(|mut view| {
             view.end();

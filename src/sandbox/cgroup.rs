@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub(crate) use hierarchy::is_home;
 use hierarchy::{Hierarchy, Version, below};
 
 use super::failure::cannot;
@@ -25,6 +26,15 @@ use crate::model::pod_plan::Resources;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cgroups {
     hierarchies: Vec<Hierarchy>,
+}
+
+/// See [`Cgroups::doors`].
+#[derive(Debug)]
+pub(crate) struct Doors {
+    /// Whoever is born there needs no door.
+    pub(crate) birthplace: Option<std::fs::File>,
+    /// What a process with one thread writes 0 to.
+    pub(crate) files: Vec<std::fs::File>,
 }
 
 impl Cgroups {
@@ -43,16 +53,23 @@ impl Cgroups {
         }
     }
 
-    /// Moves the calling process into `path` in every hierarchy, making it.
+    /// Moves the calling process, which has one thread, into `path` in every hierarchy, making it.
     pub(crate) fn join(&self, path: &Path) -> io::Result<()> {
-        for hierarchy in &self.hierarchies {
+        for hierarchy in self.hierarchies.iter().filter(|hierarchy| !hierarchy.is_home(path)) {
             hierarchy.make(path)?;
-            let procs = hierarchy.directory(path).join("cgroup.procs");
+            let door = hierarchy.door(path);
             // 0 is the writer, whatever its number is in the namespace that the mount was made in.
-            std::fs::write(&procs, "0")
-                .map_err(|error| cannot(format!("join cgroup {}", procs.display()), error))?;
+            std::fs::write(&door, "0")
+                .map_err(|error| cannot(format!("join cgroup {}", door.display()), error))?;
         }
         Ok(())
+    }
+
+    /// Where a process can be born that is to [`Cgroups::join`] `path`, in the hierarchy that is slow to join; made if
+    /// need be. Without it there is only joining, which says why.
+    pub(crate) fn birthplace(&self, path: &Path) -> Option<std::fs::File> {
+        let hierarchy = self.hierarchies.iter().find(|hierarchy| hierarchy.version == Version::Two)?;
+        hierarchy.make(path).and_then(|()| std::fs::File::open(hierarchy.directory(path))).ok()
     }
 
     /// What a container whose control groups lie at `path` sees of them; its directories of version 1 are made, as
@@ -105,19 +122,24 @@ impl Cgroups {
         bpf::load_device_program(&devices::program()).is_ok()
     }
 
-    /// What a process writes 0 to, to join a container at `path`: one for each hierarchy where containers have a place.
-    pub(crate) fn doors(&self, path: &Path) -> io::Result<Vec<std::fs::File>> {
+    /// How a process comes to a container at `path`, in each hierarchy where containers have a place.
+    pub(crate) fn doors(&self, path: &Path) -> io::Result<Doors> {
         let is_hybrid = self.hierarchies.iter().any(|hierarchy| hierarchy.version == Version::One);
         let with_places =
             self.hierarchies.iter().filter(|hierarchy| hierarchy.version == Version::One || !is_hybrid);
         let open = |hierarchy: &Hierarchy| {
-            let procs = hierarchy.directory(path).join("cgroup.procs");
+            let door = hierarchy.door(path);
             std::fs::File::options()
                 .write(true)
-                .open(&procs)
-                .map_err(|error| cannot(format!("open {}", procs.display()), error))
+                .open(&door)
+                .map_err(|error| cannot(format!("open {}", door.display()), error))
         };
-        with_places.map(open).collect()
+        let files = with_places.clone().map(open).collect::<io::Result<_>>()?;
+        // Not made: a container that has ended has none.
+        let mut births = with_places.filter(|hierarchy| hierarchy.version == Version::Two);
+        let birthplace =
+            births.next().and_then(|hierarchy| std::fs::File::open(hierarchy.directory(path)).ok());
+        Ok(Doors { birthplace, files })
     }
 
     /// Moves a child into `path` in every hierarchy, making it.

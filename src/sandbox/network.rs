@@ -87,7 +87,7 @@ fn remove_table(id: &InstanceId) -> io::Result<()> {
     }
 }
 
-fn remove_bridge(id: &InstanceId) -> io::Result<()> {
+pub(super) fn remove_bridge(id: &InstanceId) -> io::Result<()> {
     let route = Route::open()?;
     route.link(&bridge_name(id))?.map_or(Ok(()), |bridge| route.delete(&bridge))
 }

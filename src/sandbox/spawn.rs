@@ -54,12 +54,26 @@ impl SealedBinary {
         stdio: BorrowedFd<'_>,
         handed: &[BorrowedFd<'_>],
     ) -> io::Result<Child> {
+        self.start_in(None, args, stdio, handed)
+    }
+
+    /// As [`SealedBinary::start`], in a control group that [`Cgroups::birthplace`] gave. Where the kernel cannot do that,
+    /// the child begins where this process is.
+    ///
+    /// [`Cgroups::birthplace`]: super::cgroup::Cgroups::birthplace
+    pub(crate) fn start_in(
+        &self,
+        cgroup: Option<BorrowedFd<'_>>,
+        args: &[&OsStr],
+        stdio: BorrowedFd<'_>,
+        handed: &[BorrowedFd<'_>],
+    ) -> io::Result<Child> {
         let argv = [OsStr::new("droppod")]
             .iter()
             .chain(args)
             .map(|arg| CString::new(arg.as_bytes()))
             .collect::<Result<Vec<CString>, _>>()?;
-        let (pid, pidfd) = process::start(self.0.as_fd(), &argv, stdio, handed)
+        let (pid, pidfd) = process::start(self.0.as_fd(), &argv, stdio, handed, cgroup)
             .map_err(|error| cannot("start a process of this binary", error))?;
         Ok(Child { pid, pidfd })
     }

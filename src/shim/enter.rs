@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use oci_spec::runtime::Process;
@@ -21,6 +22,7 @@ use super::birth::Loading;
 use super::launch::{LaunchError, Launched, Stdio, keep_within_bounds};
 use super::verdict::Verdict;
 use crate::bundle::seccomp::Filter;
+use crate::sandbox::cgroup::Doors;
 use crate::sandbox::spawn::{Child, SealedBinary};
 use crate::sandbox::sys::birth::Register;
 use crate::sandbox::sys::{pidfd, scm};
@@ -33,11 +35,12 @@ const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 const NAMESPACES: [&str; 3] = ["mnt", "cgroup", "pid"];
 
 /// What runs where.
-pub(super) struct Entry {
+pub(super) struct Entry<'a> {
     /// The container's first process, which has not been reaped.
     pub(super) beside: i32,
-    /// `cgroup.procs` of the container.
-    pub(super) doors: Vec<File>,
+    /// The container's, and how one comes there.
+    pub(super) cgroup: &'a Path,
+    pub(super) doors: Doors,
     /// With a terminal if it says so.
     pub(super) process: Process,
     /// Absent with a terminal.
@@ -52,6 +55,7 @@ struct Orders {
     process: Process,
     filter: Option<Filter>,
     loading: Loading,
+    cgroup: PathBuf,
     doors: usize,
 }
 
@@ -59,7 +63,7 @@ struct Orders {
 ///
 /// # Errors
 /// Whatever keeps it from entering. What keeps it from executing its program is in its verdict.
-pub(super) fn enter(mut entry: Entry) -> Result<(Launched, Option<OwnedFd>), LaunchError> {
+pub(super) fn enter(mut entry: Entry<'_>) -> Result<(Launched, Option<OwnedFd>), LaunchError> {
     let cannot = |operation| move |source| LaunchError::Prepare { operation, source };
     keep_within_bounds(&mut entry.process)?;
     let namespaces = NAMESPACES
@@ -77,12 +81,13 @@ pub(super) fn enter(mut entry: Entry) -> Result<(Launched, Option<OwnedFd>), Lau
     };
     let handed: Vec<BorrowedFd<'_>> = [orders.as_fd(), theirs.as_fd(), register.as_fd()]
         .into_iter()
-        .chain(namespaces.iter().chain(&entry.doors).map(AsFd::as_fd))
+        .chain(namespaces.iter().chain(&entry.doors.files).map(AsFd::as_fd))
         .chain(streams)
         .collect();
     let null = File::options().read(true).write(true).open("/dev/null").map_err(cannot("open /dev/null"))?;
-    let started =
-        SealedBinary::copy().and_then(|binary| binary.start(&["enter".as_ref()], null.as_fd(), &handed));
+    let birthplace = entry.doors.birthplace.as_ref().map(AsFd::as_fd);
+    let started = SealedBinary::copy()
+        .and_then(|binary| binary.start_in(birthplace, &["enter".as_ref()], null.as_fd(), &handed));
     let child = started.map_err(cannot("start the process that enters"))?;
     drop((theirs, their_console, entry.stdio));
     let in_time = await_end(&child);
@@ -108,12 +113,13 @@ pub(super) fn enter(mut entry: Entry) -> Result<(Launched, Option<OwnedFd>), Lau
     }
 }
 
-fn write_orders(entry: &Entry) -> io::Result<File> {
+fn write_orders(entry: &Entry<'_>) -> io::Result<File> {
     let orders = Orders {
         process: entry.process.clone(),
         filter: entry.filter.as_deref().cloned(),
         loading: entry.loading,
-        doors: entry.doors.len(),
+        cgroup: entry.cgroup.to_owned(),
+        doors: entry.doors.files.len(),
     };
     let mut file = File::from(rustix::fs::memfd_create("orders", MemfdFlags::CLOEXEC)?);
     file.write_all(&serde_json::to_vec(&orders)?)?;

@@ -96,8 +96,9 @@ pub(super) fn exec(
     };
     let filter = running.filter.clone();
     let loading = birth::loading(shim.state.plan(), plan, filter.as_deref())?;
-    let doors = shim.at.cgroups.doors(&running.ground.cgroup).map_err(|error| super::with_causes(&error))?;
-    let entry = Entry { beside: running.pid, doors, process, stdio, filter, loading };
+    let cgroup = &running.ground.cgroup;
+    let doors = shim.at.cgroups.doors(cgroup).map_err(|error| super::with_causes(&error))?;
+    let entry = Entry { beside: running.pid, cgroup, doors, process, stdio, filter, loading };
     // Where the score is refused, an event of the container has told so when it started.
     let (entered, _) = oom::lend(running.score, || enter::enter(entry));
     let (launched, master) = entered.map_err(|error| super::with_causes(&error))?;

@@ -65,6 +65,14 @@ fn v2_controllers(mount: &Path) -> io::Result<Vec<String>> {
     Ok(text.split_whitespace().map(str::to_owned).collect())
 }
 
+/// Whether this process is at `path` of version 2 (cgroups(7), `/proc/pid/cgroup`).
+pub(crate) fn is_home(path: &Path) -> bool {
+    let is_at = |home: String| {
+        home.lines().any(|line| line.strip_prefix("0::").is_some_and(|at| Path::new(at) == path))
+    };
+    std::fs::read_to_string("/proc/self/cgroup").is_ok_and(is_at)
+}
+
 impl Hierarchy {
     pub(in crate::sandbox) fn has(&self, controller: &str) -> bool {
         self.controllers.iter().any(|known| known == controller)
@@ -78,6 +86,22 @@ impl Hierarchy {
     /// `path` is the same in every hierarchy and starts with `/`.
     pub(in crate::sandbox) fn directory(&self, path: &Path) -> PathBuf {
         self.mount.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// What a process with one thread writes 0 to, to move to `path`. A move of a whole process makes the kernel wait for a
+    /// What a process with one thread writes 0 to, to move to `path`. The kernel waits for a grace period, a hundredth of a
+    /// second, before it moves a process, and moves a thread by its own wish at once (`cgroup_procs_write_start`). Version
+    /// 2 moves no threads.
+    pub(super) fn door(&self, path: &Path) -> PathBuf {
+        self.directory(path).join(match self.version {
+            Version::One => "tasks",
+            Version::Two => "cgroup.procs",
+        })
+    }
+
+    /// Whether this process is at `path`. None of version 1 is asked: joining costs no more there.
+    pub(super) fn is_home(&self, path: &Path) -> bool {
+        self.version == Version::Two && is_home(path)
     }
 
     /// Every directory from below the mount point down to `path`.

@@ -17,6 +17,7 @@ use rustix::thread::{CapabilitySet, LinkNameSpaceType, move_into_link_name_space
 
 use super::Orders;
 use crate::sandbox::capability;
+use crate::sandbox::cgroup::is_home;
 use crate::sandbox::sys::birth::Register;
 use crate::sandbox::sys::{descriptor, keyring, prctl, scm};
 use crate::shim::birth::{Entrant, only};
@@ -70,7 +71,9 @@ fn become_part(orders: File, mut handed: Handed, verdict: &OwnedFd) -> Result<In
         Some(false) | None => Streams::Pipes([handed.next()?, handed.next()?, handed.next()?]),
     };
     keyring::join_new_session().map_err(cannot("make a session keyring"))?;
-    for door in doors {
+    // Of version 2 there is one, and who was born behind it need not go through.
+    let to_join = if is_home(&orders.cgroup) { Vec::new() } else { doors };
+    for door in to_join {
         // 0 is the writer.
         File::from(door).write_all(b"0").map_err(cannot("join the container's control groups"))?;
     }
