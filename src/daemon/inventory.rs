@@ -13,7 +13,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -45,6 +45,8 @@ pub(crate) struct Inventory {
     undone: BTreeMap<Source, Vec<Undone>>,
     /// Objects that were kept and that policy does not let start any more, with its words.
     forbidden: BTreeMap<Uid, String>,
+    /// Objects whose removal is in force and not written down.
+    unwritten: BTreeSet<Uid>,
     /// Files that may declare something else than is in force.
     undecided: Stir,
     /// Files of which something may be to be reported.
@@ -143,6 +145,7 @@ impl Inventory {
             conflicts: BTreeMap::new(),
             undone: BTreeMap::new(),
             forbidden,
+            unwritten: BTreeSet::new(),
             undecided: Stir::All,
             untold: Stir::All,
         };

@@ -100,6 +100,7 @@ impl World {
         let mut wake_at = earlier(earlier(read_again_at, found_at), plan.wake_at);
         wake_at = earlier(wake_at, controlled.wake_in.map(|wait| now.boot + wait));
         let (acted, left, failures) = self.act(&plan, &seen, now);
+        self.inventory.write_removals(&self.hands.places);
         let acted = acted + controlled.changed;
         if acted > 0 {
             // What was done is seen by the next pass only; this one must not be the last to look.
@@ -167,16 +168,21 @@ impl World {
             complaints.push(format!("cannot tell which objects are deleted: {error}"));
             BTreeMap::new()
         });
-        let mut gone = 0;
+        let (mut gone, mut taken) = (0, Vec::new());
         for (uid, Wanted { grace }) in asked {
             match self.inventory.delete_made(places, &uid, grace, now) {
                 Ok(changed) => {
                     gone += usize::from(changed);
-                    if let Err(error) = deletions::done(places, &uid) {
-                        complaints.push(format!("cannot take away that object {uid} is deleted: {error}"));
-                    }
+                    taken.push(uid);
                 }
                 Err(failure) => complaints.push(chain(&failure)),
+            }
+        }
+        // Nothing but the wish says so, which is taken away now.
+        self.inventory.write_removals(places);
+        for uid in taken {
+            if let Err(error) = deletions::done(places, &uid) {
+                complaints.push(format!("cannot take away that object {uid} is deleted: {error}"));
             }
         }
         gone
