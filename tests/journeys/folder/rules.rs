@@ -72,7 +72,13 @@ fn the_second_file_of_an_object_names_the_first_and_takes_over_when_that_goes() 
     assert!(uid().contains("\"value\""));
     bench.remove("a.yaml");
     bench.until("the other has it", || uid().contains("\"other\""));
-    bench.until("and says so", || bench.read("b.status.yaml").contains("state: Applied"));
+    let mut status = String::new();
+    bench.until("and says so", || {
+        status = bench.read("b.status.yaml");
+        status.contains("state: Applied")
+    });
+    let hash = |field: &str| status.split_once(field).unwrap().1.lines().next();
+    assert_eq!(hash("appliedHash"), hash("observedHash"), "all of it at once: {status}");
     assert!(bench.said("file=b.yaml state=Applied"), "{}", bench.log());
     assert_eq!(watch.stop(), 0);
 }
