@@ -260,7 +260,10 @@ impl Folder {
         {
             return None;
         }
-        paths.retain(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(names::is_manifest));
+        let is_manifest = |path: &Path| {
+            path.file_name().is_some_and(|name| names::is_manifest(&name.to_string_lossy()))
+        };
+        paths.retain(|path| is_manifest(path));
         Some(paths)
     }
 

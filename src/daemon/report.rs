@@ -299,8 +299,9 @@ impl Reporter {
     }
 
     fn place(&self, folder: &Folder, source: &Source) -> Result<Place, Refusal> {
-        let name = source.path.file_name().and_then(|name| name.to_str()).ok_or(Refusal::NoFolder)?;
-        let below = source.path.parent().unwrap_or(Path::new(""));
+        let path = source.path.to_str().map(Path::new).ok_or(Refusal::NotUtf8)?;
+        let name = path.file_name().and_then(|name| name.to_str()).ok_or(Refusal::NoFolder)?;
+        let below = path.parent().unwrap_or(Path::new(""));
         let name = status::status_name(name);
         match &self.status_dir {
             Some(directory) => Place::below(directory, below, name),
