@@ -163,10 +163,10 @@ impl Directing {
             let stage = batch.wish();
             let end = passed.as_ref().and_then(|passed| batch.follow(&self.world, passed, clock::now()));
             if let Some(end) = end {
+                self.world.report_end(&batch.courses(), clock::now());
                 break end;
             }
             if batch.wish() != stage {
-                self.world.report_end(clock::now());
                 wake = Wake::Asked;
                 continue;
             }
@@ -175,9 +175,6 @@ impl Directing {
                 Next::Look(next) => wake = next,
                 Next::ReadAgain | Next::Stop => {
                     batch.interrupt(&self.world);
-                    if stage == Wish::AsDeclared {
-                        self.world.report_end(clock::now());
-                    }
                     wake = Wake::Asked;
                 }
             }
