@@ -14,6 +14,7 @@ use crate::model::time::Timestamp;
 mod columns;
 mod conditions;
 mod containers;
+mod edit;
 mod events;
 mod field;
 mod file;
@@ -25,6 +26,7 @@ mod summary;
 mod tests;
 
 pub(crate) use columns::{age, ready_column, restarts_column, status_word};
+pub(crate) use edit::is_in_force;
 pub(crate) use events::event_objects;
 pub(crate) use file::{FileReport, FileState, render};
 pub(crate) use job::{Control, ControlStatus, Stage, completions, controls, job_word, stage};

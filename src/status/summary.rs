@@ -6,7 +6,7 @@ use crate::model::object::Known;
 
 use super::file::{FileReport, FileState, of_severity};
 use super::job::{ControlStatus, completions, job_word};
-use super::{Course, STOPPED, status_word};
+use super::{Course, STOPPED, edit, status_word};
 
 /// Whether what is reported goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +127,12 @@ fn doing(pod: &Pod, course: &Course, tense: Tense) -> String {
         (_, "ContainerCreating" | "PodInitializing" | "Pending") if tense == Tense::Past => {
             "not started".to_owned()
         }
-        (_, "Running") => "running".to_owned(),
-        _ => format!("waiting ({word})"),
+        _ => match pod.spec.as_ref().and_then(|spec| edit::wait(spec, course)) {
+            None if word == "Running" => "running".to_owned(),
+            None => format!("waiting ({word})"),
+            // The word is that of the image, and the pod runs on with the one before.
+            Some(wait) if word == "Running" || word == reason => format!("running ({wait})"),
+            Some(wait) => format!("waiting ({word}; {wait})"),
+        },
     }
 }

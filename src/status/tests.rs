@@ -1,4 +1,5 @@
 mod conditions;
+mod edit;
 mod file;
 mod rest;
 
