@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
-use crate::api::{Object, Pod};
+use crate::api::{Object, Pod, PodSpec};
 use crate::model::desired::{Desired, DesiredPod, Want};
 use crate::model::id::{PodId, Uid};
 use crate::model::image::ImageRef;
@@ -31,6 +31,7 @@ mod image;
 mod job;
 mod pod;
 mod ports;
+mod pull_secrets;
 mod references;
 mod resolver;
 mod resources;
@@ -46,6 +47,7 @@ pub(crate) use control::control;
 pub(crate) use cron::{next_time, next_times};
 pub(crate) use job::{Retry, edited_in_vain, index_of, is_same_run, is_same_wish, retry};
 pub(crate) use pod::creating;
+pub(crate) use pull_secrets::{PullSecrets, pull_secrets};
 pub(crate) use resources::qos_class;
 pub(crate) use revision::is_same_pod;
 
@@ -161,6 +163,14 @@ pub(crate) fn users_of(objects: &BTreeMap<Uid, Known>, wanted: &ImageRef) -> Vec
         }
     }
     users
+}
+
+fn has_image(known: &Known, spec: &PodSpec, wanted: &ImageRef) -> bool {
+    let mut all = spec.init_containers.iter().flatten().chain(&spec.containers);
+    all.any(|container| {
+        let authored = container.image.as_deref().unwrap_or_default();
+        image::reference(known, authored).is_ok_and(|image| image == *wanted)
+    })
 }
 
 /// The older pod is served first where addresses run out.

@@ -1,6 +1,8 @@
 //! `pull REQUEST STORE`: what the loop starts for each image, three at most. Its output is the reason why it
 //! failed, and nothing else; its exit code is 13 where another try would bring nothing else.
 
+use std::fs::File;
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use crate::failpoint;
@@ -10,9 +12,11 @@ use crate::image::pull::{self, PullFailure};
 use crate::image::store::Store;
 use crate::model::image::PullRequest;
 use crate::model::observed::Outlook;
+use crate::model::pull_secret::PullSecret;
 use crate::model::time::Timestamp;
 use crate::sandbox::oom;
-use crate::sandbox::sys::{clock, process};
+use crate::sandbox::spawn::PULL_SECRETS_FD;
+use crate::sandbox::sys::{clock, descriptor, process};
 
 use super::exit::Exit;
 use super::tell;
@@ -34,6 +38,12 @@ pub(crate) fn run(args: &PullArgs) -> Exit {
     drop(oom::set_own(0));
     limit_memory();
     let access = access().map_err(|message| PullFailure { message, outlook: Outlook::Final });
+    let access = access.and_then(|access| {
+        let secrets = pull_secrets().map_err(|error| error.to_string());
+        let access =
+            secrets.and_then(|secrets| access.with_pull_secrets(&secrets).map_err(|error| error.to_string()));
+        access.map_err(|message| PullFailure { message, outlook: Outlook::Final })
+    });
     match access.and_then(|access| bring_in(args, &access, clock::wall())) {
         Ok(()) => Exit::Done,
         Err(PullFailure { message, outlook }) => {
@@ -43,6 +53,14 @@ pub(crate) fn run(args: &PullArgs) -> Exit {
                 Outlook::Final => Exit::NoImage,
             }
         }
+    }
+}
+
+/// What the loop hands over: nothing of it is among arguments or in the environment, where others can read it.
+fn pull_secrets() -> io::Result<Vec<PullSecret>> {
+    match descriptor::inherited(PULL_SECRETS_FD) {
+        Some(file) => Ok(serde_json::from_reader(BufReader::new(File::from(file)))?),
+        None => Ok(Vec::new()),
     }
 }
 

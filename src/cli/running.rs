@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::event::PollFlags;
 
-use crate::logs::follow::Bell;
+use crate::logs::bell::Bell;
 use crate::sandbox::sys::clock;
 use crate::status::{ControlStatus, job_word};
 

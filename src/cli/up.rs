@@ -124,6 +124,7 @@ pub(crate) fn run(args: &UpArgs, settings: &Settings) -> Result<Exit, Failure> {
     let exit_from = exit_from.map(|from| ExitFrom::parse(from, &settings.namespace)).transpose()?;
     let junit = args.junit.as_deref().map(writable).transpose()?;
     let inputs = input::collect(&args.files, Depth::Recursive)?;
+    input::must_be_nameable(&inputs)?;
     let declared = input::declared(&inputs, settings, Strictness::Strict)?;
     if declared.is_empty() {
         return Err(Failure::new(Exit::Invalid, "the manifests declare nothing"));

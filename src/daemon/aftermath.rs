@@ -12,7 +12,7 @@ use crate::sandbox::cgroup::Cgroups;
 use crate::sandbox::host::host_ip;
 use crate::sandbox::leftover;
 use crate::sandbox::sys::clock;
-use crate::status;
+use crate::status::{self, Tense};
 
 use super::DaemonError;
 use super::execute::children::Children;
@@ -24,7 +24,7 @@ use super::inventory::file::Reader;
 use super::inventory::stir::Stir;
 use super::inventory::{Caution, Inventory};
 use super::observe::{Ends, observe};
-use super::report::{Reporter, Scene, Tense};
+use super::report::{Reporter, Scene};
 
 /// Removes all that is left of a pod that does not run, its object last.
 pub(crate) fn forget(places: &Places, pod: &PodId) -> Result<(), ActError> {
@@ -74,7 +74,9 @@ pub(crate) fn report(places: &Places) -> Result<(), DaemonError> {
         &mut Ends::default(),
     )
     .map_err(|error| DaemonError::Objects(chain(&error)))?;
-    let scene = Scene { inventory: &inventory, seen: &seen, tense: Tense::Present, now: now.boot };
+    let ends = BTreeMap::new();
+    let scene =
+        Scene { inventory: &inventory, seen: &seen, ends: &ends, tense: Tense::Present, now: now.boot };
     Reporter::new(status_dir, host_ip().to_string()).report(&folders, &statuses, scene, Stir::All);
     Ok(())
 }

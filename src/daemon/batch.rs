@@ -273,6 +273,11 @@ impl Batch {
         }
     }
 
+    /// What was seen of each pod last.
+    pub(super) fn courses(&self) -> BTreeMap<Uid, Course> {
+        self.pods.iter().map(|(uid, report)| (uid.clone(), report.course.clone())).collect()
+    }
+
     pub(super) fn report(self) -> BatchReport {
         let Batch { pods, jobs, hopeless, .. } = self;
         BatchReport::new(pods.into_values().collect(), jobs, hopeless)

@@ -163,13 +163,13 @@ impl Directing {
             let stage = batch.wish();
             let end = passed.as_ref().and_then(|passed| batch.follow(&self.world, passed, clock::now()));
             if let Some(end) = end {
+                self.world.report_end(&batch.courses(), clock::now());
                 break end;
             }
             if batch.wish() != stage {
                 if passed.is_some_and(|passed| passed.has_run_out()) {
                     instance::begin_to_retire(&self.world.hands.places, NetworkPart::Bridge);
                 }
-                self.world.report_end(clock::now());
                 wake = Wake::Asked;
                 continue;
             }
@@ -178,9 +178,6 @@ impl Directing {
                 Next::Look(next) => wake = next,
                 Next::ReadAgain | Next::Stop => {
                     batch.interrupt(&self.world);
-                    if stage == Wish::AsDeclared {
-                        self.world.report_end(clock::now());
-                    }
                     wake = Wake::Asked;
                 }
             }

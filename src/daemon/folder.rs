@@ -4,9 +4,11 @@
 mod handle;
 pub(crate) mod identity;
 pub(crate) mod names;
+mod news;
 pub(crate) mod open;
 pub(crate) mod scan;
 pub(crate) mod settle;
+mod sight;
 mod tracked;
 pub(crate) mod trust;
 
@@ -15,9 +17,8 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::ops::Bound;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::time::{Moment, Now};
@@ -26,9 +27,11 @@ use crate::rundir::lock;
 use crate::sandbox::sys::writers::Writers;
 
 use handle::Handle;
+pub(crate) use news::{Look, News};
 use open::{Opened, Sighting};
-use scan::{Depth, Scan};
-use settle::{Hints, Linked, Settling, Sight};
+use scan::Scan;
+use settle::{Linked, Settling, Sight};
+use sight::Attention;
 use tracked::{Tracked, is_fresh};
 use trust::Trust;
 
@@ -50,39 +53,6 @@ pub(crate) enum Select {
     Files(BTreeSet<PathBuf>),
 }
 
-/// What a look at a folder tells.
-#[derive(Debug)]
-pub(crate) enum Look {
-    /// Nothing can be said of its files, so nothing that came from them is touched.
-    Lost(String),
-    /// Others can write to it, so nothing in it counts.
-    Refused(String),
-    Seen(Box<News>),
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct News {
-    /// Every manifest that is there, of those that were looked at.
-    pub(crate) present: BTreeSet<PathBuf>,
-    /// The only ones that were looked at, if not all were.
-    pub(crate) part: Option<BTreeSet<PathBuf>>,
-    /// Those whose content may have changed, with the content.
-    pub(crate) read: BTreeMap<PathBuf, Vec<u8>>,
-    /// Those that are not read, and why.
-    pub(crate) odd: BTreeMap<PathBuf, String>,
-    /// Those that were seen going from the folder, which is still the same.
-    pub(crate) went: BTreeSet<PathBuf>,
-    /// Those that somebody is writing to.
-    pub(crate) settling: BTreeSet<PathBuf>,
-    pub(crate) statuses: BTreeSet<PathBuf>,
-    /// Why it could not be written down which directory the folder is: until it is, its loss could not be told
-    /// from the deletion of its files, so nothing may be taken from it.
-    pub(crate) unremembered: Option<String>,
-    /// Until then nothing may be ended on account of an edit; absent for a quiet folder.
-    pub(crate) restless_until: Option<Moment>,
-    pub(crate) again_at: Option<Moment>,
-}
-
 #[derive(Debug)]
 pub(crate) struct Folder {
     pub(crate) root: Root,
@@ -93,17 +63,6 @@ pub(crate) struct Folder {
     attention: Attention,
     read_all_at: Option<Moment>,
     unremembered: Option<String>,
-}
-
-/// How much of a folder is looked at when events come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Attention {
-    /// Always all of it.
-    Whole,
-    /// What they tell of, where that alone says enough.
-    Told,
-    /// All of it until it has come to rest: a new directory is not heard from its first moment on.
-    WholeForNow,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -181,103 +140,6 @@ impl Folder {
     /// For whoever hears of changes, and has all of the folder looked at from time to time.
     pub(crate) fn rely_on_events(&mut self) {
         self.attention = Attention::WholeForNow;
-    }
-
-    /// The scan of the folder that now bears its name, or why that tells nothing.
-    fn sighted(&mut self, places: &Places, has_objects: HasObjects, now: Now) -> Result<Scan, String> {
-        let told = |error: &dyn std::error::Error| chain(error);
-        let remembered = identity::remembered(places, &self.root.path).map_err(|error| told(&error))?;
-        let handle = match Handle::open(&self.root.path) {
-            Ok(handle) => handle,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let accepted = self.handle.is_none() && remembered.is_none();
-                self.handle = None;
-                self.settling.take_went();
-                return if accepted { Ok(Scan::default()) } else { Err("the folder is gone".to_owned()) };
-            }
-            Err(error) => return Err(told(&error)),
-        };
-        let another = remembered.as_ref().is_some_and(|remembered| !remembered.is_same(&handle.identity));
-        let same = !another && self.handle.as_ref().is_some_and(|held| held.identity == handle.identity);
-        let part = self.part(now.boot).filter(|_| same);
-        let scan = match (&self.root.select, part) {
-            (Select::All, Some(part)) => scan::part(handle.directory.as_fd(), self.trust, part),
-            (Select::All, None) => scan::scan(handle.directory.as_fd(), self.trust, Depth::Recursive),
-            (Select::Files(paths), _) => scan::named(handle.directory.as_fd(), paths),
-        }
-        .map_err(|error| told(&error))?;
-        if another && scan.manifests.is_empty() && has_objects == HasObjects::Yes {
-            // With a handle on the directory that was there, its file system could not be unmounted.
-            self.handle = None;
-            self.settling.take_went();
-            return Err("the folder is empty, and another directory than before".to_owned());
-        }
-        if self.trust != Trust::NamedByUser {
-            if remembered.as_ref() != Some(&handle.identity) {
-                self.unremembered =
-                    identity::remember(places, &handle.identity).err().map(|error| told(&error));
-            } else {
-                self.unremembered = None;
-            }
-            self.hold(handle).map_err(|error| told(&error))?;
-        } else {
-            self.handle = Some(handle);
-        }
-        Ok(scan)
-    }
-
-    /// The files that alone may have changed since the last look, if that can be told.
-    fn part(&mut self, now: Moment) -> Option<BTreeSet<PathBuf>> {
-        let hints = self.settling.take_hints();
-        if self.attention != Attention::Told {
-            return None;
-        }
-        let told = match hints {
-            Hints::At(told) if self.read_all_at.is_some_and(|due| now < due) => self.manifests_of(told),
-            Hints::At(_) | Hints::Everywhere => None,
-        };
-        let Some(told) = told else {
-            self.attention = Attention::WholeForNow;
-            return None;
-        };
-        let unsure = self.files.iter().filter(|(_, tracked)| tracked.is_unsure());
-        Some(unsure.map(|(path, _)| path.clone()).chain(told).collect())
-    }
-
-    /// Those of some paths that are, were or may be manifests; `None` if one is or was a directory, of which only a
-    /// look at all that is in it can tell.
-    fn manifests_of(&self, mut paths: BTreeSet<PathBuf>) -> Option<BTreeSet<PathBuf>> {
-        let handle = self.handle.as_ref()?;
-        let holds_files = |path: &Path| {
-            let next = self.files.range::<Path, _>((Bound::Excluded(path), Bound::Unbounded)).next();
-            next.is_some_and(|(file, _)| file.starts_with(path))
-        };
-        let strange = |path: &&PathBuf| !self.files.contains_key(*path);
-        if paths
-            .iter()
-            .filter(strange)
-            .any(|path| holds_files(path) || open::is_directory(&handle.directory, path))
-        {
-            return None;
-        }
-        paths.retain(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(names::is_manifest));
-        Some(paths)
-    }
-
-    /// Keeps hold of the directory, and of its lock, for as long as it is the same.
-    fn hold(&mut self, handle: Handle) -> io::Result<()> {
-        if self.handle.as_ref().is_some_and(|held| held.identity == handle.identity) {
-            return Ok(());
-        }
-        // What went before went from another directory.
-        self.settling.take_went();
-        if handle.lock()?.is_none() {
-            let holder = lock::holder(&self.root.path);
-            let why = format!("another droppod watches the folder: {holder}");
-            return Err(io::Error::new(io::ErrorKind::ResourceBusy, why));
-        }
-        self.handle = Some(handle);
-        Ok(())
     }
 
     fn news(&mut self, scan: Scan, has_objects: HasObjects, now: Now) -> News {

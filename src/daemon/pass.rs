@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use crate::image::store::Store;
 use crate::model::action::{Action, Plan, Wake};
 use crate::model::desired::{Blocked, Cause, Desired, Waiting, Want};
+use crate::model::id::Uid;
 use crate::model::job::Present;
 use crate::model::object::Source;
 use crate::model::observed::ProcessObservation;
@@ -16,6 +17,7 @@ use crate::model::time::{Moment, Now};
 use crate::plan;
 use crate::rundir::deletions::{self, Wanted};
 use crate::sandbox::sys::clock;
+use crate::status::{Course, Tense};
 use crate::workload::{self, Machine};
 
 use super::execute::{Acted, Hands};
@@ -24,7 +26,7 @@ use super::folder::{Folder, HasObjects, Look, Root, Select, chain, earlier};
 use super::inventory::control::Carried;
 use super::inventory::{FolderState, Inventory};
 use super::observe::{Ends, ObserveError, Seen, observe};
-use super::report::{Reporter, Scene, Tense};
+use super::report::{Reporter, Scene};
 use super::start;
 
 /// After actions that made a difference.
@@ -114,7 +116,7 @@ impl World {
         }
         complaints.extend(failures);
         if wish == Wish::AsDeclared {
-            wake_at = earlier(wake_at, self.report(&statuses, &seen, Tense::Present, now));
+            wake_at = earlier(wake_at, self.report(&statuses, &seen, &BTreeMap::new(), Tense::Present, now));
         }
 
         self.complaints.tell(complaints);
@@ -279,6 +281,7 @@ impl World {
         &mut self,
         statuses: &BTreeMap<PathBuf, BTreeSet<PathBuf>>,
         seen: &Seen,
+        ends: &BTreeMap<Uid, Course>,
         tense: Tense,
         now: Now,
     ) -> Option<Moment> {
@@ -289,14 +292,15 @@ impl World {
             }
         }
         let folders = if self.folders.is_empty() { &self.read_folders } else { &self.folders };
-        let scene = Scene { inventory: &self.inventory, seen, tense, now: now.boot };
+        let scene = Scene { inventory: &self.inventory, seen, ends, tense, now: now.boot };
         self.reporter.report(folders, statuses, scene, stir)
     }
 
-    /// The last word on the manifests of a batch, before what has not ended by itself is stopped.
-    pub(super) fn report_end(&mut self, now: Now) {
+    /// The last word on the manifests of a batch, of whose pods none is left: how they ended that were stopped, only
+    /// `ends` tells.
+    pub(super) fn report_end(&mut self, ends: &BTreeMap<Uid, Course>, now: Now) {
         match self.look() {
-            Ok(seen) => drop(self.report(&BTreeMap::new(), &seen, Tense::Past, now)),
+            Ok(seen) => drop(self.report(&BTreeMap::new(), &seen, ends, Tense::Past, now)),
             Err(error) => tracing::warn!(reason = chain(&error), "no last status written"),
         }
     }

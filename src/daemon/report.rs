@@ -19,7 +19,7 @@ use crate::paths::Places;
 use crate::publish::status::{Place, Refusal};
 use crate::rundir::last_words::{self, LastWord};
 use crate::rundir::lock;
-use crate::status::{self, Control, ControlStatus, Course, FileState};
+use crate::status::{self, Control, ControlStatus, Course, FileState, Tense};
 
 use super::folder::{Folder, earlier};
 use super::inventory::file::ManifestFile;
@@ -66,19 +66,13 @@ struct Written {
     at: Moment,
 }
 
-/// Whether what is reported goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tense {
-    Present,
-    /// The command is about to stop what has not ended by itself: that leaves no item, only a line.
-    Past,
-}
-
 /// What a report is made from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scene<'a> {
     pub(crate) inventory: &'a Inventory,
     pub(crate) seen: &'a Seen,
+    /// Of pods that have gone with all that could be seen of them.
+    pub(crate) ends: &'a BTreeMap<Uid, Course>,
     pub(crate) tense: Tense,
     pub(crate) now: Moment,
 }
@@ -209,7 +203,7 @@ impl Reporter {
         objects: &[&Known],
         controls: &BTreeMap<Uid, Control>,
     ) -> Due {
-        let Scene { inventory, seen, tense, now } = scene;
+        let Scene { inventory, seen, ends, tense, now } = scene;
         if let Some(due) = self.owed.get(source).copied().filter(|due| tense == Tense::Present && now < *due)
         {
             return Due::At(Some(due));
@@ -219,11 +213,8 @@ impl Reporter {
             self.waiting.insert(source.clone());
         }
         let undone = undone(inventory.undone(source), &file.mistakes);
-        let mut view = View { file, state, note, undone, items: items::items(objects, seen, controls) };
-        let goes_on = (tense == Tense::Present && self.last_words.is_some()).then(|| view.clone());
-        if tense == Tense::Past {
-            view.end();
-        }
+        let items = items::items(objects, seen, ends, controls);
+        let view = View { file, state, note, undone, tense, items };
         self.tell_state(source, state, view.note.as_deref());
         let facts = view.facts();
         if self.written.get(source).is_some_and(|before| before.facts == facts) {
@@ -249,10 +240,9 @@ impl Reporter {
         if self.last_words.is_some() && source.absolute().parent().is_some_and(lock::is_within_held) {
             return Due::At(None);
         }
-        let last_word = goes_on.and_then(|mut view| {
-            view.end();
-            self.last_word(source, view.render(source, &self.host_ip))
-        });
+        let goes_on = tense == Tense::Present && self.last_words.is_some();
+        let last_word =
+            if goes_on { self.last_word(source, view.cut_off().render(source, &self.host_ip)) } else { None };
         let written = Written { text, last_word, facts, phases, at: now };
         let first_here =
             source.absolute().parent().is_some_and(|directory| self.freed.insert(directory.to_owned()));
@@ -349,8 +339,9 @@ impl Reporter {
     }
 
     fn place(&self, folder: &Folder, source: &Source) -> Result<Place, Refusal> {
-        let name = source.path.file_name().and_then(|name| name.to_str()).ok_or(Refusal::NoFolder)?;
-        let below = source.path.parent().unwrap_or(Path::new(""));
+        let path = source.path.to_str().map(Path::new).ok_or(Refusal::NotUtf8)?;
+        let name = path.file_name().and_then(|name| name.to_str()).ok_or(Refusal::NoFolder)?;
+        let below = path.parent().unwrap_or(Path::new(""));
         let name = status::status_name(name);
         match &self.status_dir {
             Some(directory) => Place::below(directory, below, name),

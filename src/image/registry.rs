@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use super::access::Access;
 use super::document::{DOCUMENT_BYTES, Descriptor};
 use super::import::{Blobs, ImportError, failed};
+use super::keyring::{Credential, Holder};
 use super::store::{Rights, Session};
 use crate::model::observed::Outlook;
 
@@ -84,18 +85,35 @@ pub(crate) struct Repository<'a> {
     client: Client,
     reference: Reference,
     auth: RegistryAuth,
-    user: Option<String>,
+    /// Whom the registry takes the caller for, in words.
+    who: String,
     session: &'a Session,
 }
 
 impl<'a> Repository<'a> {
-    pub(crate) fn open(
+    /// One for each credential to be tried, or one without any.
+    pub(crate) fn all(
         reference: &str,
         access: &Access,
         session: &'a Session,
-    ) -> Result<Repository<'a>, RegistryError> {
+    ) -> Result<Vec<Repository<'a>>, RegistryError> {
         let reference =
             Reference::try_from(reference).map_err(|_| RegistryError::Reference(reference.to_owned()))?;
+        let found = access.credentials(reference.registry(), reference.repository());
+        let mut credentials: Vec<Option<Credential>> = found.into_iter().map(Some).collect();
+        if credentials.is_empty() {
+            credentials.push(None);
+        }
+        let all = credentials.into_iter();
+        all.map(|credential| Repository::open(reference.clone(), credential, access, session)).collect()
+    }
+
+    fn open(
+        reference: Reference,
+        credential: Option<Credential>,
+        access: &Access,
+        session: &'a Session,
+    ) -> Result<Repository<'a>, RegistryError> {
         // Without a provider the first TLS connection panics. That another one is installed already is fine.
         drop(rustls::crypto::ring::default_provider().install_default());
         let registry = reference.resolve_registry().to_owned();
@@ -118,17 +136,19 @@ impl<'a> Repository<'a> {
             .enable_time()
             .build()
             .map_err(|error| RegistryError::SetUp(error.to_string()))?;
-        let credential = access.credential(reference.registry());
-        let auth = credential.map_or(RegistryAuth::Anonymous, |known| {
-            RegistryAuth::Basic(known.user.clone(), known.password.clone())
-        });
-        let user = credential.map(|known| known.user.clone());
-        Ok(Repository { runtime, client, reference, auth, user, session })
+        let who = match &credential {
+            None => "anonymous users".to_owned(),
+            Some(Credential { user, holder: Holder::Machine, .. }) => format!("user {user}"),
+            Some(Credential { holder: Holder::Secret, .. }) => "the user of its imagePullSecrets".to_owned(),
+        };
+        let basic = |known: Credential| RegistryAuth::Basic(known.user, known.password);
+        let auth = credential.map_or(RegistryAuth::Anonymous, basic);
+        Ok(Repository { runtime, client, reference, auth, who, session })
     }
 
     /// Who else may have what it gives.
     pub(crate) fn rights(&self) -> Rights {
-        if self.user.is_some() { Rights::Credentials } else { Rights::Anybody }
+        if matches!(self.auth, RegistryAuth::Anonymous) { Rights::Anybody } else { Rights::Credentials }
     }
 
     /// The manifest or index that the reference stands for at this moment.
@@ -181,7 +201,7 @@ impl<'a> Repository<'a> {
         let (registry, image) = (self.registry(), self.reference.whole());
         let denied = || RegistryError::Denied {
             registry: self.registry(),
-            who: self.user.as_ref().map_or("anonymous users".to_owned(), |user| format!("user {user}")),
+            who: self.who.clone(),
             image: self.reference.whole(),
         };
         match error {

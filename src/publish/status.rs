@@ -36,6 +36,8 @@ pub(crate) struct Place {
 pub(crate) enum Refusal {
     #[error("the folder is not there")]
     NoFolder,
+    #[error("the path of the manifest is not UTF-8; nothing is read from it until it is renamed")]
+    NotUtf8,
     #[error("a file that is not ours bears the name {0}")]
     NotOurs(String),
     #[error("cannot {operation} {name}")]

@@ -36,7 +36,8 @@ pub(super) fn of_run(shim: &mut Shim, name: &str, ended: &Reaped) {
     handler::end_all_of(shim, name);
     // In a shared pid namespace its other processes live on until they are killed.
     drop(shim.at.cgroups.kill(&running.ground.cgroup));
-    let log = running.output.finish(ended.code, clock::wall());
+    let (log, farewell) = running.output.finish(ended.code, clock::now());
+    shim.farewells.extend(farewell);
     tell_of_loss(shim, name, &log);
     let oom_kills = shim.at.cgroups.oom_kills(&running.ground.cgroup).unwrap_or(0);
     let policy = shim.state.plan().container(name).map(|container| container.termination_message.policy);

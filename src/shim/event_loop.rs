@@ -10,8 +10,10 @@ use super::audience::Audience;
 use super::control::{self, Connection};
 use super::end;
 use super::execute::{self, Running};
+use super::farewell::{self, Farewell};
 use super::ground::Sandbox;
 use super::handler::{self, Handler};
+use super::leave;
 use super::session::Session;
 use super::start::Started;
 use super::{ShimError, attach};
@@ -34,6 +36,8 @@ pub(super) struct Shim {
     pub(super) state: PodState,
     pub(super) sandbox: Option<Sandbox>,
     pub(super) running: BTreeMap<String, Running>,
+    /// To those who were attached to containers that have ended.
+    pub(super) farewells: Vec<Farewell>,
     pub(super) connections: Vec<Connection>,
     pub(super) sessions: Vec<Session>,
     /// Probes and hooks under way.
@@ -53,6 +57,8 @@ pub(super) struct Shim {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Course {
     Goes,
+    /// Once nobody is left to say farewell to.
+    Leaves,
     Left,
 }
 
@@ -76,6 +82,8 @@ enum Source {
     Behind(String),
     /// Somebody attached says something.
     Attached(String),
+    /// Somebody takes the rest of a container's output.
+    Farewell(usize),
     Verdict(String),
     /// By its pid.
     Handler(i32),
@@ -84,7 +92,7 @@ enum Source {
 impl Source {
     fn flags(&self) -> PollFlags {
         match self {
-            Source::Behind(_) => PollFlags::OUT,
+            Source::Behind(_) | Source::Farewell(_) => PollFlags::OUT,
             Source::Signals
             | Source::Lifeline
             | Source::Listener
@@ -107,6 +115,7 @@ pub(super) fn run(started: Started) -> Result<(), ShimError> {
         state,
         sandbox: None,
         running: BTreeMap::new(),
+        farewells: Vec::new(),
         connections: Vec::new(),
         sessions: Vec::new(),
         handlers: Vec::new(),
@@ -124,6 +133,12 @@ pub(super) fn run(started: Started) -> Result<(), ShimError> {
     look_at_goal(&mut shim);
     loop {
         settle(&mut shim);
+        if shim.course == Course::Leaves && shim.farewells.is_empty() {
+            leave::leave(&mut shim);
+            if shim.course == Course::Goes {
+                publish(&shim);
+            }
+        }
         if shim.course == Course::Left {
             return Ok(());
         }
@@ -141,6 +156,7 @@ pub(super) fn run(started: Started) -> Result<(), ShimError> {
             running.output.look_at_reader();
         }
         let now = clock::boot();
+        farewell::say_due(&mut shim.farewells, now);
         if shim.state.wake_at().is_some_and(|due| due <= now) {
             shim.happened.push_back(Event::Tick);
         }
@@ -162,7 +178,8 @@ fn settle(shim: &mut Shim) {
             execute::execute(shim, effect);
         }
     }
-    if changed {
+    // The end is published by its record: that is on disc before anybody can react to it.
+    if changed && shim.course == Course::Goes {
         publish(shim);
     }
 }
@@ -195,6 +212,9 @@ fn wait(shim: &Shim) -> rustix::io::Result<Vec<Source>> {
         sources.extend(running.output.audience.behind().map(|pipe| (Source::Behind(name.clone()), pipe)));
         sources.extend(running.verdict.iter().map(|pipe| (Source::Verdict(name.clone()), pipe.as_fd())));
     }
+    for (at, farewell) in shim.farewells.iter().enumerate() {
+        sources.extend(farewell.behind().map(|pipe| (Source::Farewell(at), pipe)));
+    }
     for handler in &shim.handlers {
         sources.extend(handler.output().map(|pipe| (Source::Handler(handler.pid), pipe)));
     }
@@ -214,7 +234,9 @@ fn timeout(shim: &Shim) -> Option<Timespec> {
     let deaf = (!control::has_room(shim)).then(|| clock::boot() + LOOK_AGAIN);
     let is_held = shim.running.values().any(|running| running.output.is_held());
     let held = is_held.then(|| clock::boot() + LOOK_AT_READER);
-    let due = shim.state.wake_at().into_iter().chain(owed).chain(deaf).chain(held).min()? - clock::boot();
+    let farewells = shim.farewells.iter().map(Farewell::until);
+    let all = shim.state.wake_at().into_iter().chain(owed).chain(deaf).chain(held).chain(farewells);
+    let due = all.min()? - clock::boot();
     // One millisecond on top: waking before the deadline would only mean waking twice.
     Timespec::try_from(due + Duration::from_millis(1)).ok()
 }
@@ -247,6 +269,11 @@ fn serve(shim: &mut Shim, source: Source) {
             }
         }
         Source::Attached(name) => attach::serve(shim, &name),
+        Source::Farewell(at) => {
+            if let Some(farewell) = shim.farewells.get_mut(at) {
+                farewell.pass_on();
+            }
+        }
         Source::Verdict(name) => end::hear_verdict(shim, &name),
         Source::Handler(pid) => handler::serve(shim, pid),
     }

@@ -7,8 +7,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::pipe::PipeFlags;
 
 use super::audience::{Audience, Expected};
+use super::farewell::Farewell;
 use crate::logs::write::{LogWriter, Stream};
-use crate::model::time::Timestamp;
+use crate::model::time::{Now, Timestamp};
 
 /// The reading ends; one is gone once every writer has closed it.
 #[derive(Debug)]
@@ -91,7 +92,7 @@ impl Output {
 
     /// The container has ended: takes what its pipes still hold, and ends the log. Bounded by what pipes can
     /// hold, in case somebody else has a writing end and keeps on writing.
-    pub(super) fn finish(mut self, code: i32, now: Timestamp) -> LogWriter {
+    pub(super) fn finish(mut self, code: i32, now: Now) -> (LogWriter, Option<Farewell>) {
         for stream in [Stream::Stdout, Stream::Stderr] {
             for _ in 0..32 {
                 let pending = match stream {
@@ -102,12 +103,12 @@ impl Output {
                 if rustix::io::ioctl_fionread(file).unwrap_or(0) == 0 {
                     break;
                 }
-                self.read(stream, now);
+                self.read(stream, now.wall);
             }
         }
-        self.audience.end(code);
-        self.log.finish(now);
-        self.log
+        let farewell = self.audience.end(code, now.boot);
+        self.log.finish(now.wall);
+        (self.log, farewell)
     }
 }
 

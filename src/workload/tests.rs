@@ -21,6 +21,7 @@ mod handlers;
 mod images;
 mod pods;
 mod ports;
+mod pull_secrets;
 mod references;
 mod revisions;
 

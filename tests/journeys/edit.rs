@@ -1,6 +1,6 @@
 //! A folder under `watch`: drop, edit, rename, break, mend, delete.
 
-use crate::bench::Bench;
+use crate::bench::{Bench, unfolded};
 
 const WEB: &str = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\nspec:\n  terminationGracePeriodSeconds: 1\n  containers:\n  \
                    - name: main\n    image: droppod.local/host\n    command: [sleep, '1000']\n  - name: other\n    \
@@ -21,6 +21,38 @@ fn a_file_that_is_dropped_runs_and_one_that_is_deleted_leaves_nothing() {
     bench.until_clean();
     bench.until("the status file is gone", || !bench.folder().join("web.status.yaml").exists());
     bench.until("no pod is listed", || bench.run(&["get", "pods"]).stdout.is_empty());
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn an_edit_to_an_image_that_is_not_to_be_had_is_told_and_the_pod_goes_on() {
+    let Some(bench) = Bench::new() else { return };
+    let watch = bench.watch();
+    bench.manifest("web.yaml", WEB);
+    bench.until_status("web", "Running");
+    let pids = bench.pids("web", "main");
+    let absent = "docker-archive:absent.tar";
+    bench.manifest("web.yaml", &WEB.replacen("droppod.local/host", absent, 1));
+    let summary = || {
+        let status = unfolded(&bench.read("web.status.yaml"));
+        status.lines().find_map(|line| line.trim().strip_prefix("summary: ")).unwrap_or_default().to_owned()
+    };
+    bench.until("the line for a person says so", || {
+        let told = format!("1 pod running (waits for image {absent}: ");
+        summary().contains(&told)
+            && ["ErrImagePull", "ImagePullBackOff"].iter().any(|why| summary().contains(why))
+    });
+    bench.until("get says so", || {
+        ["ErrImagePull", "ImagePullBackOff"].contains(&bench.status("web").as_str())
+    });
+    assert_eq!((bench.column("web", 1), bench.pids("web", "main")), ("2/2".to_owned(), pids.clone()));
+    bench.run(&["describe", "pod", "web"]).says("container main goes on with the image before");
+    bench.manifest("web.yaml", WEB);
+    bench.until_status("web", "Running");
+    bench.until("the line says so", || summary() == "1 pod running");
+    assert_eq!(bench.pids("web", "main"), pids, "nothing was restarted");
+    bench.remove("web.yaml");
+    bench.until_clean();
     assert_eq!(watch.stop(), 0);
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod made;
 mod odd;
 mod registry;
+mod secrets;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

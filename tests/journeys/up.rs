@@ -1,6 +1,6 @@
 //! `up`: the foreground, for batch jobs.
 
-use crate::bench::Bench;
+use crate::bench::{Bench, unfolded};
 
 const HELLO: &str = include_str!("../../manifests/hello.yaml");
 
@@ -75,8 +75,35 @@ fn a_killed_up_takes_its_pods_along() {
     bench.until("the status file says so", || status(&bench).contains("summary: 1 pod running"));
     up.kill();
     bench.until_clean();
-    // Whoever cleared up has the last word.
-    assert!(status(&bench).contains("summary: 1 stopped with the command"), "{}", status(&bench));
+    // Whoever cleared up has the last word, and invents no end.
+    let said = unfolded(&status(&bench));
+    let expected = "summary: 1 stopped with the command, which was killed; how it ended is not known";
+    assert!(said.contains(expected) && !said.contains("phase:"), "{said}");
+}
+
+#[test]
+fn what_was_stopped_is_told_with_its_end() {
+    let Some(bench) = Bench::new() else { return };
+    bench.manifest("long.yaml", &pod("long", "trap 'exit 33' TERM; echo up; while true; do sleep 0.1; done"));
+    bench.manifest("done.yaml", &pod("done", "true"));
+    let up = bench.start(&["up", "-f", bench.folder().to_str().unwrap()]);
+    bench.until("the pod runs", || std::fs::read_to_string(bench.path("out")).unwrap().contains("up"));
+    bench.until("the other has ended", || bench.read("done.status.yaml").contains("phase: Succeeded"));
+    assert_eq!(up.stop(), 130);
+    let said = status(&bench);
+    for part in [
+        "summary: 1 pod stopped with the command",
+        "phase: Failed",
+        "exitCode: 33",
+        "reason: Error",
+        "finishedAt: ",
+        "reason: Killing",
+    ] {
+        assert!(said.contains(part), "{part}\n{said}");
+    }
+    let other = bench.read("done.status.yaml");
+    assert!(other.contains("summary: 1 pod succeeded") && other.contains("exitCode: 0"), "{other}");
+    bench.until_clean();
 }
 
 #[test]

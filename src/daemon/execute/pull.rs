@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek, Write};
 use std::os::fd::AsFd;
 
 use rustix::fs::MemfdFlags;
@@ -14,11 +14,13 @@ use crate::model::id::Uid;
 use crate::model::image::{Archive, ImageRef, PullRequest};
 use crate::model::object::Known;
 use crate::model::observed::PullError;
+use crate::model::pull_secret::PullSecret;
 use crate::model::record::{EventKind, EventRecord};
 use crate::model::time::Now;
 use crate::publish::remove;
 use crate::rundir::pulls::{self, FailedPull};
-use crate::workload;
+use crate::sandbox::spawn::PULL_SECRETS_FD;
+use crate::workload::{self, PullSecrets};
 
 use super::children::{EndedPull, PullFailure};
 use super::memory::{self, PULLED};
@@ -26,6 +28,20 @@ use super::{ActError, Acted, Hands};
 
 /// What is logged of them that an `up` tells in its own words.
 pub(crate) const PULLS: &str = "droppod::pulls";
+
+/// kubelet's word for a Secret of `imagePullSecrets` that is not there.
+const NO_SECRET: &str = "FailedToRetrieveImagePullSecret";
+
+// `SealedBinary::start` hands descriptors over from 3 on.
+const _: () = assert!(PULL_SECRETS_FD == 3);
+
+/// In a file without a name, to be read from its start.
+fn in_memory(secrets: &[PullSecret]) -> io::Result<File> {
+    let mut file = File::from(rustix::fs::memfd_create("secrets", MemfdFlags::CLOEXEC)?);
+    file.write_all(&serde_json::to_vec(secrets)?)?;
+    file.rewind()?;
+    Ok(file)
+}
 
 impl Hands {
     pub(super) fn pull(
@@ -40,8 +56,21 @@ impl Hands {
         let output =
             rustix::fs::memfd_create("pull", MemfdFlags::CLOEXEC).map_err(|error| failed(error.into()))?;
         let args = [OsStr::new("pull"), OsStr::new(&text), self.places.images.as_os_str()];
-        let child = self.binary.start(&args, output.as_fd(), &[]).map_err(failed)?;
+        let secrets = match request {
+            PullRequest::Archive(_) => PullSecrets::default(),
+            PullRequest::Image(image) => workload::pull_secrets(known, image),
+        };
+        let handed = in_memory(&secrets.found).map_err(failed)?;
+        let child = self.binary.start(&args, output.as_fd(), &[handed.as_fd()]).map_err(failed)?;
         self.children.add_pull(request, child, File::from(output), now.boot);
+        for (pod, names) in &secrets.missing {
+            let names = names.join(", ");
+            let message = format!(
+                "Unable to retrieve some image pull secrets ({names}); attempting to pull the image may not succeed."
+            );
+            let event = EventRecord::once(EventKind::Warning, NO_SECRET, message, None, now.wall);
+            memory::note_events(&self.places, pod, [event])?;
+        }
         match request {
             PullRequest::Archive(_) => {}
             PullRequest::Image(image) => self.tell_users(image, known, |authored, container| {

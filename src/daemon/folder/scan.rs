@@ -1,8 +1,10 @@
 //! One look at a whole folder: every manifest in it, by stat alone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use ignore::Match;
@@ -18,6 +20,9 @@ use crate::publish::status::is_draft;
 
 /// Directories deeper than this are not looked into: a bind mount can make a folder its own descendant.
 const DEPTH_LIMIT: usize = 32;
+
+/// Records and status files are text, and could not tell of it.
+pub(crate) const NOT_UTF8: &str = "its path is not UTF-8; rename it";
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Scan {
@@ -63,7 +68,7 @@ pub(crate) fn named(root: BorrowedFd<'_>, paths: &BTreeSet<PathBuf>) -> Result<S
     let mut found = Scan::default();
     for path in paths {
         if let Some(sighting) = look(root, path)? {
-            found.manifests.insert(path.clone(), sighting);
+            found.manifests.insert(path.clone(), unless_unnameable(path, sighting));
         }
     }
     Ok(found)
@@ -71,9 +76,9 @@ pub(crate) fn named(root: BorrowedFd<'_>, paths: &BTreeSet<PathBuf>) -> Result<S
 
 /// Looks at some manifests alone, by the rules that a scan of the whole folder goes by.
 pub(crate) fn part(root: BorrowedFd<'_>, trust: Trust, paths: BTreeSet<PathBuf>) -> Result<Scan, ScanError> {
-    let mut names: BTreeMap<&Path, Vec<&str>> = BTreeMap::new();
+    let mut names: BTreeMap<&Path, Vec<&OsStr>> = BTreeMap::new();
     for path in &paths {
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        let Some(name) = path.file_name() else { continue };
         names.entry(path.parent().unwrap_or(Path::new(""))).or_default().push(name);
     }
     let mut scanner =
@@ -101,11 +106,11 @@ impl Scanner<'_> {
         let Some((directory, objection)) = self.open(path, objection)? else { return Ok(()) };
         let listing = list(directory.as_fd())
             .map_err(|error| ScanError { path: path.to_owned(), source: error.into() })?;
-        if listing.files.contains(IGNORE_FILE) {
+        if listing.files.contains(OsStr::new(IGNORE_FILE)) {
             self.heed_ignore_file(path)?;
         }
         for name in &listing.files {
-            if listing.files.contains(&format!("{name}{SKIP}")) {
+            if listing.files.contains(&skip_of(name)) {
                 continue;
             }
             self.file(path.join(name), name, objection.as_deref())?;
@@ -125,14 +130,13 @@ impl Scanner<'_> {
     }
 
     /// Looks at files of one directory, if a scan would come to it.
-    fn some_of(&mut self, directory: &Path, names: &[&str]) -> Result<(), ScanError> {
+    fn some_of(&mut self, directory: &Path, names: &[&OsStr]) -> Result<(), ScanError> {
         self.ignores.clear();
         let mut objection = None;
         let mut way: Vec<&Path> = directory.ancestors().collect();
         way.reverse();
         for at in way {
-            let name = at.file_name().map(|name| name.to_str());
-            if name.is_some_and(|name| name.is_none_or(|name| !self.is_entered(at, name))) {
+            if at.file_name().is_some_and(|name| !self.is_entered(at, name)) {
                 return Ok(());
             }
             let Some((_, against)) = self.open(at, objection.as_deref())? else { return Ok(()) };
@@ -140,7 +144,7 @@ impl Scanner<'_> {
             self.heed_ignore_file(at)?;
         }
         for name in names {
-            if look(self.root, &directory.join(format!("{name}{SKIP}")))?.is_none() {
+            if look(self.root, &directory.join(skip_of(name)))?.is_none() {
                 self.file(directory.join(name), name, objection.as_deref())?;
             }
         }
@@ -178,15 +182,17 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    fn is_entered(&self, directory: &Path, name: &str) -> bool {
-        names::is_entered(name)
+    fn is_entered(&self, directory: &Path, name: &OsStr) -> bool {
+        names::is_entered(&name.to_string_lossy())
             && directory.components().count() <= DEPTH_LIMIT
             && !self.is_ignored(directory, Kind::Directory)
     }
 
-    fn file(&mut self, path: PathBuf, name: &str, objection: Option<&str>) -> Result<(), ScanError> {
+    fn file(&mut self, path: PathBuf, name: &OsStr, objection: Option<&str>) -> Result<(), ScanError> {
+        let name = &*name.to_string_lossy();
         if names::is_status(name) || is_draft(name) {
-            self.found.statuses.insert(path);
+            // Ours are UTF-8.
+            self.found.statuses.extend(path.to_str().is_some().then_some(path));
             return Ok(());
         }
         if !names::is_manifest(name) || self.is_ignored(&path, Kind::File) {
@@ -194,6 +200,7 @@ impl Scanner<'_> {
         }
         let Some(sighting) = look(self.root, &path)? else { return Ok(()) };
         let sighting = refused(&sighting, self.trust, objection).map_or(sighting, Sighting::Odd);
+        let sighting = unless_unnameable(&path, sighting);
         self.found.manifests.insert(path, sighting);
         Ok(())
     }
@@ -223,6 +230,17 @@ fn refused(sighting: &Sighting, trust: Trust, objection: Option<&str>) -> Option
     }
 }
 
+fn unless_unnameable(path: &Path, sighting: Sighting) -> Sighting {
+    if path.to_str().is_some() { sighting } else { Sighting::Odd(NOT_UTF8.to_owned()) }
+}
+
+/// The file beside `name` that switches it off.
+fn skip_of(name: &OsStr) -> OsString {
+    let mut skip = name.to_owned();
+    skip.push(SKIP);
+    skip
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     File,
@@ -232,16 +250,15 @@ enum Kind {
 #[derive(Default)]
 struct Listing {
     /// Everything that is no directory, links among them.
-    files: BTreeSet<String>,
-    directories: BTreeSet<String>,
+    files: BTreeSet<OsString>,
+    directories: BTreeSet<OsString>,
 }
 
 fn list(directory: BorrowedFd<'_>) -> rustix::io::Result<Listing> {
     let mut listing = Listing::default();
     for entry in Dir::read_from(directory)? {
         let entry = entry?;
-        // A name that is not UTF-8 cannot be told in a status file; no tool of ours makes one.
-        let Ok(name) = entry.file_name().to_str() else { continue };
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
         let kind = match entry.file_type() {
             // Some file systems leave the kind to a stat.
             FileType::Unknown => {

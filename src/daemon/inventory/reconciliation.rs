@@ -38,12 +38,14 @@ impl Inventory {
     pub(crate) fn reconcile(&mut self, places: &Places, now: Now) -> Reconciled {
         let mut done = Reconciled::default();
         self.drop_forgotten(places);
-        let scope = self.scope();
+        let mut scope = self.scope();
         self.undone.retain(|source, _| !scope.contains(source));
         let steps = self.decide(&scope, places, now, &mut done);
         let mut asked = Vec::new();
         let mut taken = Vec::new();
         for Due { source, line, step } in steps {
+            // It may take over what another file has lost, and nothing has told of itself.
+            scope.touch(&source);
             match step {
                 Ok(step) => {
                     asked.push((source, line, step.uid().clone()));

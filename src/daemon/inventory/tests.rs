@@ -124,6 +124,12 @@ impl Bench {
     fn source(&self, name: &str) -> Source {
         Source { root: self.folder.root.path.clone(), path: name.into() }
     }
+
+    /// Whether all that a file says is in force.
+    fn is_applied(&self, name: &str) -> bool {
+        let file = &self.inventory.files()[&self.source(name)];
+        !file.observed_hash.is_empty() && file.applied_hash == file.observed_hash
+    }
 }
 
 fn pod(name: &str, image: &str, command: &str) -> String {
@@ -396,6 +402,7 @@ fn with_events_only_what_they_tell_of_is_looked_at_and_it_comes_to_the_same() {
     bench = bench.settle();
     let (name, _, _, uid) = one;
     assert_eq!(bench.objects()[0], (name, "b.yaml".to_owned(), 2, uid));
+    assert!(bench.is_applied("b.yaml"), "also if nothing has told of the file that takes over");
     assert_eq!(bench.inventory.conflicts(&bench.source("b.yaml")).len(), 0);
 
     // So does an object that a file has lost.
@@ -407,4 +414,5 @@ fn with_events_only_what_they_tell_of_is_looked_at_and_it_comes_to_the_same() {
     bench = bench.settle();
     assert_eq!(bench.names(), ["configmap/four", "configmap/one", "configmap/three"]);
     assert_eq!(bench.objects()[1].1, "d.yaml");
+    assert!(bench.is_applied("b.yaml") && bench.is_applied("d.yaml"));
 }

@@ -7,7 +7,7 @@ use crate::manifest::Mistake;
 use crate::model::id::Uid;
 use crate::model::object::{Deletion, Known, Source};
 use crate::model::time::Timestamp;
-use crate::status::{Control, Course, FileState};
+use crate::status::{Control, Course, FileState, Tense};
 
 use crate::daemon::observe::Seen;
 
@@ -31,11 +31,16 @@ pub(super) fn by_source<'a>(
 pub(super) fn items<'a>(
     objects: &[&'a Known],
     seen: &Seen,
+    ends: &BTreeMap<Uid, Course>,
     controls: &BTreeMap<Uid, Control>,
 ) -> Vec<Item<'a>> {
     let old = old(objects, seen);
     let listed = objects.iter().filter(|known| !old.contains(&known.record.uid));
-    let mut items: Vec<Item<'a>> = listed.map(|known| (*known, seen.course_of(known, controls))).collect();
+    let course = |known: &Known| {
+        let end = ends.get(&known.record.uid).cloned();
+        end.unwrap_or_else(|| seen.course_of(known, controls))
+    };
+    let mut items: Vec<Item<'a>> = listed.map(|known| (*known, course(known))).collect();
     items.sort_by(|(a, _), (b, _)| order(a).cmp(&order(b)));
     items
 }
@@ -65,6 +70,7 @@ fn order(known: &Known) -> (usize, &str, &str) {
 #[derive(Debug, PartialEq)]
 pub(super) struct Facts {
     state: FileState,
+    tense: Tense,
     note: Option<String>,
     observed_hash: String,
     applied_hash: String,
@@ -74,7 +80,7 @@ pub(super) struct Facts {
 
 impl Facts {
     pub(super) fn of(
-        state: FileState,
+        (state, tense): (FileState, Tense),
         note: Option<&str>,
         hashes: [&str; 2],
         undone: Option<&[Mistake]>,
@@ -86,6 +92,6 @@ impl Facts {
             (record.uid.clone(), record.generation, record.deletion.clone(), course.clone())
         });
         let (note, undone) = (note.map(str::to_owned), undone.map(<[Mistake]>::to_vec));
-        Facts { state, note, observed_hash, applied_hash, undone, items: items.collect() }
+        Facts { state, tense, note, observed_hash, applied_hash, undone, items: items.collect() }
     }
 }

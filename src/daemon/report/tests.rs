@@ -17,6 +17,7 @@ fn a_status_file_starts_with_the_words_that_mark_it_as_ours() {
     let report = FileReport {
         name: "web.yaml",
         state: FileState::Applied,
+        tense: Tense::Present,
         observed_hash: "sha256:00",
         applied_hash: "sha256:00",
         note: None,

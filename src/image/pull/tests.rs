@@ -10,6 +10,7 @@ use crate::image::import::digest_of;
 use crate::image::store::Store;
 use crate::image::tests::{Image, Place, Tar, descriptor, gzip, image};
 use crate::model::image::{ImageRef, StoredImage};
+use crate::model::pull_secret::PullSecret;
 use crate::model::time::Timestamp;
 
 const REGISTRY: &str = "/usr/bin/docker-registry";
@@ -235,6 +236,29 @@ fn a_guest_is_given_nothing_for_the_credentials_of_the_machine() {
     let refused = pull(&guest).unwrap_err().message;
     assert!(refused.contains("does not let anonymous users pull"), "{refused}");
     assert_eq!(store.find(&guest).unwrap(), None, "nor what was brought in for others");
+}
+
+#[test]
+fn the_secrets_of_pods_are_tried_before_the_credentials_of_the_machine_and_none_is_told() {
+    let Some(registry) = Registry::start_with(Some(ACCOUNTS)) else { return };
+    registry.push("v1", &app("v1"));
+    let address = &registry.address;
+    let of = |user: &str, password: &str| {
+        let auths = serde_json::json!({(address): {"username": user, "password": password}});
+        PullSecret::DockerCfg(auths.to_string().into_bytes())
+    };
+    let image = ImageRef::parse(&format!("{address}/app:v1"), Path::new("/")).unwrap();
+    let store = registry.store();
+    let pull = |secrets: &[PullSecret]| {
+        let access = Access::default().with_pull_secrets(secrets).unwrap();
+        pull(&store, &image, &access, Timestamp::UNIX_EPOCH).map_err(|error| error.message)
+    };
+    let refused = pull(&[of("eve", "guessed")]).unwrap_err();
+    assert!(refused.contains("does not let the user of its imagePullSecrets pull"), "{refused}");
+    assert!(!refused.contains("eve") && !refused.contains("guessed"), "{refused}");
+    pull(&[of("eve", "guessed"), of("ann", "hub-secret")]).unwrap();
+    assert!(store.find(&image).unwrap().is_some(), "whoever names it next finds it");
+    assert_eq!(store.find(&image.for_guest()).unwrap(), None);
 }
 
 #[test]

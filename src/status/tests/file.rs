@@ -8,6 +8,7 @@ fn report<'a>(state: FileState, items: Vec<(&'a Known, &'a Course)>) -> FileRepo
     FileReport {
         name: "web.yaml",
         state,
+        tense: Tense::Present,
         observed_hash: "sha256:1",
         applied_hash: "sha256:1",
         note: None,
@@ -104,10 +105,25 @@ fn a_line_for_a_person_sums_the_file_up() {
         (vec![(&web, &killed)], "1 pod failed (DeadlineExceeded)"),
     ];
     for (items, summary) in cases {
-        let text = render(&report(FileState::Applied, items));
-        let line = text.lines().find_map(|line| line.trim().strip_prefix("summary: ")).unwrap();
-        assert_eq!(line.trim_matches('"').trim_matches('\''), summary);
+        assert_eq!(summary_in(&report(FileState::Applied, items)), summary);
     }
+}
+
+fn summary_in(report: &FileReport<'_>) -> String {
+    let text = render(report);
+    let (_, rest) = text.split_once("summary: ").unwrap();
+    let (folded, _) = rest.split_once("\n  errors:").unwrap();
+    let line = folded.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.trim_matches('"').trim_matches('\'').to_owned()
+}
+
+pub(super) fn summary_of(known: &Known, course: &Course) -> String {
+    summary_in(&report(FileState::Applied, vec![(known, course)]))
+}
+
+pub(super) fn summary_at_the_end(known: &Known, course: &Course) -> String {
+    let report = report(FileState::Applied, vec![(known, course)]);
+    summary_in(&FileReport { tense: Tense::Past, ..report })
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Which files of a folder are read, who has an object, and where its status goes.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 
 use crate::bench::{Bench, Running};
 
@@ -72,8 +74,42 @@ fn the_second_file_of_an_object_names_the_first_and_takes_over_when_that_goes() 
     assert!(uid().contains("\"value\""));
     bench.remove("a.yaml");
     bench.until("the other has it", || uid().contains("\"other\""));
-    bench.until("and says so", || bench.read("b.status.yaml").contains("state: Applied"));
+    let mut status = String::new();
+    bench.until("and says so", || {
+        status = bench.read("b.status.yaml");
+        status.contains("state: Applied")
+    });
+    let hash = |field: &str| status.split_once(field).unwrap().1.lines().next();
+    assert_eq!(hash("appliedHash"), hash("observedHash"), "all of it at once: {status}");
     assert!(bench.said("file=b.yaml state=Applied"), "{}", bench.log());
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn a_manifest_whose_name_is_no_text_is_told_of_wherever_it_would_count() {
+    let Some(bench) = Bench::new() else { return };
+    // As an old archive has it.
+    let odd = bench.folder().join(OsStr::from_bytes(b"one-\xe9.yaml"));
+    fs::write(&odd, map("odd")).unwrap();
+    bench.manifest("a.yaml", &map("a"));
+    let folder = bench.folder().to_str().unwrap().to_owned();
+    let shown = "one-\u{fffd}.yaml";
+    for (verb, code) in [("validate", 2), ("apply", 1), ("up", 1)] {
+        bench.run(&[verb, "-f", &folder]).exits(code).says(shown).says("its path is not UTF-8; rename it");
+    }
+    let watch = bench.watch();
+    until_names(&bench, &["a"]);
+    bench.until("it is told", || bench.said(shown));
+    bench.run(&["doctor"]).says(shown).says("not read until they are renamed");
+    fs::rename(&odd, bench.folder().join("one.yaml")).unwrap();
+    until_names(&bench, &["a", "odd"]);
+    fs::rename(bench.folder().join("one.yaml"), &odd).unwrap();
+    until_names(&bench, &["a"]);
+    let warned = |bench: &Bench| bench.log().matches("no status file written").count();
+    bench.until("it is told again", || warned(&bench) == 2);
+    bench.manifest("b.yaml", &map("b"));
+    until_names(&bench, &["a", "b"]);
+    assert_eq!(warned(&bench), 2, "once each time that it comes: {}", bench.log());
     assert_eq!(watch.stop(), 0);
 }
 
