@@ -79,7 +79,9 @@ impl Bench {
         let has = if self.inventory.has_objects(&root) { HasObjects::Yes } else { HasObjects::No };
         let look = self.folder.look(&places, has, now);
         self.inventory.absorb(&root, look);
-        self.inventory.reconcile(&places, now)
+        let reconciled = self.inventory.reconcile(&places, now);
+        self.inventory.write_removals(&places);
+        reconciled
     }
 
     fn tell(&mut self, hint: Hint) {
