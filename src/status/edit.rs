@@ -24,7 +24,9 @@ pub(super) fn wait(spec: &PodSpec, course: &Course) -> Option<String> {
 pub(super) fn trouble<'a>(spec: &'a PodSpec, course: &'a Course) -> Option<(&'a str, String)> {
     let why = &course.waiting.as_ref()?.why;
     let of_container = |container: &'a Container| {
-        let waiting: &Waiting = why.containers.get(&container.name).or(why.pod.as_ref())?;
+        let own = why.containers.get(&container.name).or(why.pod.as_ref());
+        // One that waits keeps the whole edit from being in force.
+        let waiting: &Waiting = own.or_else(|| why.containers.values().next())?;
         Some((container, waiting))
     };
     let (container, Waiting { reason, message, .. }) = waiting(spec, course).find_map(of_container)?;

@@ -53,3 +53,14 @@ fn an_edit_that_was_taken_back_is_waited_for_no_more() {
     assert_eq!(line(&web(), &course), "1 pod running");
     assert!(is_in_force(&seen(&web(), &course), &course));
 }
+
+#[test]
+fn what_another_container_lacks_holds_the_whole_edit_up() {
+    let both = pod(&[], &[json!({"name": "c", "image": "web:2"}), container("d")]);
+    let lacks = blocked("d", "CreateContainerConfigError", "configmap \"m\" not found");
+    let up = course(vec![entry("c", Role::App, running()), entry("d", Role::App, running())]);
+    let course = Course { waiting: lacks.waiting, ..up };
+    let told = "1 pod running (waits for image web:2: CreateContainerConfigError)";
+    assert_eq!(line(&both, &course), told);
+    assert_eq!(row(&both, &course).1, "2/2");
+}
