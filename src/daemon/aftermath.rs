@@ -47,7 +47,7 @@ pub(crate) fn report(places: &Places) -> Result<(), DaemonError> {
         inventory.objects().values().map(|known| known.record.source.root.clone()).chain(watched).collect();
     let now = clock::now();
     let mut folders = Vec::new();
-    let mut statuses = BTreeMap::new();
+    let mut orphans = BTreeMap::new();
     for path in roots {
         let root = Root { path: path.clone(), select: Select::All };
         let trust = if untrusted.contains(&path) { Trust::Admitted } else { Trust::Checked };
@@ -58,7 +58,7 @@ pub(crate) fn report(places: &Places) -> Result<(), DaemonError> {
             keep_reported(&path, news, &inventory);
             // Nothing is ended by it.
             news.restless_until = None;
-            statuses.insert(path.clone(), news.statuses.clone());
+            orphans.extend(news.orphans.clone().map(|orphans| (path.clone(), orphans)));
         }
         inventory.absorb(&path, look);
         folders.push(folder);
@@ -75,7 +75,7 @@ pub(crate) fn report(places: &Places) -> Result<(), DaemonError> {
     )
     .map_err(|error| DaemonError::Objects(chain(&error)))?;
     let scene = Scene { inventory: &inventory, seen: &seen, tense: Tense::Present, now: now.boot };
-    Reporter::new(status_dir, host_ip().to_string()).report(&folders, &statuses, scene, Stir::All);
+    Reporter::new(status_dir, host_ip().to_string()).report(&folders, &orphans, scene, Stir::All);
     Ok(())
 }
 
@@ -83,7 +83,7 @@ pub(crate) fn report(places: &Places) -> Result<(), DaemonError> {
 fn keep_reported(root: &std::path::Path, news: &mut News, inventory: &Inventory) {
     let has_object = |path: &PathBuf| {
         let source = Source { root: root.to_owned(), path: path.clone() };
-        inventory.objects().values().any(|known| known.record.source == source)
+        inventory.objects().of_source(&source).next().is_some()
     };
     let has_status = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();

@@ -17,7 +17,7 @@ use super::{Course, STOPPED, events, field, full_metadata, full_pod, status_word
 const EVENTS: usize = 10;
 
 /// State of one manifest file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) enum FileState {
     Settling,
     Applied,

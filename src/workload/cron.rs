@@ -56,6 +56,7 @@ pub(super) fn sync<'a>(
     record.format = FORMAT;
     let look = Look { known, spec, children, jobs, zone, present };
     look.learn(&mut record);
+    steps.wake_in(record.ahead.first().and_then(|served| until_near(*served, present.now.wall)));
     let mut old = Vec::new();
     look.end_old(&mut record, &mut old);
     let mut newest = look.newest_beyond(before.last_schedule);
@@ -334,6 +335,11 @@ fn newest_of_each(times: BTreeSet<Timestamp>) -> BTreeSet<Timestamp> {
         newest.pop_last();
     }
     newest
+}
+
+/// Until the clock has come so near to a time that it counts.
+fn until_near(time: Timestamp, now: Timestamp) -> Option<Duration> {
+    Duration::try_from(time.duration_since(now)).ok()?.checked_sub(WRONG_CLOCK)
 }
 
 fn is_far_ahead(time: Timestamp, now: Timestamp) -> bool {

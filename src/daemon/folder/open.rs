@@ -84,6 +84,24 @@ pub(crate) fn look(root: impl AsFd, path: &Path) -> io::Result<Option<Sighting>>
     }
 }
 
+/// As [`look`], of what has this name in `directory`, which is open and was reached through no link: that takes one call
+/// of the kernel for what is no link itself.
+pub(crate) fn look_in(
+    directory: impl AsFd,
+    name: &str,
+    root: impl AsFd,
+    path: &Path,
+) -> io::Result<Option<Sighting>> {
+    match rustix::fs::statat(directory, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink => {
+            Ok(Some(sighting(&stat, false)))
+        }
+        Ok(_) => look(root, path),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Whether a directory is at `path`; also if that cannot be told.
 pub(crate) fn is_directory(root: impl AsFd, path: &Path) -> bool {
     match rustix::fs::statat(root, path, rustix::fs::AtFlags::SYMLINK_NOFOLLOW) {

@@ -15,6 +15,7 @@ use super::open::{self, Opened, Owner, Sighting};
 use super::trust::{self, Trust};
 use crate::publish::directory_below;
 use crate::publish::status::is_draft;
+use crate::status::status_name;
 
 /// Directories deeper than this are not looked into: a bind mount can make a folder its own descendant.
 const DEPTH_LIMIT: usize = 32;
@@ -25,6 +26,8 @@ pub(crate) struct Scan {
     pub(crate) manifests: BTreeMap<PathBuf, Sighting>,
     /// Names of status files that lie in the folder, half-written ones among them.
     pub(crate) statuses: BTreeSet<PathBuf>,
+    /// Those of them that lie beside no manifest.
+    pub(crate) orphans: BTreeSet<PathBuf>,
     /// The only paths that were looked at, if not all were.
     pub(crate) part: Option<BTreeSet<PathBuf>>,
 }
@@ -104,12 +107,21 @@ impl Scanner<'_> {
         if listing.files.contains(IGNORE_FILE) {
             self.heed_ignore_file(path)?;
         }
+        let are_skipped = listing.files.iter().any(|name| name.ends_with(SKIP));
+        let (mut statuses, mut spoken_of) = (Vec::new(), BTreeSet::new());
         for name in &listing.files {
-            if listing.files.contains(&format!("{name}{SKIP}")) {
-                continue;
+            if names::is_status(name) || is_draft(name) {
+                statuses.push(name);
+            } else if names::is_manifest(name)
+                && !(are_skipped && listing.files.contains(&format!("{name}{SKIP}")))
+                && self.file(directory.as_fd(), path.join(name), name, objection.as_deref())?
+            {
+                spoken_of.insert(status_name(name));
             }
-            self.file(path.join(name), name, objection.as_deref())?;
         }
+        let orphans = statuses.iter().filter(|name| !spoken_of.contains(**name));
+        self.found.orphans.extend(orphans.map(|name| path.join(name)));
+        self.found.statuses.extend(statuses.iter().map(|name| path.join(name)));
         let directories = match self.depth {
             Depth::Flat => &BTreeSet::new(),
             Depth::Recursive => &listing.directories,
@@ -130,18 +142,23 @@ impl Scanner<'_> {
         let mut objection = None;
         let mut way: Vec<&Path> = directory.ancestors().collect();
         way.reverse();
+        let mut opened = None;
         for at in way {
             let name = at.file_name().map(|name| name.to_str());
             if name.is_some_and(|name| name.is_none_or(|name| !self.is_entered(at, name))) {
                 return Ok(());
             }
-            let Some((_, against)) = self.open(at, objection.as_deref())? else { return Ok(()) };
+            let Some((handle, against)) = self.open(at, objection.as_deref())? else { return Ok(()) };
+            opened = Some(handle);
             objection = against;
             self.heed_ignore_file(at)?;
         }
+        let Some(handle) = opened else { return Ok(()) };
         for name in names {
-            if look(self.root, &directory.join(format!("{name}{SKIP}")))?.is_none() {
-                self.file(directory.join(name), name, objection.as_deref())?;
+            if names::is_manifest(name)
+                && look(self.root, &directory.join(format!("{name}{SKIP}")))?.is_none()
+            {
+                self.file(handle.as_fd(), directory.join(name), name, objection.as_deref())?;
             }
         }
         Ok(())
@@ -184,18 +201,23 @@ impl Scanner<'_> {
             && !self.is_ignored(directory, Kind::Directory)
     }
 
-    fn file(&mut self, path: PathBuf, name: &str, objection: Option<&str>) -> Result<(), ScanError> {
-        if names::is_status(name) || is_draft(name) {
-            self.found.statuses.insert(path);
-            return Ok(());
+    /// Tells whether there is such a manifest.
+    fn file(
+        &mut self,
+        directory: BorrowedFd<'_>,
+        path: PathBuf,
+        name: &str,
+        objection: Option<&str>,
+    ) -> Result<bool, ScanError> {
+        if self.is_ignored(&path, Kind::File) {
+            return Ok(false);
         }
-        if !names::is_manifest(name) || self.is_ignored(&path, Kind::File) {
-            return Ok(());
-        }
-        let Some(sighting) = look(self.root, &path)? else { return Ok(()) };
+        let seen = open::look_in(directory, name, self.root, &path);
+        let seen = seen.map_err(|source| ScanError { path: path.clone(), source })?;
+        let Some(sighting) = seen else { return Ok(false) };
         let sighting = refused(&sighting, self.trust, objection).map_or(sighting, Sighting::Odd);
         self.found.manifests.insert(path, sighting);
-        Ok(())
+        Ok(true)
     }
 
     fn is_ignored(&self, path: &Path, kind: Kind) -> bool {

@@ -151,7 +151,7 @@ impl Inventory {
             Some(why) => drop(self.forbidden.insert(uid.clone(), why)),
             None => drop(self.forbidden.remove(&uid)),
         }
-        let before = self.objects.insert(uid.clone(), known);
+        let before = self.objects.put(known);
         match before {
             Some(before) if before.record.source != self.objects[&uid].record.source => {
                 self.untold.touch(&before.record.source);
@@ -164,8 +164,7 @@ impl Inventory {
     /// What an object has made is declared where the object is.
     fn move_along(&mut self, places: &Places, uid: &Uid) -> Result<(), InventoryError> {
         let source = self.objects[uid].record.source.clone();
-        let of_owner = |known: &&Known| known.record.owner.as_ref().is_some_and(|owner| owner.uid == *uid);
-        let children: Vec<Known> = self.objects.values().filter(of_owner).cloned().collect();
+        let children: Vec<Known> = self.objects.made_by(uid).cloned().collect();
         for mut child in children {
             child.record.source = source.clone();
             self.put(places, child, "move")?;
@@ -206,7 +205,7 @@ impl Inventory {
             .collect();
         let mut failures = BTreeMap::new();
         for (uid, unwritten) in doomed {
-            let Some(known) = self.objects.get_mut(&uid) else { continue };
+            let Some(known) = self.objects.get(&uid) else { continue };
             let key = known.record.key.clone();
             self.untold.touch(&known.record.source);
             let removed = match marks.remove(&uid) {
@@ -219,7 +218,8 @@ impl Inventory {
                             Ok(())
                         }
                     });
-                    goes.map(|()| known.record = record)
+                    let object = known.object.clone();
+                    goes.map(|()| drop(self.objects.put(Known { record, object })))
                 }
                 None => objects::forget(places, &uid).map(|()| drop(self.objects.remove(&uid))),
             };
