@@ -27,7 +27,7 @@ use crate::sandbox::sys::writers::Writers;
 
 use handle::Handle;
 use open::{Opened, Sighting};
-use scan::{Depth, Scan};
+use scan::{Beside, Depth, Scan};
 use settle::{Hints, Linked, Settling, Sight};
 use tracked::{Files, is_fresh};
 use trust::Trust;
@@ -74,9 +74,8 @@ pub(crate) struct News {
     pub(crate) went: BTreeSet<PathBuf>,
     /// Those that somebody is writing to.
     pub(crate) settling: BTreeSet<PathBuf>,
-    pub(crate) statuses: BTreeSet<PathBuf>,
-    /// Those that lie beside no manifest, if all of the folder was looked at.
-    pub(crate) orphans: Option<BTreeSet<PathBuf>>,
+    /// How status files lie beside them, if all of the folder was looked at.
+    pub(crate) beside: Option<Beside>,
     /// Why it could not be written down which directory the folder is: until it is, its loss could not be told
     /// from the deletion of its files, so nothing may be taken from it.
     pub(crate) unremembered: Option<String>,
@@ -303,8 +302,8 @@ impl Folder {
         if stirred {
             self.settling.stirred(now.boot);
         }
-        let Scan { statuses, orphans, part, .. } = scan;
-        let orphans = part.is_none().then_some(orphans);
+        let Scan { beside, part, .. } = scan;
+        let beside = Some(beside).filter(|_| part.is_none());
         let part = match part {
             None if read_all => None,
             // Of the others it was seen that nothing is to be told.
@@ -312,7 +311,7 @@ impl Folder {
             part => part,
         };
         let went = self.settling.take_went();
-        let mut news = News { statuses, orphans, part, went, ..News::default() };
+        let mut news = News { beside, part, went, ..News::default() };
         news.unremembered.clone_from(&self.unremembered);
         if self.handle.is_none() {
             return news;

@@ -18,6 +18,7 @@ use crate::rundir::deletions::{self, Wanted};
 use crate::workload::{self, Machine};
 
 use super::execute::{Acted, Hands};
+use super::folder::scan::Beside;
 use super::folder::trust::Trust;
 use super::folder::{Folder, HasObjects, Look, Root, Select, chain, earlier};
 use super::inventory::control::Carried;
@@ -81,7 +82,7 @@ impl World {
         let reaped = self.hands.reap(self.inventory.objects(), now);
         let mut complaints: Vec<String> = reaped.iter().map(|failure| chain(failure)).collect();
 
-        let (mut edits, read_again_at, orphans) = self.read_manifests(&mut complaints, now);
+        let (mut edits, read_again_at, beside) = self.read_manifests(&mut complaints, now);
         edits += self.delete_asked(&mut complaints, now);
         let found_at = self.has_lost_folder().then_some(now.boot + FIND_AGAIN);
         let mut seen = self.look()?;
@@ -106,7 +107,7 @@ impl World {
         }
         complaints.extend(failures);
         if wish == Wish::AsDeclared {
-            wake_at = earlier(wake_at, self.report(&orphans, &seen, Tense::Present, now));
+            wake_at = earlier(wake_at, self.report(&beside, &seen, Tense::Present, now));
         }
 
         self.complaints.tell(complaints);
@@ -114,15 +115,15 @@ impl World {
         Ok(Passed { desired, seen, changed, edits_wait, wake_at })
     }
 
-    /// Changed files → objects in force. Tells how many objects changed, when to read again, and which status files lie
-    /// beside no manifest, in folders all of which was looked at.
+    /// Changed files → objects in force. Tells how many objects changed, when to read again, and how status files
+    /// lie in folders all of which was looked at.
     pub(super) fn read_manifests(
         &mut self,
         complaints: &mut Vec<String>,
         now: Now,
-    ) -> (usize, Option<Moment>, BTreeMap<PathBuf, BTreeSet<PathBuf>>) {
+    ) -> (usize, Option<Moment>, BTreeMap<PathBuf, Beside>) {
         let mut again_at = None;
-        let mut orphans = BTreeMap::new();
+        let mut beside = BTreeMap::new();
         for folder in &mut self.folders {
             let root = folder.root.path.clone();
             let has_objects =
@@ -131,7 +132,7 @@ impl World {
             match &look {
                 Look::Seen(news) => {
                     again_at = earlier(again_at, news.again_at);
-                    orphans.extend(news.orphans.clone().map(|orphans| (root.clone(), orphans)));
+                    beside.extend(news.beside.clone().map(|beside| (root.clone(), beside)));
                 }
                 Look::Lost(why) => {
                     complaints
@@ -148,7 +149,7 @@ impl World {
         }
         let reconciled = self.inventory.reconcile(&self.hands.places, now);
         complaints.extend(reconciled.failures.iter().map(|failure| chain(failure)));
-        (reconciled.changed, earlier(again_at, reconciled.again_at), orphans)
+        (reconciled.changed, earlier(again_at, reconciled.again_at), beside)
     }
 
     /// What a person has deleted that no file declares. Tells how many objects are to go by it.
@@ -256,7 +257,7 @@ impl World {
     /// Observed → status files. Tells when a write that waits is due.
     fn report(
         &mut self,
-        orphans: &BTreeMap<PathBuf, BTreeSet<PathBuf>>,
+        beside: &BTreeMap<PathBuf, Beside>,
         seen: &Seen,
         tense: Tense,
         now: Now,
@@ -269,7 +270,7 @@ impl World {
         }
         let folders = if self.folders.is_empty() { &self.read_folders } else { &self.folders };
         let scene = Scene { inventory: &self.inventory, seen, tense, now: now.boot };
-        self.reporter.report(folders, orphans, scene, stir)
+        self.reporter.report(folders, beside, scene, stir)
     }
 
     /// The last word on the manifests of a batch, before what has not ended by itself is stopped.

@@ -21,6 +21,7 @@ use crate::rundir::last_words::{self, LastWord};
 use crate::rundir::lock;
 use crate::status::{self, ControlStatus, Course, FileState};
 
+use super::folder::scan::Beside;
 use super::folder::{Folder, earlier};
 use super::inventory::file::ManifestFile;
 use super::inventory::stir::Stir;
@@ -143,12 +144,13 @@ impl Reporter {
     pub(crate) fn report(
         &mut self,
         folders: &[Folder],
-        orphans: &BTreeMap<PathBuf, BTreeSet<PathBuf>>,
+        beside: &BTreeMap<PathBuf, Beside>,
         scene: Scene<'_>,
         stir: Stir,
     ) -> Option<Moment> {
         let Scene { inventory, .. } = scene;
-        let stir = self.all_due(stir, scene.tense);
+        let mut stir = self.all_due(stir, scene.tense);
+        beside.iter().for_each(|(root, beside)| self.miss(root, &beside.bare, &mut stir));
         let mut again_at = None;
         let empty = ManifestFile::default();
         let mut reported = BTreeSet::new();
@@ -165,8 +167,8 @@ impl Reporter {
                 let due = self.one(folder, &source, file, scene);
                 again_at = earlier(again_at, due);
             }
-            if !lost && let Some(found) = orphans.get(root) {
-                self.remove_orphans(folder, found, inventory);
+            if !lost && let Some(beside) = beside.get(root) {
+                self.remove_orphans(folder, &beside.orphans, inventory);
             }
         }
         self.remove_gone(folders, &stir, &reported);
@@ -181,6 +183,19 @@ impl Reporter {
         match tense {
             Tense::Present => stir,
             Tense::Past => Stir::All,
+        }
+    }
+
+    /// What was written and is there no more is written again.
+    fn miss(&mut self, root: &Path, bare: &BTreeSet<PathBuf>, stir: &mut Stir) {
+        if self.status_dir.is_some() {
+            return;
+        }
+        for path in bare {
+            let source = Source { root: root.to_owned(), path: path.clone() };
+            if self.written.remove(&source).is_some() {
+                stir.touch(&source);
+            }
         }
     }
 

@@ -24,12 +24,18 @@ const DEPTH_LIMIT: usize = 32;
 pub(crate) struct Scan {
     /// Manifests by their path in the folder.
     pub(crate) manifests: BTreeMap<PathBuf, Sighting>,
-    /// Names of status files that lie in the folder, half-written ones among them.
-    pub(crate) statuses: BTreeSet<PathBuf>,
-    /// Those of them that lie beside no manifest.
-    pub(crate) orphans: BTreeSet<PathBuf>,
+    pub(crate) beside: Beside,
     /// The only paths that were looked at, if not all were.
     pub(crate) part: Option<BTreeSet<PathBuf>>,
+}
+
+/// How status files lie beside manifests, where all of a folder was looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Beside {
+    /// Status files that lie beside no manifest, and those that are half written.
+    pub(crate) orphans: BTreeSet<PathBuf>,
+    /// Manifests that no status file lies beside.
+    pub(crate) bare: BTreeSet<PathBuf>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -56,9 +62,9 @@ pub(crate) enum Depth {
 /// # Errors
 /// If any directory in it cannot be read: what is not seen must not be taken for gone.
 pub(crate) fn scan(root: BorrowedFd<'_>, trust: Trust, depth: Depth) -> Result<Scan, ScanError> {
-    let mut scanner = Scanner { root, trust, depth, ignores: Vec::new(), found: Scan::default() };
+    let mut scanner = Scanner::new(root, trust, depth);
     scanner.enter(Path::new(""), None)?;
-    Ok(scanner.found)
+    Ok(scanner.found())
 }
 
 /// Looks at some files of a folder, whatever rules of names say: the user named them.
@@ -79,14 +85,11 @@ pub(crate) fn part(root: BorrowedFd<'_>, trust: Trust, paths: BTreeSet<PathBuf>)
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
         names.entry(path.parent().unwrap_or(Path::new(""))).or_default().push(name);
     }
-    let mut scanner =
-        Scanner { root, trust, depth: Depth::Flat, ignores: Vec::new(), found: Scan::default() };
+    let mut scanner = Scanner::new(root, trust, Depth::Flat);
     for (directory, names) in names {
         scanner.some_of(directory, &names)?;
     }
-    let mut found = scanner.found;
-    found.part = Some(paths);
-    Ok(found)
+    Ok(Scan { part: Some(paths), ..scanner.found() })
 }
 
 struct Scanner<'a> {
@@ -95,35 +98,49 @@ struct Scanner<'a> {
     depth: Depth,
     /// Of the directories from the root to where we are; the deepest that has an opinion decides.
     ignores: Vec<(PathBuf, Gitignore)>,
-    found: Scan,
+    manifests: Vec<(PathBuf, Sighting)>,
+    beside: Beside,
 }
 
 impl Scanner<'_> {
+    fn new(root: BorrowedFd<'_>, trust: Trust, depth: Depth) -> Scanner<'_> {
+        let beside = Beside::default();
+        Scanner { root, trust, depth, ignores: Vec::new(), manifests: Vec::new(), beside }
+    }
+
+    fn found(self) -> Scan {
+        let Scanner { manifests, beside, .. } = self;
+        Scan { manifests: manifests.into_iter().collect(), beside, part: None }
+    }
+
     /// `objection` is that against a parent directory: whoever can write there can replace all below.
     fn enter(&mut self, path: &Path, objection: Option<&str>) -> Result<(), ScanError> {
         let Some((directory, objection)) = self.open(path, objection)? else { return Ok(()) };
         let listing = list(directory.as_fd())
             .map_err(|error| ScanError { path: path.to_owned(), source: error.into() })?;
-        if listing.files.contains(IGNORE_FILE) {
+        if listing.find(IGNORE_FILE).is_some() {
             self.heed_ignore_file(path)?;
         }
         let are_skipped = listing.files.iter().any(|name| name.ends_with(SKIP));
-        let (mut statuses, mut spoken_of) = (Vec::new(), BTreeSet::new());
+        let mut has_manifest = vec![false; listing.files.len()];
         for name in &listing.files {
-            if names::is_status(name) || is_draft(name) {
-                statuses.push(name);
-            } else if names::is_manifest(name)
-                && !(are_skipped && listing.files.contains(&format!("{name}{SKIP}")))
-                && self.file(directory.as_fd(), path.join(name), name, objection.as_deref())?
+            let is_off = || are_skipped && listing.find(&format!("{name}{SKIP}")).is_some();
+            if !names::is_manifest(name)
+                || is_off()
+                || !self.file(directory.as_fd(), path.join(name), name, objection.as_deref())?
             {
-                spoken_of.insert(status_name(name));
+                continue;
+            }
+            match listing.find(&status_name(name)) {
+                Some(at) => has_manifest[at] = true,
+                None => drop(self.beside.bare.insert(path.join(name))),
             }
         }
-        let orphans = statuses.iter().filter(|name| !spoken_of.contains(**name));
-        self.found.orphans.extend(orphans.map(|name| path.join(name)));
-        self.found.statuses.extend(statuses.iter().map(|name| path.join(name)));
+        let alone = listing.files.iter().zip(has_manifest).filter(|(_, has_manifest)| !has_manifest);
+        let orphans = alone.filter(|(name, _)| names::is_status(name) || is_draft(name));
+        self.beside.orphans.extend(orphans.map(|(name, _)| path.join(name)));
         let directories = match self.depth {
-            Depth::Flat => &BTreeSet::new(),
+            Depth::Flat => &Vec::new(),
             Depth::Recursive => &listing.directories,
         };
         for name in directories {
@@ -216,7 +233,7 @@ impl Scanner<'_> {
         let seen = seen.map_err(|source| ScanError { path: path.clone(), source })?;
         let Some(sighting) = seen else { return Ok(false) };
         let sighting = refused(&sighting, self.trust, objection).map_or(sighting, Sighting::Odd);
-        self.found.manifests.insert(path, sighting);
+        self.manifests.push((path, sighting));
         Ok(true)
     }
 
@@ -253,9 +270,16 @@ enum Kind {
 
 #[derive(Default)]
 struct Listing {
-    /// Everything that is no directory, links among them.
-    files: BTreeSet<String>,
-    directories: BTreeSet<String>,
+    /// Everything that is no directory, links among them; in order.
+    files: Vec<String>,
+    directories: Vec<String>,
+}
+
+impl Listing {
+    /// The place of a file.
+    fn find(&self, name: &str) -> Option<usize> {
+        self.files.binary_search_by(|known| known.as_str().cmp(name)).ok()
+    }
 }
 
 fn list(directory: BorrowedFd<'_>) -> rustix::io::Result<Listing> {
@@ -276,14 +300,12 @@ fn list(directory: BorrowedFd<'_>) -> rustix::io::Result<Listing> {
             known => known,
         };
         match kind {
-            FileType::Directory => {
-                listing.directories.insert(name.to_owned());
-            }
-            _ => {
-                listing.files.insert(name.to_owned());
-            }
+            FileType::Directory => listing.directories.push(name.to_owned()),
+            _ => listing.files.push(name.to_owned()),
         }
     }
+    listing.files.sort_unstable();
+    listing.directories.sort_unstable();
     Ok(listing)
 }
 

@@ -43,7 +43,8 @@ fn manifests_are_found_in_subdirectories_and_what_is_switched_off_is_not() {
     let news = seen(open(&ground, Trust::Checked).look(&ground.places(), HasObjects::No, at(0)));
     assert_eq!(names(news.present), ["a.yml", "b.yaml", "drafts/b.yml", "drafts/keep.yaml", "sub/c.json"]);
     assert_eq!(names(news.read.into_keys()).len(), 5);
-    assert_eq!(names(news.statuses), ["a.status.yaml"]);
+    let beside = news.beside.unwrap();
+    assert_eq!((names(beside.orphans), beside.bare.len()), (vec!["a.status.yaml".to_owned()], 5));
 }
 
 #[test]
@@ -125,8 +126,8 @@ fn status_files_that_lie_beside_no_manifest_are_told_apart() {
     }
     let news = seen(open(&ground, Trust::Checked).look(&ground.places(), HasObjects::No, at(0)));
     let orphans = [".a.status.yaml.7.tmp", "gone.status.yaml", "off.status.yaml", "sub/a.status.yaml"];
-    assert_eq!(names(news.orphans.unwrap()), orphans);
-    assert_eq!(news.statuses.len(), 6);
+    let beside = news.beside.unwrap();
+    assert_eq!((names(beside.orphans), names(beside.bare)), (orphans.map(str::to_owned).to_vec(), vec![]));
 }
 
 #[test]
@@ -239,7 +240,7 @@ fn a_look_at_what_events_tell_of_finds_what_a_look_at_everything_would() {
         seen(folder.look(&places, HasObjects::No, at(now)));
         let known = names(folder.files.keys().cloned());
         assert_eq!(known, all_of(&ground));
-        let is_part = news.orphans.is_none();
+        let is_part = news.beside.is_none();
         (news.part.filter(|_| is_part).map(names), known.len())
     };
     assert_eq!(look(Hint::Other), (None, 2));
