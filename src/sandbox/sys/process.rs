@@ -1,7 +1,7 @@
 //! Starting a program from a descriptor, with a new session and nothing inherited but what is named.
-#![expect(unsafe_code, reason = "between fork and exec only bare system calls are allowed")]
+#![expect(unsafe_code, reason = "between clone and exec only bare system calls are allowed")]
 
-use std::ffi::{CString, c_char};
+use std::ffi::{CString, c_char, c_int, c_void};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
@@ -13,7 +13,15 @@ use super::{execve, pidfd, signal};
 /// Where handed descriptors begin.
 const FIRST_HANDED: i32 = 3;
 
-/// What the child does, made ready before the fork: the child can allocate nothing.
+/// Bytes that the child has for its calls.
+const STACK: usize = 64 * 1024;
+/// What the processor asks of a stack.
+const ALIGNMENT: usize = 16;
+/// The child lives in our memory, and this thread waits until it has become the program. A copy of the memory, as fork(2)
+/// makes one, takes the longer the more a watcher knows, and each page is copied again that is written to after it.
+const AS_VFORK: i32 = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+
+/// What the child does, made ready before it is: the child can allocate nothing.
 struct Orders {
     program: RawFd,
     argv: Vec<*const c_char>,
@@ -63,12 +71,7 @@ pub(crate) fn start(
         limit: descriptor_limit(),
         failure: failure.as_raw_fd(),
     };
-    // SAFETY: the child runs `carry_out` alone, which makes only async-signal-safe calls and never returns.
-    let pid = match unsafe { libc::fork() } {
-        -1 => return Err(io::Error::last_os_error()),
-        0 => carry_out(&orders),
-        pid => pid,
-    };
+    let pid = clone(&orders)?;
     drop(failure);
     let started = pidfd::open(pid).and_then(|pidfd| failure_told(failed).map(|()| pidfd));
     match started {
@@ -81,6 +84,25 @@ pub(crate) fn start(
             Err(error)
         }
     }
+}
+
+fn clone(orders: &Orders) -> io::Result<i32> {
+    let mut stack = vec![0_u128; STACK / ALIGNMENT];
+    let top = stack.as_mut_ptr_range().end.cast();
+    let orders: *const Orders = orders;
+    // A handler of ours that ran in the child would do so in our memory.
+    let masked = signal::Masked::all()?;
+    // SAFETY: the child runs `child` alone, on a stack that nobody else uses and that, as `orders`, lives until this call
+    // returns: with CLONE_VFORK that is once the child has executed the program or ended.
+    let pid = unsafe { libc::clone(child, top, AS_VFORK, orders.cast_mut().cast()) };
+    let error = io::Error::last_os_error();
+    drop(masked);
+    if pid < 0 { Err(error) } else { Ok(pid) }
+}
+
+extern "C" fn child(orders: *mut c_void) -> c_int {
+    // SAFETY: `clone` hands over a pointer to orders that live for as long as the child is in here.
+    carry_out(unsafe { &*orders.cast_const().cast::<Orders>() })
 }
 
 /// The pipe ends without a word when the child has become the program.
@@ -107,10 +129,11 @@ fn descriptor_limit() -> RawFd {
     limit.and_then(|limit| i32::try_from(limit).ok()).unwrap_or(i32::MAX).min(65_536)
 }
 
-/// In the child. Async-signal-safe: system calls on what was made ready, no allocation, no lock, no panic.
+/// In the child, which shares our memory and nothing else: system calls on what was made ready, no allocation, no lock, no
+/// panic.
 fn carry_out(orders: &Orders) -> ! {
     signal::reset_for_exec();
-    // SAFETY: system calls on numbers and pointers that live in `orders`, which the child has its own copy of.
+    // SAFETY: system calls on numbers and pointers that live in `orders`; descriptors and signals are the child's own.
     unsafe {
         libc::setsid();
         libc::umask(0o022);
@@ -138,7 +161,7 @@ fn carry_out(orders: &Orders) -> ! {
 /// Marks what lies beyond as close-on-exec, so that the program and the failure's pipe last until then.
 ///
 /// # Safety
-/// Only in a child between fork and exec, whose descriptors nobody else counts on.
+/// Only in a child between clone and exec, whose descriptors nobody else counts on.
 unsafe fn close_beyond(orders: &Orders) {
     let first = orders.beyond.unsigned_abs();
     // SAFETY: sets a flag of descriptors that belong to this child alone.
