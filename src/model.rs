@@ -12,6 +12,7 @@ pub(crate) mod indexes;
 pub(crate) mod job;
 pub(crate) mod network;
 pub(crate) mod object;
+pub(crate) mod objects;
 pub(crate) mod observed;
 pub(crate) mod pod_plan;
 pub(crate) mod port;

@@ -55,7 +55,7 @@ fn turn(action: &Action) -> u8 {
 }
 
 fn for_wanted(uid: &Uid, pod: &DesiredPod, observed: &Observed, boot_id: &str, now: Now) -> Option<Action> {
-    let seen = observed.pods.get(uid);
+    let seen = observed.pod(uid);
     let there = Presence::of(seen);
     let ended = seen.is_some_and(|seen| seen.finished.is_some());
     match (&pod.want, there) {

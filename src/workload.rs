@@ -10,6 +10,7 @@ use crate::model::id::{PodId, Uid};
 use crate::model::image::ImageRef;
 use crate::model::network::InstanceNetwork;
 use crate::model::object::Known;
+use crate::model::objects::Objects;
 use crate::model::observed::Observed;
 use crate::model::pod_plan::RestartPolicy;
 use crate::model::time::Now;
@@ -43,7 +44,7 @@ mod volumes;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use control::control;
+pub(crate) use control::{Agenda, control};
 pub(crate) use cron::{next_time, next_times};
 pub(crate) use job::{Retry, edited_in_vain, index_of, is_same_run, is_same_wish, retry};
 pub(crate) use pod::creating;
@@ -69,19 +70,14 @@ pub(crate) struct Machine {
 
 /// The pods that `objects` ask for, and the images to be pulled for them. A pod that has ended has had what it
 /// asked for and is not among them: it needs neither image nor address.
-pub(crate) fn expand(
-    objects: &BTreeMap<Uid, Known>,
-    observed: &Observed,
-    machine: &Machine,
-    now: Now,
-) -> Desired {
-    let references = References::of(objects);
+pub(crate) fn expand(objects: &Objects, observed: &Observed, machine: &Machine, now: Now) -> Desired {
+    let references = References::among(objects);
     let mut addresses = Addresses::new(machine.network.as_ref(), &observed.leases);
     let mut ports = Ports::new(observed);
     let mut desired = Desired::default();
     for (known, pod) in pods_by_age(objects) {
         let uid = &known.record.uid;
-        let ended = observed.pods.get(uid).is_some_and(|seen| seen.finished.is_some());
+        let ended = observed.pod(uid).is_some_and(|seen| seen.finished.is_some());
         let want = match &known.record.deletion {
             Some(deletion) => Want::Gone { grace: deletion.grace },
             None if ended => continue,
@@ -114,7 +110,7 @@ struct Offers<'a> {
 }
 
 /// Pods that ask for ports of the machine.
-pub(crate) fn with_host_ports(objects: &BTreeMap<Uid, Known>) -> Vec<&Uid> {
+pub(crate) fn with_host_ports(objects: &Objects) -> Vec<&Uid> {
     let pods = pods_by_age(objects).into_iter();
     let asking =
         pods.filter(|(_, pod)| pod.spec.as_ref().is_some_and(|spec| !ports::wanted(spec).is_empty()));
@@ -123,7 +119,7 @@ pub(crate) fn with_host_ports(objects: &BTreeMap<Uid, Known>) -> Vec<&Uid> {
 
 /// Every image that a pod names and that lies in the store or would, with the directories of the manifests that
 /// name it; a name that is none is passed over.
-pub(crate) fn images_named(objects: &BTreeMap<Uid, Known>) -> BTreeMap<ImageRef, BTreeSet<PathBuf>> {
+pub(crate) fn images_named(objects: &Objects) -> BTreeMap<ImageRef, BTreeSet<PathBuf>> {
     let mut named: BTreeMap<ImageRef, BTreeSet<PathBuf>> = BTreeMap::new();
     for (known, pod) in pods_by_age(objects) {
         let base = image::base(known);
@@ -149,7 +145,7 @@ pub(crate) struct ImageUser {
 }
 
 /// Containers of pods that are not on their way out and that have this image.
-pub(crate) fn users_of(objects: &BTreeMap<Uid, Known>, wanted: &ImageRef) -> Vec<ImageUser> {
+pub(crate) fn users_of(objects: &Objects, wanted: &ImageRef) -> Vec<ImageUser> {
     let mut users = Vec::new();
     for (known, pod) in pods_by_age(objects).into_iter().filter(|(known, _)| known.record.deletion.is_none())
     {
@@ -173,10 +169,10 @@ fn has_image(known: &Known, spec: &PodSpec, wanted: &ImageRef) -> bool {
     })
 }
 
-/// The older pod is served first where addresses run out.
-fn pods_by_age(objects: &BTreeMap<Uid, Known>) -> Vec<(&Known, &Pod)> {
+/// Those that have not come to rest. The older pod is served first where addresses run out.
+fn pods_by_age(objects: &Objects) -> Vec<(&Known, &Pod)> {
     let mut pods: Vec<(&Known, &Pod)> = objects
-        .values()
+        .pods()
         .filter_map(|known| match &known.object {
             Object::Pod(pod) => Some((known, &**pod)),
             Object::ConfigMap(_)

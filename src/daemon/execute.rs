@@ -18,7 +18,7 @@ use std::path::Path;
 
 use crate::model::action::Action;
 use crate::model::id::{PodId, Uid};
-use crate::model::object::Known;
+use crate::model::objects::Objects;
 use crate::model::observed::PodObservation;
 use crate::model::time::Now;
 use crate::paths::Places;
@@ -86,12 +86,7 @@ impl From<Published> for Acted {
 }
 
 impl Hands {
-    pub(crate) fn act(
-        &mut self,
-        action: &Action,
-        known: &BTreeMap<Uid, Known>,
-        now: Now,
-    ) -> Result<Acted, ActError> {
+    pub(crate) fn act(&mut self, action: &Action, known: &Objects, now: Now) -> Result<Acted, ActError> {
         let acted = match action {
             Action::Pull(request) => self.pull(request, known, now)?,
             Action::Launch(plan) => self.launch(plan, now)?,

@@ -15,10 +15,10 @@ pub(crate) mod trust;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::model::time::{Moment, Now};
@@ -32,7 +32,7 @@ use open::{Opened, Sighting};
 use scan::Scan;
 use settle::{Linked, Settling, Sight};
 use sight::Attention;
-use tracked::{Tracked, is_fresh};
+use tracked::{Files, is_fresh};
 use trust::Trust;
 
 /// All files are read again this often: a file system may answer a stat with what it was.
@@ -58,11 +58,19 @@ pub(crate) struct Folder {
     pub(crate) root: Root,
     trust: Trust,
     handle: Option<Handle>,
-    files: BTreeMap<PathBuf, Tracked>,
+    files: Files,
     pub(crate) settling: Settling,
     attention: Attention,
     read_all_at: Option<Moment>,
     unremembered: Option<String>,
+}
+
+/// Which of the files that are looked at are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    All,
+    /// Those that may have another content than the one that was read last.
+    Differing,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -112,7 +120,7 @@ impl Folder {
             root,
             trust,
             handle,
-            files: BTreeMap::new(),
+            files: Files::default(),
             settling,
             attention: Attention::Whole,
             read_all_at: None,
@@ -148,59 +156,37 @@ impl Folder {
         if read_all {
             self.read_all_at = Some(now.boot + READ_AGAIN);
         }
-        let differs = self.notice(&scan, now.boot);
+        let differing = self.files.notice(&scan, now.boot);
+        let files = &self.files;
+        self.settling.keep_only(|path| files.contains_key(path));
         // Where nobody has looked before, what is missing may be about to be put in its place.
-        let stirred = if first_look { has_objects == HasObjects::Yes } else { differs };
+        let stirred = if first_look { has_objects == HasObjects::Yes } else { !differing.is_empty() };
         if stirred {
             self.settling.stirred(now.boot);
         }
+        let Scan { beside, part, .. } = scan;
+        let beside = Some(beside).filter(|_| part.is_none());
+        let part = match part {
+            None if read_all => None,
+            // Of the others it was seen that nothing is to be told.
+            None => Some(self.files.unsure().cloned().chain(differing).collect()),
+            part => part,
+        };
         let went = self.settling.take_went();
-        let mut news = News { statuses: scan.statuses, part: scan.part, went, ..News::default() };
+        let mut news = News { beside, part, went, ..News::default() };
         news.unremembered.clone_from(&self.unremembered);
-        let Some(handle) = &self.handle else { return news };
-        let part = news.part.clone();
-        let looked_at = |path: &PathBuf| part.as_ref().is_none_or(|part| part.contains(path));
-        for (path, tracked) in self.files.iter_mut().filter(|(path, _)| looked_at(path)) {
-            news.present.insert(path.clone());
-            let (stamp, linked) = match &tracked.sighting {
-                Sighting::Odd(why) => {
-                    news.odd.insert(path.clone(), why.clone());
-                    continue;
-                }
-                Sighting::File { stamp, linked, .. } => (*stamp, *linked),
-            };
-            let changed = tracked.read != Some(stamp);
-            if !changed && !read_all {
-                continue;
-            }
-            let linked = if linked || first_look { Linked::Yes } else { Linked::No };
-            let opened = open::open(&handle.directory, path);
-            let writers = opened.as_ref().ok().and_then(Option::as_ref).map(|opened| match self.trust {
-                Trust::Checked | Trust::Admitted => opened.writers(),
-                // It may be the user's own script that has it open still.
-                Trust::NamedByUser => Writers::Unknown,
-            });
-            if let Some(writers) = writers.filter(|_| changed)
-                && let Err(due) = self.settling.may_read(path, tracked.first_seen, linked, writers, now.boot)
-            {
-                news.settling.insert(path.clone());
-                news.again_at = earlier(news.again_at, Some(due));
-                continue;
-            }
-            match opened.and_then(|opened| opened.map_or(Ok(None), Opened::content)) {
-                Ok(Some((stamp, content))) => {
-                    tracked.read = (!is_fresh(&stamp, now)).then_some(stamp);
-                    news.read.insert(path.clone(), content);
-                }
-                // Gone or replaced since the scan, or written to since it was opened: the next look sees what it is.
-                Ok(None) => {
-                    news.settling.insert(path.clone());
-                    news.again_at = earlier(news.again_at, Some(now.boot + settle::QUIET));
-                }
-                Err(error) => {
-                    news.odd.insert(path.clone(), format!("it cannot be read: {error}"));
-                }
-            }
+        if self.handle.is_none() {
+            return news;
+        }
+        let looked_at: Vec<PathBuf> = match &news.part {
+            None => self.files.keys().cloned().collect(),
+            Some(part) => part.iter().filter(|path| self.files.contains_key(*path)).cloned().collect(),
+        };
+        let linked = if first_look { Linked::Yes } else { Linked::No };
+        let reading = if read_all { Reading::All } else { Reading::Differing };
+        for path in looked_at {
+            self.read(&path, reading, linked, &mut news, now);
+            news.present.insert(path);
         }
         news.restless_until = self.settling.quiet(now.boot).err();
         news.again_at = earlier(news.again_at, news.restless_until);
@@ -210,43 +196,56 @@ impl Folder {
         news
     }
 
+    /// Reads a file if that is due and may be done.
+    fn read(&mut self, path: &Path, reading: Reading, first: Linked, news: &mut News, now: Now) {
+        let Folder { handle: Some(handle), files, settling, trust, .. } = self else { return };
+        let Some(tracked) = files.get(path) else { return };
+        let (stamp, linked) = match &tracked.sighting {
+            Sighting::Odd(why) => {
+                news.odd.insert(path.to_owned(), why.clone());
+                return;
+            }
+            Sighting::File { stamp, linked, .. } => (*stamp, *linked),
+        };
+        let changed = tracked.read != Some(stamp);
+        if !changed && reading == Reading::Differing {
+            return;
+        }
+        let linked = if linked { Linked::Yes } else { first };
+        let opened = open::open(&handle.directory, path);
+        let writers = opened.as_ref().ok().and_then(Option::as_ref).map(|opened| match trust {
+            Trust::Checked | Trust::Admitted => opened.writers(),
+            // It may be the user's own script that has it open still.
+            Trust::NamedByUser => Writers::Unknown,
+        });
+        if let Some(writers) = writers.filter(|_| changed)
+            && let Err(due) = settling.may_read(path, tracked.first_seen, linked, writers, now.boot)
+        {
+            news.settling.insert(path.to_owned());
+            news.again_at = earlier(news.again_at, Some(due));
+            return;
+        }
+        match opened.and_then(|opened| opened.map_or(Ok(None), Opened::content)) {
+            Ok(Some((stamp, content))) => {
+                files.note_read(path, (!is_fresh(&stamp, now)).then_some(stamp));
+                news.read.insert(path.to_owned(), content);
+            }
+            // Gone or replaced since the scan, or written to since it was opened: the next look sees what it is.
+            Ok(None) => {
+                news.settling.insert(path.to_owned());
+                news.again_at = earlier(news.again_at, Some(now.boot + settle::QUIET));
+            }
+            Err(error) => {
+                news.odd.insert(path.to_owned(), format!("it cannot be read: {error}"));
+            }
+        }
+    }
+
     /// The next look reads every file.
     pub(crate) fn read_again(&mut self, now: Moment) {
         self.settling.look_everywhere();
         // Without a look before it, the first one does.
         self.read_all_at = self.read_all_at.map(|_| now);
-    }
-
-    /// Takes over what a scan has seen; tells whether anything differs from the one before.
-    fn notice(&mut self, scan: &Scan, now: Moment) -> bool {
-        let before = self.files.len();
-        match &scan.part {
-            None => self.files.retain(|path, _| scan.manifests.contains_key(path)),
-            Some(part) => {
-                for gone in part.iter().filter(|path| !scan.manifests.contains_key(*path)) {
-                    self.files.remove(gone);
-                }
-            }
-        }
-        let mut differs = self.files.len() != before;
-        for (path, sighting) in &scan.manifests {
-            match self.files.get_mut(path) {
-                Some(tracked) if tracked.sighting == *sighting => {}
-                Some(tracked) => {
-                    differs = true;
-                    tracked.sighting = sighting.clone();
-                    tracked.first_seen = now;
-                }
-                None => {
-                    differs = true;
-                    let tracked = Tracked { sighting: sighting.clone(), first_seen: now, read: None };
-                    self.files.insert(path.clone(), tracked);
-                }
-            }
-        }
-        let files = &self.files;
-        self.settling.keep_only(|path| files.contains_key(path));
-        differs
     }
 
     /// The directory, for what is written beside the manifests.

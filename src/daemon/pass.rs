@@ -21,6 +21,7 @@ use crate::status::{Course, Tense};
 use crate::workload::{self, Machine};
 
 use super::execute::{Acted, Hands};
+use super::folder::scan::Beside;
 use super::folder::trust::Trust;
 use super::folder::{Folder, HasObjects, Look, Root, Select, chain, earlier};
 use super::inventory::control::Carried;
@@ -87,7 +88,7 @@ impl World {
         let reaped = self.hands.reap(self.inventory.objects(), now);
         let mut complaints: Vec<String> = reaped.iter().map(|failure| chain(failure)).collect();
 
-        let (mut edits, read_again_at, statuses) = self.read_manifests(&mut complaints, now);
+        let (mut edits, read_again_at, beside) = self.read_manifests(&mut complaints, now);
         edits += self.delete_asked(&mut complaints, now);
         let found_at = self.has_lost_folder().then_some(now.boot + FIND_AGAIN);
         let mut seen = self.look()?;
@@ -100,7 +101,7 @@ impl World {
         let desired = self.want(&seen, wish, now);
         let plan = plan::diff(&desired, &seen.observed, &self.machine.boot_id, now);
         let mut wake_at = earlier(earlier(read_again_at, found_at), plan.wake_at);
-        wake_at = earlier(wake_at, controlled.wake_in.map(|wait| now.boot + wait));
+        wake_at = earlier(wake_at, controlled.wake_at);
         let (acted, left, failures) = self.act(&plan, &seen, now);
         self.inventory.write_removals(&self.hands.places);
         let acted = acted + controlled.changed;
@@ -116,7 +117,7 @@ impl World {
         }
         complaints.extend(failures);
         if wish == Wish::AsDeclared {
-            wake_at = earlier(wake_at, self.report(&statuses, &seen, &BTreeMap::new(), Tense::Present, now));
+            wake_at = earlier(wake_at, self.report(&beside, &seen, &BTreeMap::new(), Tense::Present, now));
         }
 
         self.complaints.tell(complaints);
@@ -124,15 +125,15 @@ impl World {
         Ok(Passed { desired, seen, changed, edits_wait, wake_at })
     }
 
-    /// Changed files → objects in force. Tells how many objects changed, when to read again, and which status
-    /// files lie in the folders.
+    /// Changed files → objects in force. Tells how many objects changed, when to read again, and how status files
+    /// lie in folders all of which was looked at.
     pub(super) fn read_manifests(
         &mut self,
         complaints: &mut Vec<String>,
         now: Now,
-    ) -> (usize, Option<Moment>, BTreeMap<PathBuf, BTreeSet<PathBuf>>) {
+    ) -> (usize, Option<Moment>, BTreeMap<PathBuf, Beside>) {
         let mut again_at = None;
-        let mut statuses = BTreeMap::new();
+        let mut beside = BTreeMap::new();
         for folder in &mut self.folders {
             let root = folder.root.path.clone();
             let has_objects =
@@ -141,9 +142,7 @@ impl World {
             match &look {
                 Look::Seen(news) => {
                     again_at = earlier(again_at, news.again_at);
-                    if news.part.is_none() {
-                        statuses.insert(root.clone(), news.statuses.clone());
-                    }
+                    beside.extend(news.beside.clone().map(|beside| (root.clone(), beside)));
                 }
                 Look::Lost(why) => {
                     complaints
@@ -160,7 +159,7 @@ impl World {
         }
         let reconciled = self.inventory.reconcile(&self.hands.places, now);
         complaints.extend(reconciled.failures.iter().map(|failure| chain(failure)));
-        (reconciled.changed, earlier(again_at, reconciled.again_at), statuses)
+        (reconciled.changed, earlier(again_at, reconciled.again_at), beside)
     }
 
     /// What a person has deleted that no file declares. Tells how many objects are to go by it.
@@ -190,10 +189,9 @@ impl World {
         gone
     }
 
-    /// The next pass takes nothing for unchanged.
-    pub(super) fn look_everywhere(&mut self) {
+    /// The next pass looks at all that is in the folders.
+    pub(super) fn scan(&mut self) {
         self.folders.iter_mut().for_each(|folder| folder.settling.look_everywhere());
-        self.inventory.look_everywhere();
     }
 
     fn has_lost_folder(&self) -> bool {
@@ -204,8 +202,10 @@ impl World {
     }
 
     fn look(&mut self) -> Result<Seen, ObserveError> {
+        let stirred = self.inventory.take_stirred();
         let Hands { places, children, .. } = &self.hands;
         let objects = self.inventory.objects();
+        self.ends.forget(stirred.iter().filter(|uid| !objects.contains_key(*uid)));
         let seen = observe(places, &self.store, objects, children, self.trust, &mut self.ends)?;
         self.hands.witness(&seen.observed.pods);
         Ok(seen)
@@ -215,13 +215,15 @@ impl World {
     /// not be counted are left alone: what is to be counted must not go.
     fn control(&mut self, seen: &mut Seen, now: Now) -> Carried {
         let present = Present { now, boot_id: &self.machine.boot_id };
+        let due = self.inventory.due(now);
         let (objects, controlled) = (self.inventory.objects(), self.inventory.controlled());
-        let steps = workload::control(objects, controlled, &seen.observed, &self.zone, present);
+        let steps = workload::control(objects, controlled, &seen.observed, &self.zone, present, &due);
         let carried = self.inventory.carry_out(&self.hands.places, steps, now);
         for uid in &carried.uncounted {
             seen.observed.pods.remove(uid);
             seen.unsure.insert(uid.clone());
         }
+        self.inventory.let_rest(&seen.left);
         carried
     }
 
@@ -279,7 +281,7 @@ impl World {
     /// Observed → status files. Tells when a write that waits is due.
     fn report(
         &mut self,
-        statuses: &BTreeMap<PathBuf, BTreeSet<PathBuf>>,
+        beside: &BTreeMap<PathBuf, Beside>,
         seen: &Seen,
         ends: &BTreeMap<Uid, Course>,
         tense: Tense,
@@ -293,7 +295,7 @@ impl World {
         }
         let folders = if self.folders.is_empty() { &self.read_folders } else { &self.folders };
         let scene = Scene { inventory: &self.inventory, seen, ends, tense, now: now.boot };
-        self.reporter.report(folders, statuses, scene, stir)
+        self.reporter.report(folders, beside, scene, stir)
     }
 
     /// The last word on the manifests of a batch, of whose pods none is left: how they ended that were stopped, only

@@ -19,8 +19,9 @@ use crate::paths::Places;
 use crate::publish::status::{Place, Refusal};
 use crate::rundir::last_words::{self, LastWord};
 use crate::rundir::lock;
-use crate::status::{self, Control, ControlStatus, Course, FileState, Tense};
+use crate::status::{self, ControlStatus, Course, FileState, Tense};
 
+use super::folder::scan::Beside;
 use super::folder::{Folder, earlier};
 use super::inventory::file::ManifestFile;
 use super::inventory::stir::Stir;
@@ -53,6 +54,8 @@ pub(crate) struct Reporter {
     last_words: Option<Places>,
     /// The state that was logged last; a file is taken for applied until something else is seen.
     told: BTreeMap<Source, FileState>,
+    /// How many files were told to be in each state.
+    states: BTreeMap<FileState, u64>,
     /// Files that time alone may make another report of.
     waiting: BTreeSet<Source>,
 }
@@ -113,6 +116,7 @@ impl Reporter {
             owed: BTreeMap::new(),
             last_words: None,
             told: BTreeMap::new(),
+            states: BTreeMap::new(),
             waiting: BTreeSet::new(),
         }
     }
@@ -131,26 +135,36 @@ impl Reporter {
 
     /// How many files are in each state; one that settles counts by the state before.
     pub(crate) fn states(&self) -> BTreeMap<String, u64> {
-        let mut states = BTreeMap::new();
-        for state in self.told.values() {
-            *states.entry(state.to_string()).or_default() += 1;
+        let states = self.states.iter().filter(|(_, count)| **count > 0);
+        states.map(|(state, count)| (state.to_string(), *count)).collect()
+    }
+
+    /// Notes the state that a file is told to be in; without one, it is told of no more. Gives that before.
+    fn note_state(&mut self, source: &Source, state: Option<FileState>) -> Option<FileState> {
+        let before = match state {
+            Some(state) => self.told.insert(source.clone(), state),
+            None => self.told.remove(source),
+        };
+        if let Some(count) = before.and_then(|before| self.states.get_mut(&before)) {
+            *count -= 1;
         }
-        states
+        if let Some(state) = state {
+            *self.states.entry(state).or_default() += 1;
+        }
+        before
     }
 
     /// Writes what differs, of files that have been stirred; tells when a write that waits is due.
     pub(crate) fn report(
         &mut self,
         folders: &[Folder],
-        statuses: &BTreeMap<PathBuf, BTreeSet<PathBuf>>,
+        beside: &BTreeMap<PathBuf, Beside>,
         scene: Scene<'_>,
         stir: Stir,
     ) -> Option<Moment> {
-        let Scene { inventory, seen, .. } = scene;
-        let stir = self.all_due(stir, scene.tense);
-        let objects = inventory.objects().values().filter(|known| stir.contains(&known.record.source));
-        let by_source = items::by_source(objects.clone());
-        let controls = status::controls(objects, inventory.controlled(), |uid| seen.stage(uid));
+        let Scene { inventory, .. } = scene;
+        let mut stir = self.all_due(stir, scene.tense);
+        beside.iter().for_each(|(root, beside)| self.miss(root, &beside.bare, &mut stir));
         let mut again_at = None;
         let mut writes = Vec::new();
         let empty = ManifestFile::default();
@@ -165,8 +179,7 @@ impl Reporter {
                     continue;
                 }
                 let file = inventory.files().get(&source).unwrap_or(&empty);
-                let objects = by_source.get(&source).map_or(&[][..], Vec::as_slice);
-                match self.one(folder, &source, file, scene, objects, &controls) {
+                match self.one(folder, &source, file, scene) {
                     Due::At(due) => again_at = earlier(again_at, due),
                     Due::Now(write) => writes.push(*write),
                 }
@@ -174,8 +187,8 @@ impl Reporter {
                     again_at = earlier(again_at, self.write(std::mem::take(&mut writes)));
                 }
             }
-            if !lost && let Some(found) = statuses.get(root) {
-                self.remove_orphans(folder, found, &reported);
+            if !lost && let Some(beside) = beside.get(root) {
+                self.remove_orphans(folder, &beside.orphans, inventory);
             }
         }
         let due = self.write(writes);
@@ -194,26 +207,34 @@ impl Reporter {
         }
     }
 
-    fn one(
-        &mut self,
-        folder: &Folder,
-        source: &Source,
-        file: &ManifestFile,
-        scene: Scene<'_>,
-        objects: &[&Known],
-        controls: &BTreeMap<Uid, Control>,
-    ) -> Due {
+    /// What was written and is there no more is written again.
+    fn miss(&mut self, root: &Path, bare: &BTreeSet<PathBuf>, stir: &mut Stir) {
+        if self.status_dir.is_some() {
+            return;
+        }
+        for path in bare {
+            let source = Source { root: root.to_owned(), path: path.clone() };
+            if self.written.remove(&source).is_some() {
+                stir.touch(&source);
+            }
+        }
+    }
+
+    fn one(&mut self, folder: &Folder, source: &Source, file: &ManifestFile, scene: Scene<'_>) -> Due {
         let Scene { inventory, seen, ends, tense, now } = scene;
         if let Some(due) = self.owed.get(source).copied().filter(|due| tense == Tense::Present && now < *due)
         {
             return Due::At(Some(due));
         }
-        let (state, note) = state_of(source, file, inventory, objects, now);
+        let objects: Vec<&Known> = inventory.objects().newest_of(source, items::ENDED_LISTED).collect();
+        let (state, note) = state_of(source, file, inventory, &objects, now);
         if state == FileState::Settling {
             self.waiting.insert(source.clone());
         }
         let undone = undone(inventory.undone(source), &file.mistakes);
-        let items = items::items(objects, seen, ends, controls);
+        let controls =
+            status::controls(objects.iter().copied(), inventory.controlled(), |uid| seen.stage(uid));
+        let items = items::items(&objects, seen, ends, &controls);
         let view = View { file, state, note, undone, tense, items };
         self.tell_state(source, state, view.note.as_deref());
         let facts = view.facts();
@@ -314,7 +335,7 @@ impl Reporter {
         if state == FileState::Settling {
             return;
         }
-        let before = self.told.insert(source.clone(), state).unwrap_or(FileState::Applied);
+        let before = self.note_state(source, Some(state)).unwrap_or(FileState::Applied);
         if before != state {
             let file = source.path.display();
             tracing::info!(%file, %state, %before, reason = note, "manifest changed its state");
@@ -349,14 +370,14 @@ impl Reporter {
         }
     }
 
-    /// Status files that lie beside no manifest: of manifests that went while nobody watched, too.
-    fn remove_orphans(&mut self, folder: &Folder, found: &BTreeSet<PathBuf>, reported: &BTreeSet<Source>) {
+    /// Status files that lie beside no manifest: of manifests that went while nobody watched, too. That of one which is
+    /// held stays.
+    fn remove_orphans(&mut self, folder: &Folder, found: &BTreeSet<PathBuf>, inventory: &Inventory) {
         if self.status_dir.is_some() {
             return;
         }
-        let expected: BTreeSet<PathBuf> =
-            reported.iter().filter(|source| source.root == folder.root.path).map(status_path).collect();
-        for path in found.difference(&expected) {
+        let kept: BTreeSet<PathBuf> = kept(inventory, &folder.root.path).map(status_path).collect();
+        for path in found.difference(&kept) {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
             let below = path.parent().unwrap_or(Path::new(""));
             let removed = folder
@@ -372,16 +393,24 @@ impl Reporter {
     }
 
     fn remove_gone(&mut self, folders: &[Folder], stir: &Stir, reported: &BTreeSet<Source>) {
-        let is_gone = |source: &&Source| stir.contains(source) && !reported.contains(*source);
         // A write that failed may have come as far as to give the file its name.
-        let tried = self.written.keys().chain(self.owed.keys()).chain(&self.inherited);
-        let gone: BTreeSet<Source> = tried.filter(is_gone).cloned().collect();
+        let is_tried = |source: &&Source| {
+            let written = self.written.contains_key(*source) || self.owed.contains_key(*source);
+            written || self.inherited.contains(*source)
+        };
+        let gone: BTreeSet<Source> = match stir {
+            Stir::All => {
+                let tried = self.written.keys().chain(self.owed.keys()).chain(&self.inherited);
+                tried.filter(|source| !reported.contains(*source)).cloned().collect()
+            }
+            Stir::Of(sources) => sources.difference(reported).filter(is_tried).cloned().collect(),
+        };
         for source in gone {
             self.written.remove(&source);
             self.owed.remove(&source);
             self.inherited.remove(&source);
             self.refused.remove(&source);
-            self.told.remove(&source);
+            self.note_state(&source, None);
             let folder = folders.iter().find(|folder| folder.root.path == source.root);
             let removed = folder.map(|folder| self.place(folder, &source).and_then(|place| place.remove()));
             if let Some(Err(refusal)) = removed {
@@ -401,17 +430,29 @@ impl Reporter {
     }
 }
 
-/// Manifests of a folder, and those that cannot be seen but whose objects stay: until a second look, or for as long as
-/// the folder is lost.
+/// Manifests of a folder, of those that were stirred, and those that cannot be seen but whose objects stay.
 fn sources(inventory: &Inventory, root: &Path, stir: &Stir) -> BTreeSet<Source> {
+    let kept = kept(inventory, root).filter(|source| stir.contains(source));
+    let files = inventory.files();
+    let present: Vec<&Source> = match stir {
+        Stir::All => files.keys().filter(|source| source.root == root).collect(),
+        Stir::Of(stirred) => {
+            stirred.iter().filter(|source| source.root == root && files.contains_key(*source)).collect()
+        }
+    };
+    present.into_iter().chain(kept).cloned().collect()
+}
+
+/// Manifests that cannot be seen but whose objects stay: until a second look, or for as long as the folder is lost.
+fn kept<'a>(inventory: &'a Inventory, root: &'a Path) -> impl Iterator<Item = &'a Source> {
     let view = inventory.folder(root);
+    let objects = inventory.objects();
     let held = view.and_then(|view| view.held()).into_iter().flatten();
-    let held = held.filter_map(|uid| inventory.objects().get(uid)).map(|known| &known.record.source);
+    let held = held.filter_map(move |uid| objects.get(uid)).map(|known| &known.record.source);
     let is_lost = view.is_some_and(|view| matches!(view.state, FolderState::Lost(_)));
-    let known = inventory.objects().values().filter(|known| is_lost && known.is_declared());
-    let kept = known.map(|known| &known.record.source).filter(|source| source.root == root);
-    let present = inventory.files().keys().filter(|source| source.root == root);
-    present.chain(held).chain(kept).filter(|source| stir.contains(source)).cloned().collect()
+    let has_objects = move |source: &&Source| objects.newest_of(source, 0).any(Known::is_declared);
+    let lost = is_lost.then(|| objects.sources_in(root)).into_iter().flatten().filter(has_objects);
+    held.filter(move |source| source.root == root).chain(lost)
 }
 
 fn status_path(source: &Source) -> PathBuf {

@@ -19,7 +19,7 @@ use super::{Course, events, field, full_metadata, full_pod};
 const EVENTS: usize = 10;
 
 /// State of one manifest file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) enum FileState {
     Settling,
     Applied,

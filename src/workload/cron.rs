@@ -26,7 +26,7 @@ mod tests;
 
 pub(crate) use times::{next_time, next_times};
 
-use clocks::{is_far_ahead, newest_of_each};
+use clocks::{is_far_ahead, newest_of_each, until_near};
 use times::dst;
 
 /// Annotation on a Job: the time it was made for.
@@ -57,6 +57,7 @@ pub(super) fn sync<'a>(
     record.format = FORMAT;
     let look = Look { known, spec, children, jobs, zone, present };
     look.learn(&mut record);
+    steps.wake_in(record.ahead.first().and_then(|served| until_near(*served, present.now.wall)));
     let mut old = Vec::new();
     look.end_old(&mut record, &mut old);
     let mut newest = look.newest_beyond(before.last_schedule);

@@ -1,11 +1,9 @@
 //! What an image may be pulled with, as the pods say that have it.
 
-use std::collections::BTreeMap;
-
 use crate::api::{PodSpec, Secret};
-use crate::model::id::{PodId, Uid};
+use crate::model::id::PodId;
 use crate::model::image::ImageRef;
-use crate::model::object::Known;
+use crate::model::objects::Objects;
 use crate::model::pull_secret::PullSecret;
 
 use super::references::{References, secret_data};
@@ -20,13 +18,13 @@ pub(crate) struct PullSecrets {
 }
 
 /// An image of guests is asked for without credentials: one guest must not have by it what another's Secret opens.
-pub(crate) fn pull_secrets(objects: &BTreeMap<Uid, Known>, image: &ImageRef) -> PullSecrets {
+pub(crate) fn pull_secrets(objects: &Objects, image: &ImageRef) -> PullSecrets {
     let mut secrets = PullSecrets::default();
     match image {
         ImageRef::Registry(_) => {}
         ImageRef::Guest(_) | ImageRef::HostRoot | ImageRef::Local { .. } => return secrets,
     }
-    let references = References::of(objects);
+    let references = References::among(objects);
     for (known, pod) in pods_by_age(objects).into_iter().filter(|(known, _)| known.record.deletion.is_none())
     {
         let Some(spec) = pod.spec.as_ref().filter(|spec| has_image(known, spec, image)) else { continue };

@@ -32,7 +32,7 @@ fn at(seconds: u64) -> Now {
 
 /// Objects, images and a machine; the n-th object has a UID of n and is n seconds old at second 100.
 struct Scene {
-    objects: BTreeMap<Uid, Known>,
+    objects: Objects,
     observed: Observed,
     machine: Machine,
 }
@@ -53,7 +53,7 @@ impl Scene {
             }),
             boot_id: "boot".to_owned(),
         };
-        let mut scene = Scene { objects: BTreeMap::new(), observed: Observed::default(), machine };
+        let mut scene = Scene { objects: Objects::default(), observed: Observed::default(), machine };
         let config = ImageConfig {
             env: vec!["PATH=/image/bin".to_owned(), "LANG=C".to_owned()],
             entrypoint: vec!["/entry".to_owned()],
@@ -88,7 +88,7 @@ impl Scene {
         };
         let record = ObjectRecord {
             format: FORMAT,
-            uid: uid.clone(),
+            uid,
             key,
             source: Source { root: PathBuf::from("/pods"), path: PathBuf::from("team/web.yaml") },
             authored,
@@ -97,7 +97,7 @@ impl Scene {
             deletion: None,
             owner: None,
         };
-        self.objects.insert(uid, Known { record, object });
+        self.objects.put(Known { record, object });
         self
     }
 

@@ -7,6 +7,7 @@ use crate::model::control::Controlled;
 use crate::model::desired::{Blocked, Cause, DesiredPod, Want};
 use crate::model::id::{PodId, Uid};
 use crate::model::object::Known;
+use crate::model::objects::Objects;
 use crate::model::observed::ImageObservation;
 use crate::model::time::Moment;
 
@@ -27,13 +28,12 @@ enum Rest {
 
 /// Endless objects are waited for only where there is nothing else.
 pub(super) fn awaited<'a>(
-    objects: &BTreeMap<Uid, Known>,
+    objects: &Objects,
     controlled: &Controlled,
     pods: &'a BTreeMap<Uid, DesiredPod>,
     finished: impl Fn(&Uid) -> bool,
 ) -> Awaited<'a> {
-    let declared = || objects.iter().filter(|(_, known)| known.is_declared());
-    let wanted = if declared().any(|(_, known)| nature(known) == Some(Nature::Ending)) {
+    let wanted = if objects.declared().any(|known| nature(known) == Some(Nature::Ending)) {
         Nature::Ending
     } else {
         Nature::Endless
@@ -47,7 +47,8 @@ pub(super) fn awaited<'a>(
         }
     }
     let mut awaited = Awaited { pods: Vec::new(), rest: Rest::Nothing };
-    for (uid, known) in declared().filter(|(_, known)| nature(known) == Some(wanted)) {
+    for known in objects.declared().filter(|known| nature(known) == Some(wanted)) {
+        let uid = &known.record.uid;
         match &known.object {
             Object::Job(_) => {
                 let has_ended = controlled.jobs.get(uid).is_some_and(|record| record.finished.is_some());

@@ -9,6 +9,7 @@ use crate::model::control::Controlled;
 use crate::model::desired::{Blocked, Cause, DesiredPod, Waiting, Want};
 use crate::model::job::{JobEnd, Verdict};
 use crate::model::object::{ObjectRecord, Owner, Source};
+use crate::model::objects::Objects;
 use crate::model::observed::{ImageObservation, Outlook, PullError};
 use crate::model::pod_plan::RestartPolicy;
 use crate::model::record::FORMAT;
@@ -16,7 +17,7 @@ use crate::model::time::Timestamp;
 
 #[derive(Default)]
 struct Scene {
-    objects: BTreeMap<Uid, Known>,
+    objects: Objects,
     controlled: Controlled,
     pods: BTreeMap<Uid, DesiredPod>,
 }
@@ -43,7 +44,7 @@ impl Scene {
             deletion: None,
             owner: owner.map(|owner| Owner { uid: uid(owner), number: 0 }),
         };
-        self.objects.insert(uid(number), Known { record, object: revive(&authored).unwrap() });
+        self.objects.put(Known { record, object: revive(&authored).unwrap() });
         self
     }
 

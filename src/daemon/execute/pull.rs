@@ -1,6 +1,5 @@
 //! Pull processes, each for one image, their failures written down with when to try again.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Seek, Write};
@@ -10,9 +9,8 @@ use rustix::fs::MemfdFlags;
 
 use crate::image::store::file_name;
 use crate::model::back_off;
-use crate::model::id::Uid;
 use crate::model::image::{Archive, ImageRef, PullRequest};
-use crate::model::object::Known;
+use crate::model::objects::Objects;
 use crate::model::observed::PullError;
 use crate::model::pull_secret::PullSecret;
 use crate::model::record::{EventKind, EventRecord};
@@ -47,7 +45,7 @@ impl Hands {
     pub(super) fn pull(
         &mut self,
         request: &PullRequest,
-        known: &BTreeMap<Uid, Known>,
+        known: &Objects,
         now: Now,
     ) -> Result<Acted, ActError> {
         let failed =
@@ -82,17 +80,12 @@ impl Hands {
     }
 
     /// Reaps what has ended and writes down what the ends of pulls mean.
-    pub(crate) fn reap(&mut self, known: &BTreeMap<Uid, Known>, now: Now) -> Vec<ActError> {
+    pub(crate) fn reap(&mut self, known: &Objects, now: Now) -> Vec<ActError> {
         let ended = self.children.reap();
         ended.iter().filter_map(|pull| self.pull_ended(pull, known, now).err()).collect()
     }
 
-    fn pull_ended(
-        &mut self,
-        ended: &EndedPull,
-        known: &BTreeMap<Uid, Known>,
-        now: Now,
-    ) -> Result<(), ActError> {
+    fn pull_ended(&mut self, ended: &EndedPull, known: &Objects, now: Now) -> Result<(), ActError> {
         match &ended.request {
             PullRequest::Image(image) => {
                 self.image_ended(image, ended.failure.as_ref(), now)?;
@@ -144,7 +137,7 @@ impl Hands {
     fn tell_users(
         &self,
         image: &ImageRef,
-        known: &BTreeMap<Uid, Known>,
+        known: &Objects,
         event: impl Fn(&str, &str) -> EventRecord,
     ) -> Result<(), ActError> {
         for user in workload::users_of(known, image) {

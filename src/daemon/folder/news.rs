@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use crate::model::time::Moment;
 
+use super::scan::Beside;
+
 #[derive(Debug)]
 pub(crate) enum Look {
     /// Nothing can be said of its files, so nothing that came from them is touched.
@@ -16,9 +18,9 @@ pub(crate) enum Look {
 
 #[derive(Debug, Default)]
 pub(crate) struct News {
-    /// Every manifest that is there, of those that were looked at.
+    /// Every manifest that is there, of those of which something is to be told.
     pub(crate) present: BTreeSet<PathBuf>,
-    /// The only ones that were looked at, if not all were.
+    /// The only ones of which something is to be told, if that is not all.
     pub(crate) part: Option<BTreeSet<PathBuf>>,
     /// Those whose content may have changed, with the content.
     pub(crate) read: BTreeMap<PathBuf, Vec<u8>>,
@@ -28,7 +30,8 @@ pub(crate) struct News {
     pub(crate) went: BTreeSet<PathBuf>,
     /// Those that somebody is writing to.
     pub(crate) settling: BTreeSet<PathBuf>,
-    pub(crate) statuses: BTreeSet<PathBuf>,
+    /// How status files lie beside them, if all of the folder was looked at.
+    pub(crate) beside: Option<Beside>,
     /// Why it could not be written down which directory the folder is: until it is, its loss could not be told
     /// from the deletion of its files, so nothing may be taken from it.
     pub(crate) unremembered: Option<String>,

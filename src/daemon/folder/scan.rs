@@ -17,6 +17,7 @@ use super::open::{self, Opened, Owner, Sighting};
 use super::trust::{self, Trust};
 use crate::publish::directory_below;
 use crate::publish::status::is_draft;
+use crate::status::status_name;
 
 /// Directories deeper than this are not looked into: a bind mount can make a folder its own descendant.
 const DEPTH_LIMIT: usize = 32;
@@ -28,10 +29,18 @@ pub(crate) const NOT_UTF8: &str = "its path is not UTF-8; rename it";
 pub(crate) struct Scan {
     /// Manifests by their path in the folder.
     pub(crate) manifests: BTreeMap<PathBuf, Sighting>,
-    /// Names of status files that lie in the folder, half-written ones among them.
-    pub(crate) statuses: BTreeSet<PathBuf>,
+    pub(crate) beside: Beside,
     /// The only paths that were looked at, if not all were.
     pub(crate) part: Option<BTreeSet<PathBuf>>,
+}
+
+/// How status files lie beside manifests, where all of a folder was looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Beside {
+    /// Status files that lie beside no manifest, and those that are half written.
+    pub(crate) orphans: BTreeSet<PathBuf>,
+    /// Manifests that no status file lies beside.
+    pub(crate) bare: BTreeSet<PathBuf>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -58,9 +67,9 @@ pub(crate) enum Depth {
 /// # Errors
 /// If any directory in it cannot be read: what is not seen must not be taken for gone.
 pub(crate) fn scan(root: BorrowedFd<'_>, trust: Trust, depth: Depth) -> Result<Scan, ScanError> {
-    let mut scanner = Scanner { root, trust, depth, ignores: Vec::new(), found: Scan::default() };
+    let mut scanner = Scanner::new(root, trust, depth);
     scanner.enter(Path::new(""), None)?;
-    Ok(scanner.found)
+    Ok(scanner.found())
 }
 
 /// Looks at some files of a folder, whatever rules of names say: the user named them.
@@ -81,14 +90,11 @@ pub(crate) fn part(root: BorrowedFd<'_>, trust: Trust, paths: BTreeSet<PathBuf>)
         let Some(name) = path.file_name() else { continue };
         names.entry(path.parent().unwrap_or(Path::new(""))).or_default().push(name);
     }
-    let mut scanner =
-        Scanner { root, trust, depth: Depth::Flat, ignores: Vec::new(), found: Scan::default() };
+    let mut scanner = Scanner::new(root, trust, Depth::Flat);
     for (directory, names) in names {
         scanner.some_of(directory, &names)?;
     }
-    let mut found = scanner.found;
-    found.part = Some(paths);
-    Ok(found)
+    Ok(Scan { part: Some(paths), ..scanner.found() })
 }
 
 struct Scanner<'a> {
@@ -97,26 +103,52 @@ struct Scanner<'a> {
     depth: Depth,
     /// Of the directories from the root to where we are; the deepest that has an opinion decides.
     ignores: Vec<(PathBuf, Gitignore)>,
-    found: Scan,
+    manifests: Vec<(PathBuf, Sighting)>,
+    beside: Beside,
 }
 
 impl Scanner<'_> {
+    fn new(root: BorrowedFd<'_>, trust: Trust, depth: Depth) -> Scanner<'_> {
+        let beside = Beside::default();
+        Scanner { root, trust, depth, ignores: Vec::new(), manifests: Vec::new(), beside }
+    }
+
+    fn found(self) -> Scan {
+        let Scanner { manifests, beside, .. } = self;
+        Scan { manifests: manifests.into_iter().collect(), beside, part: None }
+    }
+
     /// `objection` is that against a parent directory: whoever can write there can replace all below.
     fn enter(&mut self, path: &Path, objection: Option<&str>) -> Result<(), ScanError> {
         let Some((directory, objection)) = self.open(path, objection)? else { return Ok(()) };
         let listing = list(directory.as_fd())
             .map_err(|error| ScanError { path: path.to_owned(), source: error.into() })?;
-        if listing.files.contains(OsStr::new(IGNORE_FILE)) {
+        if listing.find(OsStr::new(IGNORE_FILE)).is_some() {
             self.heed_ignore_file(path)?;
         }
+        let are_skipped = listing.files.iter().any(|name| name.as_bytes().ends_with(SKIP.as_bytes()));
+        let mut has_manifest = vec![false; listing.files.len()];
         for name in &listing.files {
-            if listing.files.contains(&skip_of(name)) {
+            let said = name.to_string_lossy();
+            let is_off = || are_skipped && listing.find(&skip_of(name)).is_some();
+            if !names::is_manifest(&said)
+                || is_off()
+                || !self.file(directory.as_fd(), path.join(name), name, objection.as_deref())?
+            {
                 continue;
             }
-            self.file(path.join(name), name, objection.as_deref())?;
+            match listing.find(OsStr::new(&status_name(&said))) {
+                Some(at) => has_manifest[at] = true,
+                None => drop(self.beside.bare.insert(path.join(name))),
+            }
         }
+        let alone = listing.files.iter().zip(has_manifest).filter(|(_, has_manifest)| !has_manifest);
+        // Ours are UTF-8.
+        let is_ours = |name: &str| names::is_status(name) || is_draft(name);
+        let orphans = alone.filter(|(name, _)| name.to_str().is_some_and(is_ours));
+        self.beside.orphans.extend(orphans.map(|(name, _)| path.join(name)));
         let directories = match self.depth {
-            Depth::Flat => &BTreeSet::new(),
+            Depth::Flat => &Vec::new(),
             Depth::Recursive => &listing.directories,
         };
         for name in directories {
@@ -135,17 +167,22 @@ impl Scanner<'_> {
         let mut objection = None;
         let mut way: Vec<&Path> = directory.ancestors().collect();
         way.reverse();
+        let mut opened = None;
         for at in way {
             if at.file_name().is_some_and(|name| !self.is_entered(at, name)) {
                 return Ok(());
             }
-            let Some((_, against)) = self.open(at, objection.as_deref())? else { return Ok(()) };
+            let Some((handle, against)) = self.open(at, objection.as_deref())? else { return Ok(()) };
+            opened = Some(handle);
             objection = against;
             self.heed_ignore_file(at)?;
         }
+        let Some(handle) = opened else { return Ok(()) };
         for name in names {
-            if look(self.root, &directory.join(skip_of(name)))?.is_none() {
-                self.file(directory.join(name), name, objection.as_deref())?;
+            if names::is_manifest(&name.to_string_lossy())
+                && look(self.root, &directory.join(skip_of(name)))?.is_none()
+            {
+                self.file(handle.as_fd(), directory.join(name), name, objection.as_deref())?;
             }
         }
         Ok(())
@@ -188,21 +225,24 @@ impl Scanner<'_> {
             && !self.is_ignored(directory, Kind::Directory)
     }
 
-    fn file(&mut self, path: PathBuf, name: &OsStr, objection: Option<&str>) -> Result<(), ScanError> {
-        let name = &*name.to_string_lossy();
-        if names::is_status(name) || is_draft(name) {
-            // Ours are UTF-8.
-            self.found.statuses.extend(path.to_str().is_some().then_some(path));
-            return Ok(());
+    /// Tells whether there is such a manifest.
+    fn file(
+        &mut self,
+        directory: BorrowedFd<'_>,
+        path: PathBuf,
+        name: &OsStr,
+        objection: Option<&str>,
+    ) -> Result<bool, ScanError> {
+        if self.is_ignored(&path, Kind::File) {
+            return Ok(false);
         }
-        if !names::is_manifest(name) || self.is_ignored(&path, Kind::File) {
-            return Ok(());
-        }
-        let Some(sighting) = look(self.root, &path)? else { return Ok(()) };
+        let seen = open::look_in(directory, name, self.root, &path);
+        let seen = seen.map_err(|source| ScanError { path: path.clone(), source })?;
+        let Some(sighting) = seen else { return Ok(false) };
         let sighting = refused(&sighting, self.trust, objection).map_or(sighting, Sighting::Odd);
         let sighting = unless_unnameable(&path, sighting);
-        self.found.manifests.insert(path, sighting);
-        Ok(())
+        self.manifests.push((path, sighting));
+        Ok(true)
     }
 
     fn is_ignored(&self, path: &Path, kind: Kind) -> bool {
@@ -249,9 +289,16 @@ enum Kind {
 
 #[derive(Default)]
 struct Listing {
-    /// Everything that is no directory, links among them.
-    files: BTreeSet<OsString>,
-    directories: BTreeSet<OsString>,
+    /// Everything that is no directory, links among them; in order.
+    files: Vec<OsString>,
+    directories: Vec<OsString>,
+}
+
+impl Listing {
+    /// The place of a file.
+    fn find(&self, name: &OsStr) -> Option<usize> {
+        self.files.binary_search_by(|known| known.as_os_str().cmp(name)).ok()
+    }
 }
 
 fn list(directory: BorrowedFd<'_>) -> rustix::io::Result<Listing> {
@@ -271,14 +318,12 @@ fn list(directory: BorrowedFd<'_>) -> rustix::io::Result<Listing> {
             known => known,
         };
         match kind {
-            FileType::Directory => {
-                listing.directories.insert(name.to_owned());
-            }
-            _ => {
-                listing.files.insert(name.to_owned());
-            }
+            FileType::Directory => listing.directories.push(name.to_owned()),
+            _ => listing.files.push(name.to_owned()),
         }
     }
+    listing.files.sort_unstable();
+    listing.directories.sort_unstable();
     Ok(listing)
 }
 

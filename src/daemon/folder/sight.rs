@@ -90,8 +90,7 @@ impl Folder {
             self.attention = Attention::WholeForNow;
             return None;
         };
-        let unsure = self.files.iter().filter(|(_, tracked)| tracked.is_unsure());
-        Some(unsure.map(|(path, _)| path.clone()).chain(told).collect())
+        Some(self.files.unsure().cloned().chain(told).collect())
     }
 
     /// Those of some paths that are, were or may be manifests; `None` if one is or was a directory, of which only a

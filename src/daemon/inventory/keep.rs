@@ -151,7 +151,7 @@ impl Inventory {
             Some(why) => drop(self.forbidden.insert(uid.clone(), why)),
             None => drop(self.forbidden.remove(&uid)),
         }
-        let before = self.objects.insert(uid.clone(), known);
+        let before = self.objects.put(known);
         match before {
             Some(before) if before.record.source != self.objects[&uid].record.source => {
                 self.untold.touch(&before.record.source);
@@ -164,8 +164,7 @@ impl Inventory {
     /// What an object has made is declared where the object is.
     fn move_along(&mut self, places: &Places, uid: &Uid) -> Result<(), InventoryError> {
         let source = self.objects[uid].record.source.clone();
-        let of_owner = |known: &&Known| known.record.owner.as_ref().is_some_and(|owner| owner.uid == *uid);
-        let children: Vec<Known> = self.objects.values().filter(of_owner).cloned().collect();
+        let children: Vec<Known> = self.objects.made_by(uid).cloned().collect();
         for mut child in children {
             child.record.source = source.clone();
             self.put(places, child, "move")?;
@@ -195,35 +194,31 @@ impl Inventory {
         let mut failures = BTreeMap::new();
         let mut marked = Vec::new();
         for (uid, unwritten) in doomed {
-            let Some(known) = self.objects.get_mut(&uid) else { continue };
+            let Some(known) = self.objects.get(&uid) else { continue };
+            let key = known.record.key.clone();
             self.untold.touch(&known.record.source);
             if !outlives_its_record(&known.object) {
-                let key = known.record.key.clone();
                 let forgotten = objects::forget(places, &uid).map(|()| drop(self.objects.remove(&uid)));
                 failures.extend(removed(uid, &key, forgotten));
                 continue;
             }
             let record = ObjectRecord { deletion: deletion.clone(), ..known.record.clone() };
+            let object = known.object.clone();
             match unwritten {
-                Unwritten::Stays => marked.push(record),
+                Unwritten::Stays => marked.push(Known { record, object }),
                 Unwritten::Goes => {
-                    let key = record.key.clone();
-                    known.record = record;
+                    self.objects.put(Known { record, object });
                     self.unwritten.insert(uid.clone());
                     failures.extend(removed(uid, &key, Ok(())));
                 }
             }
         }
-        let saved = objects::save_all(places, &marked.iter().collect::<Vec<_>>());
-        for (record, saved) in marked.into_iter().zip(saved) {
-            let (uid, key) = (record.uid.clone(), record.key.clone());
+        let records: Vec<&ObjectRecord> = marked.iter().map(|known| &known.record).collect();
+        let saved = objects::save_all(places, &records);
+        for (known, saved) in marked.into_iter().zip(saved) {
+            let (uid, key) = (known.record.uid.clone(), known.record.key.clone());
             let written = saved.and_then(|()| failpoint::reach("removal recorded"));
-            let taken = written.map(|()| {
-                if let Some(known) = self.objects.get_mut(&uid) {
-                    known.record = record;
-                }
-            });
-            failures.extend(removed(uid, &key, taken));
+            failures.extend(removed(uid, &key, written.map(|()| drop(self.objects.put(known)))));
         }
         failures
     }

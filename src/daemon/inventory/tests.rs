@@ -379,6 +379,20 @@ fn of_one_folder_several_files_can_be_meant() {
 }
 
 #[test]
+fn a_look_at_everything_that_finds_nothing_changed_stirs_nothing() {
+    let mut bench = Bench::new().write("a.yaml", &map("a")).write("b.yaml", &map("b")).settle();
+    bench.inventory.take_untold();
+    bench = bench.wait(Duration::from_secs(60));
+    assert_eq!(bench.inventory.take_untold(), Stir::default());
+    bench = bench.write("b.yaml", &map("b").replace("value", "other")).settle();
+    assert_eq!(bench.inventory.take_untold(), Stir::Of([bench.source("b.yaml")].into()));
+    bench = bench.remove("a.yaml").settle();
+    assert_eq!(bench.inventory.take_untold(), Stir::Of([bench.source("a.yaml")].into()));
+    bench = bench.wait(Duration::from_secs(600));
+    assert_eq!(bench.inventory.take_untold(), Stir::All, "all is read again, and looked at");
+}
+
+#[test]
 fn with_events_only_what_they_tell_of_is_looked_at_and_it_comes_to_the_same() {
     let mut bench = Bench::new().write("a.yaml", &map("one")).write("b.yaml", &map("one"));
     bench.folder.rely_on_events();

@@ -5,27 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::api::KINDS;
 use crate::manifest::Mistake;
 use crate::model::id::Uid;
-use crate::model::object::{Deletion, Known, Source};
+use crate::model::object::{Deletion, Known};
 use crate::model::time::Timestamp;
 use crate::status::{Control, Course, FileState, Tense};
 
 use crate::daemon::observe::Seen;
 
 /// Ended pods of Jobs that are listed in one file, the newest.
-const ENDED_LISTED: usize = 20;
+pub(super) const ENDED_LISTED: usize = 20;
 
 pub(super) type Item<'a> = (&'a Known, Course);
-
-/// One look through all objects for all files.
-pub(super) fn by_source<'a>(
-    objects: impl Iterator<Item = &'a Known>,
-) -> BTreeMap<&'a Source, Vec<&'a Known>> {
-    let mut by_source: BTreeMap<&Source, Vec<&Known>> = BTreeMap::new();
-    for known in objects {
-        by_source.entry(&known.record.source).or_default().push(known);
-    }
-    by_source
-}
 
 /// In the file's order, as far as it is known: kinds in the order they are applied, then by name.
 pub(super) fn items<'a>(
@@ -49,7 +38,7 @@ pub(super) fn items<'a>(
 fn old<'a>(objects: &[&'a Known], seen: &Seen) -> BTreeSet<&'a Uid> {
     let mut ended: Vec<(Timestamp, u64, &Uid)> = objects
         .iter()
-        .filter(|known| seen.observed.pods.get(&known.record.uid).is_some_and(|pod| pod.finished.is_some()))
+        .filter(|known| seen.observed.pod(&known.record.uid).is_some_and(|pod| pod.finished.is_some()))
         .filter_map(|known| {
             let owner = known.record.owner.as_ref()?;
             Some((known.record.created_at, owner.number, &known.record.uid))

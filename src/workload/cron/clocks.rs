@@ -25,6 +25,11 @@ pub(super) fn newest_of_each(times: BTreeSet<Timestamp>) -> BTreeSet<Timestamp> 
     newest
 }
 
+/// Until the clock has come so near to a time that it counts.
+pub(super) fn until_near(time: Timestamp, now: Timestamp) -> Option<Duration> {
+    Duration::try_from(time.duration_since(now)).ok()?.checked_sub(WRONG_CLOCK)
+}
+
 pub(super) fn is_far_ahead(time: Timestamp, now: Timestamp) -> bool {
     Duration::try_from(time.duration_since(now)).unwrap_or_default() > WRONG_CLOCK
 }

@@ -298,8 +298,7 @@ fn back_off_goes_on_over_a_restart_of_the_machine() {
 fn should_delete_a_job() {
     let mut world = World::job(json!({}));
     world.settle();
-    let old = world.objects.get_mut(&uid(1)).unwrap();
-    old.record.deletion = Some(crate::model::object::Deletion { at: world.wall, grace: Some(5) });
+    world.delete(&uid(1), Some(5));
     world.declare(2, "Job", "pi", json!({}), crate::workload::control::tests::world::job_spec(json!({})));
     world.pass();
     assert_eq!((world.made.len(), world.active().len()), (1, 0));

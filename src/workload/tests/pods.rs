@@ -266,6 +266,6 @@ fn a_pod_to_go_is_gone_and_one_that_has_ended_wants_nothing() {
     scene.observed.pods.insert(uid.clone(), seen);
     assert_eq!(scene.desired(), Desired::default());
     let deletion = Deletion { at: at(99).wall, grace: Some(7) };
-    scene.objects.get_mut(&uid).unwrap().record.deletion = Some(deletion);
+    scene.objects.change(&uid, |known| known.record.deletion = Some(deletion));
     assert_eq!(scene.want("web"), Want::Gone { grace: Some(7) });
 }

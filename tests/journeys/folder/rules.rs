@@ -184,6 +184,26 @@ fn status_files_go_below_a_directory_of_their_own() {
 }
 
 #[test]
+fn a_status_file_that_is_taken_away_comes_back_and_one_that_is_not_ours_is_left() {
+    let Some(bench) = Bench::new() else { return };
+    bench
+        .manifest("a.yaml", &map("a"))
+        .manifest("b.yaml", &map("b"))
+        .manifest("b.status.yaml", "mine: true\n");
+    let folder = bench.folder();
+    let watch = bench.start(&["watch", folder.to_str().unwrap(), "--rescan", "1s"]);
+    let is_told = |name: &str| bench.read(&format!("{name}.status.yaml")).contains("state: Applied");
+    bench.until("it is reported", || is_told("a"));
+    until_names(&bench, &["a", "b"]);
+    bench.remove("a.status.yaml");
+    bench.until("it comes back", || is_told("a"));
+    assert_eq!(bench.read("b.status.yaml"), "mine: true\n");
+    bench.remove("b.status.yaml");
+    bench.until("its place is taken", || is_told("b"));
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
 fn objects_of_many_documents_and_formats_are_read_from_below() {
     let Some(bench) = Bench::new() else { return };
     fs::create_dir_all(bench.folder().join("one/two/three")).unwrap();
