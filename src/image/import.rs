@@ -9,7 +9,7 @@ use rustix::fs::{Mode, OFlags};
 use sha2::{Digest, Sha256};
 
 use super::document::{self, Configuration, DOCUMENT_BYTES, Descriptor, Document, DocumentError, Manifest};
-use super::store::{Session, Store, hex};
+use super::store::{Rights, Session, Store, hex};
 use super::unpack::{self, Limits, UnpackError};
 use crate::failpoint;
 use crate::model::image::StoredImage;
@@ -78,12 +78,14 @@ pub(crate) fn resolve(blobs: &mut impl Blobs, text: Vec<u8>) -> Result<FoundMani
     Err(DocumentError::Refused { what: "image index", why: "leads to an index again and again" }.into())
 }
 
-/// Brings configuration and layers of an image in; those that are there already are not fetched.
+/// Brings configuration and layers of an image in. Those that are there already are not fetched, unless only others may have
+/// them: whoever asks with these rights has to be given them as well.
 pub(crate) fn import(
     store: &Store,
     session: &Session,
     blobs: &mut impl Blobs,
     found: &FoundManifest,
+    rights: Rights,
 ) -> Result<StoredImage, ImportError> {
     let Configuration { config, diff_ids } =
         Configuration::read(&read_document(blobs, &found.manifest.config)?)?;
@@ -91,9 +93,14 @@ pub(crate) fn import(
         return Err(ImportError::Layers { layers: found.manifest.layers.len(), diff_ids: diff_ids.len() });
     }
     for (descriptor, diff_id) in found.manifest.layers.iter().zip(&diff_ids) {
-        if store.hold_layer(diff_id).map_err(failed("look for a layer in the image store"))?.is_none() {
+        let held = store.hold_layer(diff_id).map_err(failed("look for a layer in the image store"))?;
+        let is_public = store.is_public(diff_id);
+        if held.is_none() || (rights == Rights::Anybody && !is_public) {
             let blob = blobs.open(descriptor)?;
             layer(store, session, blob, descriptor, diff_id)?;
+        }
+        if rights == Rights::Anybody && !is_public {
+            store.note_public(diff_id).map_err(failed("note who may have a layer"))?;
         }
     }
     Ok(StoredImage { digest: digest_of(&found.text), layers: diff_ids, config })
