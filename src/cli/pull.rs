@@ -75,7 +75,11 @@ fn bring_in(args: &PullArgs, access: &Access, now: Timestamp) -> Result<(), Pull
     match request {
         PullRequest::Image(image) => pull::pull(&store, &image, access, now).map(|_| ()),
         PullRequest::Archive(archive) => {
-            archive::load(&store, &archive.path, now)?;
+            archive::load(&store, &archive.path, now).map_err(|error| {
+                // It lies here: another try finds the same, but for the room.
+                let outlook = if error.lacks_room() { Outlook::MayPass } else { Outlook::Final };
+                PullFailure { outlook, ..PullFailure::from(error) }
+            })?;
             // With the version that was seen before: an archive that changes meanwhile is loaded again.
             store.note_preloaded(&archive).map_err(|error| PullFailure {
                 message: format!("cannot note that {} is loaded: {error}", archive.path.display()),

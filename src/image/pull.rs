@@ -37,7 +37,7 @@ where
 }
 
 /// Makes `image` present in the store, resolving its tag anew; `now` becomes the time of that. Blocks; at its
-/// end the image is committed and synced. Layers that are there already are not fetched.
+/// end the image is committed and synced.
 pub(crate) fn pull(
     store: &Store,
     image: &ImageRef,
@@ -95,8 +95,9 @@ fn fetch(
 ) -> Result<(StoredImage, Vec<u8>, Rights), ImportError> {
     let (mut repository, found) = admitted(Repository::all(reference, access, session)?)?;
     let found = import::resolve(&mut repository, found)?;
-    let brought = import::import(store, session, &mut repository, &found)?;
-    Ok((brought, found.text, repository.rights()))
+    let rights = repository.rights();
+    let brought = import::import(store, session, &mut repository, &found, rights)?;
+    Ok((brought, found.text, rights))
 }
 
 /// The first that is let in, with what it is given; what the last is told counts, if none is.

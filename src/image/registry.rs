@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::access::Access;
 use super::document::{DOCUMENT_BYTES, Descriptor};
-use super::import::{Blobs, ImportError, failed};
+use super::import::{Blobs, ImportError, failed, free_space, is_for_room};
 use super::keyring::{Credential, Holder};
 use super::store::{Rights, Session};
 use crate::model::observed::Outlook;
@@ -181,10 +181,16 @@ impl<'a> Repository<'a> {
             Ok(file)
         };
         let mut file = make().map_err(failed("make a file for a download"))?;
+        let free = free_space(&file)?;
         let bounded = Bounded { out: &file, left: blob.size, since: Instant::now(), taken: 0 };
         // By digest alone: addresses that a manifest adds for a layer would lead this machine anywhere.
         let pulled = self.client.pull_blob(&self.reference, blob.digest.as_str(), bounded);
-        self.runtime.block_on(pulled).map_err(|error| self.explain(error))?;
+        self.runtime.block_on(pulled).map_err(|error| match error {
+            OciDistributionError::IoError(error) if is_for_room(&error) => {
+                ImportError::Room { digest: blob.digest.clone(), free }
+            }
+            error => self.explain(error).into(),
+        })?;
         io::Seek::rewind(&mut file).map_err(failed("read a download"))?;
         Ok(file)
     }

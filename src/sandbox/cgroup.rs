@@ -2,8 +2,9 @@
 //!
 //! A path is the same below every hierarchy's mount point. A version 1 hierarchy has the controllers it is mounted
 //! with; in version 2 they are passed down by each directory to the ones below it, which then may hold no process
-//! of its own. A hybrid machine mounts a version 2 hierarchy without controllers beside those of version 1:
-//! processes are moved along in it, so that they leave their caller's place there, too.
+//! of its own. A hybrid machine mounts a version 2 hierarchy without controllers beside those of version 1, and a service
+//! manager one of version 1 that only names processes: pod processes are moved along in these, so that they leave their
+//! caller's place there, too, and their containers with them.
 
 mod hierarchy;
 mod kill;
@@ -72,31 +73,59 @@ impl Cgroups {
         hierarchy.make(path).and_then(|()| std::fs::File::open(hierarchy.directory(path))).ok()
     }
 
+    /// Whether all that is controlled is by version 2.
+    fn is_unified(&self) -> bool {
+        let has = |version| self.hierarchies.iter().any(|one| one.version == version && !one.only_names());
+        has(Version::Two) && !has(Version::One)
+    }
+
+    /// Whether containers have places of their own in a hierarchy: where a controller limits them, or the program of
+    /// [`Cgroups::restrict_devices`].
+    fn has_places(&self, hierarchy: &Hierarchy) -> bool {
+        match hierarchy.version {
+            Version::One => !hierarchy.only_names(),
+            Version::Two => !self.controllers().devices,
+        }
+    }
+
     /// What a container whose control groups lie at `path` sees of them; its directories of version 1 are made, as
-    /// they are to be bound. In a hybrid's version 2 hierarchy nothing is controlled, and no container has a place.
+    /// they are to be bound. Of a hybrid's version 2 hierarchy it sees nothing.
     pub(crate) fn view(&self, path: &Path) -> io::Result<CgroupView> {
-        if let [Hierarchy { version: Version::Two, .. }] = self.hierarchies.as_slice() {
+        if self.is_unified() {
             return Ok(CgroupView::Unified);
         }
         let mut hierarchies = Vec::new();
-        for hierarchy in self.hierarchies.iter().filter(|hierarchy| hierarchy.version == Version::One) {
+        let controlling = |one: &&Hierarchy| one.version == Version::One && !one.only_names();
+        for hierarchy in self.hierarchies.iter().filter(controlling) {
             hierarchy.make(path)?;
             hierarchies.extend(hierarchy.name().map(|name| (name, hierarchy.directory(path))));
         }
         Ok(CgroupView::Hierarchies(hierarchies))
     }
 
+    /// What keeps containers that are not privileged from all but the usual devices, in words; `Err` if nothing does.
+    /// Looking changes nothing.
+    pub(crate) fn device_control(&self) -> io::Result<&'static str> {
+        if self.controllers().devices {
+            return Ok("devices controller");
+        }
+        self.filtered()?;
+        bpf::load_device_program(&devices::program()).map(|_| "eBPF")
+    }
+
+    /// Where the program of [`Cgroups::restrict_devices`] works.
+    fn filtered(&self) -> io::Result<&Hierarchy> {
+        let lacks = || io::Error::other("neither a devices controller nor control groups of version 2");
+        self.hierarchies.iter().find(|hierarchy| hierarchy.version == Version::Two).ok_or_else(lacks)
+    }
+
     /// Keeps the processes of a container from all but the usual devices, where version 1 with its devices controller
     /// does not do it.
     ///
     /// # Errors
-    /// Also where there is neither that controller nor a hierarchy of version 2.
+    /// As of [`Cgroups::device_control`].
     pub(crate) fn restrict_devices(&self, path: &Path) -> io::Result<()> {
-        let Some(hierarchy) = self.hierarchies.iter().find(|hierarchy| hierarchy.version == Version::Two)
-        else {
-            let lacks = io::Error::other("neither a devices controller nor control groups of version 2");
-            return Err(cannot("restrict devices", lacks));
-        };
+        let hierarchy = self.filtered().map_err(|error| cannot("restrict devices", error))?;
         hierarchy.make(path)?;
         let directory = hierarchy.directory(path);
         let cannot = |error| cannot(format!("restrict devices in cgroup {}", directory.display()), error);
@@ -104,6 +133,14 @@ impl Cgroups {
         bpf::load_device_program(&devices::program())
             .and_then(|program| bpf::attach_device_program(&program, &cgroup))
             .map_err(cannot)
+    }
+
+    /// Gives a container's first process its place in version 2 beside version 1, if it is to have one there: libcontainer
+    /// knows of none. Between the making of a container and the start of its program.
+    pub(crate) fn put_beside(&self, pid: i32, path: &Path) -> io::Result<()> {
+        let beside = |one: &&Hierarchy| one.version == Version::Two && !self.is_unified();
+        let mut places = self.hierarchies.iter().filter(beside).filter(|one| self.has_places(one));
+        places.try_for_each(|hierarchy| hierarchy.put(pid, path))
     }
 
     /// Takes back what version 1 lets a container use that nobody has asked for. Between the making of a container and
@@ -117,16 +154,8 @@ impl Cgroups {
             .map_err(|error| cannot(format!("restrict devices by {}", file.display()), error))
     }
 
-    /// Whether the kernel takes the program of [`Cgroups::restrict_devices`]. Looking changes nothing.
-    pub(crate) fn can_restrict_devices() -> bool {
-        bpf::load_device_program(&devices::program()).is_ok()
-    }
-
     /// How a process comes to a container at `path`, in each hierarchy where containers have a place.
     pub(crate) fn doors(&self, path: &Path) -> io::Result<Doors> {
-        let is_hybrid = self.hierarchies.iter().any(|hierarchy| hierarchy.version == Version::One);
-        let with_places =
-            self.hierarchies.iter().filter(|hierarchy| hierarchy.version == Version::One || !is_hybrid);
         let open = |hierarchy: &Hierarchy| {
             let door = hierarchy.door(path);
             std::fs::File::options()
@@ -134,9 +163,11 @@ impl Cgroups {
                 .open(&door)
                 .map_err(|error| cannot(format!("open {}", door.display()), error))
         };
-        let files = with_places.clone().map(open).collect::<io::Result<_>>()?;
-        // Not made: a container that has ended has none.
-        let mut births = with_places.filter(|hierarchy| hierarchy.version == Version::Two);
+        let with_places = self.hierarchies.iter().filter(|hierarchy| self.has_places(hierarchy));
+        let files = with_places.map(open).collect::<io::Result<_>>()?;
+        // Whoever is born behind one door is taken to be behind all. Not made: a container that has ended has none.
+        let mut births =
+            self.hierarchies.iter().filter(|one| one.version == Version::Two && self.is_unified());
         let birthplace =
             births.next().and_then(|hierarchy| std::fs::File::open(hierarchy.directory(path)).ok());
         Ok(Doors { birthplace, files })
@@ -144,13 +175,7 @@ impl Cgroups {
 
     /// Moves a child into `path` in every hierarchy, making it.
     pub(crate) fn put(&self, pid: i32, path: &Path) -> io::Result<()> {
-        for hierarchy in &self.hierarchies {
-            hierarchy.make(path)?;
-            let procs = hierarchy.directory(path).join("cgroup.procs");
-            std::fs::write(&procs, pid.to_string())
-                .map_err(|error| cannot(format!("move a process to cgroup {}", procs.display()), error))?;
-        }
-        Ok(())
+        self.hierarchies.iter().try_for_each(|hierarchy| hierarchy.put(pid, path))
     }
 
     /// Makes a pod's directory and writes its limits.

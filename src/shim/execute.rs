@@ -142,18 +142,19 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Vec<io::Err
     let bundle_directory = shim.at.pod.bundle(name);
     let instance = Instance { runtime: &shim.at.pod.runtime(), bundle: &bundle_directory, id: &id };
     // A device list is a default, not asked for by anybody: what a kernel lacks for it keeps no container from running.
-    let mut restricted = match (container.security.privilege, ground.controllers.devices) {
-        (Privilege::Privileged, _) | (_, true) => Ok(()),
-        (Privilege::Ordinary | Privilege::NoEscalation, false) => {
-            shim.at.cgroups.restrict_devices(&ground.cgroup)
-        }
+    let is_privileged = container.security.privilege == Privilege::Privileged;
+    let mut restricted = match is_privileged || ground.controllers.devices {
+        true => Ok(()),
+        false => shim.at.cgroups.restrict_devices(&ground.cgroup),
     };
-    let restrict_further = || match container.security.privilege {
-        Privilege::Privileged => {}
-        Privilege::Ordinary | Privilege::NoEscalation if restricted.is_ok() => {
+    let restrict_further = |pid| {
+        let placed = shim.at.cgroups.put_beside(pid, &ground.cgroup);
+        if restricted.is_ok() {
+            restricted = placed;
+        }
+        if restricted.is_ok() && !is_privileged {
             restricted = shim.at.cgroups.refuse_unasked_devices(&ground.cgroup);
         }
-        Privilege::Ordinary | Privilege::NoEscalation => {}
     };
     let oom_kills_before = shim.at.cgroups.oom_kills(&ground.cgroup).unwrap_or(0);
     let score = oom_score_adj(plan.qos, &container.resources, machine_memory());

@@ -109,14 +109,14 @@ pub(super) struct Instance<'a> {
     pub(super) id: &'a str,
 }
 
-/// Creates a container, calls `between`, and starts it; one that shares a process namespace is born there by that.
+/// Creates a container, calls `between` with the number of its process, and starts it; one that shares a process namespace is born there by that.
 pub(super) fn start(
     at: Instance<'_>,
     mut spec: Spec,
     wiring: Wiring,
     filter: Option<Rc<Filter>>,
     shared: Option<Shared>,
-    between: impl FnOnce(),
+    between: impl FnOnce(i32),
 ) -> Result<Launched, LaunchError> {
     let broken = |operation| move |source| LaunchError::Prepare { operation, source };
     let lent = match spec.process_mut() {
@@ -144,9 +144,10 @@ pub(super) fn start(
         // systemd is asked for unless told otherwise, also where there is none.
         .and_then(|builder| builder.with_systemd(false).with_detach(true).build());
     let mut container = created.map_err(|error| attempt.explain(&error))?;
-    let pid = container.pid().map_or(0, |pid| pid.as_raw());
+    let lost = || LaunchError::Runtime { message: "the container has no process".to_owned() };
+    let pid = container.pid().ok_or_else(lost)?.as_raw();
     failpoint::reach("container created").map_err(broken("create the container"))?;
-    between();
+    between(pid);
     container.start().map_err(|error| attempt.explain(&error))?;
     let pid = match place {
         Place::Own => pid,

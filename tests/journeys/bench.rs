@@ -108,7 +108,8 @@ impl Bench {
         self.furnish(command)
     }
 
-    fn furnish(&self, mut command: Command) -> Command {
+    /// Makes a command one of this bench.
+    pub(crate) fn furnish(&self, mut command: Command) -> Command {
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         for (name, place) in [("STATE", "s"), ("RUN", "r"), ("LOG", "l")] {
             command.env(format!("DROPPOD_{name}_DIR"), self.root.join(place));
@@ -121,6 +122,16 @@ impl Bench {
     /// Runs a command to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
         let child = self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Ran::from(&wait_with_deadline(child, args))
+    }
+
+    /// Runs a command as on a machine where these are not mounted.
+    pub(crate) fn run_without(&self, mounts: &[&str], args: &[&str]) -> Ran {
+        let mut command = self.program("unshare");
+        let script = "umount $0 && exec \"$@\"";
+        command.args(["-m", "--", "sh", "-c", script, &mounts.join(" "), env!("CARGO_BIN_EXE_droppod")]);
+        command.args(args);
+        let child = self.furnish(command).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         Ran::from(&wait_with_deadline(child, args))
     }
 

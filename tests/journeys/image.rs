@@ -88,6 +88,31 @@ fn an_image_of_a_registry_is_pulled_listed_and_run() {
 }
 
 #[test]
+fn an_image_that_a_pod_runs_from_stays_also_if_it_is_one_of_up() {
+    let Some(bench) = Bench::new() else { return };
+    let Some(made) = Made::new("in use") else { return };
+    made.write_oci_archive(&bench.path("app.tar"), "example.test/app:1");
+    bench.run(&["image", "load", bench.path("app.tar").to_str().unwrap()]).exits(0);
+    bench.manifest("app.yaml", &(pod("app", "example.test/app:1") + "    command: [sleep, '1000']\n"));
+    let watch = bench.watch();
+    bench.until_status("app", "Running");
+    let remove = || bench.run(&["image", "rm", "example.test/app:1"]);
+    remove().exits(1).says("is in use by pod default/app").says("droppod delete pod app");
+    bench.remove("app.yaml").until_clean();
+    assert_eq!(watch.stop(), 0);
+
+    let one = pod("one", "example.test/app:1") + "    command: [/bin/sh, -c, 'echo here; sleep 1000']\n";
+    fs::write(bench.path("one.yaml"), one).unwrap();
+    let up = bench.start(&["up", "-f", bench.path("one.yaml").to_str().unwrap()]);
+    let said = || fs::read_to_string(bench.path("out")).unwrap_or_default();
+    bench.until("it runs", || said().contains("here"));
+    remove().exits(1).says("is in use by pod default/one").says("which has to end first");
+    assert_eq!(up.stop(), 130);
+    bench.until_clean();
+    remove().exits(0);
+}
+
+#[test]
 fn a_missing_tag_is_told_and_heals_when_it_is_pushed() {
     let Some(bench) = Bench::new() else { return };
     let (Some(made), Some(registry)) = (Made::new("late"), Registry::start(&bench)) else { return };

@@ -129,6 +129,7 @@ fn cgroups() -> Vec<Check> {
         )];
     };
     let have = cgroups.controllers();
+    let devices = cgroups.device_control();
     let lacks = Verdict::Lacks;
     vec![
         check("cgroups", true, Verdict::Ok, layout),
@@ -138,9 +139,9 @@ fn cgroups() -> Vec<Check> {
         check("hugetlb controller", have.huge_pages, lacks("limits of huge pages have no effect"), ""),
         check(
             "device control",
-            have.devices || Cgroups::can_restrict_devices(),
+            devices.is_ok(),
             lacks("device access is limited by capabilities alone"),
-            if have.devices { "devices controller" } else { "eBPF" },
+            devices.map_or_else(|error| error.to_string(), str::to_owned),
         ),
     ]
 }

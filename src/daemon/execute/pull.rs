@@ -20,7 +20,7 @@ use crate::rundir::pulls::{self, FailedPull};
 use crate::sandbox::spawn::PULL_SECRETS_FD;
 use crate::workload::{self, PullSecrets};
 
-use super::children::{EndedPull, PullFailure};
+use super::children::{Again, EndedPull, PullFailure};
 use super::memory::{self, PULLED};
 use super::{ActError, Acted, Hands};
 
@@ -105,8 +105,7 @@ impl Hands {
                 })
             }
             PullRequest::Archive(archive) => {
-                let failure = ended.failure.as_ref().map(|failure| failure.message.as_str());
-                self.load_ended(archive, failure);
+                self.load_ended(archive, ended.failure.as_ref(), now);
                 Ok(())
             }
         }
@@ -147,13 +146,17 @@ impl Hands {
     }
 
     /// The process itself has noted in the store that it has loaded the archive.
-    fn load_ended(&mut self, archive: &Archive, failure: Option<&str>) {
+    fn load_ended(&mut self, archive: &Archive, failure: Option<&PullFailure>, now: Now) {
         let path = archive.path.display();
         match failure {
             None => tracing::info!(archive = %path, "images loaded"),
-            Some(message) => {
-                tracing::warn!(archive = %path, message, "images not loaded; the archive is left until it changes");
-                self.children.bad_archives.insert(archive.clone());
+            Some(PullFailure { message, outlook }) => {
+                match self.children.note_unloaded(archive, *outlook, now.boot) {
+                    Again::At(_) => tracing::warn!(archive = %path, message, "images not loaded yet"),
+                    Again::Never => {
+                        tracing::warn!(archive = %path, message, "images not loaded; the archive is left until it changes");
+                    }
+                }
             }
         }
     }

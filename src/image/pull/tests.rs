@@ -238,6 +238,53 @@ fn a_guest_is_given_nothing_for_the_credentials_of_the_machine() {
     assert_eq!(store.find(&guest).unwrap(), None, "nor what was brought in for others");
 }
 
+/// A diff id is no secret: anybody can write an image that names the layer of another.
+#[test]
+fn nobody_is_given_a_private_layer_for_naming_it() {
+    let (Some(closed), Some(open)) = (Registry::start_with(Some(ACCOUNTS)), Registry::start()) else {
+        return;
+    };
+    let private = app("of the team");
+    closed.push("v1", &private);
+    let place = &closed.place;
+    let listed = format!("hosts: [{{host: \"{}\", plainHttp: true}}]", open.address);
+    let registries = place.write("registries.yaml", listed.as_bytes());
+    let auths = format!("{{\"auths\": {{\"{}\": {{\"auth\": \"{ANN}\"}}}}}}", closed.address);
+    let access = Access::read(&registries, &place.write("docker.json", auths.as_bytes())).unwrap();
+    let store = closed.store();
+    let named = |registry: &Registry, tag: &str| {
+        ImageRef::parse(&format!("{}/app:{tag}", registry.address), Path::new("/")).unwrap()
+    };
+    let pull = |image: &ImageRef| pull(&store, image, &access, Timestamp::UNIX_EPOCH);
+    pull(&named(&closed, "v1")).unwrap();
+
+    let own = gzip(&Tar::new().file("etc/mine", "no more than this").end());
+    let described = descriptor("layer.v1.tar", &own);
+    let manifest = serde_json::json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": descriptor("config.v1+json", &private.config),
+        "layers": [described, described],
+    });
+    let (layers, config) = (vec![own], private.config.clone());
+    open.push("forged", &Image { layers, config, manifest: serde_json::to_vec(&manifest).unwrap() });
+    let forged = named(&open, "forged");
+    for image in [forged.clone().for_guest(), forged.clone()] {
+        let refused = pull(&image).unwrap_err().message;
+        assert!(refused.starts_with("an unpacked layer is not what its digest"), "{refused}");
+    }
+    assert_eq!(store.find(&forged.for_guest()).unwrap(), None);
+
+    // Whoever can show it has it, and need not show it again.
+    open.push("same", &private);
+    let same = named(&open, "same").for_guest();
+    let brought = pull(&same).unwrap();
+    for layer in &private.layers {
+        std::fs::write(open.blob(&digest_of(layer)), "damaged").unwrap();
+    }
+    assert_eq!(pull(&same).unwrap(), brought);
+}
+
 #[test]
 fn the_secrets_of_pods_are_tried_before_the_credentials_of_the_machine_and_none_is_told() {
     let Some(registry) = Registry::start_with(Some(ACCOUNTS)) else { return };

@@ -178,11 +178,19 @@ fn hierarchies_are_told_from_the_mount_table() {
 32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct
 33 31 0:29 / /mnt/again rw,relatime - cgroup cgroup rw,cpu,cpuacct
 40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,release_agent=/lib/x,name=systemd
+41 31 0:38 / /sys/fs/cgroup/rc rw - cgroup cgroup rw,none,name=openrc
 ";
-    let [only] = hierarchy::among(mounts::parse(table.as_bytes())).unwrap().try_into().unwrap();
-    assert!(only.has("cpu") && only.has("cpuacct") && !only.has("memory"));
+    let [cpu, systemd, openrc] =
+        hierarchy::among(mounts::parse(table.as_bytes())).unwrap().try_into().unwrap();
+    assert!(cpu.has("cpu") && cpu.has("cpuacct") && !cpu.has("memory"));
+    assert_eq!([&cpu, &systemd, &openrc].map(Hierarchy::only_names), [false, true, true]);
     assert_eq!(
-        only.directory(Path::new("/droppod/0/shims")),
+        cpu.directory(Path::new("/droppod/0/shims")),
         Path::new("/sys/fs/cgroup/cpu,cpuacct/droppod/0/shims")
     );
+    // What only names processes limits no container: there is nothing for it to see or to enter.
+    let cgroups = Cgroups { hierarchies: vec![systemd, openrc] };
+    let path = Path::new("/droppod/0/pods/1/main");
+    assert_eq!(cgroups.view(path).unwrap(), CgroupView::Hierarchies(Vec::new()));
+    assert_eq!(cgroups.doors(path).unwrap().files.len(), 0);
 }

@@ -110,10 +110,18 @@ fn no_name_of_a_secret_is_shown_whether_it_is_there_or_not() {
         "/etc/dropbear/dropbear_rsa_host_key",
         "/var/backups/shadow.bak",
         "/var/backups/gshadow.bak",
+        "/etc/ssl/private/server.key",
+        "/var/cache/debconf/passwords.dat",
     ] {
         assert!(is_hidden(path), "{path}");
     }
-    for path in ["/etc/passwd", "/etc/ssh/ssh_host_ed25519_key.pub", "/etc/ssh/ssh_config", "/usr/bin"] {
+    for path in [
+        "/etc/passwd",
+        "/etc/ssh/ssh_host_ed25519_key.pub",
+        "/etc/ssh/ssh_config",
+        "/etc/ssl/certs",
+        "/usr/bin",
+    ] {
         assert!(!is_hidden(path), "{path}");
     }
 }
