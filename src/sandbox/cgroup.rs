@@ -31,9 +31,11 @@ pub(crate) struct Cgroups {
 /// See [`Cgroups::doors`].
 #[derive(Debug)]
 pub(crate) struct Doors {
-    /// Whoever is born there needs no door.
+    /// What is joined where version 2 is all there is.
+    pub(crate) unified: Option<PathBuf>,
+    /// The same opened: whoever is born there needs no door.
     pub(crate) birthplace: Option<std::fs::File>,
-    /// What a process with one thread writes 0 to.
+    /// What a process with one thread writes 0 to; the one behind which processor time is limited comes last.
     pub(crate) files: Vec<std::fs::File>,
 }
 
@@ -122,24 +124,33 @@ impl Cgroups {
         bpf::load_device_program(&devices::program()).is_ok()
     }
 
-    /// How a process comes to a container at `path`, in each hierarchy where containers have a place.
-    pub(crate) fn doors(&self, path: &Path) -> io::Result<Doors> {
-        let is_hybrid = self.hierarchies.iter().any(|hierarchy| hierarchy.version == Version::One);
-        let with_places =
-            self.hierarchies.iter().filter(|hierarchy| hierarchy.version == Version::One || !is_hybrid);
-        let open = |hierarchy: &Hierarchy| {
+    /// How a process comes to a container at `path`, whose first process this is, in each hierarchy where containers have a
+    /// place.
+    pub(crate) fn doors(&self, path: &Path, first: i32) -> io::Result<Doors> {
+        let open = |hierarchy: &Hierarchy, path: &Path| {
             let door = hierarchy.door(path);
             std::fs::File::options()
                 .write(true)
                 .open(&door)
                 .map_err(|error| cannot(format!("open {}", door.display()), error))
         };
-        let files = with_places.clone().map(open).collect::<io::Result<_>>()?;
-        // Not made: a container that has ended has none.
-        let mut births = with_places.filter(|hierarchy| hierarchy.version == Version::Two);
-        let birthplace =
-            births.next().and_then(|hierarchy| std::fs::File::open(hierarchy.directory(path)).ok());
-        Ok(Doors { birthplace, files })
+        if let [hierarchy @ Hierarchy { version: Version::Two, .. }] = self.hierarchies.as_slice() {
+            // A container that passes controllers down takes no process itself, but in the groups that it has made: where its
+            // first process is, others can be. Of one that is elsewhere by a privilege nothing is made.
+            let own = hierarchy::home_of(&first.to_string()).filter(|home| home.starts_with(path));
+            let path = own.as_deref().unwrap_or(path);
+            let directory = hierarchy.directory(path);
+            // Not made: a container that has ended has none.
+            let opened = std::fs::File::open(&directory)
+                .map_err(|error| cannot(format!("open {}", directory.display()), error))?;
+            let files = vec![open(hierarchy, path)?];
+            return Ok(Doors { unified: Some(path.to_owned()), birthplace: Some(opened), files });
+        }
+        let one = |hierarchy: &&Hierarchy| hierarchy.version == Version::One;
+        let (limiting, others): (Vec<&Hierarchy>, Vec<&Hierarchy>) =
+            self.hierarchies.iter().filter(one).partition(|hierarchy| hierarchy.has("cpu"));
+        let files = others.into_iter().chain(limiting).map(|hierarchy| open(hierarchy, path));
+        Ok(Doors { unified: None, birthplace: None, files: files.collect::<io::Result<_>>()? })
     }
 
     /// Moves a child into `path` in every hierarchy, making it.

@@ -148,7 +148,7 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Vec<io::Err
             shim.at.cgroups.restrict_devices(&ground.cgroup)
         }
     };
-    let restrict_further = || match container.security.privilege {
+    let mut restrict_further = || match container.security.privilege {
         Privilege::Privileged => {}
         Privilege::Ordinary | Privilege::NoEscalation if restricted.is_ok() => {
             restricted = shim.at.cgroups.refuse_unasked_devices(&ground.cgroup);
@@ -157,9 +157,14 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Vec<io::Err
     };
     let oom_kills_before = shim.at.cgroups.oom_kills(&ground.cgroup).unwrap_or(0);
     let score = oom_score_adj(plan.qos, &container.resources, machine_memory());
+    let uid = spec.process().as_ref().map_or(0, |process| process.user().uid());
     let (started, lent) = oom::lend(score, || {
-        start_wired(shim, container.stdin, log, |wiring| {
-            launch::start(instance, spec, wiring, filter.clone(), shared, restrict_further)
+        start_wired(shim, container.stdin, uid, log, |wiring, created| {
+            let between = || {
+                created();
+                restrict_further();
+            };
+            launch::start(instance, spec, wiring, filter.clone(), shared, between)
                 .map_err(|error| error.to_string())
         })
     });

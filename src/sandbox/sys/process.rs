@@ -44,6 +44,24 @@ pub(crate) fn start(
     handed: &[BorrowedFd<'_>],
     cgroup: Option<BorrowedFd<'_>>,
 ) -> io::Result<(i32, OwnedFd)> {
+    let (pid, pidfd, failed) = begin(program, argv, output, handed, cgroup)?;
+    match failure_told(failed) {
+        Ok(()) => Ok((pid, pidfd)),
+        Err(error) => {
+            end(pid);
+            Err(error)
+        }
+    }
+}
+
+/// As [`start`], and waits for nothing: the pipe ends when the program is executed, or tells why it is not.
+pub(crate) fn begin(
+    program: BorrowedFd<'_>,
+    argv: &[CString],
+    output: BorrowedFd<'_>,
+    handed: &[BorrowedFd<'_>],
+    cgroup: Option<BorrowedFd<'_>>,
+) -> io::Result<(i32, OwnedFd, io::PipeReader)> {
     let count = i32::try_from(handed.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
     let beyond = FIRST_HANDED + count;
     let above = |descriptor: BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(descriptor, beyond);
@@ -74,18 +92,21 @@ pub(crate) fn start(
         0 => carry_out(&orders),
         pid => pid,
     };
-    drop(failure);
-    let started = pidfd::open(pid).and_then(|pidfd| failure_told(failed).map(|()| pidfd));
-    match started {
-        Ok(pidfd) => Ok((pid, pidfd)),
+    match pidfd::open(pid) {
+        Ok(pidfd) => Ok((pid, pidfd, failed)),
         Err(error) => {
-            // SAFETY: a child of ours that is not reaped, so the number is still its own.
-            unsafe { libc::kill(pid, libc::SIGKILL) };
-            // Nothing is to be learnt from how it ended.
-            let _ = rustix::process::waitpid(rustix::process::Pid::from_raw(pid), WaitOptions::empty());
+            end(pid);
             Err(error)
         }
     }
+}
+
+/// Of a child that is not reaped, so that the number is still its own.
+fn end(pid: libc::pid_t) {
+    // SAFETY: no memory is passed.
+    unsafe { libc::kill(pid, libc::SIGKILL) };
+    // Nothing is to be learnt from how it ended.
+    let _ = rustix::process::waitpid(rustix::process::Pid::from_raw(pid), WaitOptions::empty());
 }
 
 /// A fork whose child is in `cgroup` from its first moment on, without the wait for a grace period that moving there costs
