@@ -28,6 +28,7 @@ pub(crate) mod pause;
 mod reap;
 mod session;
 mod start;
+mod streams;
 mod unenforced;
 mod verdict;
 mod verify;

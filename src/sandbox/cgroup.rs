@@ -32,10 +32,15 @@ pub(crate) struct Cgroups {
 /// See [`Cgroups::doors`].
 #[derive(Debug)]
 pub(crate) struct Doors {
-    /// Whoever is born there needs no door.
+    /// What is joined where version 2 is all there is.
+    pub(crate) unified: Option<PathBuf>,
+    /// The same opened: whoever is born there needs no door.
     pub(crate) birthplace: Option<std::fs::File>,
-    /// What a process with one thread writes 0 to.
-    pub(crate) files: Vec<std::fs::File>,
+    /// What a process with one thread writes 0 to: of version 2 before it is in the container's namespaces, as nobody joins
+    /// one from in there before Linux 5.16.
+    pub(crate) early: Vec<std::fs::File>,
+    /// The one behind which processor time is limited comes last.
+    pub(crate) late: Vec<std::fs::File>,
 }
 
 impl Cgroups {
@@ -154,23 +159,41 @@ impl Cgroups {
             .map_err(|error| cannot(format!("restrict devices by {}", file.display()), error))
     }
 
-    /// How a process comes to a container at `path`, in each hierarchy where containers have a place.
-    pub(crate) fn doors(&self, path: &Path) -> io::Result<Doors> {
-        let open = |hierarchy: &Hierarchy| {
+    /// How a process comes to a container at `path`, whose first process this is, in each hierarchy where containers have a
+    /// place.
+    pub(crate) fn doors(&self, path: &Path, first: i32) -> io::Result<Doors> {
+        let open = |hierarchy: &Hierarchy, path: &Path| {
             let door = hierarchy.door(path);
             std::fs::File::options()
                 .write(true)
                 .open(&door)
                 .map_err(|error| cannot(format!("open {}", door.display()), error))
         };
+        let is_two = |one: &&Hierarchy| one.version == Version::Two;
+        if let Some(hierarchy) = self.hierarchies.iter().find(is_two).filter(|_| self.is_unified()) {
+            // A container that passes controllers down takes no process itself, but in the groups that it has made: where its
+            // first process is, others can be. Of one that is elsewhere by a privilege nothing is made.
+            let own = hierarchy::home_of(&first.to_string()).filter(|home| home.starts_with(path));
+            let path = own.as_deref().unwrap_or(path);
+            let directory = hierarchy.directory(path);
+            // Not made: a container that has ended has none.
+            let opened = std::fs::File::open(&directory)
+                .map_err(|error| cannot(format!("open {}", directory.display()), error))?;
+            let early = vec![open(hierarchy, path)?];
+            return Ok(Doors {
+                unified: Some(path.to_owned()),
+                birthplace: Some(opened),
+                early,
+                late: Vec::new(),
+            });
+        }
         let with_places = self.hierarchies.iter().filter(|hierarchy| self.has_places(hierarchy));
-        let files = with_places.map(open).collect::<io::Result<_>>()?;
-        // Whoever is born behind one door is taken to be behind all. Not made: a container that has ended has none.
-        let mut births =
-            self.hierarchies.iter().filter(|one| one.version == Version::Two && self.is_unified());
-        let birthplace =
-            births.next().and_then(|hierarchy| std::fs::File::open(hierarchy.directory(path)).ok());
-        Ok(Doors { birthplace, files })
+        let (two, one): (Vec<&Hierarchy>, Vec<&Hierarchy>) = with_places.partition(is_two);
+        let (limiting, others): (Vec<&Hierarchy>, Vec<&Hierarchy>) =
+            one.into_iter().partition(|hierarchy| hierarchy.has("cpu"));
+        let early = two.into_iter().map(|hierarchy| open(hierarchy, path)).collect::<io::Result<_>>()?;
+        let late = others.into_iter().chain(limiting).map(|hierarchy| open(hierarchy, path));
+        Ok(Doors { unified: None, birthplace: None, early, late: late.collect::<io::Result<_>>()? })
     }
 
     /// Moves a child into `path` in every hierarchy, making it.

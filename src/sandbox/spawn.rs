@@ -71,15 +71,29 @@ impl SealedBinary {
         stdio: BorrowedFd<'_>,
         handed: &[BorrowedFd<'_>],
     ) -> io::Result<Child> {
-        let argv = [OsStr::new("droppod")]
-            .iter()
-            .chain(args)
-            .map(|arg| CString::new(arg.as_bytes()))
-            .collect::<Result<Vec<CString>, _>>()?;
-        let (pid, pidfd) = process::start(self.0.as_fd(), &argv, stdio, handed, cgroup)
+        let (pid, pidfd) = process::start(self.0.as_fd(), &argv(args)?, stdio, handed, cgroup)
             .map_err(|error| cannot("start a process of this binary", error))?;
         Ok(Child { pid, pidfd })
     }
+
+    /// As [`SealedBinary::start_in`], and waits for nothing: where a control group has no processor time, or is frozen, a
+    /// child may take for ever to come to its first instruction. One that does not even become this binary just ends.
+    pub(crate) fn begin_in(
+        &self,
+        cgroup: Option<BorrowedFd<'_>>,
+        args: &[&OsStr],
+        stdio: BorrowedFd<'_>,
+        handed: &[BorrowedFd<'_>],
+    ) -> io::Result<Child> {
+        let (pid, pidfd) = process::begin(self.0.as_fd(), &argv(args)?, stdio, handed, cgroup)
+            .map_err(|error| cannot("start a process of this binary", error))?;
+        Ok(Child { pid, pidfd })
+    }
+}
+
+fn argv(args: &[&OsStr]) -> io::Result<Vec<CString>> {
+    let all = [OsStr::new("droppod")].into_iter().chain(args.iter().copied());
+    Ok(all.map(|arg| CString::new(arg.as_bytes())).collect::<Result<_, _>>()?)
 }
 
 /// A child of ours; the pidfd becomes readable when it has ended.

@@ -147,7 +147,7 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Vec<io::Err
         true => Ok(()),
         false => shim.at.cgroups.restrict_devices(&ground.cgroup),
     };
-    let restrict_further = |pid| {
+    let mut restrict_further = |pid| {
         let placed = shim.at.cgroups.put_beside(pid, &ground.cgroup);
         if restricted.is_ok() {
             restricted = placed;
@@ -158,9 +158,14 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Vec<io::Err
     };
     let oom_kills_before = shim.at.cgroups.oom_kills(&ground.cgroup).unwrap_or(0);
     let score = oom_score_adj(plan.qos, &container.resources, machine_memory());
+    let uid = spec.process().as_ref().map_or(0, |process| process.user().uid());
     let (started, lent) = oom::lend(score, || {
-        start_wired(shim, container.stdin, log, |wiring| {
-            launch::start(instance, spec, wiring, filter.clone(), shared, restrict_further)
+        start_wired(shim, container.stdin, uid, log, |wiring, created| {
+            let between = |pid| {
+                created();
+                restrict_further(pid);
+            };
+            launch::start(instance, spec, wiring, filter.clone(), shared, between)
                 .map_err(|error| error.to_string())
         })
     });

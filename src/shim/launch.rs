@@ -19,11 +19,12 @@ use std::rc::Rc;
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::syscall::syscall::SyscallType;
 use oci_spec::runtime::{Capabilities, Capability, Process, Spec};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::PipeFlags;
+use rustix::process::{Pid, WaitOptions};
 
 use self::executor::{Exec, Joining, Place};
 use super::birth::Loading;
-use super::enter::await_end;
 use super::verdict::Verdict;
 use crate::bundle::seccomp::Filter;
 use crate::failpoint;
@@ -171,6 +172,21 @@ fn born(parent: i32, register: &Register, verdict: &Verdict) -> Result<i32, Laun
         LaunchError::Runtime { message: verdict.failure().unwrap_or_else(|| word.to_owned()) }
     };
     register.born().map_err(broken)?.ok_or_else(told)
+}
+
+/// Longest wait for the process that libcontainer has made to leave its child.
+const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
+
+/// Whether it has ended by itself, and is reaped. One that has not is killed, and reaped like any stranger.
+fn await_end(child: &Child) -> bool {
+    let mut ended = [PollFd::new(&child.pidfd, PollFlags::IN)];
+    if matches!(poll(&mut ended, Some(&PATIENCE)), Ok(1..)) {
+        // How it ended is told by what it left.
+        let _ = rustix::process::waitpid(Pid::from_raw(child.pid), WaitOptions::empty());
+        return true;
+    }
+    drop(pidfd::signal(&child.pidfd, libc::SIGKILL));
+    false
 }
 
 /// How a process is wired.

@@ -11,6 +11,7 @@ use super::console::Console;
 use super::event_loop::Shim;
 use super::launch::{Launched, Stdio, Wiring};
 use super::output::Output;
+use super::streams;
 use crate::logs::write::LogWriter;
 use crate::model::pod_plan::Stdin;
 
@@ -20,12 +21,14 @@ pub(super) struct Wires {
     pub(super) stdin: Option<OwnedFd>,
 }
 
-/// Starts a container on pipes or on a terminal.
+/// Starts a container of this user on pipes or on a terminal. `start` calls what it is given once the container is
+/// created, before its program runs.
 pub(super) fn start_wired(
     shim: &Shim,
     stdin: Stdin,
+    uid: u32,
     log: LogWriter,
-    start: impl FnOnce(Wiring) -> Result<Launched, String>,
+    start: impl FnOnce(Wiring, &mut dyn FnMut()) -> Result<Launched, String>,
 ) -> Result<(Launched, Wires), String> {
     let (wiring, wires) = match stdin {
         Stdin::Closed => on_pipes(log, null().map_err(unwired)?, None, Expected::No)?,
@@ -35,13 +38,22 @@ pub(super) fn start_wired(
         }
         Stdin::Terminal => {
             let console = Console::listen(&shim.at.pod).map_err(unwired)?;
-            let launched = start(Wiring::Console(console.path.clone()))?;
-            let output = console.master().and_then(|master| Output::of_terminal(master, log));
+            let mut master = None;
+            let launched = start(Wiring::Console(console.path.clone()), &mut || {
+                master = Some(console.master().inspect(|master| streams::give_terminal(master, uid)));
+            })?;
+            let output = master.unwrap_or_else(|| console.master());
+            let output = output.and_then(|master| Output::of_terminal(master, log));
             // Without its terminal the program's first look at it ends it.
             return Ok((launched, Wires { output: output.map_err(unwired)?, stdin: None }));
         }
     };
-    Ok((start(wiring)?, wires))
+    if let Wiring::Pipes(stdio) = &wiring {
+        for stream in [&stdio.stdin, &stdio.stdout, &stdio.stderr] {
+            streams::give(stream, uid);
+        }
+    }
+    Ok((start(wiring, &mut || {})?, wires))
 }
 
 fn on_pipes(

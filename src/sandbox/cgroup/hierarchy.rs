@@ -70,10 +70,13 @@ fn v2_controllers(mount: &Path) -> io::Result<Vec<String>> {
 
 /// Whether this process is at `path` of version 2 (cgroups(7), `/proc/pid/cgroup`).
 pub(crate) fn is_home(path: &Path) -> bool {
-    let is_at = |home: String| {
-        home.lines().any(|line| line.strip_prefix("0::").is_some_and(|at| Path::new(at) == path))
-    };
-    std::fs::read_to_string("/proc/self/cgroup").is_ok_and(is_at)
+    home_of("self").is_some_and(|home| home == path)
+}
+
+/// Where a process is in version 2, by its name in `/proc`.
+pub(super) fn home_of(process: &str) -> Option<PathBuf> {
+    let cgroups = std::fs::read_to_string(format!("/proc/{process}/cgroup")).ok()?;
+    cgroups.lines().find_map(|line| line.strip_prefix("0::")).map(PathBuf::from)
 }
 
 impl Hierarchy {

@@ -51,43 +51,99 @@ pub(crate) fn start(
     handed: &[BorrowedFd<'_>],
     cgroup: Option<BorrowedFd<'_>>,
 ) -> io::Result<(i32, OwnedFd)> {
-    let count = i32::try_from(handed.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-    let beyond = FIRST_HANDED + count;
-    let above = |descriptor: BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(descriptor, beyond);
-    let null = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-
-    let (failed, low_failure) = io::pipe()?;
-    let failure = above(low_failure.as_fd())?;
-    // Only the child may keep the pipe open, or its end would never be seen.
-    drop(low_failure);
-    let program = above(program)?;
-    let sources = [null.as_fd(), output, output]
-        .into_iter()
-        .chain(handed.iter().copied())
-        .map(above)
-        .collect::<Result<Vec<OwnedFd>, _>>()?;
-    let orders = Orders {
-        program: program.as_raw_fd(),
-        argv: execve::pointers(argv),
-        env: execve::pointers(&[]),
-        placed: sources.iter().map(AsRawFd::as_raw_fd).zip(0..).collect(),
-        beyond,
-        limit: descriptor_limit(),
-        failure: failure.as_raw_fd(),
-    };
+    let Ready { orders, failed, descriptors } = Ready::of(program, argv, output, handed)?;
     let pid = clone(&orders, cgroup)?;
-    drop(failure);
-    let started = pidfd::open(pid).and_then(|pidfd| failure_told(failed).map(|()| pidfd));
-    match started {
+    // Only the child may keep the pipe open, or its end would never be seen.
+    drop(descriptors);
+    match pidfd::open(pid).and_then(|pidfd| failure_told(failed).map(|()| pidfd)) {
         Ok(pidfd) => Ok((pid, pidfd)),
         Err(error) => {
-            // SAFETY: a child of ours that is not reaped, so the number is still its own.
-            unsafe { libc::kill(pid, libc::SIGKILL) };
-            // Nothing is to be learnt from how it ended.
-            let _ = rustix::process::waitpid(rustix::process::Pid::from_raw(pid), WaitOptions::empty());
+            end(pid);
             Err(error)
         }
     }
+}
+
+/// As [`start`], and waits for nothing, with a copy of this process's memory: a child in a control group without processor
+/// time may take for ever to become the program. One that cannot become it just ends.
+pub(crate) fn begin(
+    program: BorrowedFd<'_>,
+    argv: &[CString],
+    output: BorrowedFd<'_>,
+    handed: &[BorrowedFd<'_>],
+    cgroup: Option<BorrowedFd<'_>>,
+) -> io::Result<(i32, OwnedFd)> {
+    let ready = Ready::of(program, argv, output, handed)?;
+    // SAFETY: the child runs `carry_out` alone, which makes only async-signal-safe calls and never returns.
+    let pid = match unsafe { cgroup.and_then(|cgroup| fork_into(cgroup)).unwrap_or_else(|| libc::fork()) } {
+        -1 => return Err(io::Error::last_os_error()),
+        0 => carry_out(&ready.orders),
+        pid => pid,
+    };
+    pidfd::open(pid).map(|pidfd| (pid, pidfd)).inspect_err(|_| end(pid))
+}
+
+/// All that is made before the child is.
+struct Ready {
+    orders: Orders,
+    failed: io::PipeReader,
+    /// What the orders name by number.
+    descriptors: Vec<OwnedFd>,
+}
+
+impl Ready {
+    /// `argv` has to outlive the orders.
+    fn of(
+        program: BorrowedFd<'_>,
+        argv: &[CString],
+        output: BorrowedFd<'_>,
+        handed: &[BorrowedFd<'_>],
+    ) -> io::Result<Ready> {
+        let count = i32::try_from(handed.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let beyond = FIRST_HANDED + count;
+        let above = |descriptor: BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(descriptor, beyond);
+        let null = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let (failed, failure) = io::pipe()?;
+        let (failure, program) = (above(failure.as_fd())?, above(program)?);
+        let sources = [null.as_fd(), output, output]
+            .into_iter()
+            .chain(handed.iter().copied())
+            .map(above)
+            .collect::<Result<Vec<OwnedFd>, _>>()?;
+        let orders = Orders {
+            program: program.as_raw_fd(),
+            argv: execve::pointers(argv),
+            env: execve::pointers(&[]),
+            placed: sources.iter().map(AsRawFd::as_raw_fd).zip(0..).collect(),
+            beyond,
+            limit: descriptor_limit(),
+            failure: failure.as_raw_fd(),
+        };
+        Ok(Ready { orders, failed, descriptors: sources.into_iter().chain([failure, program]).collect() })
+    }
+}
+
+/// Of a child that is not reaped, so that the number is still its own.
+fn end(pid: libc::pid_t) {
+    // SAFETY: no memory is passed.
+    unsafe { libc::kill(pid, libc::SIGKILL) };
+    // Nothing is to be learnt from how it ended.
+    let _ = rustix::process::waitpid(rustix::process::Pid::from_raw(pid), WaitOptions::empty());
+}
+
+/// A fork whose child is in `cgroup`, as [`clone_into`] makes one.
+///
+/// # Safety
+/// The child may make only async-signal-safe calls.
+unsafe fn fork_into(cgroup: BorrowedFd<'_>) -> Option<libc::pid_t> {
+    // SAFETY: all of it is numbers, for which zero is a value.
+    let mut order: libc::clone_args = unsafe { std::mem::zeroed() };
+    order.flags = CLONE_INTO_CGROUP;
+    order.exit_signal = u64::from(libc::SIGCHLD.unsigned_abs());
+    order.cgroup = u64::from(cgroup.as_raw_fd().unsigned_abs());
+    // SAFETY: without `CLONE_VM` and a stack the child goes on with a copy of everything, as after a fork.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const order, size_of::<libc::clone_args>()) };
+    i32::try_from(pid).ok().filter(|pid| *pid >= 0)
 }
 
 fn clone(orders: &Orders, cgroup: Option<BorrowedFd<'_>>) -> io::Result<i32> {
