@@ -129,6 +129,15 @@ impl Mode {
         }
     }
 
+    /// Folders that are looked at for as long as it runs.
+    fn watched(&self, roots: &[Root]) -> Vec<PathBuf> {
+        match self {
+            Mode::Watch { .. } | Mode::Once => roots.iter().map(|root| root.path.clone()).collect(),
+            // The files are read once.
+            Mode::Batch(_) => Vec::new(),
+        }
+    }
+
     /// What an `up` that is killed leaves to its pods to say.
     fn lasting(&self, reporter: Reporter, places: &Places) -> Reporter {
         match self {
@@ -195,11 +204,7 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
             tracing::warn!(%error, "what is watched is not written down");
         }
     }
-    let paths: Vec<PathBuf> = match &mode {
-        Mode::Watch { .. } | Mode::Once => roots.iter().map(|root| root.path.clone()).collect(),
-        // The files are read once.
-        Mode::Batch(_) => Vec::new(),
-    };
+    let paths = mode.watched(&roots);
     let folders = open_folders(roots, &untrusted, trust, &places)?;
     let ready = locked.prepare(&places, tie, logs)?;
     // Before any pod starts.
@@ -213,6 +218,7 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
     let reader = Reader { namespace, strictness, pod_security, untrusted };
     let (mut inventory, failures) =
         Inventory::load(&places, reader, caution).map_err(|error| DaemonError::Objects(chain(&error)))?;
+    inventory.rename_roots(&places, &paths);
     if let Err(error) = objects::remove_halves(&places) {
         tracing::warn!(%error, "half-made objects not removed");
     }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::manifest::Policy;
 use crate::manifest::podsecurity::Level;
+use crate::model::object::Source;
 use crate::paths::Places;
 use crate::sandbox::instance::id_of;
 
@@ -112,6 +113,8 @@ impl Scope {
 pub(crate) struct Settings {
     pub(crate) places: Places,
     pub(crate) manifests: PathBuf,
+    /// The same with the links that are in it.
+    pub(crate) named_manifests: PathBuf,
     /// For objects that name none.
     pub(crate) namespace: String,
     pub(crate) scope: Scope,
@@ -124,18 +127,24 @@ impl Settings {
     pub(crate) fn resolve(args: &GlobalArgs) -> Result<Settings, Failure> {
         let config = args.config.clone().or_else(|| from_environment("DROPPOD_CONFIG").map(PathBuf::from));
         let file = read_config(config.as_deref())?;
-        let choose = |flag: &Option<PathBuf>, variable: &str, file: &Option<PathBuf>, default: &str| {
+        let named = |flag: &Option<PathBuf>, variable: &str, file: &Option<PathBuf>, default: &str| {
             let chosen = flag.clone().or_else(|| from_environment(variable).map(PathBuf::from));
-            let chosen = chosen.or_else(|| file.clone()).unwrap_or_else(|| PathBuf::from(default));
-            canonical(&chosen).map_err(|error| {
+            chosen.or_else(|| file.clone()).unwrap_or_else(|| PathBuf::from(default))
+        };
+        let resolved = |chosen: &Path| {
+            canonical(chosen).map_err(|error| {
                 Failure::new(Exit::Usage, format!("cannot use directory {}", chosen.display())).because(error)
             })
+        };
+        let choose = |flag: &Option<PathBuf>, variable: &str, file: &Option<PathBuf>, default: &str| {
+            resolved(&named(flag, variable, file, default))
         };
         let state = choose(&args.state_dir, "DROPPOD_STATE_DIR", &file.state_dir, "/var/lib/droppod")?;
         let run = choose(&args.run_dir, "DROPPOD_RUN_DIR", &file.run_dir, "/run/droppod")?;
         let log = choose(&args.log_dir, "DROPPOD_LOG_DIR", &file.log_dir, "/var/log/pods")?;
-        let manifests =
-            choose(&args.manifests, "DROPPOD_MANIFESTS", &file.manifests, "/etc/droppod/manifests")?;
+        let named_manifests =
+            named(&args.manifests, "DROPPOD_MANIFESTS", &file.manifests, "/etc/droppod/manifests");
+        let manifests = resolved(&named_manifests)?;
         let namespace = args
             .namespace
             .clone()
@@ -148,6 +157,7 @@ impl Settings {
         Ok(Settings {
             places: places(state, run, log),
             manifests,
+            named_manifests,
             namespace,
             scope,
             pod_security: pod_security.map_or(Level::Privileged, Level::from),
@@ -219,6 +229,24 @@ pub(crate) fn canonical(path: &Path) -> io::Result<PathBuf> {
                 None => return Err(error),
             },
             Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Where a manifest lies that an object came from, free of symlinks as what a person names is to be.
+pub(crate) fn file_of(source: &Source) -> PathBuf {
+    canonical(&source.root).map_or_else(|_| source.absolute(), |root| root.join(&source.path))
+}
+
+/// Absolute, with the links that are in it: where one is turned, the path follows. Only what a `..` goes back from is resolved.
+pub(crate) fn absolute(path: &Path) -> io::Result<PathBuf> {
+    let absolute = std::path::absolute(path)?;
+    let parts: Vec<Component<'_>> = absolute.components().collect();
+    match parts.iter().rposition(|part| *part == Component::ParentDir) {
+        None => Ok(absolute),
+        Some(last) => {
+            let (before, rest) = parts.split_at(last + 1);
+            Ok(join_plain(canonical(&before.iter().collect::<PathBuf>())?, &rest.iter().collect::<PathBuf>()))
         }
     }
 }

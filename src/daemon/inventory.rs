@@ -3,6 +3,7 @@
 pub(crate) mod change;
 pub(crate) mod control;
 pub(crate) mod file;
+mod home;
 mod keep;
 pub(crate) mod prune;
 mod reconciliation;

@@ -194,6 +194,7 @@ impl World {
     pub(super) fn look_everywhere(&mut self) {
         self.folders.iter_mut().for_each(|folder| folder.settling.look_everywhere());
         self.inventory.look_everywhere();
+        self.inventory.look_at_strangers();
     }
 
     fn has_lost_folder(&self) -> bool {

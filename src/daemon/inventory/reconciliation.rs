@@ -121,11 +121,12 @@ impl Inventory {
                 Content::Declares(declared) if any_within(declared) => Some((source, declared.as_slice())),
                 Content::Declares(_) | Content::Unknown | Content::Mistaken | Content::Refused(_) => None,
             })
-            .filter(|(source, _)| matches!(self.claim(source), Claim::Declares))
+            .filter(|(source, _)| matches!(self.claim(places, source), Claim::Declares))
             .collect();
         let replaces = |known: &Known, declared: &Declared| replaces(places, known, declared);
         let objects = self.objects.values().filter(|known| within(&known.record.key));
-        let mut found = change::changes(objects, &declaring, within, |source| self.claim(source), replaces);
+        let mut found =
+            change::changes(objects, &declaring, within, |source| self.claim(places, source), replaces);
         let all = found.changes.len();
         if self.awaits_content() {
             // What is gone may be in there, under another name.
@@ -208,10 +209,12 @@ impl Inventory {
         self.conflicts.retain(|_, conflicts| !conflicts.is_empty());
     }
 
-    /// Objects of folders that nobody looks at, or that tell nothing, stay as they are.
-    fn claim(&self, source: &Source) -> Claim {
-        let seen = self.folders.get(&source.root).is_some_and(|folder| folder.state == FolderState::Seen);
-        if !seen {
+    /// Objects of folders that tell nothing stay as they are.
+    fn claim(&self, places: &Places, source: &Source) -> Claim {
+        let Some(folder) = self.folders.get(&source.root) else {
+            return self.claim_of_stranger(places, source);
+        };
+        if folder.state != FolderState::Seen {
             return Claim::Keeps;
         }
         match self.files.get(source) {
