@@ -30,6 +30,7 @@ use tokio::sync::oneshot;
 use crate::image::store::Store;
 use crate::manifest::Strictness;
 use crate::manifest::podsecurity::Level;
+use crate::model::pull_environment::PullEnvironment;
 use crate::paths::Places;
 use crate::rundir::watcher::{self, Watcher};
 use crate::rundir::{drafts, hidden as hidden_file, objects, starts};
@@ -53,7 +54,7 @@ use inventory::{Caution, Inventory};
 use pass::{Complaints, World};
 use report::Reporter;
 use service::Service;
-use start::{Locked, Tie};
+use start::{Locked, Order, Tie};
 use supervisor::Supervisor;
 use watch::Ears;
 
@@ -74,6 +75,7 @@ pub(crate) struct Settings {
     pub(crate) untrusted: BTreeSet<PathBuf>,
     /// What the machine's root does not show to pods.
     pub(crate) hidden: Vec<PathBuf>,
+    pub(crate) pull_environment: PullEnvironment,
 }
 
 #[derive(Debug)]
@@ -186,7 +188,7 @@ impl From<FolderError> for DaemonError {
 /// Directs an instance until the mode's end. To be run on a current-thread runtime: a pass blocks it.
 pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
     let Settings { places, roots, mode, rescan, status_dir, strictness, .. } = settings;
-    let Settings { namespace, pod_security, untrusted, hidden, .. } = settings;
+    let Settings { namespace, pod_security, untrusted, hidden, pull_environment, .. } = settings;
     let Posture { word, hangups, tie, logs, trust, caution } = mode.posture();
     let signals = Signals::listen(hangups).map_err(DaemonError::Signals)?;
     let locked = Locked::take(&places, word)?;
@@ -206,7 +208,7 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
     }
     let paths = mode.watched(&roots);
     let folders = open_folders(roots, &untrusted, trust, &places)?;
-    let ready = locked.prepare(&places, tie, logs)?;
+    let ready = locked.prepare(&places, Order { tie, logs, pull_environment })?;
     // Before any pod starts.
     hidden_file::write(&places, &hidden).map_err(|source| DaemonError::Io {
         operation: "write down what is hidden from pods, in",

@@ -95,6 +95,7 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
         pod_security: settings.pod_security,
         untrusted,
         hidden,
+        pull_environment: pull::environment(),
     });
     let announcement = async {
         // Dropped unsent by a watcher that could not start.
@@ -145,8 +146,8 @@ fn roots(args: &WatchArgs, untrusted: &BTreeSet<PathBuf>, settings: &Settings) -
 /// What pods on the machine's own root are not to see: where manifests lie, Secrets among them, and the credentials for
 /// registries.
 pub(super) fn hidden(settings: &Settings, manifests: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
-    let credentials = std::path::absolute(pull::docker_config()).ok();
-    manifests.chain([settings.manifests.clone()]).chain(credentials).collect()
+    let credentials = pull::environment().docker_config;
+    manifests.chain([settings.manifests.clone(), credentials]).collect()
 }
 
 /// Whoever started this and wants to be told of it.

@@ -10,6 +10,7 @@ use rustix::pipe::PipeFlags;
 
 use crate::failpoint;
 use crate::model::network::InstanceNetwork;
+use crate::model::pull_environment::PullEnvironment;
 use crate::paths::Places;
 use crate::publish::untraced;
 use crate::rundir::lock::{self, Lock};
@@ -48,6 +49,14 @@ pub(super) enum Tie {
     Lifeline,
 }
 
+/// What an instance is made ready for.
+#[derive(Debug)]
+pub(super) struct Order {
+    pub(super) tie: Tie,
+    pub(super) logs: Logs,
+    pub(super) pull_environment: PullEnvironment,
+}
+
 impl Locked {
     pub(super) fn take(places: &Places, word: &str) -> Result<Locked, DaemonError> {
         failpoint::arm(&places.state);
@@ -65,7 +74,11 @@ impl Locked {
         Ok(Locked(lock))
     }
 
-    pub(super) fn prepare(self, places: &Places, tie: Tie, logs: Logs) -> Result<Ready, DaemonError> {
+    pub(super) fn prepare(
+        self,
+        places: &Places,
+        Order { tie, logs, pull_environment }: Order,
+    ) -> Result<Ready, DaemonError> {
         let failed = |operation, path: &Path| {
             let path = path.to_owned();
             move |source| DaemonError::Io { operation, path, source }
@@ -91,6 +104,7 @@ impl Locked {
             lifeline: read,
             logs,
             children: Children::default(),
+            pull_environment,
             witness: Witness::new(),
         };
         Ok(Ready { hands, machine, lock: self.0, lifeline: write })
