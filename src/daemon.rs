@@ -30,6 +30,7 @@ use tokio::sync::oneshot;
 use crate::image::store::Store;
 use crate::manifest::Strictness;
 use crate::manifest::podsecurity::Level;
+use crate::model::network::PodCidr;
 use crate::model::pull_environment::PullEnvironment;
 use crate::paths::Places;
 use crate::rundir::watcher::{self, Watcher};
@@ -76,6 +77,8 @@ pub(crate) struct Settings {
     /// What the machine's root does not show to pods.
     pub(crate) hidden: Vec<PathBuf>,
     pub(crate) pull_environment: PullEnvironment,
+    /// Where the range of the instance is taken from; `None` for the usual.
+    pub(crate) pod_cidr: Option<PodCidr>,
 }
 
 #[derive(Debug)]
@@ -168,6 +171,8 @@ pub(crate) enum DaemonError {
     Io { operation: &'static str, path: PathBuf, source: io::Error },
     #[error(transparent)]
     Folder(FolderError),
+    #[error("cannot make the instance's network")]
+    Range(#[source] io::Error),
     #[error("cannot take up the objects in force: {0}")]
     Objects(String),
     #[error("cannot listen for signals")]
@@ -188,7 +193,7 @@ impl From<FolderError> for DaemonError {
 /// Directs an instance until the mode's end. To be run on a current-thread runtime: a pass blocks it.
 pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
     let Settings { places, roots, mode, rescan, status_dir, strictness, .. } = settings;
-    let Settings { namespace, pod_security, untrusted, hidden, pull_environment, .. } = settings;
+    let Settings { namespace, pod_security, untrusted, hidden, pull_environment, pod_cidr, .. } = settings;
     let Posture { word, hangups, tie, logs, trust, caution } = mode.posture();
     let signals = Signals::listen(hangups).map_err(DaemonError::Signals)?;
     let locked = Locked::take(&places, word)?;
@@ -208,7 +213,7 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
     }
     let paths = mode.watched(&roots);
     let folders = open_folders(roots, &untrusted, trust, &places)?;
-    let ready = locked.prepare(&places, Order { tie, logs, pull_environment })?;
+    let ready = locked.prepare(&places, Order { tie, logs, pull_environment, pod_cidr })?;
     // Before any pod starts.
     hidden_file::write(&places, &hidden).map_err(|source| DaemonError::Io {
         operation: "write down what is hidden from pods, in",

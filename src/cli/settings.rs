@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::manifest::Policy;
 use crate::manifest::podsecurity::Level;
+use crate::model::network::PodCidr;
 use crate::model::object::Source;
 use crate::paths::Places;
 use crate::sandbox::instance::id_of;
@@ -45,6 +46,9 @@ pub(crate) struct GlobalArgs {
     /// What pods may ask for, by the Pod Security Standards: privileged, baseline or restricted [default: privileged]
     #[arg(long, global = true, value_name = "LEVEL", hide_possible_values = true)]
     pub(crate) pod_security: Option<LevelArg>,
+    /// Where pods get their addresses from: the first free /22 in it, or all of a smaller one [default: 10.77.0.0/16]
+    #[arg(long, global = true, value_name = "CIDR")]
+    pub(crate) pod_cidr: Option<String>,
     /// When to use colour: auto (on a terminal), always or never [default: auto]
     #[arg(long, global = true, value_name = "WHEN", hide_possible_values = true)]
     pub(crate) color: Option<ColorChoice>,
@@ -81,6 +85,7 @@ struct ConfigFile {
     manifests: Option<PathBuf>,
     namespace: Option<String>,
     pod_security: Option<LevelArg>,
+    pod_cidr: Option<String>,
     color: Option<ColorChoice>,
 }
 
@@ -119,6 +124,8 @@ pub(crate) struct Settings {
     pub(crate) namespace: String,
     pub(crate) scope: Scope,
     pub(crate) pod_security: Level,
+    /// `None` for the usual.
+    pub(crate) pod_cidr: Option<PodCidr>,
     pub(crate) color: ColorChoice,
     pub(crate) verbosity: u8,
 }
@@ -153,6 +160,9 @@ impl Settings {
             .unwrap_or_else(|| "default".to_owned());
         let color = chosen(args.color, "DROPPOD_COLOR", file.color)?;
         let pod_security = chosen(args.pod_security, "DROPPOD_POD_SECURITY", file.pod_security)?;
+        let pod_cidr =
+            args.pod_cidr.clone().or_else(|| from_environment("DROPPOD_POD_CIDR")).or(file.pod_cidr);
+        let pod_cidr = pod_cidr.map(|text| parse_pod_cidr(&text)).transpose()?;
         let scope = if args.all_namespaces { Scope::All } else { Scope::Namespace(namespace.clone()) };
         Ok(Settings {
             places: places(state, run, log),
@@ -161,6 +171,7 @@ impl Settings {
             namespace,
             scope,
             pod_security: pod_security.map_or(Level::Privileged, Level::from),
+            pod_cidr,
             color: color.unwrap_or(ColorChoice::Auto),
             verbosity: args.verbose,
         })
@@ -189,6 +200,14 @@ fn chosen<T: ValueEnum>(flag: Option<T>, variable: &str, file: Option<T>) -> Res
             .help(format!("it may be {}", words.join(", ")))
     })?;
     Ok(Some(known))
+}
+
+fn parse_pod_cidr(text: &str) -> Result<PodCidr, Failure> {
+    PodCidr::parse(text).map_err(|error| {
+        let failure =
+            Failure::new(Exit::Usage, format!("`{text}` cannot be where pods get their addresses from"));
+        failure.because(error).help("name an IPv4 range, such as --pod-cidr 10.88.0.0/16")
+    })
 }
 
 fn places(state: PathBuf, run: PathBuf, log: PathBuf) -> Places {

@@ -218,6 +218,7 @@ fn direct(
         untrusted: BTreeSet::new(),
         hidden,
         pull_environment: pull::environment(),
+        pod_cidr: settings.pod_cidr,
     });
     let closing = ended.and_then(batch_of).map(|(end, report)| {
         begin_to_retire(session.places(), NetworkPart::All);

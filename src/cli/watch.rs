@@ -96,6 +96,7 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
         untrusted,
         hidden,
         pull_environment: pull::environment(),
+        pod_cidr: settings.pod_cidr,
     });
     let announcement = async {
         // Dropped unsent by a watcher that could not start.
@@ -199,6 +200,9 @@ fn failure(error: DaemonError) -> Failure {
             );
             Failure::new(Exit::Failed, "cannot direct the pods").because(error).help(help)
         }
+        DaemonError::Range(_) => Failure::new(Exit::Usage, "pods cannot get their addresses from --pod-cidr")
+            .because(error)
+            .help("name a range that this machine has no address in and no route to; `ip route` lists them"),
         DaemonError::Io { .. }
         | DaemonError::Folder(FolderError::Open { .. } | FolderError::Held { .. })
         | DaemonError::Objects(_)
