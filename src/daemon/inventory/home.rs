@@ -114,3 +114,25 @@ fn is_really_gone(places: &Places, root: &Path) -> bool {
         Err(_) => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::tests::ground::Ground;
+
+    #[test]
+    fn a_folder_that_was_renamed_is_told_from_a_disc_that_is_not_there() {
+        let ground = Ground::new();
+        let (places, root) = (ground.places(), ground.folder("disc/team/pods"));
+        let known = Identity::at(&root).unwrap();
+        identity::remember(&places, &known).unwrap();
+        assert!(is_really_gone(&places, &root), "the same directory, without the file");
+        std::fs::rename(ground.path("disc/team"), ground.path("disc/renamed")).unwrap();
+        assert!(is_really_gone(&places, &root));
+        ground.folder("disc/team/pods");
+        assert!(!is_really_gone(&places, &root), "what was mounted here may come back");
+        std::fs::remove_dir_all(ground.path("disc")).unwrap();
+        identity::remember(&places, &Identity { device: known.device + 1, ..known }).unwrap();
+        assert!(!is_really_gone(&places, &root), "the disc that it lay on is not there");
+    }
+}
