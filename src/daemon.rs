@@ -30,6 +30,8 @@ use tokio::sync::oneshot;
 use crate::image::store::Store;
 use crate::manifest::Strictness;
 use crate::manifest::podsecurity::Level;
+use crate::model::network::PodCidr;
+use crate::model::pull_environment::PullEnvironment;
 use crate::paths::Places;
 use crate::rundir::watcher::{self, Watcher};
 use crate::rundir::{drafts, hidden as hidden_file, objects, starts};
@@ -53,7 +55,7 @@ use inventory::{Caution, Inventory};
 use pass::{Complaints, World};
 use report::Reporter;
 use service::Service;
-use start::{Locked, Tie};
+use start::{Locked, Order, Tie};
 use supervisor::Supervisor;
 use watch::Ears;
 
@@ -74,6 +76,9 @@ pub(crate) struct Settings {
     pub(crate) untrusted: BTreeSet<PathBuf>,
     /// What the machine's root does not show to pods.
     pub(crate) hidden: Vec<PathBuf>,
+    pub(crate) pull_environment: PullEnvironment,
+    /// Where the range of the instance is taken from; `None` for the usual.
+    pub(crate) pod_cidr: Option<PodCidr>,
 }
 
 #[derive(Debug)]
@@ -129,6 +134,15 @@ impl Mode {
         }
     }
 
+    /// Folders that are looked at for as long as it runs.
+    fn watched(&self, roots: &[Root]) -> Vec<PathBuf> {
+        match self {
+            Mode::Watch { .. } | Mode::Once => roots.iter().map(|root| root.path.clone()).collect(),
+            // The files are read once.
+            Mode::Batch(_) => Vec::new(),
+        }
+    }
+
     /// What an `up` that is killed leaves to its pods to say.
     fn lasting(&self, reporter: Reporter, places: &Places) -> Reporter {
         match self {
@@ -157,6 +171,8 @@ pub(crate) enum DaemonError {
     Io { operation: &'static str, path: PathBuf, source: io::Error },
     #[error(transparent)]
     Folder(FolderError),
+    #[error("cannot make the instance's network")]
+    Range(#[source] io::Error),
     #[error("cannot take up the objects in force: {0}")]
     Objects(String),
     #[error("cannot listen for signals")]
@@ -177,7 +193,7 @@ impl From<FolderError> for DaemonError {
 /// Directs an instance until the mode's end. To be run on a current-thread runtime: a pass blocks it.
 pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
     let Settings { places, roots, mode, rescan, status_dir, strictness, .. } = settings;
-    let Settings { namespace, pod_security, untrusted, hidden, .. } = settings;
+    let Settings { namespace, pod_security, untrusted, hidden, pull_environment, pod_cidr, .. } = settings;
     let Posture { word, hangups, tie, logs, trust, caution } = mode.posture();
     let signals = Signals::listen(hangups).map_err(DaemonError::Signals)?;
     let locked = Locked::take(&places, word)?;
@@ -195,13 +211,9 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
             tracing::warn!(%error, "what is watched is not written down");
         }
     }
-    let paths: Vec<PathBuf> = match &mode {
-        Mode::Watch { .. } | Mode::Once => roots.iter().map(|root| root.path.clone()).collect(),
-        // The files are read once.
-        Mode::Batch(_) => Vec::new(),
-    };
+    let paths = mode.watched(&roots);
     let folders = open_folders(roots, &untrusted, trust, &places)?;
-    let ready = locked.prepare(&places, tie, logs)?;
+    let ready = locked.prepare(&places, Order { tie, logs, pull_environment, pod_cidr })?;
     // Before any pod starts.
     hidden_file::write(&places, &hidden).map_err(|source| DaemonError::Io {
         operation: "write down what is hidden from pods, in",
@@ -213,6 +225,7 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
     let reader = Reader { namespace, strictness, pod_security, untrusted };
     let (mut inventory, failures) =
         Inventory::load(&places, reader, caution).map_err(|error| DaemonError::Objects(chain(&error)))?;
+    inventory.rename_roots(&places, &paths);
     if let Err(error) = objects::remove_halves(&places) {
         tracing::warn!(%error, "half-made objects not removed");
     }

@@ -16,6 +16,7 @@ pub(crate) mod objects;
 pub(crate) mod observed;
 pub(crate) mod pod_plan;
 pub(crate) mod port;
+pub(crate) mod pull_environment;
 pub(crate) mod pull_secret;
 pub(crate) mod quantity;
 pub(crate) mod record;

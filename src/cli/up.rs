@@ -20,7 +20,7 @@ use super::failure::Failure;
 use super::input::{self, Depth};
 use super::settings::Settings;
 use super::table::cell;
-use super::{doctor, duration, tell, terminal, trace, watch};
+use super::{doctor, duration, pull, tell, terminal, trace, watch};
 
 mod events;
 mod exit_from;
@@ -217,6 +217,8 @@ fn direct(
         pod_security: settings.pod_security,
         untrusted: BTreeSet::new(),
         hidden,
+        pull_environment: pull::environment(),
+        pod_cidr: settings.pod_cidr,
     });
     let closing = ended.and_then(batch_of).map(|(end, report)| {
         begin_to_retire(session.places(), NetworkPart::All);

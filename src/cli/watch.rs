@@ -17,7 +17,7 @@ use crate::sandbox::oom;
 
 use super::exit::Exit;
 use super::failure::Failure;
-use super::settings::{Settings, canonical};
+use super::settings::{Settings, absolute, canonical};
 use super::{StrictnessArg, doctor, duration, pull, tell, trace, up};
 
 #[derive(Debug, clap::Args)]
@@ -63,21 +63,7 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
         .iter()
         .map(|directory| canonical(directory).map_err(|error| cannot_watch(directory).because(error)))
         .collect::<Result<_, _>>()?;
-    let nothing_named = args.directories.is_empty() && untrusted.is_empty();
-    let named = if nothing_named { vec![settings.manifests.clone()] } else { args.directories };
-    let mut roots = Vec::new();
-    for directory in named.iter().chain(&args.allow_untrusted_dir) {
-        let path = canonical(directory).map_err(|error| cannot_watch(directory).because(error))?;
-        // One that objects were taken from may have vanished with its disc; the loop waits for it.
-        let known = identity::remembered(&settings.places, &path).ok().flatten().is_some();
-        if !path.is_dir() && !known {
-            return Err(cannot_watch(directory).because("it is not a directory").help(format!(
-                "make it: mkdir -p {0}; or name another folder: droppod watch DIR",
-                directory.display()
-            )));
-        }
-        roots.push(Root { path, select: Select::All });
-    }
+    let roots = roots(&args, &untrusted, settings)?;
     let status_dir = args
         .status_dir
         .map(std::path::absolute)
@@ -109,6 +95,8 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
         pod_security: settings.pod_security,
         untrusted,
         hidden,
+        pull_environment: pull::environment(),
+        pod_cidr: settings.pod_cidr,
     });
     let announcement = async {
         // Dropped unsent by a watcher that could not start.
@@ -126,11 +114,41 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
     }
 }
 
+/// The folders to watch, each once.
+fn roots(args: &WatchArgs, untrusted: &BTreeSet<PathBuf>, settings: &Settings) -> Result<Vec<Root>, Failure> {
+    let nothing_named = args.directories.is_empty() && untrusted.is_empty();
+    let usual = [settings.named_manifests.clone()];
+    let named = if nothing_named { &usual[..] } else { &args.directories };
+    let mut roots: Vec<Root> = Vec::new();
+    let mut found = BTreeSet::new();
+    for directory in named.iter().chain(&args.allow_untrusted_dir) {
+        let failed = |error| cannot_watch(directory).because(error);
+        let real = canonical(directory).map_err(failed)?;
+        // Others must not turn links here, and its namespaces are called by its name.
+        let is_untrusted = untrusted.contains(&real);
+        let path = if is_untrusted { real.clone() } else { absolute(directory).map_err(failed)? };
+        // A second name of the same directory.
+        if !found.insert(real) {
+            continue;
+        }
+        // One that objects were taken from may have vanished with its disc; the loop waits for it.
+        let known = identity::is_known(&settings.places, &path).unwrap_or(false);
+        if !path.is_dir() && !known {
+            return Err(cannot_watch(directory).because("it is not a directory").help(format!(
+                "make it: mkdir -p {0}; or name another folder: droppod watch DIR",
+                directory.display()
+            )));
+        }
+        roots.push(Root { path, select: Select::All });
+    }
+    Ok(roots)
+}
+
 /// What pods on the machine's own root are not to see: where manifests lie, Secrets among them, and the credentials for
 /// registries.
 pub(super) fn hidden(settings: &Settings, manifests: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
-    let credentials = std::path::absolute(pull::docker_config()).ok();
-    manifests.chain([settings.manifests.clone()]).chain(credentials).collect()
+    let credentials = pull::environment().docker_config;
+    manifests.chain([settings.manifests.clone(), credentials]).collect()
 }
 
 /// Whoever started this and wants to be told of it.
@@ -182,6 +200,9 @@ fn failure(error: DaemonError) -> Failure {
             );
             Failure::new(Exit::Failed, "cannot direct the pods").because(error).help(help)
         }
+        DaemonError::Range(_) => Failure::new(Exit::Usage, "pods cannot get their addresses from --pod-cidr")
+            .because(error)
+            .help("name a range that this machine has no address in and no route to; `ip route` lists them"),
         DaemonError::Io { .. }
         | DaemonError::Folder(FolderError::Open { .. } | FolderError::Held { .. })
         | DaemonError::Objects(_)

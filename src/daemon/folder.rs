@@ -41,7 +41,7 @@ const READ_AGAIN: Duration = Duration::from_secs(600);
 /// A folder, or the files in it that are meant; of one folder there is one root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Root {
-    /// Canonical.
+    /// As the user named it, absolute: each look follows the links in it anew.
     pub(crate) path: PathBuf,
     pub(crate) select: Select,
 }
@@ -96,7 +96,7 @@ impl Folder {
         let handle = match Handle::open(&root.path) {
             Ok(handle) => Some(handle),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if identity::remembered(places, &root.path).map_err(failed)?.is_none() {
+                if !identity::is_known(places, &root.path).map_err(failed)? {
                     return Err(failed(error));
                 }
                 None

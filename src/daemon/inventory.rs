@@ -4,6 +4,7 @@ pub(crate) mod change;
 pub(crate) mod control;
 pub(crate) mod file;
 pub(crate) mod files;
+mod home;
 mod keep;
 pub(crate) mod prune;
 mod reconciliation;

@@ -192,6 +192,7 @@ impl World {
     /// The next pass looks at all that is in the folders.
     pub(super) fn scan(&mut self) {
         self.folders.iter_mut().for_each(|folder| folder.settling.look_everywhere());
+        self.inventory.look_at_strangers();
     }
 
     fn has_lost_folder(&self) -> bool {

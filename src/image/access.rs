@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::keyring::{Credential, Keyring};
+use crate::model::pull_environment::PullEnvironment;
 use crate::model::pull_secret::PullSecret;
 
 /// More than any configuration written by hand.
@@ -31,6 +32,7 @@ pub(crate) struct Access {
     own: Keyring,
     of_pods: Keyring,
     whose: Whose,
+    pub(super) environment: PullEnvironment,
 }
 
 /// On whose behalf registries are asked.
@@ -44,16 +46,16 @@ enum Whose {
 
 impl Access {
     /// Reads droppod's `registries.yaml` and Docker's `config.json`; each may be missing.
-    pub(crate) fn read(registries: &Path, docker: &Path) -> Result<Access, AccessError> {
-        let (insecure, own) = (insecure(registries)?, credentials(docker)?);
-        Ok(Access { insecure, own, of_pods: Keyring::default(), whose: Whose::Owner })
+    pub(crate) fn read(registries: &Path, environment: PullEnvironment) -> Result<Access, AccessError> {
+        let (insecure, own) = (insecure(registries)?, credentials(&environment.docker_config)?);
+        Ok(Access { insecure, own, of_pods: Keyring::default(), whose: Whose::Owner, environment })
     }
 
     /// The same without credentials. Nor is a service of this machine's loopback spoken to unless it is listed: whoever
     /// writes a name into a manifest could make us ask it things.
     pub(crate) fn of_guests(&self) -> Access {
-        let insecure = self.insecure.clone();
-        Access { insecure, whose: Whose::Guest, ..Access::default() }
+        let (insecure, environment) = (self.insecure.clone(), self.environment.clone());
+        Access { insecure, whose: Whose::Guest, environment, ..Access::default() }
     }
 
     /// With what pods name for their images.
@@ -69,6 +71,12 @@ impl Access {
     pub(crate) fn credentials(&self, registry: &str, repository: &str) -> Vec<Credential> {
         let of_machine = self.own.of_registry(registry);
         self.of_pods.of_image(registry, repository).chain(of_machine).cloned().collect()
+    }
+
+    /// What is reached without a proxy: this machine, and what the user says.
+    pub(super) fn no_proxy(&self) -> String {
+        let named = self.environment.no_proxy.iter().map(String::as_str);
+        ["localhost", "127.0.0.0/8", "::1"].into_iter().chain(named).collect::<Vec<_>>().join(",")
     }
 
     /// Whether a registry is spoken to without TLS: those listed, and for the owner this machine, as Docker does.
@@ -124,7 +132,13 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, AccessError> {
 
 #[cfg(test)]
 mod tests {
-    use super::Access;
+    use std::path::PathBuf;
+
+    use super::{Access, PullEnvironment};
+
+    fn environment(docker_config: PathBuf) -> PullEnvironment {
+        PullEnvironment { docker_config, ..PullEnvironment::default() }
+    }
 
     #[test]
     fn credentials_are_found_as_docker_writes_them_and_never_shown() {
@@ -133,7 +147,7 @@ mod tests {
         let auths = r#"{"auths": {"https://index.docker.io/v1/": {"auth": "YW5uOmh1Yi1zZWNyZXQ="},
             "registry.example:5000": {"username": "bob", "password": "other:secret"}}}"#;
         std::fs::write(&docker, auths).unwrap();
-        let access = Access::read(&place.join("none.yaml"), &docker).unwrap();
+        let access = Access::read(&place.join("none.yaml"), environment(docker)).unwrap();
         let found = |registry| -> Vec<(String, String)> {
             let all = access.credentials(registry, "app").into_iter();
             all.map(|found| (found.user, found.password)).collect()
@@ -156,7 +170,7 @@ mod tests {
             "hosts:\n- {host: \"box.lan:5000\", plainHttp: true}\n- {host: tls.lan}\n",
         )
         .unwrap();
-        let access = Access::read(&registries, &place.join("none.json")).unwrap();
+        let access = Access::read(&registries, environment(place.join("none.json"))).unwrap();
         for (registry, plain) in [
             ("box.lan:5000", true),
             ("box.lan", false),

@@ -105,7 +105,7 @@ fn admitted(all: Vec<Repository<'_>>) -> Result<(Repository<'_>, Vec<u8>), Regis
     let last = all.len().saturating_sub(1);
     for (at, repository) in all.into_iter().enumerate() {
         match repository.manifest() {
-            Err(RegistryError::Denied { .. }) if at < last => {}
+            Err(RegistryError::Denied { .. } | RegistryError::NoToken { .. }) if at < last => {}
             told => return told.map(|text| (repository, text)),
         }
     }

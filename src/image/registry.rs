@@ -1,6 +1,9 @@
 //! The registry client: manifests and blobs by HTTP. The one place that names `oci-client` and an async runtime;
 //! everything else asks it and waits.
 
+mod roots;
+mod token;
+
 use std::error::Error;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -22,6 +25,7 @@ use super::import::{Blobs, ImportError, failed, free_space, is_for_room};
 use super::keyring::{Credential, Holder};
 use super::store::{Rights, Session};
 use crate::model::observed::Outlook;
+use token::Refusal;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two pieces of an answer.
@@ -52,6 +56,8 @@ pub(crate) enum RegistryError {
     Unreachable { registry: String, why: String },
     #[error("registry {registry} does not let {who} pull {image}, if that exists")]
     Denied { registry: String, who: String, image: String },
+    #[error("registry {registry} gives {who} no token to pull {image}: its token service is in trouble")]
+    NoToken { registry: String, who: String, image: String },
     #[error("registry {registry} has no {image}")]
     NotFound { registry: String, image: String },
     #[error("registry {registry} limits how much is pulled from it; it will be tried again")]
@@ -67,6 +73,7 @@ impl RegistryError {
         match self {
             RegistryError::Unreachable { .. }
             | RegistryError::Limited { .. }
+            | RegistryError::NoToken { .. }
             // What stands between may have answered in the registry's place.
             | RegistryError::Answer { .. }
             | RegistryError::Server { code: 500.., .. } => Outlook::MayPass,
@@ -128,6 +135,10 @@ impl<'a> Repository<'a> {
             connect_timeout: Some(CONNECT_TIMEOUT),
             read_timeout: Some(READ_TIMEOUT),
             user_agent: concat!("droppod/", env!("CARGO_PKG_VERSION")),
+            tls_certs_only: roots::named(&access.environment)?,
+            https_proxy: access.environment.https_proxy.clone(),
+            http_proxy: access.environment.http_proxy.clone(),
+            no_proxy: Some(access.no_proxy()),
             ..ClientConfig::default()
         };
         let client = Client::try_from(config).map_err(|error| RegistryError::SetUp(innermost(&error)))?;
@@ -214,8 +225,12 @@ impl<'a> Repository<'a> {
             OciDistributionError::ImageManifestNotFoundError(_) => {
                 RegistryError::NotFound { registry, image }
             }
-            OciDistributionError::UnauthorizedError { .. }
-            | OciDistributionError::AuthenticationFailure(_) => denied(),
+            OciDistributionError::UnauthorizedError { .. } => denied(),
+            OciDistributionError::AuthenticationFailure(said) => match token::refusal(&said) {
+                Refusal::Denied => denied(),
+                Refusal::Limited => RegistryError::Limited { registry },
+                Refusal::Trouble => RegistryError::NoToken { registry, who: self.who.clone(), image },
+            },
             OciDistributionError::RegistryError { envelope, .. } => {
                 let is =
                     |codes: &[OciErrorCode]| envelope.errors.iter().any(|error| codes.contains(&error.code));
@@ -339,6 +354,7 @@ mod tests {
             (RegistryError::Server { registry: registry(), code: 400 }, Outlook::Final),
             (RegistryError::Server { registry: registry(), code: 503 }, Outlook::MayPass),
             (RegistryError::Limited { registry: registry() }, Outlook::MayPass),
+            (RegistryError::NoToken { registry: registry(), who: who(), image: image() }, Outlook::MayPass),
             (RegistryError::Unreachable { registry: registry(), why: "no route".into() }, Outlook::MayPass),
         ] {
             assert_eq!(error.outlook(), outlook, "{error}");

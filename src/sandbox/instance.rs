@@ -118,7 +118,8 @@ pub(crate) fn retire(places: &Places, run: RunDirectory) -> io::Result<()> {
     let network = network::remove(&places.id);
     let cgroup = remove_cgroup(places);
     let directory = match run {
-        RunDirectory::Keep => Ok(()),
+        // The next to come may take another range.
+        RunDirectory::Keep => remove(&places.network()),
         RunDirectory::Remove => remove_run(places),
     };
     network.and(cgroup).and(directory)

@@ -18,8 +18,8 @@ pub(crate) const LOCK_FD: i32 = 3;
 /// Read end of the pipe that an `up` holds open for as long as it lives.
 pub(crate) const LIFELINE_FD: i32 = 4;
 
-/// Where a pull finds what pods name to pull their image with.
-pub(crate) const PULL_SECRETS_FD: i32 = 3;
+/// Where a pull finds what it is handed.
+pub(crate) const PULL_HANDOVER_FD: i32 = 3;
 
 /// A copy of this binary in a sealed memfd: a container that reaches it cannot change what runs.
 #[derive(Debug)]

@@ -22,6 +22,7 @@ use crate::model::pod_plan::Privilege;
 use crate::paths::{Places, container_log};
 use crate::pod::{Effect, Event};
 use crate::rundir::terminal;
+use crate::sandbox::cgroup::Cgroups;
 use crate::sandbox::oom;
 use crate::sandbox::sys::pidfd;
 use crate::volume;
@@ -141,21 +142,8 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Vec<io::Err
     let log = LogWriter::open(&container_log(&shim.at.places.pod_logs(&plan.id), name, restart), reader);
     let bundle_directory = shim.at.pod.bundle(name);
     let instance = Instance { runtime: &shim.at.pod.runtime(), bundle: &bundle_directory, id: &id };
-    // A device list is a default, not asked for by anybody: what a kernel lacks for it keeps no container from running.
-    let is_privileged = container.security.privilege == Privilege::Privileged;
-    let mut restricted = match is_privileged || ground.controllers.devices {
-        true => Ok(()),
-        false => shim.at.cgroups.restrict_devices(&ground.cgroup),
-    };
-    let mut restrict_further = |pid| {
-        let placed = shim.at.cgroups.put_beside(pid, &ground.cgroup);
-        if restricted.is_ok() {
-            restricted = placed;
-        }
-        if restricted.is_ok() && !is_privileged {
-            restricted = shim.at.cgroups.refuse_unasked_devices(&ground.cgroup);
-        }
-    };
+    let (cgroups, privilege) = (&shim.at.cgroups, container.security.privilege);
+    let mut restricted = restrict(cgroups, privilege, &ground);
     let oom_kills_before = shim.at.cgroups.oom_kills(&ground.cgroup).unwrap_or(0);
     let score = oom_score_adj(plan.qos, &container.resources, machine_memory());
     let uid = spec.process().as_ref().map_or(0, |process| process.user().uid());
@@ -163,7 +151,9 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Vec<io::Err
         start_wired(shim, container.stdin, uid, log, |wiring, created| {
             let between = |pid| {
                 created();
-                restrict_further(pid);
+                let placed = cgroups.put_beside(pid, &ground.cgroup);
+                let before = std::mem::replace(&mut restricted, Ok(()));
+                restricted = before.and(placed).and_then(|()| restrict_further(cgroups, privilege, &ground));
             };
             launch::start(instance, spec, wiring, filter.clone(), shared, between)
                 .map_err(|error| error.to_string())
@@ -199,6 +189,25 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Vec<io::Err
             end::clear_run(shim, name, &id, &ground.cgroup);
             Err(create(error))
         }
+    }
+}
+
+/// Before a container is made. A device list is a default, not asked for by anybody: what a kernel lacks for it keeps no
+/// container from running.
+fn restrict(cgroups: &Cgroups, privilege: Privilege, ground: &Ground) -> io::Result<()> {
+    match privilege {
+        Privilege::Ordinary | Privilege::NoEscalation if !ground.controllers.devices => {
+            cgroups.restrict_devices(&ground.cgroup)
+        }
+        Privilege::Privileged | Privilege::Ordinary | Privilege::NoEscalation => Ok(()),
+    }
+}
+
+/// Before its program is started.
+fn restrict_further(cgroups: &Cgroups, privilege: Privilege, ground: &Ground) -> io::Result<()> {
+    match privilege {
+        Privilege::Privileged => Ok(()),
+        Privilege::Ordinary | Privilege::NoEscalation => cgroups.refuse_unasked_devices(&ground.cgroup),
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod made;
 mod odd;
+mod reached;
 mod registry;
 mod secrets;
 

@@ -12,12 +12,12 @@ use crate::model::back_off;
 use crate::model::image::{Archive, ImageRef, PullRequest};
 use crate::model::objects::Objects;
 use crate::model::observed::PullError;
-use crate::model::pull_secret::PullSecret;
+use crate::model::pull_environment::PullHandover;
 use crate::model::record::{EventKind, EventRecord};
 use crate::model::time::Now;
 use crate::publish::remove;
 use crate::rundir::pulls::{self, FailedPull};
-use crate::sandbox::spawn::PULL_SECRETS_FD;
+use crate::sandbox::spawn::PULL_HANDOVER_FD;
 use crate::workload::{self, PullSecrets};
 
 use super::children::{Again, EndedPull, PullFailure};
@@ -31,12 +31,12 @@ pub(crate) const PULLS: &str = "droppod::pulls";
 const NO_SECRET: &str = "FailedToRetrieveImagePullSecret";
 
 // `SealedBinary::start` hands descriptors over from 3 on.
-const _: () = assert!(PULL_SECRETS_FD == 3);
+const _: () = assert!(PULL_HANDOVER_FD == 3);
 
 /// In a file without a name, to be read from its start.
-fn in_memory(secrets: &[PullSecret]) -> io::Result<File> {
-    let mut file = File::from(rustix::fs::memfd_create("secrets", MemfdFlags::CLOEXEC)?);
-    file.write_all(&serde_json::to_vec(secrets)?)?;
+fn in_memory(handover: &PullHandover) -> io::Result<File> {
+    let mut file = File::from(rustix::fs::memfd_create("handover", MemfdFlags::CLOEXEC)?);
+    file.write_all(&serde_json::to_vec(handover)?)?;
     file.rewind()?;
     Ok(file)
 }
@@ -58,7 +58,8 @@ impl Hands {
             PullRequest::Archive(_) => PullSecrets::default(),
             PullRequest::Image(image) => workload::pull_secrets(known, image),
         };
-        let handed = in_memory(&secrets.found).map_err(failed)?;
+        let environment = self.pull_environment.clone();
+        let handed = in_memory(&PullHandover { secrets: secrets.found, environment }).map_err(failed)?;
         let child = self.binary.start(&args, output.as_fd(), &[handed.as_fd()]).map_err(failed)?;
         self.children.add_pull(request, child, File::from(output), now.boot);
         for (pod, names) in &secrets.missing {

@@ -181,7 +181,7 @@ fn a_folder_that_vanished_is_lost_until_its_loss_is_accepted() {
     assert_eq!(folder.files.len(), 1);
     std::fs::remove_dir_all(ground.path("manifests")).unwrap();
     assert!(matches!(folder.look(&places, HasObjects::Yes, at(3)), Look::Lost(_)));
-    identity::forget(&places, &folder.root.path).unwrap();
+    identity::accept(&places, &folder.root.path).unwrap();
     assert_eq!(seen(folder.look(&places, HasObjects::Yes, at(4))).present.len(), 0);
 }
 

@@ -116,9 +116,9 @@ impl Inventory {
     fn decide(&mut self, scope: &Stir, places: &Places, now: Now, done: &mut Reconciled) -> Vec<Due> {
         let keys = self.keys(scope);
         let within = |key: &ObjectKey| keys.as_ref().is_none_or(|keys| keys.contains(key));
-        let (objects, declaring) = self.concerned(keys.as_ref());
+        let (objects, declaring) = self.concerned(places, keys.as_ref());
         let replaces = |known: &Known, declared: &Declared| replaces(places, known, declared);
-        let claim = |source: &Source| self.claim(source);
+        let claim = |source: &Source| self.claim(places, source);
         let mut found = change::changes(objects.into_iter(), &declaring, within, claim, replaces);
         let all = found.changes.len();
         if self.awaits_content() {
@@ -184,7 +184,11 @@ impl Inventory {
     }
 
     /// Objects of these keys, and files that declare one.
-    fn concerned(&self, keys: Option<&BTreeSet<ObjectKey>>) -> (Vec<&Known>, BTreeMap<&Source, &[Declared]>) {
+    fn concerned(
+        &self,
+        places: &Places,
+        keys: Option<&BTreeSet<ObjectKey>>,
+    ) -> (Vec<&Known>, BTreeMap<&Source, &[Declared]>) {
         let (objects, sources): (Vec<&Known>, Vec<&Source>) = match keys {
             None => (self.objects.values().collect(), self.files.keys().collect()),
             Some(keys) => (
@@ -193,7 +197,9 @@ impl Inventory {
             ),
         };
         let mut declaring: BTreeMap<&Source, &[Declared]> = BTreeMap::new();
-        for source in sources.into_iter().filter(|source| matches!(self.claim(source), Claim::Declares)) {
+        for source in
+            sources.into_iter().filter(|source| matches!(self.claim(places, source), Claim::Declares))
+        {
             if let Some(ManifestFile { content: Content::Declares(declared), .. }) = self.files.get(source) {
                 declaring.insert(source, declared);
             }
@@ -227,10 +233,12 @@ impl Inventory {
         self.conflicts.retain(|_, conflicts| !conflicts.is_empty());
     }
 
-    /// Objects of folders that nobody looks at, or that tell nothing, stay as they are.
-    fn claim(&self, source: &Source) -> Claim {
-        let seen = self.folders.get(&source.root).is_some_and(|folder| folder.state == FolderState::Seen);
-        if !seen {
+    /// Objects of folders that tell nothing stay as they are.
+    fn claim(&self, places: &Places, source: &Source) -> Claim {
+        let Some(folder) = self.folders.get(&source.root) else {
+            return self.claim_of_stranger(places, source);
+        };
+        if folder.state != FolderState::Seen {
             return Claim::Keeps;
         }
         match self.files.get(source) {

@@ -113,10 +113,14 @@ pub(super) fn state_of(
     }
     if let Some(conflict) = inventory.conflicts(source).first() {
         let holder = conflict.holder.absolute();
-        return (
-            FileState::Conflict,
-            Some(format!("{} is declared in {} already", conflict.key, holder.display())),
-        );
+        let mut note = format!("{} is declared in {} already", conflict.key, holder.display());
+        if inventory.folder(&conflict.holder.root).is_none() {
+            let folder = conflict.holder.root.display();
+            note.push_str(&format!(
+                "; nobody watches that folder: `droppod accept {folder}` gives up what was taken from it"
+            ));
+        }
+        return (FileState::Conflict, Some(note));
     }
     if let Some(undone) = inventory.undone(source).first() {
         let state = match undone.prospect {

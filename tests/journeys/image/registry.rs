@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -38,8 +39,27 @@ impl Registry {
         Registry::start_with(bench, &auth)
     }
 
+    /// One at another address that speaks TLS and has what was pushed before; nobody waits for it here.
+    pub(crate) fn start_closed_by_tls(
+        bench: &Bench,
+        address: &str,
+        key: &Path,
+        certificate: &Path,
+    ) -> Running {
+        let (config, data) = (bench.path("registry-tls.yml"), bench.path("registry"));
+        let text = format!(
+            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n\
+             http: {{addr: '{address}', tls: {{key: {}, certificate: {}}}}}\n",
+            data.display(),
+            key.display(),
+            certificate.display()
+        );
+        fs::write(&config, text).unwrap();
+        bench.start_program("/usr/bin/docker-registry", &["serve", config.to_str().unwrap()])
+    }
+
     fn start_with(bench: &Bench, more: &str) -> Option<Registry> {
-        if !std::path::Path::new("/usr/bin/docker-registry").exists() {
+        if !Path::new("/usr/bin/docker-registry").exists() {
             crate::bench::say("skipped: docker-registry is not there");
             return None;
         }

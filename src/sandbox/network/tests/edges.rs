@@ -32,7 +32,7 @@ fn answer(from: &OwnedFd, pod: &OwnedFd, listens: u16, target: &str) -> io::Resu
 fn a_host_port_is_reached_from_everywhere() {
     alone(|| {
         let beyond = beyond();
-        let network = ensure(&id("0000face"), None).unwrap();
+        let network = ensure(&id("0000face"), None, None).unwrap();
         let here = this_namespace();
         let ports = [tcp("0.0.0.0", 8080, 80), tcp("127.0.0.1", 8081, 80), tcp("192.0.2.1", 8080, 81)];
         let web = pod_with_ports(&network, &uid('1'), "10.77.0.2", &ports);
@@ -67,7 +67,7 @@ fn a_host_port_is_reached_from_everywhere() {
 #[test]
 fn datagrams_come_by_a_host_port_too() {
     alone(|| {
-        let network = ensure(&id("0000face"), None).unwrap();
+        let network = ensure(&id("0000face"), None, None).unwrap();
         let port = HostPort { protocol: Protocol::Udp, ..tcp("0.0.0.0", 5353, 53) };
         let names = pod_with_ports(&network, &uid('1'), "10.77.0.2", &[port]);
         let here = this_namespace();
@@ -98,7 +98,7 @@ fn associations_of_sctp_come_by_a_host_port_too() {
     }
     alone(move || {
         let beyond = beyond();
-        let network = ensure(&id("0000face"), None).unwrap();
+        let network = ensure(&id("0000face"), None, None).unwrap();
         let port = HostPort { protocol: Protocol::Sctp, ..tcp("0.0.0.0", 8080, 80) };
         let web = pod_with_ports(&network, &uid('1'), "10.77.0.2", &[port]);
         let here = this_namespace();
@@ -120,7 +120,7 @@ fn associations_of_sctp_come_by_a_host_port_too() {
 #[test]
 fn a_port_that_another_pod_has_is_refused() {
     alone(|| {
-        let network = ensure(&id("0000face"), None).unwrap();
+        let network = ensure(&id("0000face"), None, None).unwrap();
         let rules = Ruleset::open().unwrap();
         let open = |pod: &Uid, address: &str, port: HostPort| {
             port::open(&rules, "droppod_0000face", pod, address.parse().unwrap(), &[port])

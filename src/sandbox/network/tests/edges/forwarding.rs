@@ -49,7 +49,7 @@ fn a_machine_that_was_no_router_does_not_become_one() {
     alone(|| {
         let (beyond, far) = (beyond(), second_uplink());
         route_by_machine(&beyond);
-        let network = ensure(&id("0000face"), None).unwrap();
+        let network = ensure(&id("0000face"), None, None).unwrap();
         let web = pod_with_ports(&network, &uid('1'), "10.77.0.2", &[tcp("0.0.0.0", 8080, 80)]);
         admit(&id("0000face")).unwrap();
         assert_eq!(["up0", "bridge1", "up1", "lo"].map(forwarding), ["1", "1", "0", "0"]);
@@ -63,7 +63,7 @@ fn a_machine_that_was_no_router_does_not_become_one() {
             .expect("by a host port of a network without default route");
 
         // A second instance finds forwarding on, and keeps the guard when the first goes.
-        let second = ensure(&id("0000cafe"), None).unwrap();
+        let second = ensure(&id("0000cafe"), None, None).unwrap();
         remove(&id("0000face")).unwrap();
         assert_eq!(["up0", "bridge1"].map(forwarding), ["1", "0"]);
         assert!(seen(&beyond, &far, "198.51.100.2").is_err(), "while another instance is there");
@@ -83,7 +83,7 @@ fn a_machine_that_was_a_router_stays_one() {
         see_to(&Route::open().unwrap(), &["port0", "up0"]);
         let before = Ipv4Addr::new(192, 0, 2, 2);
         assert_eq!(seen(&beyond, &far, "198.51.100.2").unwrap(), before);
-        ensure(&id("0000face"), None).unwrap();
+        ensure(&id("0000face"), None, None).unwrap();
         admit(&id("0000face")).unwrap();
         assert_eq!(seen(&beyond, &far, "198.51.100.2").unwrap(), before);
         remove(&id("0000face")).unwrap();
@@ -96,7 +96,7 @@ fn a_guard_that_was_flushed_away_comes_back() {
     alone(|| {
         let (beyond, far) = (beyond(), second_uplink());
         route_by_machine(&beyond);
-        let network = ensure(&id("0000face"), None).unwrap();
+        let network = ensure(&id("0000face"), None, None).unwrap();
         guard::forward("bridge1").unwrap();
         let rules = Ruleset::open().unwrap();
         rules.remove(tables::ip("droppod_0000face")).unwrap();

@@ -46,7 +46,7 @@ fn arp_reply(to: (&[u8], [u8; 4]), from: &[u8], mac: &[u8], address: [u8; 4]) ->
 #[test]
 fn packets_for_loopback_from_a_pod_are_dropped() {
     alone(|| {
-        let network = ensure(&id("0000face"), None).unwrap();
+        let network = ensure(&id("0000face"), None, None).unwrap();
         let hostile = pod(&network, &uid('1'), "10.77.0.2");
         let secret = UdpSocket::bind("127.0.0.1:9999").unwrap();
         secret.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
@@ -66,7 +66,7 @@ fn packets_for_loopback_from_a_pod_are_dropped() {
 #[test]
 fn a_pod_cannot_send_as_another() {
     alone(|| {
-        let network = ensure(&id("0000face"), None).unwrap();
+        let network = ensure(&id("0000face"), None, None).unwrap();
         let hostile = pod(&network, &uid('1'), "10.77.0.2");
         let victim = pod(&network, &uid('2'), "10.77.0.3");
         let here = this_namespace();
@@ -114,7 +114,7 @@ fn a_pod_cannot_send_as_another() {
 #[test]
 fn no_frame_of_a_pod_leads_to_it_what_is_for_another() {
     alone(|| {
-        let network = ensure(&id("0000face"), None).unwrap();
+        let network = ensure(&id("0000face"), None, None).unwrap();
         let hostile = pod(&network, &uid('1'), "10.77.0.2");
         let victim = pod(&network, &uid('2'), "10.77.0.3");
         let here = this_namespace();
@@ -150,7 +150,7 @@ fn no_frame_of_a_pod_leads_to_it_what_is_for_another() {
 #[test]
 fn what_is_found_at_a_port_moves_with_the_address_and_goes_with_the_port() {
     alone(|| {
-        let network = ensure(&id("0000face"), None).unwrap();
+        let network = ensure(&id("0000face"), None, None).unwrap();
         let route = Route::open().unwrap();
         let port = |name: &str| route.link(name).unwrap().unwrap();
         let mac = mac_of([10, 77, 0, 2]);
@@ -160,7 +160,7 @@ fn what_is_found_at_a_port_moves_with_the_address_and_goes_with_the_port() {
         let after = pod_with_ports(&network, &uid('2'), "10.77.0.2", &ports);
         assert_eq!(route.settled().unwrap(), [(port("v22222222222").index, mac)]);
         assert_eq!(answer(&after, &after, 80, "10.77.0.1:8080").unwrap(), network.gateway, "hairpin");
-        assert_eq!(ensure(&id("0000face"), Some(&network)).unwrap(), network);
+        assert_eq!(ensure(&id("0000face"), Some(&network), None).unwrap(), network);
         assert_eq!(route.settled().unwrap().len(), 1, "a watcher that takes over leaves it");
         route.delete(&port("v22222222222")).unwrap();
         assert_eq!(route.settled().unwrap(), []);
