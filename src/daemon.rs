@@ -35,6 +35,7 @@ use crate::model::pull_environment::PullEnvironment;
 use crate::paths::Places;
 use crate::rundir::watcher::{self, Watcher};
 use crate::rundir::{drafts, hidden as hidden_file, objects, starts};
+use crate::sandbox::oom;
 use crate::sandbox::sys::clock;
 
 pub(crate) use batch::{
@@ -170,7 +171,7 @@ pub(crate) enum DaemonError {
     #[error("cannot {operation} {path}")]
     Io { operation: &'static str, path: PathBuf, source: io::Error },
     #[error(transparent)]
-    Folder(FolderError),
+    Folder(#[from] FolderError),
     #[error("cannot make the instance's network")]
     Range(#[source] io::Error),
     #[error("cannot take up the objects in force: {0}")]
@@ -181,22 +182,13 @@ pub(crate) enum DaemonError {
     Exhibit { address: Address, source: io::Error },
 }
 
-impl From<FolderError> for DaemonError {
-    fn from(error: FolderError) -> DaemonError {
-        match error {
-            FolderError::Held { folder, holder } => DaemonError::Held { path: folder, holder },
-            FolderError::Open { .. } | FolderError::Untrusted { .. } => DaemonError::Folder(error),
-        }
-    }
-}
-
 /// Directs an instance until the mode's end. To be run on a current-thread runtime: a pass blocks it.
 pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
     let Settings { places, roots, mode, rescan, status_dir, strictness, .. } = settings;
     let Settings { namespace, pod_security, untrusted, hidden, pull_environment, pod_cidr, .. } = settings;
     let Posture { word, hangups, tie, logs, trust, caution } = mode.posture();
     let signals = Signals::listen(hangups).map_err(DaemonError::Signals)?;
-    let locked = Locked::take(&places, word)?;
+    let (locked, folders) = take_hold(&roots, &untrusted, trust, word, &places)?;
     if let Mode::Watch { .. } | Mode::Once = &mode {
         let watcher = Watcher {
             folders: roots.iter().map(|root| root.path.clone()).collect(),
@@ -206,13 +198,9 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
             pod_security,
             untrusted: untrusted.clone(),
         };
-        // It is for `down` alone, and a full disc must not keep pods from being looked after.
-        if let Err(error) = watcher::write(&places, &watcher) {
-            tracing::warn!(%error, "what is watched is not written down");
-        }
+        settle_in(&places, &watcher);
     }
     let paths = mode.watched(&roots);
-    let folders = open_folders(roots, &untrusted, trust, &places)?;
     let ready = locked.prepare(&places, Order { tie, logs, pull_environment, pod_cidr })?;
     // Before any pod starts.
     hidden_file::write(&places, &hidden).map_err(|source| DaemonError::Io {
@@ -275,8 +263,38 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
     Ok(ended)
 }
 
+/// Of the instance and of its folders, or of neither.
+fn take_hold(
+    roots: &[Root],
+    untrusted: &BTreeSet<PathBuf>,
+    trust: Trust,
+    word: &str,
+    places: &Places,
+) -> Result<(Locked, Vec<Folder>), DaemonError> {
+    let locked = Locked::take(places, word)?;
+    match open_folders(roots, untrusted, trust, places) {
+        Ok(folders) => Ok((locked, folders)),
+        Err(error) => {
+            locked.undo(places);
+            Err(error)
+        }
+    }
+}
+
+/// What a watcher is better off with, and can do without.
+fn settle_in(places: &Places, watcher: &Watcher) {
+    if let Err(error) = oom::set_own(oom::OF_WATCHER) {
+        let reason = chain(&error);
+        tracing::warn!(reason, "neither the watcher nor pod processes are kept from the OOM killer");
+    }
+    // It is for `down` alone, and a full disc must not keep pods from being looked after.
+    if let Err(error) = watcher::write(places, watcher) {
+        tracing::warn!(%error, "what is watched is not written down");
+    }
+}
+
 fn open_folders(
-    roots: Vec<Root>,
+    roots: &[Root],
     untrusted: &BTreeSet<PathBuf>,
     trust: Trust,
     places: &Places,
@@ -286,7 +304,7 @@ fn open_folders(
         // Named twice is named once; a second lock of the same folder would be refused.
         if folders.iter().all(|folder| folder.root.path != root.path) {
             let trust = if untrusted.contains(&root.path) { Trust::Admitted } else { trust };
-            folders.push(Folder::open(root, trust, Sight::Polling, places)?);
+            folders.push(Folder::open(root.clone(), trust, Sight::Polling, places)?);
         }
     }
     Ok(folders)

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::api::{Object, ObjectMeta, Pod};
 use crate::model::object::Known;
 use crate::model::observed::{Finished, Interrupted};
-use crate::model::record::{EventRecord, Outcome, PodRecord, WaitingRecord, note};
+use crate::model::record::{EventRecord, Outcome, PodRecord, SandboxState, WaitingRecord, note};
 use crate::model::time::Timestamp;
 
 mod columns;
@@ -101,6 +101,16 @@ impl Course {
         let record = record.clone();
         rest.finished = Some(Arc::new(Finished { outcome, record }));
         rest
+    }
+
+    /// Why what its containers are to run in is not there, of a pod that tries again to make it.
+    pub(crate) fn sandbox_trouble(&self) -> Option<&str> {
+        let going_on = self.finished.is_none() && !self.lost;
+        let record = self.record.as_ref().filter(|record| going_on && record.outcome.is_none())?;
+        match &record.sandbox {
+            SandboxState::Failed { message } => Some(message),
+            SandboxState::Making | SandboxState::Ready => None,
+        }
     }
 
     /// How the pod ended, if it has.

@@ -11,8 +11,8 @@ use crate::model::image::ImageRef;
 use crate::model::network::InstanceNetwork;
 use crate::model::object::Known;
 use crate::model::objects::Objects;
-use crate::model::observed::Observed;
-use crate::model::pod_plan::RestartPolicy;
+use crate::model::observed::{Observed, ProcessObservation};
+use crate::model::pod_plan::{PodPlan, RestartPolicy};
 use crate::model::time::Now;
 
 use address::Addresses;
@@ -83,7 +83,8 @@ pub(crate) fn expand(objects: &Objects, observed: &Observed, machine: &Machine, 
             None if ended => continue,
             None => {
                 let offers = Offers { machine, addresses: &addresses, ports: &ports };
-                let resolution = pod::resolve(known, pod, &references, &observed.images, offers, now);
+                let told = told(observed, uid);
+                let resolution = pod::resolve(known, pod, told, &references, &observed.images, offers, now);
                 desired.pulls.extend(resolution.pulls);
                 match resolution.plan {
                     Ok(plan) => {
@@ -91,7 +92,7 @@ pub(crate) fn expand(objects: &Objects, observed: &Observed, machine: &Machine, 
                         ports.take(&plan.id, &plan.host_ports);
                         Want::Run(plan)
                     }
-                    Err(blocked) => Want::Wait(blocked),
+                    Err(why) => Want::Wait { why, meanwhile: resolution.meanwhile },
                 }
             }
         };
@@ -99,6 +100,12 @@ pub(crate) fn expand(objects: &Objects, observed: &Observed, machine: &Machine, 
         desired.pods.insert(uid.clone(), DesiredPod { id, restart_policy: restart_policy(pod), want });
     }
     desired
+}
+
+/// What a pod lives by: the images that it was given are its own for as long as it does.
+fn told<'a>(observed: &'a Observed, uid: &Uid) -> Option<&'a PodPlan> {
+    let seen = observed.pods.get(uid).filter(|seen| seen.process == ProcessObservation::Alive)?;
+    Some(&seen.told.as_ref()?.plan)
 }
 
 /// What pods have to share.

@@ -8,12 +8,11 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 use crate::daemon::exhibit::Address;
-use crate::daemon::folder::{FolderError, chain, identity};
+use crate::daemon::folder::{FolderError, identity};
 use crate::daemon::supervisor::{Invitation, Supervisor};
 use crate::daemon::{self, DaemonError, Ended, Mode, Root, Select};
 use crate::manifest::Strictness;
 use crate::model::quantity;
-use crate::sandbox::oom;
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -71,10 +70,6 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
         .map_err(|error| Failure::new(Exit::Usage, "cannot tell where --status-dir is").because(error))?;
     trace::start(tracing::Level::INFO, settings);
     up::sweep_dead(&settings.places);
-    if let Err(error) = oom::set_own(oom::OF_WATCHER) {
-        let reason = chain(&error);
-        tracing::warn!(reason, "neither the watcher nor pod processes are kept from the OOM killer");
-    }
     let hidden = hidden(settings, roots.iter().map(|root| root.path.clone()));
     let directories: Vec<String> = roots.iter().map(|root| root.path.display().to_string()).collect();
     let (mode, is_ready) = if args.once {
@@ -192,6 +187,8 @@ fn failure(error: DaemonError) -> Failure {
         DaemonError::Held { .. } => Failure::new(Exit::Locked, error.to_string()).help(
             "one watcher directs an instance; another one needs its own --state-dir, --run-dir and --log-dir",
         ),
+        DaemonError::Folder(FolderError::Held { .. }) => Failure::new(Exit::Locked, error.to_string())
+            .help("a folder has one watcher: name another folder, or end that watcher first"),
         DaemonError::Folder(FolderError::Untrusted { ref folder, .. }) => {
             let help = format!(
                 "let only root write there, or watch it with restricted rights and apart from other folders: \
@@ -204,7 +201,7 @@ fn failure(error: DaemonError) -> Failure {
             .because(error)
             .help("name a range that this machine has no address in and no route to; `ip route` lists them"),
         DaemonError::Io { .. }
-        | DaemonError::Folder(FolderError::Open { .. } | FolderError::Held { .. })
+        | DaemonError::Folder(FolderError::Open { .. })
         | DaemonError::Objects(_)
         | DaemonError::Signals(_)
         | DaemonError::Exhibit { .. } => Failure::new(Exit::Failed, "cannot direct the pods").because(error),

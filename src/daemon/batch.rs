@@ -256,10 +256,11 @@ impl Batch {
         let (objects, controlled) = (world.inventory.objects(), world.inventory.controlled());
         let desired = &passed.desired.pods;
         let pulls = pulls(self.deadline, passed.seen.observed.images.values());
-        let mut end = verdict(&awaited(objects, controlled, desired, finished), pulls);
+        let lives = |uid: &Uid| passed.seen.is_alive(uid);
+        let mut end = verdict(&awaited(objects, controlled, desired, finished), lives, pulls);
         if end.is_none()
             && self.patience == Patience::FailFast
-            && let Some((obstacle, pod, why)) = hopeless(desired)
+            && let Some((obstacle, pod, why)) = hopeless(desired, lives)
         {
             self.hopeless = Some((pod.clone(), why));
             end = Some(BatchEnd::Hopeless(obstacle));

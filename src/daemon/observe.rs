@@ -25,7 +25,10 @@ use crate::workload;
 use super::execute::children::Children;
 use super::folder::trust::Trust;
 
+mod mended;
 mod preload;
+
+use mended::is_mended;
 
 /// All that a pass sees; thinking is given `observed` alone.
 #[derive(Debug, Default)]
@@ -183,7 +186,7 @@ fn observe_pod(
     Ok(PodObservation {
         namespace: id.namespace,
         name: id.name,
-        told: goal.map(|goal| Told { revision: goal.plan.revision, stop: goal.stop.map(|stop| stop.why) }),
+        told: goal.map(|goal| Told { plan: Arc::new(goal.plan), stop: goal.stop.map(|stop| stop.why) }),
         process: if alive { ProcessObservation::Alive } else { ProcessObservation::Dead },
         record,
         finished,
@@ -295,7 +298,7 @@ fn observe_image(
         Some(stored) if Store::is_stale(&stored)? => None,
         found => found,
     };
-    let failed = pulls::read(places, &file_name(image))?;
+    let failed = pulls::read(places, &file_name(image))?.filter(|failed| !is_mended(image, failed));
     Ok(match (failed, stored) {
         (Some(failed), stored) => Some(ImageObservation::Failed {
             error: failed.error,

@@ -354,7 +354,7 @@ impl Passed {
     pub(super) fn is_settled(&self, hands: &Hands) -> bool {
         let on_its_way = self.desired.pods.values().any(|pod| match pod.want {
             Want::Gone { .. } => true,
-            Want::Run(_) | Want::Wait(_) => false,
+            Want::Run(_) | Want::Wait { .. } => false,
         });
         let unwanted = self.seen.observed.pods.iter().any(|(uid, pod)| {
             pod.process == ProcessObservation::Alive && !self.desired.pods.contains_key(uid)
@@ -365,8 +365,8 @@ impl Passed {
 
 /// Keeps a pod from being started; one that is to go goes.
 fn forbid(want: Option<&mut Want>, why: Waiting) {
-    if let Some(want @ (Want::Run(_) | Want::Wait(_))) = want {
-        *want = Want::Wait(Blocked { containers: BTreeMap::new(), pod: Some(why) });
+    if let Some(want @ (Want::Run(_) | Want::Wait { .. })) = want {
+        *want = Want::wait(Blocked { containers: BTreeMap::new(), pod: Some(why) });
     }
 }
 
@@ -382,10 +382,10 @@ impl Complaints {
     fn tell(&mut self, complaints: Vec<String>) {
         let complaints: BTreeSet<String> = complaints.into_iter().collect();
         for complaint in complaints.difference(&self.0) {
-            tracing::warn!(reason = complaint, "not done");
+            tracing::warn!(reason = complaint, "a pass has met trouble");
         }
         for healed in self.0.difference(&complaints) {
-            tracing::info!(reason = healed, "no longer so");
+            tracing::info!(reason = healed, "trouble is over");
         }
         self.0 = complaints;
     }

@@ -236,7 +236,7 @@ impl Reporter {
             status::controls(objects.iter().copied(), inventory.controlled(), |uid| seen.stage(uid));
         let items = items::items(&objects, seen, ends, &controls);
         let view = View { file, state, note, undone, tense, items };
-        self.tell_state(source, state, view.note.as_deref());
+        self.tell_state(source, state, view.reason().as_deref());
         let facts = view.facts();
         if self.written.get(source).is_some_and(|before| before.facts == facts) {
             return Due::At(None);
@@ -421,9 +421,14 @@ impl Reporter {
 
     fn tell(&mut self, source: &Source, refusal: &Refusal) {
         if self.refused.insert(source.clone()) {
+            // An `up` has no such flag.
+            let can_go_elsewhere =
+                refusal.is_of_folder() && self.status_dir.is_none() && self.last_words.is_none();
+            let help = can_go_elsewhere.then_some("--status-dir DIR has them written elsewhere");
             tracing::warn!(
                 file = %source.absolute().display(),
                 reason = super::folder::chain(refusal),
+                help,
                 "no status file written"
             );
         }

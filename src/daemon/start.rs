@@ -12,7 +12,7 @@ use crate::failpoint;
 use crate::model::network::{InstanceNetwork, PodCidr};
 use crate::model::pull_environment::PullEnvironment;
 use crate::paths::Places;
-use crate::publish::untraced;
+use crate::publish::{remove, untraced};
 use crate::rundir::lock::{self, Lock};
 use crate::rundir::network as network_file;
 use crate::sandbox::beside::beside;
@@ -29,7 +29,11 @@ use super::execute::{Hands, Logs, Witness};
 
 /// The instance's lock, and nothing made yet.
 #[derive(Debug)]
-pub(super) struct Locked(Lock);
+pub(super) struct Locked {
+    lock: Lock,
+    /// The state directory is this process's own making.
+    is_first: bool,
+}
 
 /// The instance is ours and ready.
 #[derive(Debug)]
@@ -62,6 +66,7 @@ impl Locked {
     pub(super) fn take(places: &Places, word: &str) -> Result<Locked, DaemonError> {
         failpoint::arm(&places.state);
         let failed = |source| DaemonError::Io { operation: "lock", path: places.lock(), source };
+        let is_first = !places.state.exists();
         DirBuilder::new().recursive(true).mode(0o700).create(&places.state).map_err(failed)?;
         let taken = lock::patiently(|| Lock::try_take(&places.lock())).map_err(failed)?;
         let Some(lock) = taken else {
@@ -72,7 +77,16 @@ impl Locked {
         if let Err(error) = lock.sign(&format!("droppod {word}, process {}\n", std::process::id())) {
             tracing::warn!(%error, "lock not signed");
         }
-        Ok(Locked(lock))
+        Ok(Locked { lock, is_first })
+    }
+
+    /// What nothing was directed with is not left behind.
+    pub(super) fn undo(self, places: &Places) {
+        if self.is_first {
+            // Another that waits for the lock sees that its file has gone, and makes it anew.
+            drop(remove(&places.lock()));
+            drop(std::fs::remove_dir(&places.state));
+        }
     }
 
     pub(super) fn prepare(
@@ -109,7 +123,7 @@ impl Locked {
             pull_environment,
             witness: Witness::new(),
         };
-        Ok(Ready { hands, machine, lock: self.0, lifeline: write })
+        Ok(Ready { hands, machine, lock: self.lock, lifeline: write })
     }
 }
 

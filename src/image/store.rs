@@ -246,6 +246,14 @@ fn file_name_of(name: &str) -> String {
     format!("{}-{}", readable.trim_start_matches('.'), &hash[..32])
 }
 
+/// Of an image on this machine's own discs, as it is now; `None` of others, and of one that is not there.
+pub(crate) fn version(image: &ImageRef) -> Option<(u64, i128)> {
+    match image {
+        ImageRef::HostRoot | ImageRef::Registry(_) | ImageRef::Guest(_) => None,
+        ImageRef::Local { kind, path, .. } => fingerprint(*kind, path).ok().flatten(),
+    }
+}
+
 /// What tells one version of a local image from another without reading it.
 pub(crate) fn fingerprint(kind: LocalKind, path: &Path) -> io::Result<Option<(u64, i128)>> {
     let is = match kind {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::id::Uid;
 use super::image::{Archive, ImageRef, StoredImage};
-use super::pod_plan::Revision;
+use super::pod_plan::PodPlan;
 use super::port::HostPort;
 use super::record::{Deaths, Exit, Outcome, PodRecord, StopReason};
 use super::time::{Moment, Timestamp};
@@ -68,9 +68,9 @@ pub(crate) struct PodObservation {
     pub(crate) deaths: Option<Deaths>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Told {
-    pub(crate) revision: Revision,
+    pub(crate) plan: Arc<PodPlan>,
     pub(crate) stop: Option<StopReason>,
 }
 

@@ -45,6 +45,16 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
+    /// Whether the folder takes no file at all from this process.
+    pub(crate) fn is_of_folder(&self) -> bool {
+        match self {
+            Refusal::Io { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
+            }
+            Refusal::NoFolder | Refusal::NotUtf8 | Refusal::NotOurs(_) => false,
+        }
+    }
+
     fn io(operation: &'static str, name: &str) -> impl FnOnce(io::Error) -> Refusal {
         move |source| Refusal::Io { operation, name: name.to_owned(), source }
     }

@@ -246,7 +246,6 @@ impl Diagnosis {
             .with_writer(std::sync::Mutex::new(File::from(writer)))
             .with_max_level(tracing::Level::ERROR)
             .with_ansi(false)
-            .log_internal_errors(false)
             .with_target(false)
             .with_level(false)
             .without_time()

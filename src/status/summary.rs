@@ -19,12 +19,24 @@ pub(crate) enum Tense {
 const WITH_THE_COMMAND: &str = "stopped with the command";
 
 pub(super) fn summary(report: &FileReport<'_>, pods: &[Option<Pod>]) -> String {
-    if let Some(note) = report.note {
-        return note.to_owned();
+    match (report.note, report.state) {
+        (note, FileState::Invalid) => {
+            let errors = || counted(of_severity(report, Severity::Error).count(), "error");
+            let wrong = note.map_or_else(|| format!("invalid: {}", errors()), str::to_owned);
+            // What the file asked for last goes on.
+            if report.items.is_empty() {
+                wrong
+            } else {
+                format!("{wrong}; as before: {}", standing(report, pods))
+            }
+        }
+        (Some(note), _) => note.to_owned(),
+        (None, _) => standing(report, pods),
     }
-    if report.state == FileState::Invalid {
-        return format!("invalid: {}", counted(of_severity(report, Severity::Error).count(), "error"));
-    }
+}
+
+/// What comes of the objects.
+fn standing(report: &FileReport<'_>, pods: &[Option<Pod>]) -> String {
     // What a Job's pods do is told by their Job, and what a CronJob's Jobs do in their own items.
     let declared = |known: &Known| known.record.owner.is_none();
     let tense = report.tense;
@@ -129,7 +141,10 @@ fn doing(pod: &Pod, course: &Course, tense: Tense) -> String {
         }
         _ => match pod.spec.as_ref().and_then(|spec| edit::wait(spec, course)) {
             None if word == "Running" => "running".to_owned(),
-            None => format!("waiting ({word})"),
+            None => match course.sandbox_trouble() {
+                Some(why) => format!("waiting ({word}: {why})"),
+                None => format!("waiting ({word})"),
+            },
             // The word is that of the image, and the pod runs on with the one before.
             Some(wait) if word == "Running" || word == reason => format!("running ({wait})"),
             Some(wait) => format!("waiting ({word}; {wait})"),

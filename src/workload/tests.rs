@@ -9,7 +9,9 @@ use super::*;
 use crate::model::desired::{Blocked, Waiting};
 use crate::model::image::{ImageConfig, StoredImage};
 use crate::model::object::{Deletion, ObjectKey, ObjectRecord, Source};
-use crate::model::observed::{Finished, ImageObservation, PodObservation, ProcessObservation, PullError};
+use crate::model::observed::{
+    Finished, ImageObservation, PodObservation, ProcessObservation, PullError, Told,
+};
 use crate::model::pod_plan::{
     ContainerPlan, HostPathType, Medium, NetworkPlan, PodPlan, Privilege, ProjectedFile, QosClass, Resources,
     VolumePlan,
@@ -142,7 +144,7 @@ impl Scene {
 
     fn blocked(&self, name: &str) -> Blocked {
         match self.want(name) {
-            Want::Wait(blocked) => blocked,
+            Want::Wait { why, .. } => why,
             other => panic!("{name} does not wait: {other:?}"),
         }
     }

@@ -14,6 +14,8 @@ use crate::bench::Bench;
 use made::Made;
 use registry::{HOST, Registry};
 
+const HOST_ROOT: &str = "droppod.local/host";
+
 /// A pod whose container is all image: what it runs, as whom and where, is the image's.
 fn pod(name: &str, image: &str) -> String {
     format!(
@@ -250,6 +252,43 @@ fn a_changed_archive_is_for_the_next_pod_and_leaves_the_running_one_alone() {
     bench.remove("first.yaml").remove("second.yaml");
     bench.until_clean();
     assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn a_pod_that_runs_in_an_up_needs_its_archive_no_more() {
+    let Some(bench) = Bench::new() else { return };
+    let Some(made) = Made::new("live") else { return };
+    let (archive, go) = (bench.folder().join("live.tar"), bench.path("go"));
+    fs::create_dir(&go).unwrap();
+    made.write_oci_archive(&archive, "app");
+    for (name, image) in [("live", "oci-archive:live.tar"), ("one", HOST_ROOT), ("two", HOST_ROOT)] {
+        let until = format!("until [ -e /go/{name} ]; do sleep 0.1; done");
+        let text = format!(
+            "{}    command: [/bin/sh, -c, '{until}']\n    volumeMounts: [{{name: go, mountPath: /go}}]\n  \
+             volumes: [{{name: go, hostPath: {{path: {}}}}}]\n",
+            pod(name, image),
+            go.display()
+        );
+        bench.manifest(&format!("{name}.yaml"), &text);
+    }
+    let up = bench.start(&["up", "-f", bench.folder().to_str().unwrap()]);
+    let until = |name: &str, phase: &str| {
+        let told = || bench.read(&format!("{name}.status.yaml")).contains(&format!("phase: {phase}"));
+        bench.until(&format!("{name} is {phase}"), told);
+    };
+    until("live", "Running");
+    fs::write(&archive, "as far as it has been written").unwrap();
+    // Each of these ends has the loop look at everything.
+    for name in ["one", "two"] {
+        fs::write(go.join(name), "").unwrap();
+        until(name, "Succeeded");
+    }
+    fs::write(go.join("live"), "").unwrap();
+    until("live", "Succeeded");
+    let mut up = up;
+    bench.until("it is over", || !up.is_running());
+    assert!(!bench.said("cannot pull") && !bench.said("Terminating"), "{}", bench.log());
+    bench.until_clean();
 }
 
 #[test]

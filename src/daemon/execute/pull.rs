@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 
 use rustix::fs::MemfdFlags;
 
-use crate::image::store::file_name;
+use crate::image::store::{self, file_name};
 use crate::model::back_off;
 use crate::model::image::{Archive, ImageRef, PullRequest};
 use crate::model::objects::Objects;
@@ -164,12 +164,14 @@ impl Hands {
 
     fn note_failure(&self, file: &str, image: &ImageRef, failure: &PullFailure, now: Now) -> io::Result<()> {
         let PullFailure { message, outlook } = failure;
-        let tries = pulls::read(&self.places, file)?.map_or(0, |failed| failed.error.tries) + 1;
+        let version = store::version(image);
+        let before = pulls::read(&self.places, file)?.filter(|before| before.version == version);
+        let tries = before.map_or(0, |failed| failed.error.tries) + 1;
         // The failure is an answer of somebody else's: never asked again at once.
         let retry_at = now.boot + back_off::delay(tries.saturating_add(1));
         tracing::warn!(target: PULLS, %image, tries, message, "image pull failed");
         let error = PullError { message: message.clone(), tries, outlook: *outlook };
-        pulls::write(&self.places, file, &FailedPull { image: image.clone(), error, retry_at })?;
+        pulls::write(&self.places, file, &FailedPull { image: image.clone(), error, retry_at, version })?;
         Ok(())
     }
 }

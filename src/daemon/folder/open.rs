@@ -74,9 +74,10 @@ pub(crate) fn look(root: impl AsFd, path: &Path) -> io::Result<Option<Sighting>>
     };
     match beneath(root.as_fd(), path, OFlags::PATH) {
         Ok(handle) => Ok(Some(sighting(&rustix::fs::fstat(&handle)?, symlink))),
-        Err(Errno::XDEV | Errno::LOOP) => {
+        Err(Errno::XDEV) => {
             Ok(Some(Sighting::Odd("it is a symbolic link that leaves the folder".to_owned())))
         }
+        Err(Errno::LOOP) => Ok(Some(Sighting::Odd("it is a symbolic link that leads to itself".to_owned()))),
         Err(Errno::NOENT | Errno::NOTDIR) if symlink => {
             Ok(Some(Sighting::Odd("it is a symbolic link to nothing".to_owned())))
         }

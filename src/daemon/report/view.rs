@@ -30,11 +30,25 @@ impl View<'_> {
         view.items.retain(|(known, course)| !is_pod(known) || course.finished.is_some() || never(course));
         let stopped = self.items.len() - view.items.len();
         if stopped > 0 {
-            let note =
-                || format!("{stopped} stopped with the command, which was killed; how it ended is not known");
-            view.note = view.note.or_else(|| Some(note()));
+            let (pods, they) = if stopped == 1 { ("pod", "it") } else { ("pods", "they") };
+            let note = format!(
+                "{stopped} {pods} stopped with the command, which was killed; how {they} ended is not known"
+            );
+            view.note = view.note.or(Some(note));
         }
         view
+    }
+
+    /// What is wrong, for a log: of several mistakes the first.
+    pub(super) fn reason(&self) -> Option<String> {
+        let mistakes = self.undone.as_deref().unwrap_or(&self.file.mistakes);
+        let first = || {
+            let is_error = |mistake: &&Mistake| mistake.severity == Severity::Error;
+            let Mistake { line, field, message, .. } = mistakes.iter().find(is_error)?;
+            let field = if field.is_empty() { String::new() } else { format!("{field}: ") };
+            Some(format!("line {line}: {field}{message}"))
+        };
+        self.note.clone().or_else(|| (self.state == FileState::Invalid).then(first).flatten())
     }
 
     pub(super) fn facts(&self) -> Facts {

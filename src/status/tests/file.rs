@@ -61,6 +61,37 @@ fn the_status_file_of_an_invalid_manifest() {
 }
 
 #[test]
+fn what_goes_on_beside_a_broken_edit_is_told_with_it() {
+    let mistakes = [Mistake {
+        severity: Severity::Error,
+        field: String::new(),
+        message: "unknown field".to_owned(),
+        help: None,
+        labels: Vec::new(),
+        line: 4,
+        column: 1,
+    }];
+    let (web, course) = (web(), course(vec![entry("c", Role::App, running())]));
+    let mut report = report(FileState::Invalid, vec![(&web, &course)]);
+    report.mistakes = &mistakes;
+    let line = "  summary: 'invalid: 1 error; as before: 1 pod running'\n";
+    assert!(render(&report).contains(line), "{}", render(&report));
+}
+
+#[test]
+fn a_sandbox_that_cannot_be_made_is_told_with_its_reason() {
+    let mut course = course(vec![entry("c", Role::App, waiting(""))]);
+    course.record.as_mut().unwrap().sandbox =
+        SandboxState::Failed { message: "/x is no directory".to_owned() };
+    assert_eq!(summary_of(&web(), &course), "1 pod waiting (ContainerCreating: /x is no directory)");
+    let status = seen(&web(), &course).status.unwrap();
+    let state = status.container_statuses.unwrap()[0].state.clone().unwrap();
+    assert_eq!(state.waiting.unwrap().message.as_deref(), Some("/x is no directory"));
+    course.lost = true;
+    assert_eq!(course.sandbox_trouble(), None);
+}
+
+#[test]
 fn no_key_of_a_file_is_repeated_unless_it_looks_like_a_fields_name() {
     let mistake = |field: &str| Mistake {
         severity: Severity::Error,

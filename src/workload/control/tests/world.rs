@@ -16,7 +16,7 @@ use crate::model::job::{JobRecord, Present};
 use crate::model::object::{Deletion, Known, ObjectKey, ObjectRecord, Source};
 use crate::model::objects::Objects;
 use crate::model::observed::{Finished, Observed, PodObservation, ProcessObservation, Told};
-use crate::model::pod_plan::{Revision, Role};
+use crate::model::pod_plan::{Revision, Role, sample};
 use crate::model::record::{
     ContainerRecord, ContainerState, Exit, FORMAT, Outcome, PodRecord, SandboxState, StopReason,
 };
@@ -373,7 +373,7 @@ impl World {
         PodObservation {
             namespace: "default".into(),
             name,
-            told: Some(Told { revision: revision(), stop: None }),
+            told: Some(Told { plan: Arc::new(sample::pod()), stop: None }),
             process: ProcessObservation::Alive,
             record: Some(record),
             finished: None,
