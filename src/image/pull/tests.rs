@@ -256,7 +256,8 @@ fn nobody_is_given_a_private_layer_for_naming_it() {
     let listed = format!("hosts: [{{host: \"{}\", plainHttp: true}}]", open.address);
     let registries = place.write("registries.yaml", listed.as_bytes());
     let auths = format!("{{\"auths\": {{\"{}\": {{\"auth\": \"{ANN}\"}}}}}}", closed.address);
-    let access = Access::read(&registries, &place.write("docker.json", auths.as_bytes())).unwrap();
+    let access =
+        Access::read(&registries, environment(place.write("docker.json", auths.as_bytes()))).unwrap();
     let store = closed.store();
     let named = |registry: &Registry, tag: &str| {
         ImageRef::parse(&format!("{}/app:{tag}", registry.address), Path::new("/")).unwrap()

@@ -317,12 +317,11 @@ fn a_living_pod_takes_over_what_needs_nothing_that_is_missing() {
     };
     assert_eq!(meanwhile(&scene), told, "nothing was edited");
     let edit = |scene: &mut Scene, field: &str, value: Value| {
-        let known = scene.objects.get_mut(&web).unwrap();
-        *known.record.authored.pointer_mut("/spec/containers/0").unwrap().get_mut(field).unwrap() = value;
-        known.object = Object::Pod(serde_json::from_value(known.record.authored.clone()).unwrap());
+        scene.objects.change(&web, |known| {
+            known.record.authored["spec"]["containers"][0][field] = value;
+            known.object = Object::Pod(serde_json::from_value(known.record.authored.clone()).unwrap());
+        });
     };
-    let known = scene.objects.get_mut(&web).unwrap();
-    known.record.authored["spec"]["containers"][0]["resources"] = json!(null);
     edit(&mut scene, "resources", json!({"limits": {"memory": "80Mi"}}));
     let taken = meanwhile(&scene);
     assert_eq!(taken.containers[0].resources.memory_limit, Some(80 << 20));
@@ -333,11 +332,10 @@ fn a_living_pod_takes_over_what_needs_nothing_that_is_missing() {
     edit(&mut scene, "image", json!("absent:1"));
     assert_eq!(meanwhile(&scene), taken);
     edit(&mut scene, "image", json!("web:1"));
-    scene.objects.insert(map.record.uid.clone(), map);
+    scene.objects.put(map);
     assert_eq!(scene.plan("web").revision, taken.revision);
     // What makes it another pod is not taken over.
-    let known = scene.objects.get_mut(&web).unwrap();
-    known.record.authored["spec"]["containers"][0]["command"] = json!(["true"]);
+    edit(&mut scene, "command", json!(["true"]));
     edit(&mut scene, "image", json!("absent:1"));
     assert!(matches!(scene.want("web"), Want::Wait { meanwhile: None, .. }));
 }
