@@ -218,10 +218,11 @@ impl Inventory {
     }
 
     /// Pods of which nothing is left but the records of their end. Those that still count for their Job are kept in sight
-    /// until they have been counted.
+    /// until they have been counted, and those that are to go until they have gone.
     pub(crate) fn let_rest(&mut self, ended: &BTreeSet<Uid>) {
         for uid in ended {
-            if self.objects.get(uid).is_some_and(|known| self.is_counted(known)) {
+            let is_done = |known: &Known| known.record.deletion.is_none() && self.is_counted(known);
+            if self.objects.get(uid).is_some_and(is_done) {
                 self.objects.rest(uid);
             }
         }
