@@ -1,4 +1,6 @@
 //! Run directory, image store and leases → what a pass sees.
+//!
+//! Longer than other files: what is read of one pod is weighed against what was read of it a line before.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

@@ -1,4 +1,6 @@
 //! One pass: the whole road from changed files to status files.
+//!
+//! Longer than other files, so that the road can be read in one, from its beginning to its end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

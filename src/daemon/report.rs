@@ -1,23 +1,24 @@
 //! Status files: written beside each manifest or below a directory of their own, only when they differ.
 
+mod absent;
 mod items;
 mod pace;
+mod sources;
 mod view;
+mod write;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
 use crate::api::Object;
 use crate::model::id::Uid;
 use crate::model::object::{Known, Source};
 use crate::model::time::Moment;
 use crate::paths::Places;
-use crate::publish::status::{Place, Refusal};
-use crate::rundir::last_words::{self, LastWord};
+use crate::rundir::last_words::LastWord;
 use crate::rundir::lock;
 use crate::status::{self, ControlStatus, Course, FileState, Tense};
 
@@ -28,10 +29,9 @@ use super::inventory::stir::Stir;
 use super::inventory::{FolderState, Inventory};
 use super::observe::Seen;
 use items::Facts;
+use sources::sources;
 use view::{View, state_of, undone};
-
-/// After a write that failed: all is to be told within five seconds of there being room.
-const TRY_AGAIN: Duration = Duration::from_secs(3);
+use write::Write;
 
 /// Files written together; each takes three descriptors meanwhile.
 const AT_ONCE: usize = 100;
@@ -78,16 +78,6 @@ pub(crate) struct Scene<'a> {
     pub(crate) ends: &'a BTreeMap<Uid, Course>,
     pub(crate) tense: Tense,
     pub(crate) now: Moment,
-}
-
-/// A status file that is to be written.
-#[derive(Debug)]
-struct Write {
-    source: Source,
-    place: Place,
-    /// What has come of freeing its directory.
-    freed: Result<(), Refusal>,
-    written: Written,
 }
 
 /// What is to be done about a status file.
@@ -207,19 +197,6 @@ impl Reporter {
         }
     }
 
-    /// What was written and is there no more is written again.
-    fn miss(&mut self, root: &Path, bare: &BTreeSet<PathBuf>, stir: &mut Stir) {
-        if self.status_dir.is_some() {
-            return;
-        }
-        for path in bare {
-            let source = Source { root: root.to_owned(), path: path.clone() };
-            if self.written.remove(&source).is_some() {
-                stir.touch(&source);
-            }
-        }
-    }
-
     fn one(&mut self, folder: &Folder, source: &Source, file: &ManifestFile, scene: Scene<'_>) -> Due {
         let Scene { inventory, seen, ends, tense, now } = scene;
         if let Some(due) = self.owed.get(source).copied().filter(|due| tense == Tense::Present && now < *due)
@@ -276,60 +253,6 @@ impl Reporter {
         }
     }
 
-    /// Writes them together; tells when what a disc did not take is tried again.
-    fn write(&mut self, writes: Vec<Write>) -> Option<Moment> {
-        if writes.is_empty() {
-            return None;
-        }
-        let texts: Vec<(&Place, &str)> =
-            writes.iter().map(|write| (&write.place, write.written.text.as_str())).collect();
-        let outcomes = Place::write_all(&texts);
-        let mut again_at = None;
-        for (Write { source, freed, written, .. }, outcome) in writes.into_iter().zip(outcomes) {
-            again_at = earlier(again_at, self.note(source, written, outcome.and(freed)));
-        }
-        self.leave_last_words();
-        again_at
-    }
-
-    /// Takes over what has come of a write; tells when it is tried again.
-    fn note(&mut self, source: Source, written: Written, outcome: Result<(), Refusal>) -> Option<Moment> {
-        self.owed.remove(&source);
-        match outcome {
-            Ok(()) => {
-                self.refused.remove(&source);
-            }
-            Err(refusal) => {
-                self.tell(&source, &refusal);
-                if let Refusal::Io { .. } = refusal {
-                    let due = written.at + TRY_AGAIN;
-                    self.owed.insert(source, due);
-                    return Some(due);
-                }
-            }
-        }
-        // Where another's file is in the way, it is tried again when there is something else to say.
-        self.written.insert(source, written);
-        None
-    }
-
-    /// Nothing is said over the last report of a command that ends by itself.
-    fn last_word(&self, source: &Source, text: String) -> Option<LastWord> {
-        let name = status::status_name(source.path.file_name()?.to_str()?);
-        let root = self.status_dir.as_ref().unwrap_or(&source.root);
-        let directory = root.join(source.path.parent()?);
-        Some(LastWord { directory, name, text })
-    }
-
-    fn leave_last_words(&self) {
-        let Some(places) = &self.last_words else { return };
-        let words: Vec<&LastWord> =
-            self.written.values().filter_map(|written| written.last_word.as_ref()).collect();
-        if let Err(error) = last_words::leave(places, &words) {
-            tracing::warn!(%error, "last words not left");
-        }
-    }
-
     /// One line for each transition; a file that settles is on its way to another state.
     fn tell_state(&mut self, source: &Source, state: FileState, note: Option<&str>) {
         if state == FileState::Settling {
@@ -358,109 +281,4 @@ impl Reporter {
         };
         (known.record.uid.clone(), phase)
     }
-
-    fn place(&self, folder: &Folder, source: &Source) -> Result<Place, Refusal> {
-        let path = source.path.to_str().map(Path::new).ok_or(Refusal::NotUtf8)?;
-        let name = path.file_name().and_then(|name| name.to_str()).ok_or(Refusal::NoFolder)?;
-        let below = path.parent().unwrap_or(Path::new(""));
-        let name = status::status_name(name);
-        match &self.status_dir {
-            Some(directory) => Place::below(directory, below, name),
-            None => Place::beside(folder.directory().ok_or(Refusal::NoFolder)?, below, name),
-        }
-    }
-
-    /// Status files that lie beside no manifest: of manifests that went while nobody watched, too. That of one which is
-    /// held stays.
-    fn remove_orphans(&mut self, folder: &Folder, found: &BTreeSet<PathBuf>, inventory: &Inventory) {
-        if self.status_dir.is_some() {
-            return;
-        }
-        let kept: BTreeSet<PathBuf> = kept(inventory, &folder.root.path).map(status_path).collect();
-        for path in found.difference(&kept) {
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-            let below = path.parent().unwrap_or(Path::new(""));
-            let removed = folder
-                .directory()
-                .ok_or(Refusal::NoFolder)
-                .and_then(|directory| Place::beside(directory, below, name))
-                .and_then(|place| place.remove());
-            // One that is not ours is not touched; one that cannot be removed is met again by the next scan.
-            if let Err(refusal) = removed {
-                tracing::debug!(path = %path.display(), reason = %refusal, "status file not removed");
-            }
-        }
-    }
-
-    fn remove_gone(&mut self, folders: &[Folder], stir: &Stir, reported: &BTreeSet<Source>) {
-        // A write that failed may have come as far as to give the file its name.
-        let is_tried = |source: &&Source| {
-            let written = self.written.contains_key(*source) || self.owed.contains_key(*source);
-            written || self.inherited.contains(*source)
-        };
-        let gone: BTreeSet<Source> = match stir {
-            Stir::All => {
-                let tried = self.written.keys().chain(self.owed.keys()).chain(&self.inherited);
-                tried.filter(|source| !reported.contains(*source)).cloned().collect()
-            }
-            Stir::Of(sources) => sources.difference(reported).filter(is_tried).cloned().collect(),
-        };
-        for source in gone {
-            self.written.remove(&source);
-            self.owed.remove(&source);
-            self.inherited.remove(&source);
-            self.refused.remove(&source);
-            self.note_state(&source, None);
-            let folder = folders.iter().find(|folder| folder.root.path == source.root);
-            let removed = folder.map(|folder| self.place(folder, &source).and_then(|place| place.remove()));
-            if let Some(Err(refusal)) = removed {
-                tracing::debug!(path = %source.path.display(), reason = %refusal, "status file not removed");
-            }
-        }
-    }
-
-    fn tell(&mut self, source: &Source, refusal: &Refusal) {
-        if self.refused.insert(source.clone()) {
-            // An `up` has no such flag.
-            let can_go_elsewhere =
-                refusal.is_of_folder() && self.status_dir.is_none() && self.last_words.is_none();
-            let help = can_go_elsewhere.then_some("--status-dir DIR has them written elsewhere");
-            tracing::warn!(
-                file = %source.absolute().display(),
-                reason = super::folder::chain(refusal),
-                help,
-                "no status file written"
-            );
-        }
-    }
-}
-
-/// Manifests of a folder, of those that were stirred, and those that cannot be seen but whose objects stay.
-fn sources(inventory: &Inventory, root: &Path, stir: &Stir) -> BTreeSet<Source> {
-    let kept = kept(inventory, root).filter(|source| stir.contains(source));
-    let files = inventory.files();
-    let present: Vec<&Source> = match stir {
-        Stir::All => files.keys().filter(|source| source.root == root).collect(),
-        Stir::Of(stirred) => {
-            stirred.iter().filter(|source| source.root == root && files.contains_key(*source)).collect()
-        }
-    };
-    present.into_iter().chain(kept).cloned().collect()
-}
-
-/// Manifests that cannot be seen but whose objects stay: until a second look, or for as long as the folder is lost.
-fn kept<'a>(inventory: &'a Inventory, root: &'a Path) -> impl Iterator<Item = &'a Source> {
-    let view = inventory.folder(root);
-    let objects = inventory.objects();
-    let held = view.and_then(|view| view.held()).into_iter().flatten();
-    let held = held.filter_map(move |uid| objects.get(uid)).map(|known| &known.record.source);
-    let is_lost = view.is_some_and(|view| matches!(view.state, FolderState::Lost(_)));
-    let has_objects = move |source: &&Source| objects.newest_of(source, 0).any(Known::is_declared);
-    let lost = is_lost.then(|| objects.sources_in(root)).into_iter().flatten().filter(has_objects);
-    held.filter(move |source| source.root == root).chain(lost)
-}
-
-fn status_path(source: &Source) -> PathBuf {
-    let name = source.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    source.path.with_file_name(status::status_name(name))
 }

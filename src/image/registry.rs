@@ -1,5 +1,7 @@
 //! The registry client: manifests and blobs by HTTP. The one place that names `oci-client` and an async runtime;
 //! everything else asks it and waits.
+//!
+//! Longer than other files: all that a registry may answer is explained in one place, in the words for its reader.
 
 mod roots;
 mod token;

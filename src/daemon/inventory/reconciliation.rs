@@ -1,4 +1,6 @@
 //! What files declare → objects in force, as far as caution lets it.
+//!
+//! Longer than other files: each rule is about the changes that the one before has left.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
