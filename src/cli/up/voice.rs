@@ -80,7 +80,7 @@ impl Voice {
                 let (words, troubles, tries) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
                 Voice::Text(Text {
                     lines: Printer::new(out, style)
-                        .aligned(width, terminal::stdout_width().map(|all| all / 3)),
+                        .aligned(width, terminal::stdout_width().map(|all| all / 2)),
                     home,
                     live,
                     words,

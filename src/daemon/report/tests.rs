@@ -1,9 +1,10 @@
 use std::os::fd::AsFd;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
-use super::*;
 use crate::daemon::tests::ground::{Ground, write};
-use crate::status::FileReport;
+use crate::publish::status::{Place, Refusal};
+use crate::status::{self, FileReport, FileState, Tense};
 
 const OURS: &str = "apiVersion: droppod.dev/v1\nkind: ManifestStatus\nstatus: {}\n";
 
