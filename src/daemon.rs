@@ -30,9 +30,12 @@ use tokio::sync::oneshot;
 use crate::image::store::Store;
 use crate::manifest::Strictness;
 use crate::manifest::podsecurity::Level;
+use crate::model::network::PodCidr;
+use crate::model::pull_environment::PullEnvironment;
 use crate::paths::Places;
 use crate::rundir::watcher::{self, Watcher};
 use crate::rundir::{drafts, hidden as hidden_file, objects, starts};
+use crate::sandbox::oom;
 use crate::sandbox::sys::clock;
 
 pub(crate) use batch::{
@@ -53,7 +56,7 @@ use inventory::{Caution, Inventory};
 use pass::{Complaints, World};
 use report::Reporter;
 use service::Service;
-use start::{Locked, Tie};
+use start::{Locked, Order, Tie};
 use supervisor::Supervisor;
 use watch::Ears;
 
@@ -74,6 +77,9 @@ pub(crate) struct Settings {
     pub(crate) untrusted: BTreeSet<PathBuf>,
     /// What the machine's root does not show to pods.
     pub(crate) hidden: Vec<PathBuf>,
+    pub(crate) pull_environment: PullEnvironment,
+    /// Where the range of the instance is taken from; `None` for the usual.
+    pub(crate) pod_cidr: Option<PodCidr>,
 }
 
 #[derive(Debug)]
@@ -129,6 +135,15 @@ impl Mode {
         }
     }
 
+    /// Folders that are looked at for as long as it runs.
+    fn watched(&self, roots: &[Root]) -> Vec<PathBuf> {
+        match self {
+            Mode::Watch { .. } | Mode::Once => roots.iter().map(|root| root.path.clone()).collect(),
+            // The files are read once.
+            Mode::Batch(_) => Vec::new(),
+        }
+    }
+
     /// What an `up` that is killed leaves to its pods to say.
     fn lasting(&self, reporter: Reporter, places: &Places) -> Reporter {
         match self {
@@ -156,7 +171,9 @@ pub(crate) enum DaemonError {
     #[error("cannot {operation} {path}")]
     Io { operation: &'static str, path: PathBuf, source: io::Error },
     #[error(transparent)]
-    Folder(FolderError),
+    Folder(#[from] FolderError),
+    #[error("cannot make the instance's network")]
+    Range(#[source] io::Error),
     #[error("cannot take up the objects in force: {0}")]
     Objects(String),
     #[error("cannot listen for signals")]
@@ -165,22 +182,13 @@ pub(crate) enum DaemonError {
     Exhibit { address: Address, source: io::Error },
 }
 
-impl From<FolderError> for DaemonError {
-    fn from(error: FolderError) -> DaemonError {
-        match error {
-            FolderError::Held { folder, holder } => DaemonError::Held { path: folder, holder },
-            FolderError::Open { .. } | FolderError::Untrusted { .. } => DaemonError::Folder(error),
-        }
-    }
-}
-
 /// Directs an instance until the mode's end. To be run on a current-thread runtime: a pass blocks it.
 pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
     let Settings { places, roots, mode, rescan, status_dir, strictness, .. } = settings;
-    let Settings { namespace, pod_security, untrusted, hidden, .. } = settings;
+    let Settings { namespace, pod_security, untrusted, hidden, pull_environment, pod_cidr, .. } = settings;
     let Posture { word, hangups, tie, logs, trust, caution } = mode.posture();
     let signals = Signals::listen(hangups).map_err(DaemonError::Signals)?;
-    let locked = Locked::take(&places, word)?;
+    let (locked, folders) = take_hold(&roots, &untrusted, trust, word, &places)?;
     if let Mode::Watch { .. } | Mode::Once = &mode {
         let watcher = Watcher {
             folders: roots.iter().map(|root| root.path.clone()).collect(),
@@ -190,18 +198,10 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
             pod_security,
             untrusted: untrusted.clone(),
         };
-        // It is for `down` alone, and a full disc must not keep pods from being looked after.
-        if let Err(error) = watcher::write(&places, &watcher) {
-            tracing::warn!(%error, "what is watched is not written down");
-        }
+        settle_in(&places, &watcher);
     }
-    let paths: Vec<PathBuf> = match &mode {
-        Mode::Watch { .. } | Mode::Once => roots.iter().map(|root| root.path.clone()).collect(),
-        // The files are read once.
-        Mode::Batch(_) => Vec::new(),
-    };
-    let folders = open_folders(roots, &untrusted, trust, &places)?;
-    let ready = locked.prepare(&places, tie, logs)?;
+    let paths = mode.watched(&roots);
+    let ready = locked.prepare(&places, Order { tie, logs, pull_environment, pod_cidr })?;
     // Before any pod starts.
     hidden_file::write(&places, &hidden).map_err(|source| DaemonError::Io {
         operation: "write down what is hidden from pods, in",
@@ -213,6 +213,7 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
     let reader = Reader { namespace, strictness, pod_security, untrusted };
     let (mut inventory, failures) =
         Inventory::load(&places, reader, caution).map_err(|error| DaemonError::Objects(chain(&error)))?;
+    inventory.rename_roots(&places, &paths);
     if let Err(error) = objects::remove_halves(&places) {
         tracing::warn!(%error, "half-made objects not removed");
     }
@@ -262,8 +263,38 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
     Ok(ended)
 }
 
+/// Of the instance and of its folders, or of neither.
+fn take_hold(
+    roots: &[Root],
+    untrusted: &BTreeSet<PathBuf>,
+    trust: Trust,
+    word: &str,
+    places: &Places,
+) -> Result<(Locked, Vec<Folder>), DaemonError> {
+    let locked = Locked::take(places, word)?;
+    match open_folders(roots, untrusted, trust, places) {
+        Ok(folders) => Ok((locked, folders)),
+        Err(error) => {
+            locked.undo(places);
+            Err(error)
+        }
+    }
+}
+
+/// What a watcher is better off with, and can do without.
+fn settle_in(places: &Places, watcher: &Watcher) {
+    if let Err(error) = oom::set_own(oom::OF_WATCHER) {
+        let reason = chain(&error);
+        tracing::warn!(reason, "neither the watcher nor pod processes are kept from the OOM killer");
+    }
+    // It is for `down` alone, and a full disc must not keep pods from being looked after.
+    if let Err(error) = watcher::write(places, watcher) {
+        tracing::warn!(%error, "what is watched is not written down");
+    }
+}
+
 fn open_folders(
-    roots: Vec<Root>,
+    roots: &[Root],
     untrusted: &BTreeSet<PathBuf>,
     trust: Trust,
     places: &Places,
@@ -273,7 +304,7 @@ fn open_folders(
         // Named twice is named once; a second lock of the same folder would be refused.
         if folders.iter().all(|folder| folder.root.path != root.path) {
             let trust = if untrusted.contains(&root.path) { Trust::Admitted } else { trust };
-            folders.push(Folder::open(root, trust, Sight::Polling, places)?);
+            folders.push(Folder::open(root.clone(), trust, Sight::Polling, places)?);
         }
     }
     Ok(folders)

@@ -5,6 +5,7 @@ pub(crate) mod archive;
 pub(crate) mod document;
 pub(crate) mod import;
 pub(crate) mod inside;
+pub(crate) mod keyring;
 pub(crate) mod passwd;
 pub(crate) mod pull;
 pub(crate) mod registry;

@@ -3,7 +3,8 @@
 //! ```text
 //!            process alive                    dead, directory left         nothing left
 //! Run        Tell, or Stop to make it anew    Sweep, then by the end       Launch, or Lose after a reboot
-//! Wait       Wait, and it runs on as told     Sweep, then by the end       Wait
+//! Wait       Tell what it can take over,      Sweep, then by the end       Wait
+//!            or Wait, and it runs on as told
 //! Gone       Stop                             Sweep                        Forget
 //! unwanted   Stop                             Sweep                        —
 //! ended      leaves by itself                 Sweep                        — (Forget if Gone)
@@ -55,7 +56,7 @@ fn turn(action: &Action) -> u8 {
 }
 
 fn for_wanted(uid: &Uid, pod: &DesiredPod, observed: &Observed, boot_id: &str, now: Now) -> Option<Action> {
-    let seen = observed.pods.get(uid);
+    let seen = observed.pod(uid);
     let there = Presence::of(seen);
     let ended = seen.is_some_and(|seen| seen.finished.is_some());
     match (&pod.want, there) {
@@ -63,16 +64,21 @@ fn for_wanted(uid: &Uid, pod: &DesiredPod, observed: &Observed, boot_id: &str, n
         (Want::Gone { .. }, Presence::Remains(_)) => Some(sweep(&pod.id, AfterSweep::Nothing)),
         (Want::Gone { .. }, Presence::Absent) => Some(Action::Forget { pod: pod.id.clone() }),
         // It has recorded its end and leaves.
-        (Want::Run(_) | Want::Wait(_), Presence::Alive(_)) if ended => None,
+        (Want::Run(_) | Want::Wait { .. }, Presence::Alive(_)) if ended => None,
         (Want::Run(plan), Presence::Alive(told)) => for_running(plan, told),
-        // It runs on as it was told; why it does not change is for its events.
-        (Want::Wait(why), Presence::Alive(_)) => Some(Action::Wait { pod: pod.id.clone(), why: why.clone() }),
-        (Want::Run(_) | Want::Wait(_), Presence::Remains(seen)) => {
+        // It runs on; why it does not change any further is for its events.
+        (Want::Wait { why, meanwhile }, Presence::Alive(told)) => Some(match meanwhile {
+            Some(plan) if is_to_be_told(plan, told) => Action::Tell(plan.clone()),
+            Some(_) | None => Action::Wait { pod: pod.id.clone(), why: why.clone() },
+        }),
+        (Want::Run(_) | Want::Wait { .. }, Presence::Remains(seen)) => {
             Some(sweep(&pod.id, after_sweep(seen, pod.restart_policy)))
         }
-        (Want::Run(_) | Want::Wait(_), Presence::Absent) if ended => None,
+        (Want::Run(_) | Want::Wait { .. }, Presence::Absent) if ended => None,
         (Want::Run(plan), Presence::Absent) => for_absent(plan, seen, observed, boot_id, now),
-        (Want::Wait(why), Presence::Absent) => Some(Action::Wait { pod: pod.id.clone(), why: why.clone() }),
+        (Want::Wait { why, .. }, Presence::Absent) => {
+            Some(Action::Wait { pod: pod.id.clone(), why: why.clone() })
+        }
     }
 }
 
@@ -109,14 +115,19 @@ impl<'a> Presence<'a> {
 }
 
 fn for_running(plan: &PodPlan, told: Option<&Told>) -> Option<Action> {
-    let Some(told) = told else { return Some(Action::Tell(Box::new(plan.clone()))) };
-    if told.stop.is_some() || told.revision == plan.revision {
-        None
-    } else if told.revision.pod == plan.revision.pod {
-        Some(Action::Tell(Box::new(plan.clone())))
-    } else {
-        stop_deleted(&plan.id, Some(told), None)
+    if is_to_be_told(plan, told) {
+        return Some(Action::Tell(Box::new(plan.clone())));
     }
+    let told = told.filter(|told| told.stop.is_none() && told.plan.revision.pod != plan.revision.pod)?;
+    stop_deleted(&plan.id, Some(told), None)
+}
+
+/// Whether it is another plan that a living pod can take over.
+fn is_to_be_told(plan: &PodPlan, told: Option<&Told>) -> bool {
+    told.is_none_or(|told| {
+        let present = &told.plan.revision;
+        told.stop.is_none() && *present != plan.revision && present.pod == plan.revision.pod
+    })
 }
 
 fn for_absent(

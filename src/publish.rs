@@ -59,36 +59,82 @@ pub(crate) fn publish(
     Ok(Published::Written)
 }
 
-/// As [`publish`] of each, private to the owner and durable. They go to disc together: a file system with a journal
-/// then writes it a few times, not twice for each file. An answer for each; one that could not be made ready is its
-/// own answer.
-pub(crate) fn publish_all(files: Vec<io::Result<(PathBuf, Vec<u8>)>>) -> Vec<io::Result<()>> {
+/// As [`publish`] of each. They go to disc together: a file system with a journal then writes it a few times, not twice
+/// for each file. An answer for each; one that could not be made ready is its own answer.
+pub(crate) fn publish_all(
+    files: Vec<io::Result<(PathBuf, Vec<u8>)>>,
+    mode: u32,
+    durability: Durability,
+) -> Vec<io::Result<()>> {
     let mut files = files.into_iter().peekable();
     let mut published = Vec::with_capacity(files.len());
     while files.peek().is_some() {
-        published.extend(publish_chunk(files.by_ref().take(AT_ONCE)));
+        published.extend(publish_chunk(files.by_ref().take(AT_ONCE), mode, durability));
     }
     published
 }
 
-fn publish_chunk(files: impl Iterator<Item = io::Result<(PathBuf, Vec<u8>)>>) -> Vec<io::Result<()>> {
-    let drafts = files.map(|file| {
+fn publish_chunk(
+    files: impl Iterator<Item = io::Result<(PathBuf, Vec<u8>)>>,
+    mode: u32,
+    durability: Durability,
+) -> Vec<io::Result<()>> {
+    let steps = files.map(|file| {
         let (path, content) = file?;
-        Target::of(&path)?.draft(&content, 0o600)
+        let target = Target::of(&path)?;
+        if target.holds(&content) {
+            Ok(Step::Same(target))
+        } else {
+            target.draft(&content, mode).map(Step::New)
+        }
     });
-    let drafts: Vec<io::Result<Draft>> = drafts.collect();
-    for draft in drafts.iter().flatten() {
-        draft.begin_writing();
+    let steps: Vec<io::Result<Step>> = steps.collect();
+    for step in steps.iter().flatten() {
+        step.begin_writing();
     }
-    let synced = drafts.into_iter().map(|draft| {
-        let draft = draft?;
-        draft.sync(Durability::Durable)?;
-        Ok(draft)
+    let synced = steps.into_iter().map(|step| {
+        let step = step?;
+        step.sync(durability)?;
+        Ok(step)
     });
-    let synced: Vec<io::Result<Draft>> = synced.collect();
-    let renamed: Vec<io::Result<Draft>> =
-        synced.into_iter().map(|draft| draft.and_then(Draft::rename)).collect();
-    renamed.into_iter().map(|draft| draft?.target.settle(Durability::Durable)).collect()
+    let synced: Vec<io::Result<Step>> = synced.collect();
+    let named: Vec<io::Result<Step>> = synced.into_iter().map(|step| step.and_then(Step::name)).collect();
+    named.into_iter().map(|step| step?.target().settle(durability)).collect()
+}
+
+/// One of many on its way to disc.
+enum Step {
+    Same(Target),
+    New(Draft),
+}
+
+impl Step {
+    fn begin_writing(&self) {
+        if let Step::New(draft) = self {
+            draft.begin_writing();
+        }
+    }
+
+    fn sync(&self, durability: Durability) -> io::Result<()> {
+        match self {
+            Step::Same(_) => Ok(()),
+            Step::New(draft) => draft.sync(durability),
+        }
+    }
+
+    fn name(self) -> io::Result<Step> {
+        match self {
+            Step::Same(target) => Ok(Step::Same(target)),
+            Step::New(draft) => draft.rename().map(Step::New),
+        }
+    }
+
+    fn target(&self) -> &Target {
+        match self {
+            Step::Same(target) => target,
+            Step::New(draft) => &draft.target,
+        }
+    }
 }
 
 /// A name in a directory.

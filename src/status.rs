@@ -8,26 +8,30 @@ use serde_json::{Value, json};
 use crate::api::{Object, ObjectMeta, Pod};
 use crate::model::object::Known;
 use crate::model::observed::{Finished, Interrupted};
-use crate::model::record::{EventRecord, Outcome, PodRecord, WaitingRecord, note};
+use crate::model::record::{EventRecord, Outcome, PodRecord, SandboxState, WaitingRecord, note};
 use crate::model::time::Timestamp;
 
 mod columns;
 mod conditions;
 mod containers;
+mod edit;
 mod events;
 mod field;
 mod file;
 mod job;
 mod pod;
+mod summary;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use columns::{age, ready_column, restarts_column, status_word};
+pub(crate) use edit::is_in_force;
 pub(crate) use events::event_objects;
 pub(crate) use file::{FileReport, FileState, render};
 pub(crate) use job::{Control, ControlStatus, Stage, completions, controls, job_word, stage};
 pub(crate) use pod::pod_status;
+pub(crate) use summary::Tense;
 
 /// Seconds, where a pod does not say.
 const GRACE: i64 = 30;
@@ -72,6 +76,41 @@ impl Course {
     fn stopped(&self) -> Option<&Interrupted> {
         let begun = self.record().is_some() || self.waiting.is_some();
         self.interrupted.as_ref().filter(|_| !begun)
+    }
+
+    /// Once all that goes on has been stopped for good: a pod has ended as its containers have, what makes pods has none,
+    /// and of one that went without a word nothing is known.
+    pub(crate) fn at_rest(&self) -> Course {
+        let mut rest = self.clone();
+        match rest.control.as_mut().map(|control| &mut control.status) {
+            Some(ControlStatus::Job(status)) => {
+                (status.active, status.ready, status.terminating) = (None, Some(0), Some(0));
+            }
+            Some(ControlStatus::CronJob(status)) => status.active = None,
+            None => {}
+        }
+        let Some(record) = self.record().filter(|_| self.finished.is_none()) else { return rest };
+        let outcome = match self.outcome() {
+            Some(end @ (Outcome::Succeeded | Outcome::Failed { .. })) => end.clone(),
+            Some(Outcome::Deleted | Outcome::Interrupted) => record.by_exits(),
+            None => {
+                rest.lost = true;
+                return rest;
+            }
+        };
+        let record = record.clone();
+        rest.finished = Some(Arc::new(Finished { outcome, record }));
+        rest
+    }
+
+    /// Why what its containers are to run in is not there, of a pod that tries again to make it.
+    pub(crate) fn sandbox_trouble(&self) -> Option<&str> {
+        let going_on = self.finished.is_none() && !self.lost;
+        let record = self.record.as_ref().filter(|record| going_on && record.outcome.is_none())?;
+        match &record.sandbox {
+            SandboxState::Failed { message } => Some(message),
+            SandboxState::Making | SandboxState::Ready => None,
+        }
     }
 
     /// How the pod ended, if it has.

@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
-use crate::api::{Object, Pod};
+use crate::api::{Object, Pod, PodSpec};
 use crate::model::desired::{Desired, DesiredPod, Want};
 use crate::model::id::{PodId, Uid};
 use crate::model::image::ImageRef;
 use crate::model::network::InstanceNetwork;
 use crate::model::object::Known;
-use crate::model::observed::Observed;
-use crate::model::pod_plan::RestartPolicy;
+use crate::model::objects::Objects;
+use crate::model::observed::{Observed, ProcessObservation};
+use crate::model::pod_plan::{PodPlan, RestartPolicy};
 use crate::model::time::Now;
 
 use address::Addresses;
@@ -31,6 +32,7 @@ mod image;
 mod job;
 mod pod;
 mod ports;
+mod pull_secrets;
 mod references;
 mod resolver;
 mod resources;
@@ -42,10 +44,11 @@ mod volumes;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use control::control;
+pub(crate) use control::{Agenda, control};
 pub(crate) use cron::{next_time, next_times};
 pub(crate) use job::{Retry, edited_in_vain, index_of, is_same_run, is_same_wish, retry};
 pub(crate) use pod::creating;
+pub(crate) use pull_secrets::{PullSecrets, pull_secrets};
 pub(crate) use resources::qos_class;
 pub(crate) use revision::is_same_pod;
 
@@ -67,25 +70,21 @@ pub(crate) struct Machine {
 
 /// The pods that `objects` ask for, and the images to be pulled for them. A pod that has ended has had what it
 /// asked for and is not among them: it needs neither image nor address.
-pub(crate) fn expand(
-    objects: &BTreeMap<Uid, Known>,
-    observed: &Observed,
-    machine: &Machine,
-    now: Now,
-) -> Desired {
-    let references = References::of(objects);
+pub(crate) fn expand(objects: &Objects, observed: &Observed, machine: &Machine, now: Now) -> Desired {
+    let references = References::among(objects);
     let mut addresses = Addresses::new(machine.network.as_ref(), &observed.leases);
     let mut ports = Ports::new(observed);
     let mut desired = Desired::default();
     for (known, pod) in pods_by_age(objects) {
         let uid = &known.record.uid;
-        let ended = observed.pods.get(uid).is_some_and(|seen| seen.finished.is_some());
+        let ended = observed.pod(uid).is_some_and(|seen| seen.finished.is_some());
         let want = match &known.record.deletion {
             Some(deletion) => Want::Gone { grace: deletion.grace },
             None if ended => continue,
             None => {
                 let offers = Offers { machine, addresses: &addresses, ports: &ports };
-                let resolution = pod::resolve(known, pod, &references, &observed.images, offers, now);
+                let told = told(observed, uid);
+                let resolution = pod::resolve(known, pod, told, &references, &observed.images, offers, now);
                 desired.pulls.extend(resolution.pulls);
                 match resolution.plan {
                     Ok(plan) => {
@@ -93,7 +92,7 @@ pub(crate) fn expand(
                         ports.take(&plan.id, &plan.host_ports);
                         Want::Run(plan)
                     }
-                    Err(blocked) => Want::Wait(blocked),
+                    Err(why) => Want::Wait { why, meanwhile: resolution.meanwhile },
                 }
             }
         };
@@ -101,6 +100,12 @@ pub(crate) fn expand(
         desired.pods.insert(uid.clone(), DesiredPod { id, restart_policy: restart_policy(pod), want });
     }
     desired
+}
+
+/// What a pod lives by: the images that it was given are its own for as long as it does.
+fn told<'a>(observed: &'a Observed, uid: &Uid) -> Option<&'a PodPlan> {
+    let seen = observed.pods.get(uid).filter(|seen| seen.process == ProcessObservation::Alive)?;
+    Some(&seen.told.as_ref()?.plan)
 }
 
 /// What pods have to share.
@@ -112,7 +117,7 @@ struct Offers<'a> {
 }
 
 /// Pods that ask for ports of the machine.
-pub(crate) fn with_host_ports(objects: &BTreeMap<Uid, Known>) -> Vec<&Uid> {
+pub(crate) fn with_host_ports(objects: &Objects) -> Vec<&Uid> {
     let pods = pods_by_age(objects).into_iter();
     let asking =
         pods.filter(|(_, pod)| pod.spec.as_ref().is_some_and(|spec| !ports::wanted(spec).is_empty()));
@@ -121,7 +126,7 @@ pub(crate) fn with_host_ports(objects: &BTreeMap<Uid, Known>) -> Vec<&Uid> {
 
 /// Every image that a pod names and that lies in the store or would, with the directories of the manifests that
 /// name it; a name that is none is passed over.
-pub(crate) fn images_named(objects: &BTreeMap<Uid, Known>) -> BTreeMap<ImageRef, BTreeSet<PathBuf>> {
+pub(crate) fn images_named(objects: &Objects) -> BTreeMap<ImageRef, BTreeSet<PathBuf>> {
     let mut named: BTreeMap<ImageRef, BTreeSet<PathBuf>> = BTreeMap::new();
     for (known, pod) in pods_by_age(objects) {
         let base = image::base(known);
@@ -147,7 +152,7 @@ pub(crate) struct ImageUser {
 }
 
 /// Containers of pods that are not on their way out and that have this image.
-pub(crate) fn users_of(objects: &BTreeMap<Uid, Known>, wanted: &ImageRef) -> Vec<ImageUser> {
+pub(crate) fn users_of(objects: &Objects, wanted: &ImageRef) -> Vec<ImageUser> {
     let mut users = Vec::new();
     for (known, pod) in pods_by_age(objects).into_iter().filter(|(known, _)| known.record.deletion.is_none())
     {
@@ -163,10 +168,18 @@ pub(crate) fn users_of(objects: &BTreeMap<Uid, Known>, wanted: &ImageRef) -> Vec
     users
 }
 
-/// The older pod is served first where addresses run out.
-fn pods_by_age(objects: &BTreeMap<Uid, Known>) -> Vec<(&Known, &Pod)> {
+fn has_image(known: &Known, spec: &PodSpec, wanted: &ImageRef) -> bool {
+    let mut all = spec.init_containers.iter().flatten().chain(&spec.containers);
+    all.any(|container| {
+        let authored = container.image.as_deref().unwrap_or_default();
+        image::reference(known, authored).is_ok_and(|image| image == *wanted)
+    })
+}
+
+/// Those that have not come to rest. The older pod is served first where addresses run out.
+fn pods_by_age(objects: &Objects) -> Vec<(&Known, &Pod)> {
     let mut pods: Vec<(&Known, &Pod)> = objects
-        .values()
+        .pods()
         .filter_map(|known| match &known.object {
             Object::Pod(pod) => Some((known, &**pod)),
             Object::ConfigMap(_)

@@ -13,6 +13,7 @@ use crate::sandbox::sys::pidfd;
 
 use super::exit::Exit;
 use super::failure::Failure;
+use super::settings::canonical;
 use super::tell;
 
 /// Who holds the lock of an instance, in words that end in the number of its process; `None` if nobody does.
@@ -74,15 +75,17 @@ pub(crate) enum Meanwhile {
 
 /// Judged by the folder: a watcher of the same instance may have other folders, and one of another instance this one.
 pub(crate) fn of(places: &Places, folder: &Path) -> Watched {
+    let real = |path: &Path| canonical(path).unwrap_or_else(|_| path.to_owned());
+    let is_in = |watched: &PathBuf| folder.starts_with(watched) || real(folder).starts_with(real(watched));
     // A folder that cannot be looked at is somebody else's, who may well watch it; this one cannot tell.
-    if lock::is_directory_held(folder).unwrap_or(false) {
+    if lock::is_directory_held(&real(folder)).unwrap_or(false) {
         return Watched::Yes;
     }
     if holder(places).is_none() {
         return Watched::No;
     }
     match watcher::read(places) {
-        Ok(Some(watcher)) if !watcher.watches(folder) => Watched::Elsewhere(watcher.folders),
+        Ok(Some(watcher)) if !watcher.folders.iter().any(is_in) => Watched::Elsewhere(watcher.folders),
         // Without its record nothing speaks against the watcher that is there.
         Ok(_) | Err(_) => Watched::Yes,
     }

@@ -20,7 +20,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::fields::{self, FieldSelector};
 use super::folder::{Folder, Holds, Place};
-use super::records::{Records, Shown, not_found};
+use super::records::{Records, Shown};
 use super::selector::{self, Selector};
 use super::settings::Settings;
 use super::{duration, tell};
@@ -117,7 +117,7 @@ pub(crate) fn run(args: &DeleteArgs, settings: &Settings) -> Result<Exit, Failur
             victim.must_stay_gone(&settings.places)?;
             victims.push(victim);
         } else if !args.ignore_not_found && !args.chooses() {
-            return Err(not_found(victim.wanted.plural, &victim.wanted.key.name));
+            return Err(victim.wanted.not_found());
         }
     }
     if victims.is_empty() && args.chooses() {

@@ -8,7 +8,7 @@ use rustix::event::{PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::daemon::aftermath;
-use crate::logs::follow::Bell;
+use crate::logs::bell::Bell;
 use crate::model::id::Uid;
 use crate::paths::Places;
 use crate::publish::remove_tree;

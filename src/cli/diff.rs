@@ -21,7 +21,7 @@ use super::failure::Failure;
 use super::folder::anchor_images;
 use super::input::{self, Depth, Input};
 use super::records::Records;
-use super::settings::Settings;
+use super::settings::{Settings, file_of};
 use super::tell;
 use super::terminal::Color;
 
@@ -122,7 +122,7 @@ fn finding(declared: &Declared, input: &Input, records: &Records, places: &Place
     let known = &shown.known;
     let mut wanted = declared.clone();
     // `apply` writes to another directory and makes relative paths whole.
-    if input.path.as_ref() != Some(&known.record.source.absolute()) {
+    if input.path.as_ref() != Some(&file_of(&known.record.source)) {
         anchor_images(&mut wanted.authored, &input.base);
     }
     let changes = fields::changes(&declared.key.kind, &known.record.authored, &wanted.authored);
@@ -182,7 +182,7 @@ fn pruned(
             })
     };
     let gone = |known: &&Known| {
-        came_from(&known.record.source.absolute())
+        came_from(&file_of(&known.record.source))
             && !declared.iter().any(|(_, declared)| declared.key == known.record.key)
     };
     let gone: Vec<&Known> = in_force(records).filter(gone).collect();

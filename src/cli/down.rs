@@ -15,7 +15,7 @@ use crate::sandbox::sys::clock;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::records::{Records, Shown};
-use super::settings::{Settings, canonical};
+use super::settings::{Settings, canonical, file_of};
 use super::{attendance, departure, duration, tell, up};
 
 #[derive(Debug, clap::Args)]
@@ -56,8 +56,7 @@ pub(crate) fn run(args: &DownArgs, settings: &Settings) -> Result<Exit, Failure>
     }
     let root = args.directory.as_deref().map(root).transpose()?;
     let of_root = |shown: &&Shown| {
-        let source = &shown.known.record.source;
-        root.as_deref().is_none_or(|root| source.absolute().starts_with(root))
+        root.as_deref().is_none_or(|root| file_of(&shown.known.record.source).starts_with(root))
     };
     let to_run: Vec<&Shown> = records
         .shown

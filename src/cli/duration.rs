@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+/// To whole seconds: what takes a moment more is not due yet.
+pub(crate) fn rounded_up(rest: Duration) -> Duration {
+    Duration::from_secs(rest.as_secs() + u64::from(rest.subsec_nanos() > 0))
+}
+
 /// For clap: a duration, or why it is none.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is not a duration such as 30s, 5m or 1h30m");

@@ -17,6 +17,7 @@ use super::failure::Failure;
 use super::input::{self, Depth, manifests_in};
 use super::records::Records;
 use super::selector::Selector;
+use super::settings::file_of;
 
 /// What a manifest that names no namespace means by that in a folder.
 pub(crate) const NAMESPACE: &str = "default";
@@ -105,7 +106,7 @@ impl Folder {
         let here = self.declared.iter().find(|entry| entry.key == *key).map(|entry| entry.place.clone());
         here.or_else(|| {
             let shown = records.shown.iter().find(|shown| shown.known.record.key == *key)?;
-            let path = shown.known.record.source.absolute();
+            let path = file_of(&shown.known.record.source);
             let declares = if path.starts_with(&self.path) {
                 shown.known.record.deletion.is_none() && self.broken.contains(&path)
             } else {

@@ -3,8 +3,11 @@
 use std::io::{self, stdout};
 use std::path::{Path, PathBuf};
 
-use crate::image::store::Store;
+use crate::image::store::{Store, StoredReference};
+use crate::model::id::PodId;
 use crate::model::image::ImageRef;
+use crate::paths::Places;
+use crate::sandbox::instance::up;
 use crate::sandbox::sys::clock;
 
 use super::exit::Exit;
@@ -85,8 +88,7 @@ pub(crate) fn run(args: &ImageArgs, settings: &Settings) -> Result<Exit, Failure
             files.iter().chain(inputs).try_for_each(|file| store::load(&images, file, clock::wall(), out))
         }
         ImageVerb::Rm { references } => {
-            let records = Records::load(&settings.places)?;
-            references.iter().try_for_each(|name| must_be_idle(name, &images, &base, &records))?;
+            references.iter().try_for_each(|name| must_be_idle(name, &images, &base, &settings.places))?;
             store::remove(&images, references, &base, out)
         }
         ImageVerb::Verify => store::verify(&images, out),
@@ -96,31 +98,55 @@ pub(crate) fn run(args: &ImageArgs, settings: &Settings) -> Result<Exit, Failure
 }
 
 /// A container that starts again would find its image gone.
-fn must_be_idle(name: &str, images: &Store, base: &Path, records: &Records) -> Result<(), Failure> {
+fn must_be_idle(name: &str, images: &Store, base: &Path, places: &Places) -> Result<(), Failure> {
     let image = ImageRef::parse(name, base).map_err(|error| failure(error.into()))?;
     let stored = images
         .all()
         .map_err(|error| Failure::new(Exit::Failed, "cannot read the image store").because(error))?;
-    let digest = stored.iter().find(|one| one.reference == image).map(|one| one.image.digest.as_str());
-    let guest = image.clone().for_guest();
-    let others = stored.iter().filter(|one| one.reference != image && one.reference != guest);
-    let last = digest.is_some() && others.into_iter().all(|one| Some(one.image.digest.as_str()) != digest);
-    for shown in records.shown.iter().filter(|shown| shown.lives()) {
-        let beside = shown.known.record.source.absolute();
-        let beside = beside.parent().unwrap_or(Path::new("/"));
-        let containers = shown.pod_record().into_iter().flat_map(|record| &record.containers);
-        let user = containers.into_iter().find(|container| {
-            let same_name = ImageRef::parse(&container.image, beside).is_ok_and(|used| used == image);
-            same_name || (last && Some(container.image_id.as_str()) == digest)
-        });
-        if let Some(container) = user {
-            let what = format!("image {image} is in use by pod {}", shown.pod_id());
-            return Err(Failure::new(Exit::Failed, what)
-                .because(format!("its container {} runs from it", container.name))
-                .help(format!("delete the pod first: droppod delete pod {}", shown.pod_id().name)));
+    let ups = up::all(places)
+        .map_err(|error| Failure::new(Exit::Failed, "cannot see which `up` runs").because(error))?;
+    if let Some(user) = User::of(&image, &stored, &Records::load(places)?) {
+        let help = format!("delete the pod first: droppod delete pod {}", user.pod.name);
+        return Err(user.refuses(&image).help(help));
+    }
+    for up in ups {
+        if let Some(user) = User::of(&image, &stored, &Records::load(&up)?) {
+            return Err(user
+                .refuses(&image)
+                .help("it is of a `droppod up` or `run`, which has to end first"));
         }
     }
     Ok(())
+}
+
+/// A container that runs from an image.
+struct User {
+    pod: PodId,
+    container: String,
+}
+
+impl User {
+    fn of(image: &ImageRef, stored: &[StoredReference], records: &Records) -> Option<User> {
+        let digest = stored.iter().find(|one| one.reference == *image).map(|one| one.image.digest.as_str());
+        let guest = image.clone().for_guest();
+        let mut others = stored.iter().filter(|one| one.reference != *image && one.reference != guest);
+        let last = digest.is_some() && others.all(|one| Some(one.image.digest.as_str()) != digest);
+        records.shown.iter().filter(|shown| shown.lives()).find_map(|shown| {
+            let beside = shown.known.record.source.absolute();
+            let beside = beside.parent().unwrap_or(Path::new("/"));
+            let mut containers = shown.pod_record().into_iter().flat_map(|record| &record.containers);
+            let used = containers.find(|container| {
+                let same_name = ImageRef::parse(&container.image, beside).is_ok_and(|used| used == *image);
+                same_name || (last && Some(container.image_id.as_str()) == digest)
+            });
+            used.map(|container| User { pod: shown.pod_id(), container: container.name.clone() })
+        })
+    }
+
+    fn refuses(&self, image: &ImageRef) -> Failure {
+        Failure::new(Exit::Failed, format!("image {image} is in use by pod {}", self.pod))
+            .because(format!("its container {} runs from it", self.container))
+    }
 }
 
 fn failure(error: ImageError) -> Failure {

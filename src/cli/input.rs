@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags};
 use crate::daemon::folder::names::SKIP;
 use crate::daemon::folder::open::Sighting;
 pub(crate) use crate::daemon::folder::scan::Depth;
-use crate::daemon::folder::scan::scan;
+use crate::daemon::folder::scan::{NOT_UTF8, scan};
 use crate::daemon::folder::trust::Trust;
 use crate::manifest::{Declared, FILE_LIMIT, Mistake, Strictness, read};
 
@@ -81,6 +81,17 @@ pub(crate) fn without_manifest(directory: &Path, depth: Depth) -> Failure {
     };
     Failure::new(Exit::Failed, format!("there is no manifest in {}", directory.display()))
         .help(format!("manifests end in .yaml, .yml or .json{deeper}"))
+}
+
+/// For whoever keeps records of where an object was declared.
+pub(crate) fn must_be_nameable(inputs: &[Input]) -> Result<(), Failure> {
+    let unnameable = |input: &&Input| input.path.as_ref().is_some_and(|path| path.to_str().is_none());
+    match inputs.iter().find(unnameable) {
+        Some(input) => {
+            Err(Failure::new(Exit::Failed, format!("cannot take up {}", input.name)).because(NOT_UTF8))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Where there are files, but only comments in them, or nothing.

@@ -8,11 +8,11 @@ use rustix::event::PollFlags;
 use serde_json::Value;
 
 use crate::api::Object;
-use crate::logs::follow::Bell;
+use crate::logs::bell::Bell;
 use crate::model::object::ObjectKey;
 use crate::model::record::Outcome;
 use crate::sandbox::sys::clock;
-use crate::status::{ControlStatus, job_word, pod_status, status_word};
+use crate::status::{ControlStatus, is_in_force, job_word, pod_status, status_word};
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -133,6 +133,10 @@ fn progress(shown: &Shown, records: &Records) -> Progress {
         .flatten()
         .any(|condition| condition.type_ == "Ready" && condition.status == "True");
     pod.status = Some(status);
+    if !is_in_force(&pod, &shown.course) {
+        let word = status_word(&pod);
+        return Progress::NotYet(if word == "Running" { "Pending".to_owned() } else { word });
+    }
     // A pod that is to end has come far enough when it has ended.
     let ends = pod.spec.as_ref().is_some_and(|spec| spec.restart_policy.as_deref() != Some("Always"));
     if ready && !ends { Progress::Ready } else { Progress::NotYet(status_word(&pod)) }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::event::PollFlags;
 
-use crate::logs::follow::Bell;
+use crate::logs::bell::Bell;
 use crate::sandbox::sys::clock;
 use crate::status::{ControlStatus, job_word};
 
@@ -54,9 +54,12 @@ impl RunningArgs {
     ) -> Result<T, Failure> {
         let places = &settings.places;
         let began = clock::boot();
-        let bell = Bell::hang();
+        // Not for who finds it at once: the kernel takes a hundredth of a second to take it down.
+        let mut bell = None;
         loop {
-            let (why, wait) = match look(watching::heard(&bell, places)?) {
+            let records =
+                bell.as_ref().map_or_else(|| Records::load(places), |bell| watching::heard(bell, places));
+            let (why, wait) = match look(records?) {
                 Ok(found) => return Ok(found),
                 Err(Miss::Never(why)) => return Err(why),
                 Err(Miss::NotYet { why, wait }) => (why, wait),
@@ -68,6 +71,11 @@ impl RunningArgs {
             if clock::boot() - began >= wait {
                 return Err(why.titled("timed out waiting for the condition"));
             }
+            let Some(bell) = &bell else {
+                // What happens before it hangs is seen by one more look.
+                bell = Some(Bell::hang());
+                continue;
+            };
             bell.wait(io::stderr().as_fd(), PollFlags::empty()).map_err(Failure::of_output)?;
         }
     }

@@ -8,6 +8,8 @@ use serde::Deserialize;
 
 use crate::manifest::Policy;
 use crate::manifest::podsecurity::Level;
+use crate::model::network::PodCidr;
+use crate::model::object::Source;
 use crate::paths::Places;
 use crate::sandbox::instance::id_of;
 
@@ -44,6 +46,9 @@ pub(crate) struct GlobalArgs {
     /// What pods may ask for, by the Pod Security Standards: privileged, baseline or restricted [default: privileged]
     #[arg(long, global = true, value_name = "LEVEL", hide_possible_values = true)]
     pub(crate) pod_security: Option<LevelArg>,
+    /// Where pods get their addresses from: the first free /22 in it, or all of a smaller one [default: 10.77.0.0/16]
+    #[arg(long, global = true, value_name = "CIDR")]
+    pub(crate) pod_cidr: Option<String>,
     /// When to use colour: auto (on a terminal), always or never [default: auto]
     #[arg(long, global = true, value_name = "WHEN", hide_possible_values = true)]
     pub(crate) color: Option<ColorChoice>,
@@ -80,6 +85,7 @@ struct ConfigFile {
     manifests: Option<PathBuf>,
     namespace: Option<String>,
     pod_security: Option<LevelArg>,
+    pod_cidr: Option<String>,
     color: Option<ColorChoice>,
 }
 
@@ -112,10 +118,14 @@ impl Scope {
 pub(crate) struct Settings {
     pub(crate) places: Places,
     pub(crate) manifests: PathBuf,
+    /// The same with the links that are in it.
+    pub(crate) named_manifests: PathBuf,
     /// For objects that name none.
     pub(crate) namespace: String,
     pub(crate) scope: Scope,
     pub(crate) pod_security: Level,
+    /// `None` for the usual.
+    pub(crate) pod_cidr: Option<PodCidr>,
     pub(crate) color: ColorChoice,
     pub(crate) verbosity: u8,
 }
@@ -124,18 +134,24 @@ impl Settings {
     pub(crate) fn resolve(args: &GlobalArgs) -> Result<Settings, Failure> {
         let config = args.config.clone().or_else(|| from_environment("DROPPOD_CONFIG").map(PathBuf::from));
         let file = read_config(config.as_deref())?;
-        let choose = |flag: &Option<PathBuf>, variable: &str, file: &Option<PathBuf>, default: &str| {
+        let named = |flag: &Option<PathBuf>, variable: &str, file: &Option<PathBuf>, default: &str| {
             let chosen = flag.clone().or_else(|| from_environment(variable).map(PathBuf::from));
-            let chosen = chosen.or_else(|| file.clone()).unwrap_or_else(|| PathBuf::from(default));
-            canonical(&chosen).map_err(|error| {
+            chosen.or_else(|| file.clone()).unwrap_or_else(|| PathBuf::from(default))
+        };
+        let resolved = |chosen: &Path| {
+            canonical(chosen).map_err(|error| {
                 Failure::new(Exit::Usage, format!("cannot use directory {}", chosen.display())).because(error)
             })
+        };
+        let choose = |flag: &Option<PathBuf>, variable: &str, file: &Option<PathBuf>, default: &str| {
+            resolved(&named(flag, variable, file, default))
         };
         let state = choose(&args.state_dir, "DROPPOD_STATE_DIR", &file.state_dir, "/var/lib/droppod")?;
         let run = choose(&args.run_dir, "DROPPOD_RUN_DIR", &file.run_dir, "/run/droppod")?;
         let log = choose(&args.log_dir, "DROPPOD_LOG_DIR", &file.log_dir, "/var/log/pods")?;
-        let manifests =
-            choose(&args.manifests, "DROPPOD_MANIFESTS", &file.manifests, "/etc/droppod/manifests")?;
+        let named_manifests =
+            named(&args.manifests, "DROPPOD_MANIFESTS", &file.manifests, "/etc/droppod/manifests");
+        let manifests = resolved(&named_manifests)?;
         let namespace = args
             .namespace
             .clone()
@@ -144,13 +160,18 @@ impl Settings {
             .unwrap_or_else(|| "default".to_owned());
         let color = chosen(args.color, "DROPPOD_COLOR", file.color)?;
         let pod_security = chosen(args.pod_security, "DROPPOD_POD_SECURITY", file.pod_security)?;
+        let pod_cidr =
+            args.pod_cidr.clone().or_else(|| from_environment("DROPPOD_POD_CIDR")).or(file.pod_cidr);
+        let pod_cidr = pod_cidr.map(|text| parse_pod_cidr(&text)).transpose()?;
         let scope = if args.all_namespaces { Scope::All } else { Scope::Namespace(namespace.clone()) };
         Ok(Settings {
             places: places(state, run, log),
             manifests,
+            named_manifests,
             namespace,
             scope,
             pod_security: pod_security.map_or(Level::Privileged, Level::from),
+            pod_cidr,
             color: color.unwrap_or(ColorChoice::Auto),
             verbosity: args.verbose,
         })
@@ -179,6 +200,14 @@ fn chosen<T: ValueEnum>(flag: Option<T>, variable: &str, file: Option<T>) -> Res
             .help(format!("it may be {}", words.join(", ")))
     })?;
     Ok(Some(known))
+}
+
+fn parse_pod_cidr(text: &str) -> Result<PodCidr, Failure> {
+    PodCidr::parse(text).map_err(|error| {
+        let failure =
+            Failure::new(Exit::Usage, format!("`{text}` cannot be where pods get their addresses from"));
+        failure.because(error).help("name an IPv4 range, such as --pod-cidr 10.88.0.0/16")
+    })
 }
 
 fn places(state: PathBuf, run: PathBuf, log: PathBuf) -> Places {
@@ -219,6 +248,24 @@ pub(crate) fn canonical(path: &Path) -> io::Result<PathBuf> {
                 None => return Err(error),
             },
             Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Where a manifest lies that an object came from, free of symlinks as what a person names is to be.
+pub(crate) fn file_of(source: &Source) -> PathBuf {
+    canonical(&source.root).map_or_else(|_| source.absolute(), |root| root.join(&source.path))
+}
+
+/// Absolute, with the links that are in it: where one is turned, the path follows. Only what a `..` goes back from is resolved.
+pub(crate) fn absolute(path: &Path) -> io::Result<PathBuf> {
+    let absolute = std::path::absolute(path)?;
+    let parts: Vec<Component<'_>> = absolute.components().collect();
+    match parts.iter().rposition(|part| *part == Component::ParentDir) {
+        None => Ok(absolute),
+        Some(last) => {
+            let (before, rest) = parts.split_at(last + 1);
+            Ok(join_plain(canonical(&before.iter().collect::<PathBuf>())?, &rest.iter().collect::<PathBuf>()))
         }
     }
 }

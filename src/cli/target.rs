@@ -18,18 +18,24 @@ const ALL: [&str; 3] = ["Pod", "Job", "CronJob"];
 
 /// Objects that somebody declares.
 pub(crate) fn parse(words: &[String]) -> Result<Vec<Target<'_>>, Failure> {
-    named(words, kind)
+    Ok(targets(named(words, kind)?))
 }
 
 /// Objects that can be looked at: events too.
 pub(crate) fn parse_shown(words: &[String]) -> Result<Vec<Target<'_>>, Failure> {
-    named(words, |word| if EVENT.is_named(word) { Ok(&EVENT) } else { kind(word) })
+    let shown = |word: &str| if EVENT.is_named(word) { Ok(&EVENT) } else { kind(word) };
+    Ok(targets(named(words, shown)?))
 }
 
-fn named(
+fn targets<'a>(named: Vec<(&'static KindName, Option<&'a str>)>) -> Vec<Target<'a>> {
+    named.into_iter().map(|(kind, name)| Target { kind, name }).collect()
+}
+
+/// Kinds, as `kind` knows them, each with a name or with none.
+pub(crate) fn named<K: Copy + PartialEq>(
     words: &[String],
-    kind: impl Fn(&str) -> Result<&'static KindName, Failure>,
-) -> Result<Vec<Target<'_>>, Failure> {
+    kind: impl Fn(&str) -> Result<K, Failure>,
+) -> Result<Vec<(K, Option<&str>)>, Failure> {
     let Some(first) = words.first() else {
         return Err(
             Failure::new(Exit::Usage, "no kind is named").help("name one, such as `pods` or `pod/web`")
@@ -38,30 +44,32 @@ fn named(
     if words.iter().any(|word| word.contains('/')) {
         return words.iter().map(|word| parted(word, &kind)).collect();
     }
-    let kinds: Vec<&'static KindName> = if first == "all" {
-        KINDS.iter().filter(|kind| ALL.contains(&kind.kind)).collect()
-    } else {
-        first.split(',').map(&kind).collect::<Result<_, _>>()?
-    };
+    let kinds = first.split(',').flat_map(|word| if word == "all" { ALL.to_vec() } else { vec![word] });
+    let mut kinds: Vec<K> = kinds.map(&kind).collect::<Result<_, _>>()?;
+    // `all,pods` names one of them twice.
+    kinds = kinds
+        .iter()
+        .enumerate()
+        .filter(|(at, kind)| !kinds[..*at].contains(kind))
+        .map(|(_, kind)| *kind)
+        .collect();
     let names = &words[1..];
-    let targets = kinds.into_iter().flat_map(|kind| {
-        let all = names.is_empty().then_some(Target { kind, name: None });
-        all.into_iter().chain(names.iter().map(move |name| Target { kind, name: Some(name) }))
+    let named = kinds.into_iter().flat_map(|kind| {
+        let all = names.is_empty().then_some((kind, None));
+        all.into_iter().chain(names.iter().map(move |name| (kind, Some(name.as_str()))))
     });
-    Ok(targets.collect())
+    Ok(named.collect())
 }
 
 /// `TYPE/NAME`.
 pub(crate) fn slashed(word: &str) -> Result<Target<'_>, Failure> {
-    parted(word, kind)
+    let (kind, name) = parted(word, kind)?;
+    Ok(Target { kind, name })
 }
 
-fn parted(
-    word: &str,
-    kind: impl Fn(&str) -> Result<&'static KindName, Failure>,
-) -> Result<Target<'_>, Failure> {
+fn parted<K>(word: &str, kind: impl Fn(&str) -> Result<K, Failure>) -> Result<(K, Option<&str>), Failure> {
     match word.split_once('/') {
-        Some((of, name)) if !name.is_empty() => Ok(Target { kind: kind(of)?, name: Some(name) }),
+        Some((of, name)) if !name.is_empty() => Ok((kind(of)?, Some(name))),
         _ => Err(Failure::new(Exit::Usage, format!("`{word}` does not name an object"))
             .help("either every word is TYPE/NAME, or the first is TYPE and the others are names")),
     }
@@ -93,7 +101,8 @@ pub(crate) fn kind_of(key: &ObjectKey) -> Result<&'static KindName, Failure> {
         .ok_or_else(|| Failure::new(Exit::Failed, format!("{key} is of a kind that droppod does not serve")))
 }
 
-fn kind(word: &str) -> Result<&'static KindName, Failure> {
+/// One that is served.
+pub(crate) fn kind(word: &str) -> Result<&'static KindName, Failure> {
     kind_named(word).ok_or_else(|| {
         let served: Vec<&str> = KINDS.iter().map(|kind| kind.plural).collect();
         let near = served
@@ -119,7 +128,7 @@ mod tests {
 
     #[test]
     fn objects_are_named_as_for_kubectl() {
-        let cases: [(&[&str], Option<&[&str]>); 12] = [
+        let cases: [(&[&str], Option<&[&str]>); 14] = [
             (&["po"], Some(&["Pod/*"])),
             (&["pods.v1", "a"], Some(&["Pod/a"])),
             (&["jobs.v1.batch"], Some(&["Job/*"])),
@@ -128,6 +137,8 @@ mod tests {
             (&["pod/a", "cm/b"], Some(&["Pod/a", "ConfigMap/b"])),
             (&["pods,cm"], Some(&["Pod/*", "ConfigMap/*"])),
             (&["all"], Some(&["Pod/*", "Job/*", "CronJob/*"])),
+            (&["all,cm"], Some(&["Pod/*", "Job/*", "CronJob/*", "ConfigMap/*"])),
+            (&["jobs,all"], Some(&["Job/*", "Pod/*", "CronJob/*"])),
             (&["pod/a", "b"], None),
             (&["pod/"], None),
             (&["gateways"], None),

@@ -37,9 +37,7 @@ fn begin(usual: &str, settings: &Settings, writer: BoxMakeWriter) {
         // It would be told by `eprintln!`, which ends a watcher whose log lies on a full disc.
         .log_internal_errors(false)
         .with_ansi(settings.color.for_stderr() == Color::Coloured)
-        .with_target(false)
-        // They would be told on stderr, which is what has failed.
-        .log_internal_errors(false);
+        .with_target(false);
     // The journal stamps each line itself.
     if std::env::var_os("JOURNAL_STREAM").is_some() {
         subscriber.without_time().init();

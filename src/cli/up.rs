@@ -1,6 +1,6 @@
 //! `up`: manifests in the foreground, in an instance of their own, of which nothing stays.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::Arc;
@@ -10,16 +10,18 @@ use tokio::sync::mpsc;
 
 use crate::api::Object;
 use crate::daemon::{self, BatchEnd, BatchReport, Ended, Mode, Obstacle, Patience, PodReport, Root, Terms};
-use crate::manifest::Strictness;
+use crate::manifest::{Declared, Strictness};
 use crate::model::id::PodId;
+use crate::model::object::ObjectKey;
 use crate::publish::{Durability, publish};
+use crate::sandbox::instance::{NetworkPart, begin_to_retire};
 
 use super::exit::Exit;
 use super::failure::Failure;
-use super::input::{self, Depth};
+use super::input::{self, Depth, Input};
 use super::settings::Settings;
 use super::table::cell;
-use super::{doctor, duration, tell, terminal, trace, watch};
+use super::{doctor, duration, pull, tell, terminal, trace, watch};
 
 mod events;
 mod exit_from;
@@ -123,10 +125,12 @@ pub(crate) fn run(args: &UpArgs, settings: &Settings) -> Result<Exit, Failure> {
     let exit_from = exit_from.map(|from| ExitFrom::parse(from, &settings.namespace)).transpose()?;
     let junit = args.junit.as_deref().map(writable).transpose()?;
     let inputs = input::collect(&args.files, Depth::Recursive)?;
+    input::must_be_nameable(&inputs)?;
     let declared = input::declared(&inputs, settings, Strictness::Strict)?;
     if declared.is_empty() {
         return Err(Failure::new(Exit::Invalid, "the manifests declare nothing"));
     }
+    must_differ(&declared, &inputs)?;
     let runs = |object: &Object| match object {
         Object::Pod(_) | Object::Job(_) | Object::CronJob(_) => true,
         Object::ConfigMap(_) | Object::Secret(_) | Object::Namespace(_) | Object::Unserved { .. } => false,
@@ -163,6 +167,21 @@ pub(crate) fn run(args: &UpArgs, settings: &Settings) -> Result<Exit, Failure> {
     let manner = Manner { timeout, start, patience, keep, exit_from, show, junit, attached: None };
     let files = inputs.iter().filter_map(|input| input.path.clone());
     direct(session, roots, watch::hidden(settings, files), manner, settings)
+}
+
+/// Of two that declare one object, none could be told to be the one that is meant.
+fn must_differ(declared: &[(usize, Declared)], inputs: &[Input]) -> Result<(), Failure> {
+    let mut places: BTreeMap<&ObjectKey, (usize, usize)> = BTreeMap::new();
+    for (input, one) in declared {
+        let Some((first, line)) = places.insert(&one.key, (*input, one.line)) else { continue };
+        let (first, second) = (&inputs[first].name, &inputs[*input].name);
+        let what = format!(
+            "{} is declared in {first}, line {line}, and in {second}, line {}; nothing was started",
+            one.key, one.line
+        );
+        return Err(Failure::new(Exit::Invalid, what).help("take one of them out, or give it another name"));
+    }
+    Ok(())
 }
 
 /// The files are read once, so that it stays so.
@@ -215,8 +234,11 @@ fn direct(
         pod_security: settings.pod_security,
         untrusted: BTreeSet::new(),
         hidden,
+        pull_environment: pull::environment(),
+        pod_cidr: settings.pod_cidr,
     });
     let closing = ended.and_then(batch_of).map(|(end, report)| {
+        begin_to_retire(session.places(), NetworkPart::All);
         let exit = exit_of(end, &report, exit_from.as_ref());
         Closing { end, report: Arc::new(report), exit }
     });
@@ -226,7 +248,6 @@ fn direct(
         own::wait_for(attached, session.places());
     }
     let exit = closing.and_then(|Closing { end, report, exit }| {
-        shown?;
         if let Some((pod, why)) = &report.hopeless {
             tell(&format!("{} can never start: {}", name(pod, &settings.namespace), cell(why)));
         }
@@ -237,7 +258,10 @@ fn direct(
         let is_told = match show {
             Show::Prefixed(_) => false,
             Show::Json => exit == Exit::Done,
-            Show::Bare | Show::Nothing => end == BatchEnd::Completed,
+            Show::Bare | Show::Nothing => {
+                let has_begun = |one: &PodReport| !facts::has_not_begun(&one.course);
+                end == BatchEnd::Completed && report.pods.iter().all(has_begun)
+            }
         };
         if !is_told {
             tell(table::render(&report, &settings.namespace, terminal::stderr_width()).trim_end());
@@ -248,6 +272,8 @@ fn direct(
                 Failure::new(Exit::Failed, format!("cannot write {}", path.display())).because(error)
             })?;
         }
+        // How the batch ended says more than that it was not shown, unless it ended well.
+        shown.map_err(|failure| if exit == Exit::Done { failure } else { failure.ending(exit) })?;
         Ok(exit)
     });
     let failed = exit.as_ref().map_or(true, |exit| exit.code() != 0 && *exit != Exit::Interrupted);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::event::PollFlags;
 use serde_json::Value;
 
-use crate::logs::follow::Bell;
+use crate::logs::bell::Bell;
 use crate::model::object::ObjectKey;
 use crate::sandbox::sys::clock;
 

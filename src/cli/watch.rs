@@ -8,16 +8,15 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 use crate::daemon::exhibit::Address;
-use crate::daemon::folder::{FolderError, chain, identity};
+use crate::daemon::folder::{FolderError, identity};
 use crate::daemon::supervisor::{Invitation, Supervisor};
 use crate::daemon::{self, DaemonError, Ended, Mode, Root, Select};
 use crate::manifest::Strictness;
 use crate::model::quantity;
-use crate::sandbox::oom;
 
 use super::exit::Exit;
 use super::failure::Failure;
-use super::settings::{Settings, canonical};
+use super::settings::{Settings, absolute, canonical};
 use super::{StrictnessArg, doctor, duration, pull, tell, trace, up};
 
 #[derive(Debug, clap::Args)]
@@ -63,21 +62,7 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
         .iter()
         .map(|directory| canonical(directory).map_err(|error| cannot_watch(directory).because(error)))
         .collect::<Result<_, _>>()?;
-    let nothing_named = args.directories.is_empty() && untrusted.is_empty();
-    let named = if nothing_named { vec![settings.manifests.clone()] } else { args.directories };
-    let mut roots = Vec::new();
-    for directory in named.iter().chain(&args.allow_untrusted_dir) {
-        let path = canonical(directory).map_err(|error| cannot_watch(directory).because(error))?;
-        // One that objects were taken from may have vanished with its disc; the loop waits for it.
-        let known = identity::remembered(&settings.places, &path).ok().flatten().is_some();
-        if !path.is_dir() && !known {
-            return Err(cannot_watch(directory).because("it is not a directory").help(format!(
-                "make it: mkdir -p {0}; or name another folder: droppod watch DIR",
-                directory.display()
-            )));
-        }
-        roots.push(Root { path, select: Select::All });
-    }
+    let roots = roots(&args, &untrusted, settings)?;
     let status_dir = args
         .status_dir
         .map(std::path::absolute)
@@ -85,10 +70,6 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
         .map_err(|error| Failure::new(Exit::Usage, "cannot tell where --status-dir is").because(error))?;
     trace::start(tracing::Level::INFO, settings);
     up::sweep_dead(&settings.places);
-    if let Err(error) = oom::set_own(oom::OF_WATCHER) {
-        let reason = chain(&error);
-        tracing::warn!(reason, "neither the watcher nor pod processes are kept from the OOM killer");
-    }
     let hidden = hidden(settings, roots.iter().map(|root| root.path.clone()));
     let directories: Vec<String> = roots.iter().map(|root| root.path.display().to_string()).collect();
     let (mode, is_ready) = if args.once {
@@ -109,6 +90,8 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
         pod_security: settings.pod_security,
         untrusted,
         hidden,
+        pull_environment: pull::environment(),
+        pod_cidr: settings.pod_cidr,
     });
     let announcement = async {
         // Dropped unsent by a watcher that could not start.
@@ -126,11 +109,41 @@ pub(crate) fn run(args: WatchArgs, settings: &Settings) -> Result<Exit, Failure>
     }
 }
 
+/// The folders to watch, each once.
+fn roots(args: &WatchArgs, untrusted: &BTreeSet<PathBuf>, settings: &Settings) -> Result<Vec<Root>, Failure> {
+    let nothing_named = args.directories.is_empty() && untrusted.is_empty();
+    let usual = [settings.named_manifests.clone()];
+    let named = if nothing_named { &usual[..] } else { &args.directories };
+    let mut roots: Vec<Root> = Vec::new();
+    let mut found = BTreeSet::new();
+    for directory in named.iter().chain(&args.allow_untrusted_dir) {
+        let failed = |error| cannot_watch(directory).because(error);
+        let real = canonical(directory).map_err(failed)?;
+        // Others must not turn links here, and its namespaces are called by its name.
+        let is_untrusted = untrusted.contains(&real);
+        let path = if is_untrusted { real.clone() } else { absolute(directory).map_err(failed)? };
+        // A second name of the same directory.
+        if !found.insert(real) {
+            continue;
+        }
+        // One that objects were taken from may have vanished with its disc; the loop waits for it.
+        let known = identity::is_known(&settings.places, &path).unwrap_or(false);
+        if !path.is_dir() && !known {
+            return Err(cannot_watch(directory).because("it is not a directory").help(format!(
+                "make it: mkdir -p {0}; or name another folder: droppod watch DIR",
+                directory.display()
+            )));
+        }
+        roots.push(Root { path, select: Select::All });
+    }
+    Ok(roots)
+}
+
 /// What pods on the machine's own root are not to see: where manifests lie, Secrets among them, and the credentials for
 /// registries.
 pub(super) fn hidden(settings: &Settings, manifests: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
-    let credentials = std::path::absolute(pull::docker_config()).ok();
-    manifests.chain([settings.manifests.clone()]).chain(credentials).collect()
+    let credentials = pull::environment().docker_config;
+    manifests.chain([settings.manifests.clone(), credentials]).collect()
 }
 
 /// Whoever started this and wants to be told of it.
@@ -174,6 +187,8 @@ fn failure(error: DaemonError) -> Failure {
         DaemonError::Held { .. } => Failure::new(Exit::Locked, error.to_string()).help(
             "one watcher directs an instance; another one needs its own --state-dir, --run-dir and --log-dir",
         ),
+        DaemonError::Folder(FolderError::Held { .. }) => Failure::new(Exit::Locked, error.to_string())
+            .help("a folder has one watcher: name another folder, or end that watcher first"),
         DaemonError::Folder(FolderError::Untrusted { ref folder, .. }) => {
             let help = format!(
                 "let only root write there, or watch it with restricted rights and apart from other folders: \
@@ -182,8 +197,11 @@ fn failure(error: DaemonError) -> Failure {
             );
             Failure::new(Exit::Failed, "cannot direct the pods").because(error).help(help)
         }
+        DaemonError::Range(_) => Failure::new(Exit::Usage, "pods cannot get their addresses from --pod-cidr")
+            .because(error)
+            .help("name a range that this machine has no address in and no route to; `ip route` lists them"),
         DaemonError::Io { .. }
-        | DaemonError::Folder(FolderError::Open { .. } | FolderError::Held { .. })
+        | DaemonError::Folder(FolderError::Open { .. })
         | DaemonError::Objects(_)
         | DaemonError::Signals(_)
         | DaemonError::Exhibit { .. } => Failure::new(Exit::Failed, "cannot direct the pods").because(error),

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 
 use rustix::event::PollFlags;
 
-use crate::logs::follow::{Bell, Woken};
+use crate::logs::bell::{Bell, Woken};
 use crate::paths::Places;
 
 use super::exit::Exit;

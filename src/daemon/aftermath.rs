@@ -12,7 +12,7 @@ use crate::sandbox::cgroup::Cgroups;
 use crate::sandbox::host::host_ip;
 use crate::sandbox::leftover;
 use crate::sandbox::sys::clock;
-use crate::status;
+use crate::status::Tense;
 
 use super::DaemonError;
 use super::execute::children::Children;
@@ -24,7 +24,7 @@ use super::inventory::file::Reader;
 use super::inventory::stir::Stir;
 use super::inventory::{Caution, Inventory};
 use super::observe::{Ends, observe};
-use super::report::{Reporter, Scene, Tense};
+use super::report::{Reporter, Scene};
 
 /// Removes all that is left of a pod that does not run, its object last.
 pub(crate) fn forget(places: &Places, pod: &PodId) -> Result<(), ActError> {
@@ -47,7 +47,7 @@ pub(crate) fn report(places: &Places) -> Result<(), DaemonError> {
         inventory.objects().values().map(|known| known.record.source.root.clone()).chain(watched).collect();
     let now = clock::now();
     let mut folders = Vec::new();
-    let mut statuses = BTreeMap::new();
+    let mut beside = BTreeMap::new();
     for path in roots {
         let root = Root { path: path.clone(), select: Select::All };
         let trust = if untrusted.contains(&path) { Trust::Admitted } else { Trust::Checked };
@@ -58,7 +58,7 @@ pub(crate) fn report(places: &Places) -> Result<(), DaemonError> {
             keep_reported(&path, news, &inventory);
             // Nothing is ended by it.
             news.restless_until = None;
-            statuses.insert(path.clone(), news.statuses.clone());
+            beside.extend(news.beside.clone().map(|beside| (path.clone(), beside)));
         }
         inventory.absorb(&path, look);
         folders.push(folder);
@@ -74,8 +74,10 @@ pub(crate) fn report(places: &Places) -> Result<(), DaemonError> {
         &mut Ends::default(),
     )
     .map_err(|error| DaemonError::Objects(chain(&error)))?;
-    let scene = Scene { inventory: &inventory, seen: &seen, tense: Tense::Present, now: now.boot };
-    Reporter::new(status_dir, host_ip().to_string()).report(&folders, &statuses, scene, Stir::All);
+    let ends = BTreeMap::new();
+    let scene =
+        Scene { inventory: &inventory, seen: &seen, ends: &ends, tense: Tense::Present, now: now.boot };
+    Reporter::new(status_dir, host_ip().to_string()).report(&folders, &beside, scene, Stir::All);
     Ok(())
 }
 
@@ -83,12 +85,9 @@ pub(crate) fn report(places: &Places) -> Result<(), DaemonError> {
 fn keep_reported(root: &std::path::Path, news: &mut News, inventory: &Inventory) {
     let has_object = |path: &PathBuf| {
         let source = Source { root: root.to_owned(), path: path.clone() };
-        inventory.objects().values().any(|known| known.record.source == source)
+        inventory.objects().of_source(&source).next().is_some()
     };
-    let has_status = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        news.statuses.contains(&path.with_file_name(status::status_name(name)))
-    };
+    let has_status = |path: &PathBuf| news.beside.as_ref().is_some_and(|beside| !beside.bare.contains(path));
     let reported: BTreeSet<PathBuf> =
         news.present.iter().filter(|path| has_object(path) || has_status(path)).cloned().collect();
     news.present = reported;

@@ -5,7 +5,7 @@
 //! Stopping ──no pod is left──▶ over        Stopping ──a second signal──▶ Stopping, at once
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -179,7 +179,10 @@ impl Batch {
 
     /// Takes over what a pass saw; tells the end once nothing is left.
     pub(super) fn follow(&mut self, world: &World, passed: &Passed, now: Now) -> Option<BatchEnd> {
-        for (uid, known) in world.inventory.objects() {
+        let objects = world.inventory.objects();
+        // One that has come to rest was looked at when it did.
+        let there: BTreeSet<&Uid> = passed.desired.pods.keys().chain(&passed.seen.fresh).collect();
+        for (uid, known) in there.into_iter().filter_map(|uid| Some((uid, objects.get(uid)?))) {
             self.note(uid, known, world, passed, now);
         }
         if self.stopping.is_none() {
@@ -249,15 +252,15 @@ impl Batch {
 
     /// Whether there is nothing more to wait for.
     fn judge(&mut self, world: &World, passed: &Passed, now: Moment) -> Option<BatchEnd> {
-        let finished =
-            |uid: &Uid| passed.seen.observed.pods.get(uid).is_some_and(|pod| pod.finished.is_some());
+        let finished = |uid: &Uid| passed.seen.observed.pod(uid).is_some_and(|pod| pod.finished.is_some());
         let (objects, controlled) = (world.inventory.objects(), world.inventory.controlled());
         let desired = &passed.desired.pods;
         let pulls = pulls(self.deadline, passed.seen.observed.images.values());
-        let mut end = verdict(&awaited(objects, controlled, desired, finished), pulls);
+        let lives = |uid: &Uid| passed.seen.is_alive(uid);
+        let mut end = verdict(&awaited(objects, controlled, desired, finished), lives, pulls);
         if end.is_none()
             && self.patience == Patience::FailFast
-            && let Some((obstacle, pod, why)) = hopeless(desired)
+            && let Some((obstacle, pod, why)) = hopeless(desired, lives)
         {
             self.hopeless = Some((pod.clone(), why));
             end = Some(BatchEnd::Hopeless(obstacle));
@@ -271,6 +274,11 @@ impl Batch {
             Some(end) => Some(end),
             None => late,
         }
+    }
+
+    /// What was seen of each pod last.
+    pub(super) fn courses(&self) -> BTreeMap<Uid, Course> {
+        self.pods.iter().map(|(uid, report)| (uid.clone(), report.course.clone())).collect()
     }
 
     pub(super) fn report(self) -> BatchReport {
@@ -307,9 +315,9 @@ fn is_news(before: Option<&Course>, course: &Course) -> bool {
 /// Of the Jobs that files declare.
 fn job_reports(world: &World) -> Vec<JobReport> {
     let inventory = &world.inventory;
-    let declared = inventory.objects().iter().filter(|(_, known)| known.is_declared());
-    let jobs = declared.filter_map(|(uid, known)| {
-        let Object::Job(job) = &known.object else { return None };
+    let declared = inventory.objects().makers().filter(|known| known.is_declared());
+    let jobs = declared.filter_map(|known| {
+        let (uid, Object::Job(job)) = (&known.record.uid, &known.object) else { return None };
         let spec = job.spec.as_ref();
         let indexed = spec.filter(|spec| spec.completion_mode.as_deref() == Some("Indexed"));
         let indexes = indexed.and_then(|spec| u64::try_from(spec.completions?).ok());

@@ -10,7 +10,7 @@ use crate::logs::budget::{self, Life};
 use crate::model::action::Wake;
 use crate::model::id::PodId;
 use crate::model::time::Moment;
-use crate::sandbox::instance;
+use crate::sandbox::instance::{self, NetworkPart};
 use crate::sandbox::sys::clock;
 
 use super::batch::{Batch, Terms};
@@ -75,7 +75,7 @@ impl Directing {
             let began = clock::boot();
             let passed = self.pass(wake, Wish::AsDeclared);
             let now = clock::now();
-            self.service.note(&self.world, passed.as_ref(), now.boot - began, now);
+            let figures_due = self.service.note(&self.world, passed.as_ref(), now.boot - began, now);
             if passed.is_some()
                 && let Some(ready) = ready.take()
             {
@@ -92,7 +92,7 @@ impl Directing {
                 self.keep_logs(passed, log_budget);
                 logs_due = clock::boot() + LOGS_LOOKED_AT;
             }
-            let wake_at = passed.map_or_else(blind, |passed| passed.wake_at);
+            let wake_at = earlier(passed.map_or_else(blind, |passed| passed.wake_at), figures_due);
             match self.next(wake_at).await {
                 Next::Look(next) => wake = next,
                 Next::ReadAgain => {
@@ -114,7 +114,9 @@ impl Directing {
 
     fn keep_logs(&self, passed: &Passed, log_budget: Option<u64>) {
         let places = &self.world.hands.places;
-        let logs = passed.seen.observed.pods.iter().map(|(uid, pod)| {
+        let observed = &passed.seen.observed;
+        let ended = observed.ended.iter().filter(|(uid, _)| !observed.pods.contains_key(*uid));
+        let logs = observed.pods.iter().chain(ended).map(|(uid, pod)| {
             let id = PodId { namespace: pod.namespace.clone(), name: pod.name.clone(), uid: uid.clone() };
             // One that was told of anything may have somebody who writes.
             let life = if pod.told.is_some() { Life::Living } else { Life::Ended };
@@ -163,10 +165,13 @@ impl Directing {
             let stage = batch.wish();
             let end = passed.as_ref().and_then(|passed| batch.follow(&self.world, passed, clock::now()));
             if let Some(end) = end {
+                self.world.report_end(&batch.courses(), clock::now());
                 break end;
             }
             if batch.wish() != stage {
-                self.world.report_end(clock::now());
+                if passed.is_some_and(|passed| passed.has_run_out()) {
+                    instance::begin_to_retire(&self.world.hands.places, NetworkPart::Bridge);
+                }
                 wake = Wake::Asked;
                 continue;
             }
@@ -175,9 +180,6 @@ impl Directing {
                 Next::Look(next) => wake = next,
                 Next::ReadAgain | Next::Stop => {
                     batch.interrupt(&self.world);
-                    if stage == Wish::AsDeclared {
-                        self.world.report_end(clock::now());
-                    }
                     wake = Wake::Asked;
                 }
             }
@@ -198,7 +200,7 @@ impl Directing {
     /// One pass, and ears for what it made. `None` if it could not be seen what is there.
     fn pass(&mut self, wake: Wake, wish: Wish) -> Option<Passed> {
         if self.rescan_at <= clock::boot() {
-            self.world.look_everywhere();
+            self.world.scan();
             self.ears.try_again();
             self.rescan_at = clock::boot() + self.rescan;
         }
@@ -226,9 +228,7 @@ impl Directing {
         let heard = self.ears.watch_pods(places, told.chain(launched));
         let pods = passed.seen.observed.pods.values();
         let adopted = pods.filter_map(|pod| pod.record.as_ref()).map(|record| record.shim_pid);
-        for pid in adopted.chain(children.all().map(|child| child.pid)) {
-            self.ends.watch(pid);
-        }
+        self.ends.watch(adopted.chain(children.all().map(|child| child.pid)));
         if !heard {
             passed.wake_at = earlier(passed.wake_at, Some(clock::boot() + BLIND));
         }

@@ -18,8 +18,9 @@ use std::path::Path;
 
 use crate::model::action::Action;
 use crate::model::id::{PodId, Uid};
-use crate::model::object::Known;
+use crate::model::objects::Objects;
 use crate::model::observed::PodObservation;
+use crate::model::pull_environment::PullEnvironment;
 use crate::model::time::Now;
 use crate::paths::Places;
 use crate::publish::{Published, remove, remove_tree};
@@ -44,6 +45,8 @@ pub(crate) struct Hands {
     pub(crate) lifeline: Option<OwnedFd>,
     pub(crate) logs: Logs,
     pub(crate) children: Children,
+    /// For each pull to go by.
+    pub(crate) pull_environment: PullEnvironment,
     /// None where the kernel keeps no ends.
     pub(crate) witness: Option<Witness>,
 }
@@ -86,12 +89,7 @@ impl From<Published> for Acted {
 }
 
 impl Hands {
-    pub(crate) fn act(
-        &mut self,
-        action: &Action,
-        known: &BTreeMap<Uid, Known>,
-        now: Now,
-    ) -> Result<Acted, ActError> {
+    pub(crate) fn act(&mut self, action: &Action, known: &Objects, now: Now) -> Result<Acted, ActError> {
         let acted = match action {
             Action::Pull(request) => self.pull(request, known, now)?,
             Action::Launch(plan) => self.launch(plan, now)?,

@@ -4,18 +4,19 @@
 mod handle;
 pub(crate) mod identity;
 pub(crate) mod names;
+mod news;
 pub(crate) mod open;
 pub(crate) mod scan;
 pub(crate) mod settle;
+mod sight;
 mod tracked;
 pub(crate) mod trust;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
-use std::ops::Bound;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,10 +27,12 @@ use crate::rundir::lock;
 use crate::sandbox::sys::writers::Writers;
 
 use handle::Handle;
+pub(crate) use news::{Look, News};
 use open::{Opened, Sighting};
-use scan::{Depth, Scan};
-use settle::{Hints, Linked, Settling, Sight};
-use tracked::{Tracked, is_fresh};
+use scan::Scan;
+use settle::{Linked, Settling, Sight};
+use sight::Attention;
+use tracked::{Files, is_fresh};
 use trust::Trust;
 
 /// All files are read again this often: a file system may answer a stat with what it was.
@@ -38,7 +41,7 @@ const READ_AGAIN: Duration = Duration::from_secs(600);
 /// A folder, or the files in it that are meant; of one folder there is one root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Root {
-    /// Canonical.
+    /// As the user named it, absolute: each look follows the links in it anew.
     pub(crate) path: PathBuf,
     pub(crate) select: Select,
 }
@@ -50,60 +53,24 @@ pub(crate) enum Select {
     Files(BTreeSet<PathBuf>),
 }
 
-/// What a look at a folder tells.
-#[derive(Debug)]
-pub(crate) enum Look {
-    /// Nothing can be said of its files, so nothing that came from them is touched.
-    Lost(String),
-    /// Others can write to it, so nothing in it counts.
-    Refused(String),
-    Seen(Box<News>),
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct News {
-    /// Every manifest that is there, of those that were looked at.
-    pub(crate) present: BTreeSet<PathBuf>,
-    /// The only ones that were looked at, if not all were.
-    pub(crate) part: Option<BTreeSet<PathBuf>>,
-    /// Those whose content may have changed, with the content.
-    pub(crate) read: BTreeMap<PathBuf, Vec<u8>>,
-    /// Those that are not read, and why.
-    pub(crate) odd: BTreeMap<PathBuf, String>,
-    /// Those that were seen going from the folder, which is still the same.
-    pub(crate) went: BTreeSet<PathBuf>,
-    /// Those that somebody is writing to.
-    pub(crate) settling: BTreeSet<PathBuf>,
-    pub(crate) statuses: BTreeSet<PathBuf>,
-    /// Why it could not be written down which directory the folder is: until it is, its loss could not be told
-    /// from the deletion of its files, so nothing may be taken from it.
-    pub(crate) unremembered: Option<String>,
-    /// Until then nothing may be ended on account of an edit; absent for a quiet folder.
-    pub(crate) restless_until: Option<Moment>,
-    pub(crate) again_at: Option<Moment>,
-}
-
 #[derive(Debug)]
 pub(crate) struct Folder {
     pub(crate) root: Root,
     trust: Trust,
     handle: Option<Handle>,
-    files: BTreeMap<PathBuf, Tracked>,
+    files: Files,
     pub(crate) settling: Settling,
     attention: Attention,
     read_all_at: Option<Moment>,
     unremembered: Option<String>,
 }
 
-/// How much of a folder is looked at when events come.
+/// Which of the files that are looked at are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Attention {
-    /// Always all of it.
-    Whole,
-    /// What they tell of, where that alone says enough.
-    Told,
-    /// All of it until it has come to rest: a new directory is not heard from its first moment on.
-    WholeForNow,
+enum Reading {
+    All,
+    /// Those that may have another content than the one that was read last.
+    Differing,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -129,7 +96,7 @@ impl Folder {
         let handle = match Handle::open(&root.path) {
             Ok(handle) => Some(handle),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if identity::remembered(places, &root.path).map_err(failed)?.is_none() {
+                if !identity::is_known(places, &root.path).map_err(failed)? {
                     return Err(failed(error));
                 }
                 None
@@ -153,7 +120,7 @@ impl Folder {
             root,
             trust,
             handle,
-            files: BTreeMap::new(),
+            files: Files::default(),
             settling,
             attention: Attention::Whole,
             read_all_at: None,
@@ -183,162 +150,43 @@ impl Folder {
         self.attention = Attention::WholeForNow;
     }
 
-    /// The scan of the folder that now bears its name, or why that tells nothing.
-    fn sighted(&mut self, places: &Places, has_objects: HasObjects, now: Now) -> Result<Scan, String> {
-        let told = |error: &dyn std::error::Error| chain(error);
-        let remembered = identity::remembered(places, &self.root.path).map_err(|error| told(&error))?;
-        let handle = match Handle::open(&self.root.path) {
-            Ok(handle) => handle,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let accepted = self.handle.is_none() && remembered.is_none();
-                self.handle = None;
-                self.settling.take_went();
-                return if accepted { Ok(Scan::default()) } else { Err("the folder is gone".to_owned()) };
-            }
-            Err(error) => return Err(told(&error)),
-        };
-        let another = remembered.as_ref().is_some_and(|remembered| !remembered.is_same(&handle.identity));
-        let same = !another && self.handle.as_ref().is_some_and(|held| held.identity == handle.identity);
-        let part = self.part(now.boot).filter(|_| same);
-        let scan = match (&self.root.select, part) {
-            (Select::All, Some(part)) => scan::part(handle.directory.as_fd(), self.trust, part),
-            (Select::All, None) => scan::scan(handle.directory.as_fd(), self.trust, Depth::Recursive),
-            (Select::Files(paths), _) => scan::named(handle.directory.as_fd(), paths),
-        }
-        .map_err(|error| told(&error))?;
-        if another && scan.manifests.is_empty() && has_objects == HasObjects::Yes {
-            // With a handle on the directory that was there, its file system could not be unmounted.
-            self.handle = None;
-            self.settling.take_went();
-            return Err("the folder is empty, and another directory than before".to_owned());
-        }
-        if self.trust != Trust::NamedByUser {
-            if remembered.as_ref() != Some(&handle.identity) {
-                self.unremembered =
-                    identity::remember(places, &handle.identity).err().map(|error| told(&error));
-            } else {
-                self.unremembered = None;
-            }
-            self.hold(handle).map_err(|error| told(&error))?;
-        } else {
-            self.handle = Some(handle);
-        }
-        Ok(scan)
-    }
-
-    /// The files that alone may have changed since the last look, if that can be told.
-    fn part(&mut self, now: Moment) -> Option<BTreeSet<PathBuf>> {
-        let hints = self.settling.take_hints();
-        if self.attention != Attention::Told {
-            return None;
-        }
-        let told = match hints {
-            Hints::At(told) if self.read_all_at.is_some_and(|due| now < due) => self.manifests_of(told),
-            Hints::At(_) | Hints::Everywhere => None,
-        };
-        let Some(told) = told else {
-            self.attention = Attention::WholeForNow;
-            return None;
-        };
-        let unsure = self.files.iter().filter(|(_, tracked)| tracked.is_unsure());
-        Some(unsure.map(|(path, _)| path.clone()).chain(told).collect())
-    }
-
-    /// Those of some paths that are, were or may be manifests; `None` if one is or was a directory, of which only a
-    /// look at all that is in it can tell.
-    fn manifests_of(&self, mut paths: BTreeSet<PathBuf>) -> Option<BTreeSet<PathBuf>> {
-        let handle = self.handle.as_ref()?;
-        let holds_files = |path: &Path| {
-            let next = self.files.range::<Path, _>((Bound::Excluded(path), Bound::Unbounded)).next();
-            next.is_some_and(|(file, _)| file.starts_with(path))
-        };
-        let strange = |path: &&PathBuf| !self.files.contains_key(*path);
-        if paths
-            .iter()
-            .filter(strange)
-            .any(|path| holds_files(path) || open::is_directory(&handle.directory, path))
-        {
-            return None;
-        }
-        paths.retain(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(names::is_manifest));
-        Some(paths)
-    }
-
-    /// Keeps hold of the directory, and of its lock, for as long as it is the same.
-    fn hold(&mut self, handle: Handle) -> io::Result<()> {
-        if self.handle.as_ref().is_some_and(|held| held.identity == handle.identity) {
-            return Ok(());
-        }
-        // What went before went from another directory.
-        self.settling.take_went();
-        if handle.lock()?.is_none() {
-            let holder = lock::holder(&self.root.path);
-            let why = format!("another droppod watches the folder: {holder}");
-            return Err(io::Error::new(io::ErrorKind::ResourceBusy, why));
-        }
-        self.handle = Some(handle);
-        Ok(())
-    }
-
     fn news(&mut self, scan: Scan, has_objects: HasObjects, now: Now) -> News {
         let first_look = self.read_all_at.is_none();
         let read_all = self.read_all_at.is_none_or(|due| now.boot >= due);
         if read_all {
             self.read_all_at = Some(now.boot + READ_AGAIN);
         }
-        let differs = self.notice(&scan, now.boot);
+        let differing = self.files.notice(&scan, now.boot);
+        let files = &self.files;
+        self.settling.keep_only(|path| files.contains_key(path));
         // Where nobody has looked before, what is missing may be about to be put in its place.
-        let stirred = if first_look { has_objects == HasObjects::Yes } else { differs };
+        let stirred = if first_look { has_objects == HasObjects::Yes } else { !differing.is_empty() };
         if stirred {
             self.settling.stirred(now.boot);
         }
+        let Scan { beside, part, .. } = scan;
+        let beside = Some(beside).filter(|_| part.is_none());
+        let part = match part {
+            None if read_all => None,
+            // Of the others it was seen that nothing is to be told.
+            None => Some(self.files.unsure().cloned().chain(differing).collect()),
+            part => part,
+        };
         let went = self.settling.take_went();
-        let mut news = News { statuses: scan.statuses, part: scan.part, went, ..News::default() };
+        let mut news = News { beside, part, went, ..News::default() };
         news.unremembered.clone_from(&self.unremembered);
-        let Some(handle) = &self.handle else { return news };
-        let part = news.part.clone();
-        let looked_at = |path: &PathBuf| part.as_ref().is_none_or(|part| part.contains(path));
-        for (path, tracked) in self.files.iter_mut().filter(|(path, _)| looked_at(path)) {
-            news.present.insert(path.clone());
-            let (stamp, linked) = match &tracked.sighting {
-                Sighting::Odd(why) => {
-                    news.odd.insert(path.clone(), why.clone());
-                    continue;
-                }
-                Sighting::File { stamp, linked, .. } => (*stamp, *linked),
-            };
-            let changed = tracked.read != Some(stamp);
-            if !changed && !read_all {
-                continue;
-            }
-            let linked = if linked || first_look { Linked::Yes } else { Linked::No };
-            let opened = open::open(&handle.directory, path);
-            let writers = opened.as_ref().ok().and_then(Option::as_ref).map(|opened| match self.trust {
-                Trust::Checked | Trust::Admitted => opened.writers(),
-                // It may be the user's own script that has it open still.
-                Trust::NamedByUser => Writers::Unknown,
-            });
-            if let Some(writers) = writers.filter(|_| changed)
-                && let Err(due) = self.settling.may_read(path, tracked.first_seen, linked, writers, now.boot)
-            {
-                news.settling.insert(path.clone());
-                news.again_at = earlier(news.again_at, Some(due));
-                continue;
-            }
-            match opened.and_then(|opened| opened.map_or(Ok(None), Opened::content)) {
-                Ok(Some((stamp, content))) => {
-                    tracked.read = (!is_fresh(&stamp, now)).then_some(stamp);
-                    news.read.insert(path.clone(), content);
-                }
-                // Gone or replaced since the scan, or written to since it was opened: the next look sees what it is.
-                Ok(None) => {
-                    news.settling.insert(path.clone());
-                    news.again_at = earlier(news.again_at, Some(now.boot + settle::QUIET));
-                }
-                Err(error) => {
-                    news.odd.insert(path.clone(), format!("it cannot be read: {error}"));
-                }
-            }
+        if self.handle.is_none() {
+            return news;
+        }
+        let looked_at: Vec<PathBuf> = match &news.part {
+            None => self.files.keys().cloned().collect(),
+            Some(part) => part.iter().filter(|path| self.files.contains_key(*path)).cloned().collect(),
+        };
+        let linked = if first_look { Linked::Yes } else { Linked::No };
+        let reading = if read_all { Reading::All } else { Reading::Differing };
+        for path in looked_at {
+            self.read(&path, reading, linked, &mut news, now);
+            news.present.insert(path);
         }
         news.restless_until = self.settling.quiet(now.boot).err();
         news.again_at = earlier(news.again_at, news.restless_until);
@@ -348,43 +196,56 @@ impl Folder {
         news
     }
 
+    /// Reads a file if that is due and may be done.
+    fn read(&mut self, path: &Path, reading: Reading, first: Linked, news: &mut News, now: Now) {
+        let Folder { handle: Some(handle), files, settling, trust, .. } = self else { return };
+        let Some(tracked) = files.get(path) else { return };
+        let (stamp, linked) = match &tracked.sighting {
+            Sighting::Odd(why) => {
+                news.odd.insert(path.to_owned(), why.clone());
+                return;
+            }
+            Sighting::File { stamp, linked, .. } => (*stamp, *linked),
+        };
+        let changed = tracked.read != Some(stamp);
+        if !changed && reading == Reading::Differing {
+            return;
+        }
+        let linked = if linked { Linked::Yes } else { first };
+        let opened = open::open(&handle.directory, path);
+        let writers = opened.as_ref().ok().and_then(Option::as_ref).map(|opened| match trust {
+            Trust::Checked | Trust::Admitted => opened.writers(),
+            // It may be the user's own script that has it open still.
+            Trust::NamedByUser => Writers::Unknown,
+        });
+        if let Some(writers) = writers.filter(|_| changed)
+            && let Err(due) = settling.may_read(path, tracked.first_seen, linked, writers, now.boot)
+        {
+            news.settling.insert(path.to_owned());
+            news.again_at = earlier(news.again_at, Some(due));
+            return;
+        }
+        match opened.and_then(|opened| opened.map_or(Ok(None), Opened::content)) {
+            Ok(Some((stamp, content))) => {
+                files.note_read(path, (!is_fresh(&stamp, now)).then_some(stamp));
+                news.read.insert(path.to_owned(), content);
+            }
+            // Gone or replaced since the scan, or written to since it was opened: the next look sees what it is.
+            Ok(None) => {
+                news.settling.insert(path.to_owned());
+                news.again_at = earlier(news.again_at, Some(now.boot + settle::QUIET));
+            }
+            Err(error) => {
+                news.odd.insert(path.to_owned(), format!("it cannot be read: {error}"));
+            }
+        }
+    }
+
     /// The next look reads every file.
     pub(crate) fn read_again(&mut self, now: Moment) {
         self.settling.look_everywhere();
         // Without a look before it, the first one does.
         self.read_all_at = self.read_all_at.map(|_| now);
-    }
-
-    /// Takes over what a scan has seen; tells whether anything differs from the one before.
-    fn notice(&mut self, scan: &Scan, now: Moment) -> bool {
-        let before = self.files.len();
-        match &scan.part {
-            None => self.files.retain(|path, _| scan.manifests.contains_key(path)),
-            Some(part) => {
-                for gone in part.iter().filter(|path| !scan.manifests.contains_key(*path)) {
-                    self.files.remove(gone);
-                }
-            }
-        }
-        let mut differs = self.files.len() != before;
-        for (path, sighting) in &scan.manifests {
-            match self.files.get_mut(path) {
-                Some(tracked) if tracked.sighting == *sighting => {}
-                Some(tracked) => {
-                    differs = true;
-                    tracked.sighting = sighting.clone();
-                    tracked.first_seen = now;
-                }
-                None => {
-                    differs = true;
-                    let tracked = Tracked { sighting: sighting.clone(), first_seen: now, read: None };
-                    self.files.insert(path.clone(), tracked);
-                }
-            }
-        }
-        let files = &self.files;
-        self.settling.keep_only(|path| files.contains_key(path));
-        differs
     }
 
     /// The directory, for what is written beside the manifests.

@@ -3,6 +3,8 @@
 pub(crate) mod change;
 pub(crate) mod control;
 pub(crate) mod file;
+pub(crate) mod files;
+mod home;
 mod keep;
 pub(crate) mod prune;
 mod reconciliation;
@@ -13,7 +15,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -21,13 +23,16 @@ use crate::manifest::{self, podsecurity};
 use crate::model::control::Controlled;
 use crate::model::id::Uid;
 use crate::model::object::{Known, Source};
+use crate::model::objects::Objects;
 use crate::model::time::Moment;
 use crate::paths::Places;
 use crate::rundir::objects;
+use crate::workload::Agenda;
 
 use super::folder::{Look, News};
 use change::Conflict;
-use file::{Content, ManifestFile, Reader};
+use file::{Content, Reader};
+use files::Files;
 pub(crate) use reconciliation::replaces;
 use stir::Stir;
 pub(crate) use view::{FolderState, FolderView};
@@ -36,15 +41,18 @@ pub(crate) use view::{FolderState, FolderView};
 pub(crate) struct Inventory {
     reader: Reader,
     caution: Caution,
-    objects: BTreeMap<Uid, Known>,
+    objects: Objects,
     controlled: Controlled,
+    agenda: Agenda,
     folders: BTreeMap<PathBuf, FolderView>,
-    files: BTreeMap<Source, ManifestFile>,
+    files: Files,
     conflicts: BTreeMap<Source, Vec<Conflict>>,
     /// What of a file's content could not be brought into force at the last try.
     undone: BTreeMap<Source, Vec<Undone>>,
     /// Objects that were kept and that policy does not let start any more, with its words.
     forbidden: BTreeMap<Uid, String>,
+    /// Objects whose removal is in force and not written down.
+    unwritten: BTreeSet<Uid>,
     /// Files that may declare something else than is in force.
     undecided: Stir,
     /// Files of which something may be to be reported.
@@ -112,7 +120,7 @@ impl Inventory {
             .into_iter()
             .map(|(object, source)| InventoryError::Record { object, source })
             .collect();
-        let mut known = BTreeMap::new();
+        let mut known = Objects::default();
         let mut controlled = Controlled::default();
         let mut forbidden = BTreeMap::new();
         for record in loaded.objects {
@@ -126,7 +134,7 @@ impl Inventory {
                     let policy = reader.policy(&record.source.root);
                     let why = podsecurity::objection(&record.authored, &policy);
                     forbidden.extend(why.map(|why| (record.uid.clone(), why)));
-                    known.insert(record.uid.clone(), Known { record, object });
+                    known.put(Known { record, object });
                 }
                 Err(source) => {
                     failures.push(InventoryError::Revive { object: record.key.to_string(), source });
@@ -138,18 +146,20 @@ impl Inventory {
             caution,
             objects: known,
             controlled,
+            agenda: Agenda::default(),
             folders: BTreeMap::new(),
-            files: BTreeMap::new(),
+            files: Files::default(),
             conflicts: BTreeMap::new(),
             undone: BTreeMap::new(),
             forbidden,
+            unwritten: BTreeSet::new(),
             undecided: Stir::All,
             untold: Stir::All,
         };
         Ok((inventory, failures))
     }
 
-    pub(crate) fn objects(&self) -> &BTreeMap<Uid, Known> {
+    pub(crate) fn objects(&self) -> &Objects {
         &self.objects
     }
 
@@ -162,7 +172,7 @@ impl Inventory {
         &self.controlled
     }
 
-    pub(crate) fn files(&self) -> &BTreeMap<Source, ManifestFile> {
+    pub(crate) fn files(&self) -> &Files {
         &self.files
     }
 
@@ -189,14 +199,39 @@ impl Inventory {
 
     /// Objects that files of the folder declare.
     fn live(&self, root: &Path) -> impl Iterator<Item = &Known> {
-        let of_root = move |known: &&Known| known.record.source.root == root;
-        self.objects.values().filter(|known| known.is_declared()).filter(of_root)
+        let sources = self.objects.sources_in(root);
+        sources.flat_map(|source| self.objects.newest_of(source, 0)).filter(|known| known.is_declared())
     }
 
-    /// Everything is looked at again by the next reconciliation and report.
+    /// Everything is looked at again by the next reconciliation, by controllers and by the next report.
     pub(crate) fn look_everywhere(&mut self) {
         self.undecided = Stir::All;
         self.untold = Stir::All;
+        self.agenda.look_everywhere();
+    }
+
+    /// Objects that have come, gone or changed since this was asked last, and those whose controllers look at them.
+    pub(crate) fn take_stirred(&mut self) -> BTreeSet<Uid> {
+        let stirred = self.objects.take_stirred();
+        self.agenda.wake(stirred.iter().cloned());
+        stirred
+    }
+
+    /// Pods of which nothing is left but the records of their end. Those that still count for their Job are kept in sight
+    /// until they have been counted, and those that are to go until they have gone.
+    pub(crate) fn let_rest(&mut self, ended: &BTreeSet<Uid>) {
+        for uid in ended {
+            let is_done = |known: &Known| known.record.deletion.is_none() && self.is_counted(known);
+            if self.objects.get(uid).is_some_and(is_done) {
+                self.objects.rest(uid);
+            }
+        }
+    }
+
+    fn is_counted(&self, known: &Known) -> bool {
+        let Some(owner) = &known.record.owner else { return true };
+        let job = self.controlled.jobs.get(&owner.uid);
+        job.is_some_and(|job| job.finished.is_some() || job.counted.contains(owner.number))
     }
 
     /// Files of which something may be to be reported since this was asked last.
@@ -232,7 +267,7 @@ impl Inventory {
     fn absorb_news(&mut self, root: &Path, mut news: News) {
         match &news.part {
             None => {
-                self.files.retain(|source, _| source.root != root || news.present.contains(&source.path));
+                self.files.keep_only(root, &news.present);
                 self.look_everywhere();
             }
             Some(part) => {
@@ -251,15 +286,16 @@ impl Inventory {
             let odd = news.odd.remove(&path);
             let unfinished = news.settling.contains(&path);
             let source = Source { root: root.to_owned(), path };
-            let file = self.files.entry(source).or_default();
-            file.unfinished = unfinished;
-            if let Some(why) = odd {
-                file.mistakes.clear();
-                file.ignored.clear();
-                file.content = Content::Refused(why);
-            } else if let Some(text) = read {
-                file.read(&text, &self.reader, root);
-            }
+            self.files.change(source, |file| {
+                file.unfinished = unfinished;
+                if let Some(why) = odd {
+                    file.mistakes.clear();
+                    file.ignored.clear();
+                    file.content = Content::Refused(why);
+                } else if let Some(text) = read {
+                    file.read(&text, &self.reader, root);
+                }
+            });
         }
     }
 }

@@ -1,4 +1,6 @@
 //! Run directory, image store and leases → what a pass sees.
+//!
+//! Longer than other files: what is read of one pod is weighed against what was read of it a line before.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -10,14 +12,14 @@ use crate::image::store::{Store, file_name};
 use crate::model::id::{PodId, Uid};
 use crate::model::image::{ImageRef, PullRequest};
 use crate::model::object::Known;
+use crate::model::objects::Objects;
 use crate::model::observed::{
     Finished, ImageObservation, Interrupted, Observed, PodObservation, ProcessObservation, Told,
 };
 use crate::model::record::{Deaths, PodRecord, StartRecord, WaitingRecord};
 use crate::paths::Places;
 use crate::rundir::goal::{self, Goal};
-use crate::rundir::starts::{self, Starts};
-use crate::rundir::{lease, lock, objects, pods, pulls};
+use crate::rundir::{lease, lock, objects, pods, pulls, starts};
 use crate::sandbox::network::taken;
 use crate::status::{self, Control, Course, Stage};
 use crate::workload;
@@ -25,7 +27,10 @@ use crate::workload;
 use super::execute::children::Children;
 use super::folder::trust::Trust;
 
+mod mended;
 mod preload;
+
+use mended::is_mended;
 
 /// All that a pass sees; thinking is given `observed` alone.
 #[derive(Debug, Default)]
@@ -34,9 +39,13 @@ pub(crate) struct Seen {
     pub(crate) waiting: BTreeMap<Uid, WaitingRecord>,
     /// Of the times before the pods' processes, and between them.
     pub(crate) starts: BTreeMap<Uid, StartRecord>,
+    /// As `starts`, of pods that have ended.
+    ended_starts: Arc<BTreeMap<Uid, StartRecord>>,
     pub(crate) interrupted: BTreeMap<Uid, Interrupted>,
     /// Pods of which something may be otherwise than at the last sight.
     pub(crate) fresh: BTreeSet<Uid>,
+    /// Pods that have ended and left nothing but their records, of those that have not come to rest.
+    pub(crate) left: BTreeSet<Uid>,
     /// Pods of which nothing can be told for sure: they are neither started nor ended.
     pub(crate) unsure: BTreeSet<Uid>,
     /// What could not be read.
@@ -47,8 +56,6 @@ pub(crate) struct Seen {
 pub(crate) enum ObserveError {
     #[error("cannot list the pods of the run directory")]
     Pods { source: io::Error },
-    #[error("cannot list what is remembered of pods")]
-    Starts { source: io::Error },
     #[error("cannot list the address leases")]
     Leases { source: io::Error },
     #[error("cannot tell which ports of the machine are in use")]
@@ -65,25 +72,25 @@ pub(crate) enum ObserveError {
 
 /// Pods that have ended and left the run directory: what is on disc of them changes no more, and is read once.
 #[derive(Debug, Default)]
-pub(crate) struct Ends(BTreeMap<Uid, Ended>);
-
-#[derive(Debug)]
-struct Ended {
-    pod: PodObservation,
-    start: Option<StartRecord>,
+pub(crate) struct Ends {
+    pods: Arc<BTreeMap<Uid, PodObservation>>,
+    starts: Arc<BTreeMap<Uid, StartRecord>>,
 }
 
 impl Ends {
-    fn keep(
-        &mut self,
-        uid: &Uid,
-        pod: &Result<Option<PodObservation>, ObserveError>,
-        start: Option<&StartRecord>,
-    ) {
-        if let Ok(Some(pod)) = pod
-            && pod.finished.is_some()
-        {
-            self.0.insert(uid.clone(), Ended { pod: pod.clone(), start: start.cloned() });
+    fn keep(&mut self, uid: &Uid, pod: PodObservation, start: Option<StartRecord>) {
+        // What was seen at an earlier pass, and shares them, is not looked at any more.
+        Arc::make_mut(&mut self.pods).insert(uid.clone(), pod);
+        if let Some(start) = start {
+            Arc::make_mut(&mut self.starts).insert(uid.clone(), start);
+        }
+    }
+
+    /// Their objects are gone.
+    pub(crate) fn forget<'a>(&mut self, uids: impl Iterator<Item = &'a Uid>) {
+        for uid in uids.filter(|uid| self.pods.contains_key(*uid)).collect::<Vec<_>>() {
+            Arc::make_mut(&mut self.pods).remove(uid);
+            Arc::make_mut(&mut self.starts).remove(uid);
         }
     }
 }
@@ -93,7 +100,7 @@ impl Ends {
 pub(crate) fn observe(
     places: &Places,
     store: &Store,
-    known: &BTreeMap<Uid, Known>,
+    known: &Objects,
     children: &Children,
     trust: Trust,
     ends: &mut Ends,
@@ -101,34 +108,36 @@ pub(crate) fn observe(
     let mut seen = Seen::default();
     let directories = pods::list(places).map_err(|source| ObserveError::Pods { source })?;
     seen.observed.leases = lease::all(places).map_err(|source| ObserveError::Leases { source })?;
-    let Starts { records: remembered, unreadable } = starts::all(places, |uid| ends.0.contains_key(uid))
-        .map_err(|source| ObserveError::Starts { source })?;
-    seen.starts = remembered;
-    seen.failures.extend(unreadable.into_iter().map(|(uid, source)| failed("start record", &uid, source)));
     let with_directory: BTreeSet<&Uid> = directories.iter().collect();
     for uid in &directories {
+        seen.look_back(places, uid);
         let pod = observe_pod(places, known, uid, &mut seen).map(Some);
         seen.take(uid, pod);
     }
-    let is_pod = |known: &Known| matches!(known.object, Object::Pod(_));
-    let pods = known.iter().filter(|(_, known)| is_pod(known)).map(|(uid, _)| uid);
-    ends.0.retain(|uid, _| known.contains_key(uid));
+    let pods = known.pods().map(|known| &known.record.uid);
     for uid in pods.filter(|uid| !with_directory.contains(uid)) {
-        if let Some(Ended { pod, start }) = ends.0.get(uid) {
-            seen.observed.pods.insert(uid.clone(), pod.clone());
-            seen.starts.extend(start.clone().map(|start| (uid.clone(), start)));
+        if ends.pods.contains_key(uid) {
+            seen.left.insert(uid.clone());
             continue;
         }
+        seen.look_back(places, uid);
         let interrupted = readable(objects::interrupted_of(places, uid), "interruption", uid, &mut seen);
         seen.interrupted.extend(interrupted.map(|interrupted| (uid.clone(), interrupted)));
         let pod = observe_absent(places, known, uid, &mut seen);
-        ends.keep(uid, &pod, seen.starts.get(uid));
-        seen.take(uid, pod);
         seen.fresh.insert(uid.clone());
+        match pod {
+            Ok(Some(pod)) if pod.finished.is_some() => {
+                ends.keep(uid, pod, seen.starts.remove(uid));
+                seen.left.insert(uid.clone());
+            }
+            pod => seen.take(uid, pod),
+        }
     }
+    seen.observed.ended = Arc::clone(&ends.pods);
+    seen.ended_starts = Arc::clone(&ends.starts);
     seen.fresh.extend(directories.iter().cloned());
     let waits = |uid: &&Uid| {
-        let pod = seen.observed.pods.get(*uid);
+        let pod = seen.observed.pod(uid);
         pod.is_none_or(|pod| pod.process == ProcessObservation::Dead && pod.finished.is_none())
     };
     if workload::with_host_ports(known).iter().any(waits) {
@@ -146,7 +155,7 @@ pub(crate) fn observe(
 /// whether it lives.
 fn observe_pod(
     places: &Places,
-    known: &BTreeMap<Uid, Known>,
+    known: &Objects,
     uid: &Uid,
     seen: &mut Seen,
 ) -> Result<PodObservation, ObserveError> {
@@ -179,7 +188,7 @@ fn observe_pod(
     Ok(PodObservation {
         namespace: id.namespace,
         name: id.name,
-        told: goal.map(|goal| Told { revision: goal.plan.revision, stop: goal.stop.map(|stop| stop.why) }),
+        told: goal.map(|goal| Told { plan: Arc::new(goal.plan), stop: goal.stop.map(|stop| stop.why) }),
         process: if alive { ProcessObservation::Alive } else { ProcessObservation::Dead },
         record,
         finished,
@@ -192,7 +201,7 @@ fn observe_pod(
 /// A pod of which only the state directory tells, if it does.
 fn observe_absent(
     places: &Places,
-    known: &BTreeMap<Uid, Known>,
+    known: &Objects,
     uid: &Uid,
     seen: &mut Seen,
 ) -> Result<Option<PodObservation>, ObserveError> {
@@ -243,7 +252,7 @@ fn readable<T>(read: io::Result<Option<T>>, what: &'static str, uid: &Uid, seen:
 }
 
 /// A directory that tells no name, of a launch cut short, goes by its object's name or by its UID.
-fn name_of(known: &BTreeMap<Uid, Known>, uid: &Uid) -> PodId {
+fn name_of(known: &Objects, uid: &Uid) -> PodId {
     let key = known.get(uid).map(|known| &known.record.key);
     PodId {
         namespace: key.map(|key| key.namespace.clone()).unwrap_or_default(),
@@ -256,7 +265,7 @@ fn name_of(known: &BTreeMap<Uid, Known>, uid: &Uid) -> PodId {
 fn observe_images(
     places: &Places,
     store: &Store,
-    known: &BTreeMap<Uid, Known>,
+    known: &Objects,
     children: &Children,
     seen: &mut Seen,
 ) -> BTreeMap<ImageRef, BTreeSet<PathBuf>> {
@@ -291,7 +300,7 @@ fn observe_image(
         Some(stored) if Store::is_stale(&stored)? => None,
         found => found,
     };
-    let failed = pulls::read(places, &file_name(image))?;
+    let failed = pulls::read(places, &file_name(image))?.filter(|failed| !is_mended(image, failed));
     Ok(match (failed, stored) {
         (Some(failed), stored) => Some(ImageObservation::Failed {
             error: failed.error,
@@ -307,7 +316,7 @@ fn observe_image(
 
 impl Seen {
     pub(crate) fn is_alive(&self, pod: &Uid) -> bool {
-        let seen = self.observed.pods.get(pod);
+        let seen = self.observed.pod(pod);
         seen.is_some_and(|pod| pod.process == ProcessObservation::Alive)
     }
 
@@ -322,6 +331,12 @@ impl Seen {
                 self.failures.push(failure);
             }
         }
+    }
+
+    /// What is remembered of a pod from the times when it had no process.
+    fn look_back(&mut self, places: &Places, uid: &Uid) {
+        let start = readable(starts::read(places, uid), "start record", uid, self);
+        self.starts.extend(start.map(|start| (uid.clone(), start)));
     }
 
     fn deaths(&self, uid: &Uid) -> Option<Deaths> {
@@ -344,7 +359,7 @@ impl Seen {
 
     /// How far a pod has come.
     pub(crate) fn stage(&self, uid: &Uid) -> Stage {
-        match self.observed.pods.get(uid) {
+        match self.observed.pod(uid) {
             Some(PodObservation { finished: Some(_), .. }) => Stage::Ended,
             Some(PodObservation { record: Some(record), .. }) => status::stage(record),
             Some(_) | None => Stage::Unready,
@@ -353,14 +368,15 @@ impl Seen {
 
     /// What is known of a pod's course, for reports.
     pub(crate) fn course(&self, uid: &Uid) -> Course {
-        let pod = self.observed.pods.get(uid);
+        let pod = self.observed.pod(uid);
+        let start = self.starts.get(uid).or_else(|| self.ended_starts.get(uid));
         let lost = pod.is_some_and(|pod| {
             pod.told.is_some() && pod.process == ProcessObservation::Dead && pod.finished.is_none()
         });
         Course {
             record: pod.and_then(|pod| pod.record.clone()),
             waiting: self.waiting.get(uid).cloned(),
-            events: self.starts.get(uid).map(|start| start.events.clone()).unwrap_or_default(),
+            events: start.map(|start| start.events.clone()).unwrap_or_default(),
             finished: pod.and_then(|pod| pod.finished.clone()),
             departed: pod.and_then(|pod| pod.departed.clone()),
             interrupted: self.interrupted.get(uid).cloned(),

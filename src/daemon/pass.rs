@@ -1,4 +1,6 @@
 //! One pass: the whole road from changed files to status files.
+//!
+//! Longer than other files, so that the road can be read in one, from its beginning to its end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -7,29 +9,36 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use crate::image::store::Store;
-use crate::model::action::{Plan, Wake};
+use crate::model::action::{Action, Plan, Wake};
 use crate::model::desired::{Blocked, Cause, Desired, Waiting, Want};
+use crate::model::id::Uid;
 use crate::model::job::Present;
 use crate::model::object::Source;
 use crate::model::observed::ProcessObservation;
 use crate::model::time::{Moment, Now};
 use crate::plan;
 use crate::rundir::deletions::{self, Wanted};
+use crate::sandbox::sys::clock;
+use crate::status::{Course, Tense};
 use crate::workload::{self, Machine};
 
 use super::execute::{Acted, Hands};
+use super::folder::scan::Beside;
 use super::folder::trust::Trust;
 use super::folder::{Folder, HasObjects, Look, Root, Select, chain, earlier};
 use super::inventory::control::Carried;
 use super::inventory::{FolderState, Inventory};
 use super::observe::{Ends, ObserveError, Seen, observe};
-use super::report::{Reporter, Scene, Tense};
+use super::report::{Reporter, Scene};
 use super::start;
 
 /// After actions that made a difference.
 const FOLLOW_UP: Duration = Duration::from_millis(100);
 /// No event tells of the return of a folder that was lost.
 const FIND_AGAIN: Duration = Duration::from_secs(1);
+/// How long a pass starts pods: those that are left are started by the next, and what is to be told and stopped meanwhile
+/// does not wait for a thousand of them.
+const LAUNCHING: Duration = Duration::from_millis(500);
 /// An action that failed is tried again after this.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
 /// The API server's word for what policy does not let in.
@@ -81,7 +90,7 @@ impl World {
         let reaped = self.hands.reap(self.inventory.objects(), now);
         let mut complaints: Vec<String> = reaped.iter().map(|failure| chain(failure)).collect();
 
-        let (mut edits, read_again_at, statuses) = self.read_manifests(&mut complaints, now);
+        let (mut edits, read_again_at, beside) = self.read_manifests(&mut complaints, now);
         edits += self.delete_asked(&mut complaints, now);
         let found_at = self.has_lost_folder().then_some(now.boot + FIND_AGAIN);
         let mut seen = self.look()?;
@@ -94,19 +103,23 @@ impl World {
         let desired = self.want(&seen, wish, now);
         let plan = plan::diff(&desired, &seen.observed, &self.machine.boot_id, now);
         let mut wake_at = earlier(earlier(read_again_at, found_at), plan.wake_at);
-        wake_at = earlier(wake_at, controlled.wake_in.map(|wait| now.boot + wait));
-        let (acted, failures) = self.act(&plan, &seen, now);
+        wake_at = earlier(wake_at, controlled.wake_at);
+        let (acted, left, failures) = self.act(&plan, &seen, now);
+        self.inventory.write_removals(&self.hands.places);
         let acted = acted + controlled.changed;
         if acted > 0 {
             // What was done is seen by the next pass only; this one must not be the last to look.
             wake_at = earlier(wake_at, Some(now.boot + FOLLOW_UP));
+        }
+        if left > 0 {
+            wake_at = Some(now.boot);
         }
         if !failures.is_empty() {
             wake_at = earlier(wake_at, Some(now.boot + TRY_AGAIN));
         }
         complaints.extend(failures);
         if wish == Wish::AsDeclared {
-            wake_at = earlier(wake_at, self.report(&statuses, &seen, Tense::Present, now));
+            wake_at = earlier(wake_at, self.report(&beside, &seen, &BTreeMap::new(), Tense::Present, now));
         }
 
         self.complaints.tell(complaints);
@@ -114,15 +127,15 @@ impl World {
         Ok(Passed { desired, seen, changed, edits_wait, wake_at })
     }
 
-    /// Changed files → objects in force. Tells how many objects changed, when to read again, and which status
-    /// files lie in the folders.
+    /// Changed files → objects in force. Tells how many objects changed, when to read again, and how status files
+    /// lie in folders all of which was looked at.
     pub(super) fn read_manifests(
         &mut self,
         complaints: &mut Vec<String>,
         now: Now,
-    ) -> (usize, Option<Moment>, BTreeMap<PathBuf, BTreeSet<PathBuf>>) {
+    ) -> (usize, Option<Moment>, BTreeMap<PathBuf, Beside>) {
         let mut again_at = None;
-        let mut statuses = BTreeMap::new();
+        let mut beside = BTreeMap::new();
         for folder in &mut self.folders {
             let root = folder.root.path.clone();
             let has_objects =
@@ -131,9 +144,7 @@ impl World {
             match &look {
                 Look::Seen(news) => {
                     again_at = earlier(again_at, news.again_at);
-                    if news.part.is_none() {
-                        statuses.insert(root.clone(), news.statuses.clone());
-                    }
+                    beside.extend(news.beside.clone().map(|beside| (root.clone(), beside)));
                 }
                 Look::Lost(why) => {
                     complaints
@@ -150,7 +161,7 @@ impl World {
         }
         let reconciled = self.inventory.reconcile(&self.hands.places, now);
         complaints.extend(reconciled.failures.iter().map(|failure| chain(failure)));
-        (reconciled.changed, earlier(again_at, reconciled.again_at), statuses)
+        (reconciled.changed, earlier(again_at, reconciled.again_at), beside)
     }
 
     /// What a person has deleted that no file declares. Tells how many objects are to go by it.
@@ -160,25 +171,30 @@ impl World {
             complaints.push(format!("cannot tell which objects are deleted: {error}"));
             BTreeMap::new()
         });
-        let mut gone = 0;
+        let (mut gone, mut taken) = (0, Vec::new());
         for (uid, Wanted { grace }) in asked {
             match self.inventory.delete_made(places, &uid, grace, now) {
                 Ok(changed) => {
                     gone += usize::from(changed);
-                    if let Err(error) = deletions::done(places, &uid) {
-                        complaints.push(format!("cannot take away that object {uid} is deleted: {error}"));
-                    }
+                    taken.push(uid);
                 }
                 Err(failure) => complaints.push(chain(&failure)),
+            }
+        }
+        // Nothing but the wish says so, which is taken away now.
+        self.inventory.write_removals(places);
+        for uid in taken {
+            if let Err(error) = deletions::done(places, &uid) {
+                complaints.push(format!("cannot take away that object {uid} is deleted: {error}"));
             }
         }
         gone
     }
 
-    /// The next pass takes nothing for unchanged.
-    pub(super) fn look_everywhere(&mut self) {
+    /// The next pass looks at all that is in the folders.
+    pub(super) fn scan(&mut self) {
         self.folders.iter_mut().for_each(|folder| folder.settling.look_everywhere());
-        self.inventory.look_everywhere();
+        self.inventory.look_at_strangers();
     }
 
     fn has_lost_folder(&self) -> bool {
@@ -189,8 +205,10 @@ impl World {
     }
 
     fn look(&mut self) -> Result<Seen, ObserveError> {
+        let stirred = self.inventory.take_stirred();
         let Hands { places, children, .. } = &self.hands;
         let objects = self.inventory.objects();
+        self.ends.forget(stirred.iter().filter(|uid| !objects.contains_key(*uid)));
         let seen = observe(places, &self.store, objects, children, self.trust, &mut self.ends)?;
         self.hands.witness(&seen.observed.pods);
         Ok(seen)
@@ -200,13 +218,15 @@ impl World {
     /// not be counted are left alone: what is to be counted must not go.
     fn control(&mut self, seen: &mut Seen, now: Now) -> Carried {
         let present = Present { now, boot_id: &self.machine.boot_id };
+        let due = self.inventory.due(now);
         let (objects, controlled) = (self.inventory.objects(), self.inventory.controlled());
-        let steps = workload::control(objects, controlled, &seen.observed, &self.zone, present);
+        let steps = workload::control(objects, controlled, &seen.observed, &self.zone, present, &due);
         let carried = self.inventory.carry_out(&self.hands.places, steps, now);
         for uid in &carried.uncounted {
             seen.observed.pods.remove(uid);
             seen.unsure.insert(uid.clone());
         }
+        self.inventory.let_rest(&seen.left);
         carried
     }
 
@@ -237,26 +257,36 @@ impl World {
         desired
     }
 
-    /// Every action is tried, whatever becomes of the others. Tells how many made a difference, and what failed.
-    fn act(&mut self, plan: &Plan, seen: &Seen, now: Now) -> (usize, Vec<String>) {
-        let mut done = 0;
+    /// Every action is tried, whatever becomes of the others. Tells how many made a difference, how many pods are left for
+    /// the next pass to start, and what failed.
+    fn act(&mut self, plan: &Plan, seen: &Seen, now: Now) -> (usize, usize, Vec<String>) {
+        let (mut done, mut left) = (0, 0);
         let mut failures = Vec::new();
+        let mut launching_since = None;
         for action in &plan.actions {
+            if let Action::Launch(_) = action {
+                let since = *launching_since.get_or_insert_with(clock::boot);
+                if clock::boot() - since > LAUNCHING {
+                    left += 1;
+                    continue;
+                }
+            }
             match self.hands.act(action, self.inventory.objects(), now) {
                 Ok(Acted::Done) => done += 1,
                 Ok(Acted::AlreadySo) => {}
                 Err(failure) => failures.push(chain(&failure)),
             }
         }
-        tracing::debug!(actions = plan.actions.len(), pods = seen.observed.pods.len(), done, "acted");
-        (done, failures)
+        tracing::debug!(actions = plan.actions.len(), pods = seen.observed.pods.len(), done, left, "acted");
+        (done, left, failures)
     }
 
     /// Observed → status files. Tells when a write that waits is due.
     fn report(
         &mut self,
-        statuses: &BTreeMap<PathBuf, BTreeSet<PathBuf>>,
+        beside: &BTreeMap<PathBuf, Beside>,
         seen: &Seen,
+        ends: &BTreeMap<Uid, Course>,
         tense: Tense,
         now: Now,
     ) -> Option<Moment> {
@@ -267,14 +297,15 @@ impl World {
             }
         }
         let folders = if self.folders.is_empty() { &self.read_folders } else { &self.folders };
-        let scene = Scene { inventory: &self.inventory, seen, tense, now: now.boot };
-        self.reporter.report(folders, statuses, scene, stir)
+        let scene = Scene { inventory: &self.inventory, seen, ends, tense, now: now.boot };
+        self.reporter.report(folders, beside, scene, stir)
     }
 
-    /// The last word on the manifests of a batch, before what has not ended by itself is stopped.
-    pub(super) fn report_end(&mut self, now: Now) {
+    /// The last word on the manifests of a batch, of whose pods none is left: how they ended that were stopped, only
+    /// `ends` tells.
+    pub(super) fn report_end(&mut self, ends: &BTreeMap<Uid, Course>, now: Now) {
         match self.look() {
-            Ok(seen) => drop(self.report(&BTreeMap::new(), &seen, Tense::Past, now)),
+            Ok(seen) => drop(self.report(&BTreeMap::new(), &seen, ends, Tense::Past, now)),
             Err(error) => tracing::warn!(reason = chain(&error), "no last status written"),
         }
     }
@@ -312,12 +343,20 @@ impl World {
 }
 
 impl Passed {
+    /// No container runs, and pods that are there only have to go.
+    pub(super) fn has_run_out(&self) -> bool {
+        let mut pods = self.seen.observed.pods.values();
+        pods.all(|pod| {
+            pod.finished.is_some() || (pod.process != ProcessObservation::Alive && pod.told.is_none())
+        })
+    }
+
     /// Nothing was done and nothing is under way that another pass would have to follow. What failed is told,
     /// and waited for by nobody.
     pub(super) fn is_settled(&self, hands: &Hands) -> bool {
         let on_its_way = self.desired.pods.values().any(|pod| match pod.want {
             Want::Gone { .. } => true,
-            Want::Run(_) | Want::Wait(_) => false,
+            Want::Run(_) | Want::Wait { .. } => false,
         });
         let unwanted = self.seen.observed.pods.iter().any(|(uid, pod)| {
             pod.process == ProcessObservation::Alive && !self.desired.pods.contains_key(uid)
@@ -328,8 +367,8 @@ impl Passed {
 
 /// Keeps a pod from being started; one that is to go goes.
 fn forbid(want: Option<&mut Want>, why: Waiting) {
-    if let Some(want @ (Want::Run(_) | Want::Wait(_))) = want {
-        *want = Want::Wait(Blocked { containers: BTreeMap::new(), pod: Some(why) });
+    if let Some(want @ (Want::Run(_) | Want::Wait { .. })) = want {
+        *want = Want::wait(Blocked { containers: BTreeMap::new(), pod: Some(why) });
     }
 }
 
@@ -345,10 +384,10 @@ impl Complaints {
     fn tell(&mut self, complaints: Vec<String>) {
         let complaints: BTreeSet<String> = complaints.into_iter().collect();
         for complaint in complaints.difference(&self.0) {
-            tracing::warn!(reason = complaint, "not done");
+            tracing::warn!(reason = complaint, "a pass has met trouble");
         }
         for healed in self.0.difference(&complaints) {
-            tracing::info!(reason = healed, "no longer so");
+            tracing::info!(reason = healed, "trouble is over");
         }
         self.0 = complaints;
     }

@@ -1,36 +1,40 @@
 //! Status files: written beside each manifest or below a directory of their own, only when they differ.
 
+mod absent;
 mod items;
 mod pace;
+mod sources;
 mod view;
+mod write;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
 use crate::api::Object;
 use crate::model::id::Uid;
 use crate::model::object::{Known, Source};
 use crate::model::time::Moment;
 use crate::paths::Places;
-use crate::publish::status::{Place, Refusal};
-use crate::rundir::last_words::{self, LastWord};
+use crate::rundir::last_words::LastWord;
 use crate::rundir::lock;
-use crate::status::{self, Control, ControlStatus, Course, FileState};
+use crate::status::{self, ControlStatus, Course, FileState, Tense};
 
+use super::folder::scan::Beside;
 use super::folder::{Folder, earlier};
 use super::inventory::file::ManifestFile;
 use super::inventory::stir::Stir;
 use super::inventory::{FolderState, Inventory};
 use super::observe::Seen;
 use items::Facts;
+use sources::sources;
 use view::{View, state_of, undone};
+use write::Write;
 
-/// After a write that failed: all is to be told within five seconds of there being room.
-const TRY_AGAIN: Duration = Duration::from_secs(3);
+/// Files written together; each takes three descriptors meanwhile.
+const AT_ONCE: usize = 100;
 
 #[derive(Debug)]
 pub(crate) struct Reporter {
@@ -50,6 +54,8 @@ pub(crate) struct Reporter {
     last_words: Option<Places>,
     /// The state that was logged last; a file is taken for applied until something else is seen.
     told: BTreeMap<Source, FileState>,
+    /// How many files were told to be in each state.
+    states: BTreeMap<FileState, u64>,
     /// Files that time alone may make another report of.
     waiting: BTreeSet<Source>,
 }
@@ -63,21 +69,22 @@ struct Written {
     at: Moment,
 }
 
-/// Whether what is reported goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tense {
-    Present,
-    /// The command is about to stop what has not ended by itself: that leaves no item, only a line.
-    Past,
-}
-
 /// What a report is made from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scene<'a> {
     pub(crate) inventory: &'a Inventory,
     pub(crate) seen: &'a Seen,
+    /// Of pods that have gone with all that could be seen of them.
+    pub(crate) ends: &'a BTreeMap<Uid, Course>,
     pub(crate) tense: Tense,
     pub(crate) now: Moment,
+}
+
+/// What is to be done about a status file.
+enum Due {
+    /// Nothing before then, if ever.
+    At(Option<Moment>),
+    Now(Box<Write>),
 }
 
 /// What a person waits for: a change of it is written at once.
@@ -99,6 +106,7 @@ impl Reporter {
             owed: BTreeMap::new(),
             last_words: None,
             told: BTreeMap::new(),
+            states: BTreeMap::new(),
             waiting: BTreeSet::new(),
         }
     }
@@ -117,27 +125,38 @@ impl Reporter {
 
     /// How many files are in each state; one that settles counts by the state before.
     pub(crate) fn states(&self) -> BTreeMap<String, u64> {
-        let mut states = BTreeMap::new();
-        for state in self.told.values() {
-            *states.entry(state.to_string()).or_default() += 1;
+        let states = self.states.iter().filter(|(_, count)| **count > 0);
+        states.map(|(state, count)| (state.to_string(), *count)).collect()
+    }
+
+    /// Notes the state that a file is told to be in; without one, it is told of no more. Gives that before.
+    fn note_state(&mut self, source: &Source, state: Option<FileState>) -> Option<FileState> {
+        let before = match state {
+            Some(state) => self.told.insert(source.clone(), state),
+            None => self.told.remove(source),
+        };
+        if let Some(count) = before.and_then(|before| self.states.get_mut(&before)) {
+            *count -= 1;
         }
-        states
+        if let Some(state) = state {
+            *self.states.entry(state).or_default() += 1;
+        }
+        before
     }
 
     /// Writes what differs, of files that have been stirred; tells when a write that waits is due.
     pub(crate) fn report(
         &mut self,
         folders: &[Folder],
-        statuses: &BTreeMap<PathBuf, BTreeSet<PathBuf>>,
+        beside: &BTreeMap<PathBuf, Beside>,
         scene: Scene<'_>,
         stir: Stir,
     ) -> Option<Moment> {
-        let Scene { inventory, seen, .. } = scene;
-        let stir = self.all_due(stir, scene.tense);
-        let objects = inventory.objects().values().filter(|known| stir.contains(&known.record.source));
-        let by_source = items::by_source(objects.clone());
-        let controls = status::controls(objects, inventory.controlled(), |uid| seen.stage(uid));
+        let Scene { inventory, .. } = scene;
+        let mut stir = self.all_due(stir, scene.tense);
+        beside.iter().for_each(|(root, beside)| self.miss(root, &beside.bare, &mut stir));
         let mut again_at = None;
+        let mut writes = Vec::new();
         let empty = ManifestFile::default();
         let mut reported = BTreeSet::new();
         for folder in folders {
@@ -150,16 +169,21 @@ impl Reporter {
                     continue;
                 }
                 let file = inventory.files().get(&source).unwrap_or(&empty);
-                let objects = by_source.get(&source).map_or(&[][..], Vec::as_slice);
-                let due = self.one(folder, &source, file, scene, objects, &controls);
-                again_at = earlier(again_at, due);
+                match self.one(folder, &source, file, scene) {
+                    Due::At(due) => again_at = earlier(again_at, due),
+                    Due::Now(write) => writes.push(*write),
+                }
+                if writes.len() == AT_ONCE {
+                    again_at = earlier(again_at, self.write(std::mem::take(&mut writes)));
+                }
             }
-            if !lost && let Some(found) = statuses.get(root) {
-                self.remove_orphans(folder, found, &reported);
+            if !lost && let Some(beside) = beside.get(root) {
+                self.remove_orphans(folder, &beside.orphans, inventory);
             }
         }
+        let due = self.write(writes);
         self.remove_gone(folders, &stir, &reported);
-        again_at
+        earlier(again_at, due)
     }
 
     /// What was stirred and what waits; all at the end.
@@ -173,34 +197,26 @@ impl Reporter {
         }
     }
 
-    fn one(
-        &mut self,
-        folder: &Folder,
-        source: &Source,
-        file: &ManifestFile,
-        scene: Scene<'_>,
-        objects: &[&Known],
-        controls: &BTreeMap<Uid, Control>,
-    ) -> Option<Moment> {
-        let Scene { inventory, seen, tense, now } = scene;
+    fn one(&mut self, folder: &Folder, source: &Source, file: &ManifestFile, scene: Scene<'_>) -> Due {
+        let Scene { inventory, seen, ends, tense, now } = scene;
         if let Some(due) = self.owed.get(source).copied().filter(|due| tense == Tense::Present && now < *due)
         {
-            return Some(due);
+            return Due::At(Some(due));
         }
-        let (state, note) = state_of(source, file, inventory, objects, now);
+        let objects: Vec<&Known> = inventory.objects().newest_of(source, items::ENDED_LISTED).collect();
+        let (state, note) = state_of(source, file, inventory, &objects, now);
         if state == FileState::Settling {
             self.waiting.insert(source.clone());
         }
         let undone = undone(inventory.undone(source), &file.mistakes);
-        let mut view = View { file, state, note, undone, items: items::items(objects, seen, controls) };
-        let goes_on = (tense == Tense::Present && self.last_words.is_some()).then(|| view.clone());
-        if tense == Tense::Past {
-            view.end();
-        }
-        self.tell_state(source, state, view.note.as_deref());
+        let controls =
+            status::controls(objects.iter().copied(), inventory.controlled(), |uid| seen.stage(uid));
+        let items = items::items(&objects, seen, ends, &controls);
+        let view = View { file, state, note, undone, tense, items };
+        self.tell_state(source, state, view.reason().as_deref());
         let facts = view.facts();
         if self.written.get(source).is_some_and(|before| before.facts == facts) {
-            return None;
+            return Due::At(None);
         }
         let phases = Phases {
             state,
@@ -210,62 +226,30 @@ impl Reporter {
         if let Some(before) = self.written.get_mut(source) {
             if before.text == text {
                 before.facts = facts;
-                return None;
+                return Due::At(None);
             }
             let due = before.at + pace::rest(&before.text, &text);
             if tense == Tense::Present && before.phases == phases && now < due {
                 self.waiting.insert(source.clone());
-                return Some(due);
+                return Due::At(Some(due));
             }
         }
         // A watcher tells of the file: its word is not written over.
         if self.last_words.is_some() && source.absolute().parent().is_some_and(lock::is_within_held) {
-            return None;
+            return Due::At(None);
         }
-        let last_word = goes_on.and_then(|mut view| {
-            view.end();
-            self.last_word(source, view.render(source, &self.host_ip))
-        });
-        self.owed.remove(source);
+        let goes_on = tense == Tense::Present && self.last_words.is_some();
+        let last_word =
+            if goes_on { self.last_word(source, view.cut_off().render(source, &self.host_ip)) } else { None };
+        let written = Written { text, last_word, facts, phases, at: now };
         let first_here =
             source.absolute().parent().is_some_and(|directory| self.freed.insert(directory.to_owned()));
-        let outcome = self.place(folder, source).and_then(|place| {
-            let freed = if first_here { place.remove_drafts() } else { Ok(()) };
-            place.write(&text).and(freed)
-        });
-        match outcome {
-            Ok(()) => {
-                self.refused.remove(source);
+        match self.place(folder, source) {
+            Ok(place) => {
+                let freed = if first_here { place.remove_drafts() } else { Ok(()) };
+                Due::Now(Box::new(Write { source: source.clone(), place, freed, written }))
             }
-            Err(refusal) => {
-                self.tell(source, &refusal);
-                if let Refusal::Io { .. } = refusal {
-                    let due = now + TRY_AGAIN;
-                    self.owed.insert(source.clone(), due);
-                    return Some(due);
-                }
-            }
-        }
-        // Where another's file is in the way, it is tried again when there is something else to say.
-        self.written.insert(source.clone(), Written { text, last_word, facts, phases, at: now });
-        self.leave_last_words();
-        None
-    }
-
-    /// Nothing is said over the last report of a command that ends by itself.
-    fn last_word(&self, source: &Source, text: String) -> Option<LastWord> {
-        let name = status::status_name(source.path.file_name()?.to_str()?);
-        let root = self.status_dir.as_ref().unwrap_or(&source.root);
-        let directory = root.join(source.path.parent()?);
-        Some(LastWord { directory, name, text })
-    }
-
-    fn leave_last_words(&self) {
-        let Some(places) = &self.last_words else { return };
-        let words: Vec<&LastWord> =
-            self.written.values().filter_map(|written| written.last_word.as_ref()).collect();
-        if let Err(error) = last_words::leave(places, &words) {
-            tracing::warn!(%error, "last words not left");
+            Err(refusal) => Due::At(self.note(source.clone(), written, Err(refusal))),
         }
     }
 
@@ -274,7 +258,7 @@ impl Reporter {
         if state == FileState::Settling {
             return;
         }
-        let before = self.told.insert(source.clone(), state).unwrap_or(FileState::Applied);
+        let before = self.note_state(source, Some(state)).unwrap_or(FileState::Applied);
         if before != state {
             let file = source.path.display();
             tracing::info!(%file, %state, %before, reason = note, "manifest changed its state");
@@ -297,83 +281,4 @@ impl Reporter {
         };
         (known.record.uid.clone(), phase)
     }
-
-    fn place(&self, folder: &Folder, source: &Source) -> Result<Place, Refusal> {
-        let name = source.path.file_name().and_then(|name| name.to_str()).ok_or(Refusal::NoFolder)?;
-        let below = source.path.parent().unwrap_or(Path::new(""));
-        let name = status::status_name(name);
-        match &self.status_dir {
-            Some(directory) => Place::below(directory, below, name),
-            None => Place::beside(folder.directory().ok_or(Refusal::NoFolder)?, below, name),
-        }
-    }
-
-    /// Status files that lie beside no manifest: of manifests that went while nobody watched, too.
-    fn remove_orphans(&mut self, folder: &Folder, found: &BTreeSet<PathBuf>, reported: &BTreeSet<Source>) {
-        if self.status_dir.is_some() {
-            return;
-        }
-        let expected: BTreeSet<PathBuf> =
-            reported.iter().filter(|source| source.root == folder.root.path).map(status_path).collect();
-        for path in found.difference(&expected) {
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-            let below = path.parent().unwrap_or(Path::new(""));
-            let removed = folder
-                .directory()
-                .ok_or(Refusal::NoFolder)
-                .and_then(|directory| Place::beside(directory, below, name))
-                .and_then(|place| place.remove());
-            // One that is not ours is not touched; one that cannot be removed is met again by the next scan.
-            if let Err(refusal) = removed {
-                tracing::debug!(path = %path.display(), reason = %refusal, "status file not removed");
-            }
-        }
-    }
-
-    fn remove_gone(&mut self, folders: &[Folder], stir: &Stir, reported: &BTreeSet<Source>) {
-        let is_gone = |source: &&Source| stir.contains(source) && !reported.contains(*source);
-        // A write that failed may have come as far as to give the file its name.
-        let tried = self.written.keys().chain(self.owed.keys()).chain(&self.inherited);
-        let gone: BTreeSet<Source> = tried.filter(is_gone).cloned().collect();
-        for source in gone {
-            self.written.remove(&source);
-            self.owed.remove(&source);
-            self.inherited.remove(&source);
-            self.refused.remove(&source);
-            self.told.remove(&source);
-            let folder = folders.iter().find(|folder| folder.root.path == source.root);
-            let removed = folder.map(|folder| self.place(folder, &source).and_then(|place| place.remove()));
-            if let Some(Err(refusal)) = removed {
-                tracing::debug!(path = %source.path.display(), reason = %refusal, "status file not removed");
-            }
-        }
-    }
-
-    fn tell(&mut self, source: &Source, refusal: &Refusal) {
-        if self.refused.insert(source.clone()) {
-            tracing::warn!(
-                file = %source.absolute().display(),
-                reason = super::folder::chain(refusal),
-                "no status file written"
-            );
-        }
-    }
-}
-
-/// Manifests of a folder, and those that cannot be seen but whose objects stay: until a second look, or for as long as
-/// the folder is lost.
-fn sources(inventory: &Inventory, root: &Path, stir: &Stir) -> BTreeSet<Source> {
-    let view = inventory.folder(root);
-    let held = view.and_then(|view| view.held()).into_iter().flatten();
-    let held = held.filter_map(|uid| inventory.objects().get(uid)).map(|known| &known.record.source);
-    let is_lost = view.is_some_and(|view| matches!(view.state, FolderState::Lost(_)));
-    let known = inventory.objects().values().filter(|known| is_lost && known.is_declared());
-    let kept = known.map(|known| &known.record.source).filter(|source| source.root == root);
-    let present = inventory.files().keys().filter(|source| source.root == root);
-    present.chain(held).chain(kept).filter(|source| stir.contains(source)).cloned().collect()
-}
-
-fn status_path(source: &Source) -> PathBuf {
-    let name = source.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    source.path.with_file_name(status::status_name(name))
 }

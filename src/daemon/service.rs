@@ -10,12 +10,17 @@ use crate::model::job::{Ending, JobRecord};
 use crate::model::object::Known;
 use crate::model::observed::ProcessObservation;
 use crate::model::time::{Moment, Now};
+use crate::sandbox::sys::clock;
 use crate::status;
 use crate::workload;
 
 use super::exhibit::{Exhibit, Picture, Readiness};
 use super::pass::{Passed, World};
 use super::supervisor::Supervisor;
+
+/// How much longer than figures take they are left as they are: of thousands of objects, to count them takes longer than all
+/// else of a pass.
+const LEISURE: u32 = 20;
 
 /// Without anybody to tell, nothing is.
 #[derive(Debug, Default)]
@@ -25,6 +30,7 @@ pub(super) struct Service {
     passes: Passes,
     /// Of the last pass that saw anything.
     figures: Figures,
+    figures_due: Option<Moment>,
 }
 
 impl Service {
@@ -32,8 +38,14 @@ impl Service {
         Service { supervisor, exhibit, ..Service::default() }
     }
 
-    /// After each pass; `None` for one that was given up.
-    pub(super) fn note(&mut self, world: &World, passed: Option<&Passed>, took: Duration, now: Now) {
+    /// After each pass; `None` for one that was given up. Tells when it is to be told more of it, if of none before.
+    pub(super) fn note(
+        &mut self,
+        world: &World,
+        passed: Option<&Passed>,
+        took: Duration,
+        now: Now,
+    ) -> Option<Moment> {
         match passed {
             Some(_) => self.passes.note(took),
             None => self.passes.given_up += 1,
@@ -41,13 +53,17 @@ impl Service {
         if let (Some(supervisor), Some(passed)) = (&mut self.supervisor, passed) {
             supervisor.status(&line(world, passed));
         }
-        let Some(exhibit) = &self.exhibit else { return };
-        if let Some(passed) = passed {
+        let exhibit = self.exhibit.as_ref()?;
+        let waits = self.figures_due.filter(|due| now.boot < *due);
+        if let Some(passed) = passed.filter(|_| waits.is_none()) {
             self.figures = figures(world, passed, now);
+            let done = clock::boot();
+            self.figures_due = Some(done + (done - now.boot) * LEISURE);
         }
         self.figures.passes = self.passes.clone();
         let readiness = if passed.is_some() { Readiness::Ready } else { Readiness::Blind };
         exhibit.put_up(Picture { figures: self.figures.clone(), readiness });
+        waits
     }
 
     pub(super) fn ready(&mut self) {
@@ -86,7 +102,7 @@ fn figures(world: &World, passed: &Passed, now: Now) -> Figures {
     let (mut jobs, mut crons) = (BTreeMap::new(), Vec::new());
     let mut restarts = 0;
     let host_ip = world.machine.host_ip.to_string();
-    for (uid, known) in world.inventory.objects() {
+    for (uid, known) in world.inventory.objects().iter() {
         *objects.entry(known.record.key.kind.clone()).or_default() += 1;
         match &known.object {
             Object::Job(job) => *jobs.entry(job_status(world, uid, job).to_owned()).or_default() += 1,

@@ -9,9 +9,10 @@ use std::path::Path;
 use rustix::pipe::PipeFlags;
 
 use crate::failpoint;
-use crate::model::network::InstanceNetwork;
+use crate::model::network::{InstanceNetwork, PodCidr};
+use crate::model::pull_environment::PullEnvironment;
 use crate::paths::Places;
-use crate::publish::untraced;
+use crate::publish::{remove, untraced};
 use crate::rundir::lock::{self, Lock};
 use crate::rundir::network as network_file;
 use crate::sandbox::beside::beside;
@@ -28,7 +29,11 @@ use super::execute::{Hands, Logs, Witness};
 
 /// The instance's lock, and nothing made yet.
 #[derive(Debug)]
-pub(super) struct Locked(Lock);
+pub(super) struct Locked {
+    lock: Lock,
+    /// The state directory is this process's own making.
+    is_first: bool,
+}
 
 /// The instance is ours and ready.
 #[derive(Debug)]
@@ -48,10 +53,20 @@ pub(super) enum Tie {
     Lifeline,
 }
 
+/// What an instance is made ready for.
+#[derive(Debug)]
+pub(super) struct Order {
+    pub(super) tie: Tie,
+    pub(super) logs: Logs,
+    pub(super) pull_environment: PullEnvironment,
+    pub(super) pod_cidr: Option<PodCidr>,
+}
+
 impl Locked {
     pub(super) fn take(places: &Places, word: &str) -> Result<Locked, DaemonError> {
         failpoint::arm(&places.state);
         let failed = |source| DaemonError::Io { operation: "lock", path: places.lock(), source };
+        let is_first = !places.state.exists();
         DirBuilder::new().recursive(true).mode(0o700).create(&places.state).map_err(failed)?;
         let taken = lock::patiently(|| Lock::try_take(&places.lock())).map_err(failed)?;
         let Some(lock) = taken else {
@@ -62,17 +77,31 @@ impl Locked {
         if let Err(error) = lock.sign(&format!("droppod {word}, process {}\n", std::process::id())) {
             tracing::warn!(%error, "lock not signed");
         }
-        Ok(Locked(lock))
+        Ok(Locked { lock, is_first })
     }
 
-    pub(super) fn prepare(self, places: &Places, tie: Tie, logs: Logs) -> Result<Ready, DaemonError> {
+    /// What nothing was directed with is not left behind.
+    pub(super) fn undo(self, places: &Places) {
+        if self.is_first {
+            // Another that waits for the lock sees that its file has gone, and makes it anew.
+            drop(remove(&places.lock()));
+            drop(std::fs::remove_dir(&places.state));
+        }
+    }
+
+    pub(super) fn prepare(
+        self,
+        places: &Places,
+        Order { tie, logs, pull_environment, pod_cidr }: Order,
+    ) -> Result<Ready, DaemonError> {
         let failed = |operation, path: &Path| {
             let path = path.to_owned();
             move |source| DaemonError::Io { operation, path, source }
         };
         instance::prepare(places).map_err(failed("prepare the instance in", &places.run))?;
         let boot_id = identity::boot_id().map_err(failed("read the boot id of", Path::new("/proc")))?;
-        let (network, binary) = beside(|| make_network(places), SealedBinary::copy);
+        let (network, binary) = beside(|| make_network(places, pod_cidr), SealedBinary::copy);
+        let network = network?;
         let binary = binary.map_err(failed("copy the binary of", Path::new("/proc/self")))?;
         let cgroups = Cgroups::probe().map_err(failed("find control groups in", Path::new("/proc")))?;
         let (read, write) = match tie {
@@ -91,22 +120,35 @@ impl Locked {
             lifeline: read,
             logs,
             children: Children::default(),
+            pull_environment,
             witness: Witness::new(),
         };
-        Ok(Ready { hands, machine, lock: self.0, lifeline: write })
+        Ok(Ready { hands, machine, lock: self.lock, lifeline: write })
     }
 }
 
-/// Without a network pods still run, with `lo` alone.
-fn make_network(places: &Places) -> Option<InstanceNetwork> {
+/// Without a network pods still run, with `lo` alone, unless that is because of a range that a person has named.
+fn make_network(places: &Places, pod_cidr: Option<PodCidr>) -> Result<Option<InstanceNetwork>, DaemonError> {
     let made = network_file::read(places)
-        .and_then(|known| network::ensure(&places.id, known.as_ref()))
+        .and_then(|known| network::ensure(&places.id, known.as_ref(), pod_cidr))
         .and_then(|network| network_file::write(places, &network).map(|_| network));
     match made {
-        Ok(network) => Some(network),
+        Ok(network) => {
+            if let Some(wanted) = pod_cidr.filter(|wanted| !wanted.holds(&network)) {
+                let InstanceNetwork { network, prefix, .. } = network;
+                tracing::warn!(
+                    kept = %PodCidr { network, prefix }, %wanted,
+                    "the instance keeps its addresses: another --pod-cidr counts after `droppod down --all`"
+                );
+            }
+            Ok(Some(network))
+        }
+        Err(error) if pod_cidr.is_some() && error.kind() == io::ErrorKind::AddrNotAvailable => {
+            Err(DaemonError::Range(error))
+        }
         Err(error) => {
             tracing::warn!(error = super::folder::chain(&error), "no network, pods have the loopback alone");
-            None
+            Ok(None)
         }
     }
 }

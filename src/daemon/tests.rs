@@ -79,7 +79,7 @@ fn the_end_of_a_process_is_heard() {
     let mut child = command.spawn().unwrap();
     runtime().block_on(async {
         let mut ends = Ends::new();
-        ends.watch(i32::try_from(child.id()).unwrap());
+        ends.watch(std::iter::once(i32::try_from(child.id()).unwrap()));
         drop(child.stdin.take());
         tokio::time::timeout(Duration::from_secs(10), ends.next()).await.expect("the end came");
     });

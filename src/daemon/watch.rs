@@ -258,7 +258,7 @@ fn is_asked(inside: &Path, kind: EventKind) -> bool {
 
 fn folder_hint(inside: &Path, kind: EventKind) -> Option<Hint> {
     let Some(name) = inside.file_name() else { return folder_itself(kind) };
-    let name = name.to_str()?;
+    let name = &*name.to_string_lossy();
     if !names::wakes(name) {
         return None;
     }

@@ -1,10 +1,13 @@
 //! How registries are reached: which ones over plain HTTP, and with which credentials.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+
+use super::keyring::{Credential, Keyring};
+use crate::model::pull_environment::PullEnvironment;
+use crate::model::pull_secret::PullSecret;
 
 /// More than any configuration written by hand.
 const FILE_BYTES: u64 = 1 << 20;
@@ -17,15 +20,19 @@ pub(crate) enum AccessError {
     Yaml { path: PathBuf, source: serde_yaml::Error },
     #[error("cannot understand {path}")]
     Json { path: PathBuf, source: serde_json::Error },
+    #[error("cannot understand a Secret of imagePullSecrets")]
+    Secret,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Access {
     /// `host[:port]` of registries that speak plain HTTP.
     pub(crate) insecure: Vec<String>,
-    /// By registry, as Docker names it.
-    credentials: BTreeMap<String, Credential>,
+    /// The machine's.
+    own: Keyring,
+    of_pods: Keyring,
     whose: Whose,
+    pub(super) environment: PullEnvironment,
 }
 
 /// On whose behalf registries are asked.
@@ -37,42 +44,39 @@ enum Whose {
     Guest,
 }
 
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Credential {
-    pub(crate) user: String,
-    pub(crate) password: String,
-}
-
-impl std::fmt::Debug for Credential {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Credential(…)")
-    }
-}
-
 impl Access {
     /// Reads droppod's `registries.yaml` and Docker's `config.json`; each may be missing.
-    pub(crate) fn read(registries: &Path, docker: &Path) -> Result<Access, AccessError> {
-        Ok(Access { insecure: insecure(registries)?, credentials: credentials(docker)?, whose: Whose::Owner })
+    pub(crate) fn read(registries: &Path, environment: PullEnvironment) -> Result<Access, AccessError> {
+        let (insecure, own) = (insecure(registries)?, credentials(&environment.docker_config)?);
+        Ok(Access { insecure, own, of_pods: Keyring::default(), whose: Whose::Owner, environment })
     }
 
     /// The same without credentials. Nor is a service of this machine's loopback spoken to unless it is listed: whoever
     /// writes a name into a manifest could make us ask it things.
     pub(crate) fn of_guests(&self) -> Access {
-        let insecure = self.insecure.clone();
-        Access { insecure, credentials: BTreeMap::new(), whose: Whose::Guest }
+        let (insecure, environment) = (self.insecure.clone(), self.environment.clone());
+        Access { insecure, whose: Whose::Guest, environment, ..Access::default() }
     }
 
-    /// The credential for a registry, found as Docker finds it.
-    pub(crate) fn credential(&self, registry: &str) -> Option<&Credential> {
-        let named = |key: &str| {
-            let host = key.trim_start_matches("https://").trim_start_matches("http://");
-            host.split('/').next() == Some(registry)
-        };
-        let hub = registry == "docker.io" || registry == "index.docker.io";
-        self.credentials
-            .iter()
-            .find(|(key, _)| named(key) || (hub && key.as_str() == "https://index.docker.io/v1/"))
-            .map(|(_, credential)| credential)
+    /// With what pods name for their images.
+    ///
+    /// # Errors
+    /// A Secret that is none, in words that repeat nothing of it.
+    pub(crate) fn with_pull_secrets(self, secrets: &[PullSecret]) -> Result<Access, AccessError> {
+        let of_pods = Keyring::of_secrets(secrets).map_err(|_| AccessError::Secret)?;
+        Ok(Access { of_pods, ..self })
+    }
+
+    /// Credentials to try for an image, one after the other: its pods' before the machine's.
+    pub(crate) fn credentials(&self, registry: &str, repository: &str) -> Vec<Credential> {
+        let of_machine = self.own.of_registry(registry);
+        self.of_pods.of_image(registry, repository).chain(of_machine).cloned().collect()
+    }
+
+    /// What is reached without a proxy: this machine, and what the user says.
+    pub(super) fn no_proxy(&self) -> String {
+        let named = self.environment.no_proxy.iter().map(String::as_str);
+        ["localhost", "127.0.0.0/8", "::1"].into_iter().chain(named).collect::<Vec<_>>().join(",")
     }
 
     /// Whether a registry is spoken to without TLS: those listed, and for the owner this machine, as Docker does.
@@ -108,31 +112,9 @@ fn insecure(path: &Path) -> Result<Vec<String>, AccessError> {
     Ok(registries.hosts.into_iter().filter(|host| host.plain_http).map(|host| host.host).collect())
 }
 
-fn credentials(path: &Path) -> Result<BTreeMap<String, Credential>, AccessError> {
-    #[derive(Deserialize)]
-    struct Config {
-        #[serde(default)]
-        auths: BTreeMap<String, Auth>,
-    }
-    #[derive(Deserialize)]
-    struct Auth {
-        auth: Option<String>,
-        username: Option<String>,
-        password: Option<String>,
-    }
-    let Some(text) = read(path)? else { return Ok(BTreeMap::new()) };
-    let config: Config = serde_json::from_slice(&text)
-        .map_err(|source| AccessError::Json { path: path.to_owned(), source })?;
-    let credential = |auth: Auth| match auth {
-        Auth { username: Some(user), password: Some(password), .. } => Some(Credential { user, password }),
-        Auth { auth: Some(encoded), .. } => {
-            let text = String::from_utf8(base64(&encoded)?).ok()?;
-            let (user, password) = text.split_once(':')?;
-            Some(Credential { user: user.to_owned(), password: password.trim_end_matches('\0').to_owned() })
-        }
-        Auth { .. } => None,
-    };
-    Ok(config.auths.into_iter().filter_map(|(registry, auth)| Some((registry, credential(auth)?))).collect())
+fn credentials(path: &Path) -> Result<Keyring, AccessError> {
+    let Some(text) = read(path)? else { return Ok(Keyring::default()) };
+    Keyring::of_docker(&text).map_err(|source| AccessError::Json { path: path.to_owned(), source })
 }
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>, AccessError> {
@@ -148,32 +130,15 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, AccessError> {
     Ok(Some(text))
 }
 
-/// RFC 4648 with padding, which is all that Docker writes.
-fn base64(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let (mut bits, mut count) = (0_u32, 0);
-    for symbol in text.trim_end_matches('=').bytes() {
-        let value = match symbol {
-            b'A'..=b'Z' => symbol - b'A',
-            b'a'..=b'z' => symbol - b'a' + 26,
-            b'0'..=b'9' => symbol - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = (bits << 6) | u32::from(value);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push(u8::try_from((bits >> count) & 0xff).expect("masked to eight bits"));
-        }
-    }
-    Some(bytes)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::Access;
+    use std::path::PathBuf;
+
+    use super::{Access, PullEnvironment};
+
+    fn environment(docker_config: PathBuf) -> PullEnvironment {
+        PullEnvironment { docker_config, ..PullEnvironment::default() }
+    }
 
     #[test]
     fn credentials_are_found_as_docker_writes_them_and_never_shown() {
@@ -182,15 +147,17 @@ mod tests {
         let auths = r#"{"auths": {"https://index.docker.io/v1/": {"auth": "YW5uOmh1Yi1zZWNyZXQ="},
             "registry.example:5000": {"username": "bob", "password": "other:secret"}}}"#;
         std::fs::write(&docker, auths).unwrap();
-        let access = Access::read(&place.join("none.yaml"), &docker).unwrap();
-        let found = |registry| {
-            access.credential(registry).map(|found| (found.user.as_str(), found.password.as_str()))
+        let access = Access::read(&place.join("none.yaml"), environment(docker)).unwrap();
+        let found = |registry| -> Vec<(String, String)> {
+            let all = access.credentials(registry, "app").into_iter();
+            all.map(|found| (found.user, found.password)).collect()
         };
-        assert_eq!(found("docker.io"), Some(("ann", "hub-secret")));
-        assert_eq!(found("registry.example:5000"), Some(("bob", "other:secret")));
-        assert_eq!(found("registry.example"), None);
+        let of = |user: &str, password: &str| vec![(user.to_owned(), password.to_owned())];
+        assert_eq!(found("docker.io"), of("ann", "hub-secret"));
+        assert_eq!(found("registry.example:5000"), of("bob", "other:secret"));
+        assert_eq!(found("registry.example"), []);
         assert!(!format!("{access:?}").contains("secret"));
-        assert!(access.of_guests().credential("docker.io").is_none());
+        assert_eq!(access.of_guests().credentials("docker.io", "app"), []);
         std::fs::remove_dir_all(place).unwrap();
     }
 
@@ -203,7 +170,7 @@ mod tests {
             "hosts:\n- {host: \"box.lan:5000\", plainHttp: true}\n- {host: tls.lan}\n",
         )
         .unwrap();
-        let access = Access::read(&registries, &place.join("none.json")).unwrap();
+        let access = Access::read(&registries, environment(place.join("none.json"))).unwrap();
         for (registry, plain) in [
             ("box.lan:5000", true),
             ("box.lan", false),

@@ -63,7 +63,7 @@ pub(crate) fn bring(
     };
     let chosen = choose(path, candidates, tag)?;
     let found = import::resolve(&mut source, chosen.manifest)?;
-    Ok((import::import(store, session, &mut source, &found)?, found.text))
+    Ok((import::import(store, session, &mut source, &found, Rights::Anybody)?, found.text))
 }
 
 /// Brings in every named image of an archive or layout under its own names, for `image load` and preloading.
@@ -83,7 +83,7 @@ pub(crate) fn load(store: &Store, path: &Path, now: Timestamp) -> Result<Vec<Ima
             continue;
         }
         let found = import::resolve(&mut source, manifest)?;
-        let image = import::import(store, &session, &mut source, &found)?;
+        let image = import::import(store, &session, &mut source, &found, Rights::Anybody)?;
         for reference in references {
             let stored = StoredReference {
                 reference,

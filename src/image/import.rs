@@ -1,15 +1,16 @@
 //! The one way into the store, whatever an image comes from: documents are verified before they are read,
 //! a layer's digest and diff id before the layer gets its name.
 
+use std::error::Error;
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 use sha2::{Digest, Sha256};
 
 use super::document::{self, Configuration, DOCUMENT_BYTES, Descriptor, Document, DocumentError, Manifest};
-use super::store::{Session, Store, hex};
+use super::store::{Rights, Session, Store, hex};
 use super::unpack::{self, Limits, UnpackError};
 use crate::failpoint;
 use crate::model::image::StoredImage;
@@ -31,6 +32,8 @@ pub(crate) enum ImportError {
     Size { what: &'static str, digest: String, expected: u64, found: u64 },
     #[error("cannot unpack layer {digest}")]
     Unpack { digest: String, source: UnpackError },
+    #[error("layer {digest} needs more room than the image store has: {} MiB are free", free >> 20)]
+    Room { digest: String, free: u64 },
     #[error("the image has {layers} layers and names {diff_ids}")]
     Layers { layers: usize, diff_ids: usize },
     #[error(transparent)]
@@ -41,18 +44,42 @@ pub(crate) enum ImportError {
 
 impl ImportError {
     pub(crate) fn outlook(&self) -> Outlook {
+        if self.lacks_room() {
+            return Outlook::MayPass;
+        }
         match self {
             ImportError::Registry(error) => error.outlook(),
-            // A disc that is full, or a blob that was cut off on its way.
-            ImportError::Store { .. } | ImportError::Digest { .. } | ImportError::Size { .. } => {
-                Outlook::MayPass
-            }
+            // A disc that fails, or a blob that was cut off on its way.
+            ImportError::Store { .. }
+            | ImportError::Digest { .. }
+            | ImportError::Size { .. }
+            | ImportError::Room { .. } => Outlook::MayPass,
             ImportError::Document(_)
             | ImportError::Unpack { .. }
             | ImportError::Layers { .. }
             | ImportError::Archive(_) => Outlook::Final,
         }
     }
+
+    /// Whatever was being done: a disc without room is no fault of the image.
+    pub(crate) fn lacks_room(&self) -> bool {
+        matches!(self, ImportError::Room { .. }) || is_for_room(self)
+    }
+}
+
+/// Whether a disc without room is what an error comes from.
+pub(super) fn is_for_room(error: &(dyn Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |&error| error.source());
+    let full =
+        |error: &io::Error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    causes.any(|cause| cause.downcast_ref().is_some_and(full))
+}
+
+/// Bytes that whoever is not root would have.
+pub(super) fn free_space(of: impl AsFd) -> Result<u64, ImportError> {
+    let is = rustix::fs::fstatvfs(of)
+        .map_err(|error| failed("ask for free space in the image store")(error.into()))?;
+    Ok(is.f_bavail.saturating_mul(is.f_frsize))
 }
 
 /// Where the content that a descriptor names can be read.
@@ -78,12 +105,14 @@ pub(crate) fn resolve(blobs: &mut impl Blobs, text: Vec<u8>) -> Result<FoundMani
     Err(DocumentError::Refused { what: "image index", why: "leads to an index again and again" }.into())
 }
 
-/// Brings configuration and layers of an image in; those that are there already are not fetched.
+/// Brings configuration and layers of an image in. Those that are there already are not fetched, unless only others may have
+/// them: whoever asks with these rights has to be given them as well.
 pub(crate) fn import(
     store: &Store,
     session: &Session,
     blobs: &mut impl Blobs,
     found: &FoundManifest,
+    rights: Rights,
 ) -> Result<StoredImage, ImportError> {
     let Configuration { config, diff_ids } =
         Configuration::read(&read_document(blobs, &found.manifest.config)?)?;
@@ -91,9 +120,14 @@ pub(crate) fn import(
         return Err(ImportError::Layers { layers: found.manifest.layers.len(), diff_ids: diff_ids.len() });
     }
     for (descriptor, diff_id) in found.manifest.layers.iter().zip(&diff_ids) {
-        if store.hold_layer(diff_id).map_err(failed("look for a layer in the image store"))?.is_none() {
+        let held = store.hold_layer(diff_id).map_err(failed("look for a layer in the image store"))?;
+        let is_public = store.is_public(diff_id);
+        if held.is_none() || (rights == Rights::Anybody && !is_public) {
             let blob = blobs.open(descriptor)?;
             layer(store, session, blob, descriptor, diff_id)?;
+        }
+        if rights == Rights::Anybody && !is_public {
+            store.note_public(diff_id).map_err(failed("note who may have a layer"))?;
         }
     }
     Ok(StoredImage { digest: digest_of(&found.text), layers: diff_ids, config })
@@ -151,9 +185,7 @@ fn layer(
     let place = session.path().join("layer");
     let root = make_place(&place).map_err(failed("make a directory in the image store"))?;
     let unpacked = place.join("fs");
-    let free = rustix::fs::fstatvfs(&root)
-        .map(|is| is.f_bavail.saturating_mul(is.f_frsize))
-        .map_err(|error| failed("ask for free space in the image store")(error.into()))?;
+    let free = free_space(&root)?;
     let trash = open_directory(&place.join("trash")).map_err(failed("open the image store"))?;
 
     let unreadable =
@@ -162,8 +194,15 @@ fn layer(
     let mut compressed = Hashing::new(blob.take(descriptor.size.saturating_add(1)));
     let mut plain = Hashing::new(unpack::decompress(&mut compressed).map_err(unreadable)?);
     let sync = root.try_clone().map_err(failed("open the image store"))?;
-    unpack::unpack(&mut plain, root, trash, Limits::for_free_space(free))
-        .map_err(|source| ImportError::Unpack { digest: descriptor.digest.clone(), source })?;
+    unpack::unpack(&mut plain, root, trash, Limits::for_free_space(free)).map_err(|source| {
+        let digest = descriptor.digest.clone();
+        // Others may have taken meanwhile what was free.
+        if matches!(source, UnpackError::Room) || is_for_room(&source) {
+            ImportError::Room { digest, free }
+        } else {
+            ImportError::Unpack { digest, source }
+        }
+    })?;
     let (_, found) = plain.end();
     io::copy(&mut compressed, &mut io::sink()).map_err(unreadable)?;
     let (size, digest) = compressed.end();

@@ -5,7 +5,7 @@ use std::error::Error;
 use super::access::Access;
 use super::archive;
 use super::import::{self, ImportError, failed};
-use super::registry::Repository;
+use super::registry::{RegistryError, Repository};
 use super::store::{Rights, Session, Store, StoredReference};
 use crate::model::image::{ImageRef, StoredImage};
 use crate::model::observed::Outlook;
@@ -37,7 +37,7 @@ where
 }
 
 /// Makes `image` present in the store, resolving its tag anew; `now` becomes the time of that. Blocks; at its
-/// end the image is committed and synced. Layers that are there already are not fetched.
+/// end the image is committed and synced.
 pub(crate) fn pull(
     store: &Store,
     image: &ImageRef,
@@ -93,11 +93,23 @@ fn fetch(
     reference: &str,
     access: &Access,
 ) -> Result<(StoredImage, Vec<u8>, Rights), ImportError> {
-    let mut repository = Repository::open(reference, access, session)?;
-    let found = repository.manifest()?;
+    let (mut repository, found) = admitted(Repository::all(reference, access, session)?)?;
     let found = import::resolve(&mut repository, found)?;
-    let brought = import::import(store, session, &mut repository, &found)?;
-    Ok((brought, found.text, repository.rights()))
+    let rights = repository.rights();
+    let brought = import::import(store, session, &mut repository, &found, rights)?;
+    Ok((brought, found.text, rights))
+}
+
+/// The first that is let in, with what it is given; what the last is told counts, if none is.
+fn admitted(all: Vec<Repository<'_>>) -> Result<(Repository<'_>, Vec<u8>), RegistryError> {
+    let last = all.len().saturating_sub(1);
+    for (at, repository) in all.into_iter().enumerate() {
+        match repository.manifest() {
+            Err(RegistryError::Denied { .. } | RegistryError::NoToken { .. }) if at < last => {}
+            told => return told.map(|text| (repository, text)),
+        }
+    }
+    Err(RegistryError::SetUp("there is nobody to ask as".to_owned()))
 }
 
 #[cfg(test)]

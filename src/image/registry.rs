@@ -1,5 +1,10 @@
 //! The registry client: manifests and blobs by HTTP. The one place that names `oci-client` and an async runtime;
 //! everything else asks it and waits.
+//!
+//! Longer than other files: all that a registry may answer is explained in one place, in the words for its reader.
+
+mod roots;
+mod token;
 
 use std::error::Error;
 use std::fs::File;
@@ -18,9 +23,11 @@ use tokio::time::Instant;
 
 use super::access::Access;
 use super::document::{DOCUMENT_BYTES, Descriptor};
-use super::import::{Blobs, ImportError, failed};
+use super::import::{Blobs, ImportError, failed, free_space, is_for_room};
+use super::keyring::{Credential, Holder};
 use super::store::{Rights, Session};
 use crate::model::observed::Outlook;
+use token::Refusal;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two pieces of an answer.
@@ -51,6 +58,8 @@ pub(crate) enum RegistryError {
     Unreachable { registry: String, why: String },
     #[error("registry {registry} does not let {who} pull {image}, if that exists")]
     Denied { registry: String, who: String, image: String },
+    #[error("registry {registry} gives {who} no token to pull {image}: its token service is in trouble")]
+    NoToken { registry: String, who: String, image: String },
     #[error("registry {registry} has no {image}")]
     NotFound { registry: String, image: String },
     #[error("registry {registry} limits how much is pulled from it; it will be tried again")]
@@ -66,6 +75,7 @@ impl RegistryError {
         match self {
             RegistryError::Unreachable { .. }
             | RegistryError::Limited { .. }
+            | RegistryError::NoToken { .. }
             // What stands between may have answered in the registry's place.
             | RegistryError::Answer { .. }
             | RegistryError::Server { code: 500.., .. } => Outlook::MayPass,
@@ -84,18 +94,35 @@ pub(crate) struct Repository<'a> {
     client: Client,
     reference: Reference,
     auth: RegistryAuth,
-    user: Option<String>,
+    /// Whom the registry takes the caller for, in words.
+    who: String,
     session: &'a Session,
 }
 
 impl<'a> Repository<'a> {
-    pub(crate) fn open(
+    /// One for each credential to be tried, or one without any.
+    pub(crate) fn all(
         reference: &str,
         access: &Access,
         session: &'a Session,
-    ) -> Result<Repository<'a>, RegistryError> {
+    ) -> Result<Vec<Repository<'a>>, RegistryError> {
         let reference =
             Reference::try_from(reference).map_err(|_| RegistryError::Reference(reference.to_owned()))?;
+        let found = access.credentials(reference.registry(), reference.repository());
+        let mut credentials: Vec<Option<Credential>> = found.into_iter().map(Some).collect();
+        if credentials.is_empty() {
+            credentials.push(None);
+        }
+        let all = credentials.into_iter();
+        all.map(|credential| Repository::open(reference.clone(), credential, access, session)).collect()
+    }
+
+    fn open(
+        reference: Reference,
+        credential: Option<Credential>,
+        access: &Access,
+        session: &'a Session,
+    ) -> Result<Repository<'a>, RegistryError> {
         // Without a provider the first TLS connection panics. That another one is installed already is fine.
         drop(rustls::crypto::ring::default_provider().install_default());
         let registry = reference.resolve_registry().to_owned();
@@ -110,6 +137,10 @@ impl<'a> Repository<'a> {
             connect_timeout: Some(CONNECT_TIMEOUT),
             read_timeout: Some(READ_TIMEOUT),
             user_agent: concat!("droppod/", env!("CARGO_PKG_VERSION")),
+            tls_certs_only: roots::named(&access.environment)?,
+            https_proxy: access.environment.https_proxy.clone(),
+            http_proxy: access.environment.http_proxy.clone(),
+            no_proxy: Some(access.no_proxy()),
             ..ClientConfig::default()
         };
         let client = Client::try_from(config).map_err(|error| RegistryError::SetUp(innermost(&error)))?;
@@ -118,17 +149,19 @@ impl<'a> Repository<'a> {
             .enable_time()
             .build()
             .map_err(|error| RegistryError::SetUp(error.to_string()))?;
-        let credential = access.credential(reference.registry());
-        let auth = credential.map_or(RegistryAuth::Anonymous, |known| {
-            RegistryAuth::Basic(known.user.clone(), known.password.clone())
-        });
-        let user = credential.map(|known| known.user.clone());
-        Ok(Repository { runtime, client, reference, auth, user, session })
+        let who = match &credential {
+            None => "anonymous users".to_owned(),
+            Some(Credential { user, holder: Holder::Machine, .. }) => format!("user {user}"),
+            Some(Credential { holder: Holder::Secret, .. }) => "the user of its imagePullSecrets".to_owned(),
+        };
+        let basic = |known: Credential| RegistryAuth::Basic(known.user, known.password);
+        let auth = credential.map_or(RegistryAuth::Anonymous, basic);
+        Ok(Repository { runtime, client, reference, auth, who, session })
     }
 
     /// Who else may have what it gives.
     pub(crate) fn rights(&self) -> Rights {
-        if self.user.is_some() { Rights::Credentials } else { Rights::Anybody }
+        if matches!(self.auth, RegistryAuth::Anonymous) { Rights::Anybody } else { Rights::Credentials }
     }
 
     /// The manifest or index that the reference stands for at this moment.
@@ -161,10 +194,16 @@ impl<'a> Repository<'a> {
             Ok(file)
         };
         let mut file = make().map_err(failed("make a file for a download"))?;
+        let free = free_space(&file)?;
         let bounded = Bounded { out: &file, left: blob.size, since: Instant::now(), taken: 0 };
         // By digest alone: addresses that a manifest adds for a layer would lead this machine anywhere.
         let pulled = self.client.pull_blob(&self.reference, blob.digest.as_str(), bounded);
-        self.runtime.block_on(pulled).map_err(|error| self.explain(error))?;
+        self.runtime.block_on(pulled).map_err(|error| match error {
+            OciDistributionError::IoError(error) if is_for_room(&error) => {
+                ImportError::Room { digest: blob.digest.clone(), free }
+            }
+            error => self.explain(error).into(),
+        })?;
         io::Seek::rewind(&mut file).map_err(failed("read a download"))?;
         Ok(file)
     }
@@ -181,15 +220,19 @@ impl<'a> Repository<'a> {
         let (registry, image) = (self.registry(), self.reference.whole());
         let denied = || RegistryError::Denied {
             registry: self.registry(),
-            who: self.user.as_ref().map_or("anonymous users".to_owned(), |user| format!("user {user}")),
+            who: self.who.clone(),
             image: self.reference.whole(),
         };
         match error {
             OciDistributionError::ImageManifestNotFoundError(_) => {
                 RegistryError::NotFound { registry, image }
             }
-            OciDistributionError::UnauthorizedError { .. }
-            | OciDistributionError::AuthenticationFailure(_) => denied(),
+            OciDistributionError::UnauthorizedError { .. } => denied(),
+            OciDistributionError::AuthenticationFailure(said) => match token::refusal(&said) {
+                Refusal::Denied => denied(),
+                Refusal::Limited => RegistryError::Limited { registry },
+                Refusal::Trouble => RegistryError::NoToken { registry, who: self.who.clone(), image },
+            },
             OciDistributionError::RegistryError { envelope, .. } => {
                 let is =
                     |codes: &[OciErrorCode]| envelope.errors.iter().any(|error| codes.contains(&error.code));
@@ -313,6 +356,7 @@ mod tests {
             (RegistryError::Server { registry: registry(), code: 400 }, Outlook::Final),
             (RegistryError::Server { registry: registry(), code: 503 }, Outlook::MayPass),
             (RegistryError::Limited { registry: registry() }, Outlook::MayPass),
+            (RegistryError::NoToken { registry: registry(), who: who(), image: image() }, Outlook::MayPass),
             (RegistryError::Unreachable { registry: registry(), why: "no route".into() }, Outlook::MayPass),
         ] {
             assert_eq!(error.outlook(), outlook, "{error}");

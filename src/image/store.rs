@@ -1,12 +1,13 @@
 //! The image store: `<images>/refs/<file name of a reference>` holds a [`StoredReference`], `layers/<diff id>/`
 //! an unpacked layer, complete and committed by rename, `manifests/<digest>` an image's manifest as it was
-//! found, `preloaded/` which archives have been loaded. A layer is stored once, whoever uses it. Everything unfinished lies below `tmp/`.
+//! found, `preloaded/` which archives have been loaded, `public/` which layers anybody may have. A layer is stored once, whoever uses it. Everything unfinished lies below `tmp/`.
 //!
 //! Locks, all by flock, so that they end with their process: `lock` is held shared by whoever brings images in
 //! and alone by whoever removes layers; a session's directory by its process; a layer, shared, by each pod whose
 //! root it is part of.
 
 mod preloaded;
+mod rights;
 mod session;
 mod verify;
 
@@ -28,6 +29,7 @@ use crate::failpoint;
 use crate::model::image::{ImageRef, LocalKind, StoredImage};
 use crate::model::time::Timestamp;
 use crate::publish::{self, Durability};
+pub(crate) use rights::Rights;
 pub(crate) use session::Session;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,17 +48,6 @@ pub(crate) struct StoredReference {
     /// What an older binary has written down may have been brought in with any.
     #[serde(default)]
     pub(crate) rights: Rights,
-}
-
-/// Who may have an image for the asking.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) enum Rights {
-    /// A registry gave it to this machine's credentials.
-    #[default]
-    Credentials,
-    /// A registry gave it to nobody in particular, or the machine's owner laid it here.
-    Anybody,
 }
 
 /// What [`Store::collect`] did.
@@ -187,6 +178,7 @@ impl Store {
                 publish::remove(&path)?;
             }
         }
+        self.forget_public()?;
         self.forget_preloads()?;
         for name in names(&self.root.join("locks"))? {
             publish::remove(&self.root.join("locks").join(name))?;
@@ -230,7 +222,7 @@ impl Store {
     }
 
     fn prepare(&self) -> io::Result<()> {
-        for place in ["refs", "layers", "manifests", "preloaded", "locks", "tmp"] {
+        for place in ["refs", "layers", "public", "manifests", "preloaded", "locks", "tmp"] {
             // An image's setuid programs must be out of reach of the machine's users.
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(self.root.join(place))?;
         }
@@ -252,6 +244,14 @@ fn file_name_of(name: &str) -> String {
     let hash = hex(&Sha256::digest(name.as_bytes()));
     // Hidden files are skipped by those who list directories.
     format!("{}-{}", readable.trim_start_matches('.'), &hash[..32])
+}
+
+/// Of an image on this machine's own discs, as it is now; `None` of others, and of one that is not there.
+pub(crate) fn version(image: &ImageRef) -> Option<(u64, i128)> {
+    match image {
+        ImageRef::HostRoot | ImageRef::Registry(_) | ImageRef::Guest(_) => None,
+        ImageRef::Local { kind, path, .. } => fingerprint(*kind, path).ok().flatten(),
+    }
 }
 
 /// What tells one version of a local image from another without reading it.

@@ -5,6 +5,8 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use rustix::mount::{MountPropagationFlags, mount_change};
+use rustix::thread::UnshareFlags;
 use tar::{EntryType, Header};
 
 use super::document::Descriptor;
@@ -55,6 +57,28 @@ pub(super) fn is_root() -> bool {
         println!("skipped: needs root");
     }
     root
+}
+
+/// Runs `test` in a mount namespace of its own, so that every mount it makes goes with its thread.
+pub(super) fn privately(test: impl FnOnce() + Send + 'static) {
+    if !is_root() {
+        return;
+    }
+    let done = std::thread::spawn(|| {
+        if let Err(error) = unshare() {
+            println!("skipped: no mount namespace of its own: {error}");
+            return;
+        }
+        test();
+    });
+    if let Err(panic) = done.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+fn unshare() -> std::io::Result<()> {
+    crate::sandbox::sys::namespace::unshare(UnshareFlags::NEWNS | UnshareFlags::FS)?;
+    Ok(mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?)
 }
 
 #[derive(Default)]

@@ -22,13 +22,14 @@ pub(crate) struct Limits {
     pub(crate) kept: u64,
     /// Of the whole archive, unpacked.
     pub(crate) bytes: u64,
+    /// What of it the file system has room for.
+    pub(crate) room: u64,
 }
 
 impl Limits {
     /// Bounds for a file system that has `free` bytes: a tenth of it is left to others.
     pub(crate) fn for_free_space(free: u64) -> Limits {
-        let bytes = (64_u64 << 30).min(free / 10 * 9);
-        Limits { entries: 1_000_000, header: 1 << 20, kept: 32 << 20, bytes }
+        Limits { entries: 1_000_000, header: 1 << 20, kept: 32 << 20, bytes: 64 << 30, room: free / 10 * 9 }
     }
 }
 
@@ -52,6 +53,8 @@ pub(crate) enum UnpackError {
     Damaged(&'static str),
     #[error("the layer has more than {limit} {what}")]
     TooMuch { what: &'static str, limit: u64 },
+    #[error("there is not room enough for the layer")]
+    Room,
     #[error("the layer's entry `{name}` {why}")]
     Refused { name: String, why: &'static str },
     #[error("cannot unpack the layer's entry `{name}`")]

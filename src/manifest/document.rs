@@ -116,7 +116,7 @@ fn add(mut root: Node, place: Place<'_>, text: &Text<'_>, into: &mut Understood)
     rules.settle(&wrong, &unknown);
     if let Some(object) = &object {
         validate::object(object, &its, &at, &mut rules);
-        ignored::collect(object, &at, &mut into.ignored);
+        ignored::collect(object, &at, policy, &mut into.ignored);
     }
     into.wrong.append(&mut podsecurity::check(&its.kind, &at, policy));
     into.unknown.append(&mut unknown);

@@ -2,6 +2,7 @@
 
 use crate::api::Object;
 
+use super::Policy;
 use super::node::{At, Kind};
 use super::validate::UNCONFINED_TYPE;
 
@@ -27,7 +28,6 @@ const OF_POD: Table = &[
     ("automountServiceAccountToken", IDENTITY),
     ("evictionResponders", SCHEDULER),
     ("hostnameOverride", "the host name is made from `hostname` or the pod's name"),
-    ("imagePullSecrets", "credentials are read from Docker's config.json alone by this version"),
     ("nodeName", SCHEDULER),
     ("nodeSelector", SCHEDULER),
     ("overhead", SCHEDULER),
@@ -47,6 +47,10 @@ const OF_POD: Table = &[
     ("tolerations", SCHEDULER),
     ("topologySpreadConstraints", SCHEDULER),
 ];
+
+/// Of a folder that others can write to.
+const OF_GUEST: Table =
+    &[("imagePullSecrets", "images of a folder that others can write to are pulled without credentials")];
 
 const OF_POD_SECURITY: Table = &[
     ("fsGroupChangePolicy", "the group of a volume is always set"),
@@ -83,7 +87,7 @@ const OF_DISK_EMPTY_DIR: Table =
 const OF_LIMITS: Table = &[("ephemeral-storage", "what lies on the disc is not measured")];
 
 /// `root` is the whole object's place.
-pub(crate) fn collect(object: &Object, root: &At<'_>, into: &mut Vec<Ignored>) {
+pub(crate) fn collect(object: &Object, root: &At<'_>, policy: &Policy, into: &mut Vec<Ignored>) {
     match object {
         Object::Unserved { kind, .. } => {
             let at = root.key("kind");
@@ -93,20 +97,23 @@ pub(crate) fn collect(object: &Object, root: &At<'_>, into: &mut Vec<Ignored>) {
                 start: at.span().start,
             });
         }
-        Object::Pod(_) => pod(&root.key("spec"), into),
-        Object::Job(_) => job(&root.key("spec"), into),
-        Object::CronJob(_) => job(&root.key("spec").key("jobTemplate").key("spec"), into),
+        Object::Pod(_) => pod(&root.key("spec"), policy, into),
+        Object::Job(_) => job(&root.key("spec"), policy, into),
+        Object::CronJob(_) => job(&root.key("spec").key("jobTemplate").key("spec"), policy, into),
         Object::ConfigMap(_) | Object::Secret(_) | Object::Namespace(_) => {}
     }
 }
 
-fn job(spec: &At<'_>, into: &mut Vec<Ignored>) {
+fn job(spec: &At<'_>, policy: &Policy, into: &mut Vec<Ignored>) {
     look_up(spec, OF_JOB, into);
-    pod(&spec.key("template").key("spec"), into);
+    pod(&spec.key("template").key("spec"), policy, into);
 }
 
-fn pod(spec: &At<'_>, into: &mut Vec<Ignored>) {
+fn pod(spec: &At<'_>, policy: &Policy, into: &mut Vec<Ignored>) {
     look_up(spec, OF_POD, into);
+    if policy.scope.is_some() {
+        look_up(spec, OF_GUEST, into);
+    }
     let context = spec.key("securityContext");
     look_up(&context, OF_POD_SECURITY, into);
     selinux(&context, into);

@@ -1,10 +1,12 @@
 //! Parser events → trees, within budgets that are counted while building, so that a small file cannot ask for much
 //! memory or time.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::Range;
 
+mod budget;
 mod crowd;
+mod merge;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
@@ -13,16 +15,10 @@ use super::node::{self, Entry, Kind, Node};
 use super::scalar;
 use super::syntax;
 use super::text::Text;
+use budget::{NODE_LIMIT, Spent, Weight};
+use merge::{merge, mergeable, merged_too_late};
 
 pub(crate) const FILE_LIMIT: usize = 1024 * 1024;
-const DEPTH_LIMIT: usize = 64;
-/// Values in all documents of a file, what aliases stand for included.
-const NODE_LIMIT: usize = 50_000;
-const ALIAS_LIMIT: usize = 1_000;
-/// Bytes of text that aliases may stand for, together.
-const ALIASED_TEXT_LIMIT: usize = FILE_LIMIT;
-const DOCUMENT_LIMIT: usize = 100;
-
 #[derive(Debug, Default)]
 pub(crate) struct Documents {
     /// Those that are not empty and were read to their end, each with the byte it begins at.
@@ -35,7 +31,7 @@ pub(crate) fn documents(text: &Text<'_>) -> Documents {
     let mut builder = Builder::new(text);
     if let Some(at) = crowd::find(text.parsed.as_ref(), NODE_LIMIT) {
         let at = text.byte_of_parsed(at);
-        builder.done.faults.extend(within(NODE_LIMIT + 1, NODE_LIMIT, &(at..at + 1), "values").err());
+        builder.done.faults.extend(budget::too_many_values(&(at..at + 1)));
         return builder.done;
     }
     let mut parser = Parser::new_from_str(&text.parsed);
@@ -76,14 +72,6 @@ struct Key {
     merge: bool,
 }
 
-#[derive(Default)]
-struct Spent {
-    nodes: usize,
-    aliases: usize,
-    aliased_text: usize,
-    documents: usize,
-}
-
 struct Builder<'t> {
     text: &'t Text<'t>,
     open: Vec<Open>,
@@ -111,8 +99,7 @@ impl<'t> Builder<'t> {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
             Event::DocumentStart(_) => {
                 self.anchors.clear();
-                self.spent.documents += 1;
-                within(self.spent.documents, DOCUMENT_LIMIT, &span, "documents")
+                self.spent.document(&span)
             }
             Event::Alias(anchor) => {
                 let node = self.aliased(anchor, &span)?;
@@ -145,7 +132,7 @@ impl<'t> Builder<'t> {
             }
             return Err(Fault::new(self.path(), span, "a key must be a single word", "a list or a mapping"));
         }
-        within(self.open.len() + 1, DEPTH_LIMIT, &span, "levels")?;
+        budget::depth(self.open.len() + 1, &span)?;
         self.open.push(Open { span, anchor, content });
         Ok(())
     }
@@ -178,11 +165,9 @@ impl<'t> Builder<'t> {
         at: Range<usize>,
         bare_merge: bool,
     ) -> Result<(), Fault> {
-        self.spend_nodes(1, &at)?;
+        self.spent.nodes(1, &at)?;
         if anchor > 0 {
-            let weight = Weight::of(&node);
-            self.spend_nodes(weight.nodes, &at)?;
-            self.spend_text(weight.text, &at)?;
+            self.spent.copy(&Weight::of(&node), &at)?;
             self.anchors.insert(anchor, node.clone());
         }
         match self.open.last_mut().map(|open| &mut open.content) {
@@ -216,26 +201,14 @@ impl<'t> Builder<'t> {
     }
 
     fn aliased(&mut self, anchor: usize, span: &Range<usize>) -> Result<Node, Fault> {
-        self.spent.aliases += 1;
-        within(self.spent.aliases, ALIAS_LIMIT, span, "aliases")?;
+        self.spent.alias(span)?;
         let Some(weight) = self.anchors.get(&anchor).map(Weight::of) else {
             let message = "the alias names nothing that was written before it in this document";
             return Err(Fault::new(self.path(), span.clone(), message, "no such anchor"));
         };
-        within(self.open.len() + weight.depth, DEPTH_LIMIT, span, "levels")?;
-        self.spend_nodes(weight.nodes, span)?;
-        self.spend_text(weight.text, span)?;
+        budget::depth(self.open.len() + weight.depth, span)?;
+        self.spent.copy(&weight, span)?;
         Ok(self.anchors[&anchor].clone())
-    }
-
-    fn spend_nodes(&mut self, count: usize, span: &Range<usize>) -> Result<(), Fault> {
-        self.spent.nodes += count;
-        within(self.spent.nodes, NODE_LIMIT, span, "values")
-    }
-
-    fn spend_text(&mut self, bytes: usize, span: &Range<usize>) -> Result<(), Fault> {
-        self.spent.aliased_text += bytes;
-        within(self.spent.aliased_text, ALIASED_TEXT_LIMIT, span, "bytes behind anchors")
     }
 
     /// # Errors
@@ -312,81 +285,5 @@ impl<'t> Builder<'t> {
             }
         }
         path
-    }
-}
-
-fn within(spent: usize, limit: usize, span: &Range<usize>, what: &str) -> Result<(), Fault> {
-    if spent <= limit {
-        return Ok(());
-    }
-    let message = format!("more than {limit} {what} in one file");
-    Err(Fault::new(String::new(), span.clone(), message, "one too many").help("split the file"))
-}
-
-/// What a copy of a value costs.
-struct Weight {
-    nodes: usize,
-    text: usize,
-    depth: usize,
-}
-
-impl Weight {
-    fn of(node: &Node) -> Weight {
-        let (children, own): (Vec<Weight>, usize) = match &node.kind {
-            Kind::Text(text) => (Vec::new(), text.len()),
-            Kind::List(items) => (items.iter().map(Weight::of).collect(), 0),
-            Kind::Map(entries) => (
-                entries.iter().map(|entry| Weight::of(&entry.value)).collect(),
-                entries.iter().map(|entry| entry.key.len()).sum(),
-            ),
-            Kind::Null | Kind::Bool(_) | Kind::Number(_) => (Vec::new(), 0),
-        };
-        Weight {
-            nodes: 1 + children.iter().map(|child| child.nodes).sum::<usize>(),
-            text: own + children.iter().map(|child| child.text).sum::<usize>(),
-            depth: 1 + children.iter().map(|child| child.depth).max().unwrap_or(0),
-        }
-    }
-}
-
-fn mergeable(node: Node, at: Range<usize>) -> Result<Node, Fault> {
-    let is_map = |node: &Node| matches!(node.kind, Kind::Map(_));
-    let fits = is_map(&node) || (matches!(node.kind, Kind::List(_)) && node.items().iter().all(is_map));
-    if fits {
-        return Ok(node);
-    }
-    Err(Fault::new(String::new(), at, "`<<` takes a mapping or a list of mappings", "neither of them"))
-}
-
-/// By YAML what a mapping says itself counts wherever it stands; kubectl lets a later `<<` override it.
-fn merged_too_late(path: &str, entries: &[Entry], merged: &[(Range<usize>, Node)]) -> Option<Fault> {
-    let own: HashMap<&str, &Range<usize>> = entries
-        .iter()
-        .filter(|_| !merged.is_empty())
-        .map(|entry| (entry.key.as_str(), &entry.key_span))
-        .collect();
-    merged.iter().find_map(|(span, node)| {
-        let sources = if node.items().is_empty() { std::slice::from_ref(node) } else { node.items() };
-        let keys = sources.iter().flat_map(Node::entries).map(|entry| entry.key.as_str());
-        let earlier = keys.filter_map(|key| own.get(key)).find(|own| own.start < span.start)?;
-        let message = "`<<` comes after a field that it gives another value";
-        let fault = Fault::new(path.to_owned(), span.clone(), message, "too late")
-            .label((*earlier).clone(), "this field");
-        Some(fault.help("write `<<` first: what follows it counts"))
-    })
-}
-
-/// YAML merge keys: what the mapping says itself counts first, then the merged ones, the earlier before the later.
-fn merge(entries: &mut Vec<Entry>, merged: Vec<Node>) {
-    let mut present: HashSet<String> =
-        entries.iter().filter(|_| !merged.is_empty()).map(|entry| entry.key.clone()).collect();
-    let sources = merged.into_iter().flat_map(|node| match node.kind {
-        Kind::List(items) => items,
-        Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) | Kind::Map(_) => vec![node],
-    });
-    for source in sources {
-        if let Kind::Map(more) = source.kind {
-            entries.extend(more.into_iter().filter(|entry| present.insert(entry.key.clone())));
-        }
     }
 }

@@ -18,8 +18,11 @@ pub(crate) struct Controlled {
 pub(crate) struct Steps {
     /// In order: what is counted is written down before what was counted goes.
     pub(crate) steps: Vec<Step>,
-    /// When to look again though nothing happens.
+    /// When to look again though nothing happens, but for those that rest.
     pub(crate) wake_in: Option<Duration>,
+    /// Of those that were looked at, those that need no further look until something of theirs changes, or the time is over
+    /// if one is given.
+    pub(crate) rests: Vec<(Uid, Option<Duration>)>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -25,11 +25,22 @@ pub(crate) struct DesiredPod {
 pub(crate) enum Want {
     Run(Box<PodPlan>),
     /// Something the manifest refers to is not there; the pod heals when it comes.
-    Wait(Blocked),
+    Wait {
+        why: Blocked,
+        /// For a pod that lives: what it can take over of an edit nevertheless, on top of what it was told.
+        meanwhile: Option<Box<PodPlan>>,
+    },
     /// `grace` in seconds, in place of the pod's own.
     Gone {
         grace: Option<u32>,
     },
+}
+
+impl Want {
+    /// Of a pod that does not live, or is not to change.
+    pub(crate) fn wait(why: Blocked) -> Want {
+        Want::Wait { why, meanwhile: None }
+    }
 }
 
 /// kubelet's word for a pod whose process, which holds its sandbox, does not come up or does not stay.

@@ -54,6 +54,13 @@ impl Indexes {
         below.map(|run| (run.end() + 1).min(bound) - run.start()).sum()
     }
 
+    /// Numbers below `bound` that are not in it, the lowest first.
+    pub(crate) fn absent_below(&self, bound: u64) -> impl Iterator<Item = u64> {
+        let begins = std::iter::once(0).chain(self.0.values().map(|last| last.saturating_add(1)));
+        let ends = self.0.keys().copied().chain(std::iter::once(bound));
+        begins.zip(ends).flat_map(move |(begin, end)| begin..end.min(bound))
+    }
+
     pub(crate) fn runs(&self) -> impl Iterator<Item = RangeInclusive<u64>> {
         self.0.iter().map(|(first, last)| *first..=*last)
     }
@@ -158,6 +165,8 @@ mod tests {
             }
             prop_assert!((0..45).all(|number| indexes.contains(number) == plain.contains(&number)));
             prop_assert_eq!(indexes.len(), plain.len() as u64);
+            let absent: Vec<u64> = (0..30).filter(|number| !plain.contains(number)).collect();
+            prop_assert_eq!(indexes.absent_below(30).collect::<Vec<_>>(), absent);
             prop_assert_eq!(&Indexes::parse(&indexes.to_string()).unwrap(), &indexes);
         }
     }

@@ -36,7 +36,7 @@ impl fmt::Display for ObjectKey {
 /// Where an object was declared.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Source {
-    /// The watched directory, canonical.
+    /// The watched directory, absolute, as it was named: a link in it may lead elsewhere by now.
     pub(crate) root: PathBuf,
     /// The manifest, relative to `root`.
     pub(crate) path: PathBuf,

@@ -6,14 +6,17 @@ use std::sync::Arc;
 
 use super::id::Uid;
 use super::image::{Archive, ImageRef, StoredImage};
-use super::pod_plan::Revision;
+use super::pod_plan::PodPlan;
 use super::port::HostPort;
 use super::record::{Deaths, Exit, Outcome, PodRecord, StopReason};
 use super::time::{Moment, Timestamp};
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Observed {
+    /// Those of which more may be to be seen.
     pub(crate) pods: BTreeMap<Uid, PodObservation>,
+    /// Those that have ended and left nothing but their records.
+    pub(crate) ended: Arc<BTreeMap<Uid, PodObservation>>,
     pub(crate) images: BTreeMap<ImageRef, ImageObservation>,
     /// Archives to be loaded because some image that is absent may be in one.
     pub(crate) preloads: BTreeMap<Archive, Preload>,
@@ -22,6 +25,12 @@ pub(crate) struct Observed {
     pub(crate) ports: BTreeMap<Uid, Vec<HostPort>>,
     /// Those that others have; looked for only while a pod that wants one is not started.
     pub(crate) taken: Vec<Taken>,
+}
+
+impl Observed {
+    pub(crate) fn pod(&self, uid: &Uid) -> Option<&PodObservation> {
+        self.pods.get(uid).or_else(|| self.ended.get(uid))
+    }
 }
 
 /// A port of the machine that no pod of this instance has.
@@ -59,9 +68,9 @@ pub(crate) struct PodObservation {
     pub(crate) deaths: Option<Deaths>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Told {
-    pub(crate) revision: Revision,
+    pub(crate) plan: Arc<PodPlan>,
     pub(crate) stop: Option<StopReason>,
 }
 

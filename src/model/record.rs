@@ -55,7 +55,8 @@ impl PodRecord {
         if succeeded(Role::Init) && succeeded(Role::App) {
             Outcome::Succeeded
         } else {
-            Outcome::Failed { reason: String::new(), message: String::new() }
+            let message = "the pod was stopped before its end".to_owned();
+            Outcome::Failed { reason: String::new(), message }
         }
     }
 }

@@ -3,6 +3,7 @@ mod world;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
@@ -36,6 +37,10 @@ fn revision(pod: &str, live: &str) -> Revision {
 
 fn plan_of(id: PodId, policy: RestartPolicy) -> PodPlan {
     PodPlan { id, revision: revision("a", "a"), restart_policy: policy, ..sample::pod() }
+}
+
+fn told_of(revision: Revision, stop: Option<StopReason>) -> Told {
+    Told { plan: Arc::new(PodPlan { revision, ..sample::pod() }), stop }
 }
 
 fn exit(code: i32) -> Exit {
@@ -192,10 +197,29 @@ fn a_reboot_loses_a_pod_that_never_restarts_unless_it_asks_to_be_rerun() {
 #[test]
 fn a_living_pod_runs_on_while_what_it_refers_to_is_missing() {
     let web = id("web", 1);
-    let world = World::empty().want(web.clone(), RestartPolicy::Always, Want::Wait(blocked()));
+    let world = World::empty().want(web.clone(), RestartPolicy::Always, Want::wait(blocked()));
     let waits = Action::Wait { pod: web.clone(), why: blocked() };
     assert_eq!(only_action(&world.clone().see(&web, |_| {})), waits);
     assert_eq!(only_action(&world), waits);
+}
+
+#[test]
+fn a_living_pod_takes_over_what_it_can_once_and_then_waits_for_the_rest() {
+    let web = id("web", 1);
+    let mut plan = plan_of(web.clone(), RestartPolicy::Always);
+    let world = |plan: &PodPlan| {
+        let want = Want::Wait { why: blocked(), meanwhile: Some(Box::new(plan.clone())) };
+        World::empty().want(web.clone(), RestartPolicy::Always, want)
+    };
+    let waits = Action::Wait { pod: web.clone(), why: blocked() };
+    plan.revision = revision("a", "b");
+    let mut living = world(&plan).see(&web, |_| {});
+    assert_eq!(only_action(&living), Action::Tell(Box::new(plan.clone())));
+    living.act(&living.plan());
+    assert_eq!(only_action(&living), waits);
+    assert_eq!(only_action(&world(&plan)), waits, "one that does not live is told nothing");
+    plan.revision = revision("b", "b");
+    assert_eq!(only_action(&world(&plan).see(&web, |_| {})), waits, "it is another pod");
 }
 
 #[test]
@@ -222,9 +246,7 @@ fn the_next_look_is_when_a_failed_pull_is_due() {
 fn a_second_delete_is_quiet_and_overrules_an_interruption() {
     let web = id("web", 1);
     let gone = || World::empty().want(web.clone(), RestartPolicy::Always, Want::Gone { grace: None });
-    let told = |why| {
-        gone().see(&web, |seen| seen.told = Some(Told { revision: revision("a", "a"), stop: Some(why) }))
-    };
+    let told = |why| gone().see(&web, |seen| seen.told = Some(told_of(revision("a", "a"), Some(why))));
     assert_eq!(told(StopReason::Deleted).plan(), Plan::default());
     let stop = Action::Stop { pod: web.clone(), why: StopReason::Deleted, grace: None };
     assert_eq!(only_action(&told(StopReason::Interrupted)), stop);

@@ -12,7 +12,7 @@ use crate::failpoint;
 
 use super::abandoned::{drafted, remove_if_abandoned};
 use super::untraced::untraced;
-use super::{Durability, directory_below, names, publish};
+use super::{Durability, directory_below, names, publish, publish_all};
 
 /// Every status file starts with these lines.
 const OURS: &str = "apiVersion: droppod.dev/v1\nkind: ManifestStatus\n";
@@ -36,6 +36,8 @@ pub(crate) struct Place {
 pub(crate) enum Refusal {
     #[error("the folder is not there")]
     NoFolder,
+    #[error("the path of the manifest is not UTF-8; nothing is read from it until it is renamed")]
+    NotUtf8,
     #[error("a file that is not ours bears the name {0}")]
     NotOurs(String),
     #[error("cannot {operation} {name}")]
@@ -43,6 +45,16 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
+    /// Whether the folder takes no file at all from this process.
+    pub(crate) fn is_of_folder(&self) -> bool {
+        match self {
+            Refusal::Io { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
+            }
+            Refusal::NoFolder | Refusal::NotUtf8 | Refusal::NotOurs(_) => false,
+        }
+    }
+
     fn io(operation: &'static str, name: &str) -> impl FnOnce(io::Error) -> Refusal {
         move |source| Refusal::Io { operation, name: name.to_owned(), source }
     }
@@ -81,15 +93,37 @@ impl Place {
     }
 
     pub(crate) fn write(&self, text: &str) -> Result<(), Refusal> {
+        publish(&self.ready()?, text.as_bytes(), MODE, Durability::Whole)
+            .and_then(|_| failpoint::reach("status file written"))
+            .map_err(Refusal::io("write", &self.name))
+    }
+
+    /// As [`Place::write`] of each, together; an answer for each.
+    pub(crate) fn write_all(files: &[(&Place, &str)]) -> Vec<Result<(), Refusal>> {
+        let ready: Vec<Result<PathBuf, Refusal>> = files.iter().map(|(place, _)| place.ready()).collect();
+        let contents = files.iter().zip(&ready).filter_map(|((_, text), ready)| {
+            let path = ready.as_ref().ok()?;
+            Some(Ok((path.clone(), text.as_bytes().to_vec())))
+        });
+        let mut published = publish_all(contents.collect(), MODE, Durability::Whole).into_iter();
+        let answers = ready.into_iter().zip(files).map(|(ready, (place, _))| {
+            ready?;
+            let published = published.next().expect("each that is ready has an answer");
+            published
+                .and_then(|()| failpoint::reach("status file written"))
+                .map_err(Refusal::io("write", &place.name))
+        });
+        answers.collect()
+    }
+
+    /// Where it is to be written, if nobody else's file is in the way.
+    fn ready(&self) -> Result<PathBuf, Refusal> {
         match self.standing()? {
             Standing::Nothing | Standing::Ours => {}
             Standing::NotOurs => return Err(Refusal::NotOurs(self.name.clone())),
         }
         // By its descriptor the directory is the one that was looked at, whatever its name leads to now.
-        let path = PathBuf::from(format!("/proc/self/fd/{}", self.directory.as_raw_fd())).join(&self.name);
-        publish(&path, text.as_bytes(), MODE, Durability::Whole)
-            .and_then(|_| failpoint::reach("status file written"))
-            .map_err(Refusal::io("write", &self.name))
+        Ok(PathBuf::from(format!("/proc/self/fd/{}", self.directory.as_raw_fd())).join(&self.name))
     }
 
     /// As [`Place::write`], if there is one already.

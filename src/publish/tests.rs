@@ -34,7 +34,7 @@ fn of_many_files_one_that_cannot_be_written_keeps_no_other_from_it() {
         (0..count).map(|n| Ok((ground.0.join(format!("{n:03}")), n.to_string().into_bytes()))).collect();
     files[1] = Ok((ground.0.join("none/001"), b"1".to_vec()));
     files[2] = Err(io::Error::other("not made"));
-    let published = publish_all(files);
+    let published = publish_all(files, 0o600, Durability::Durable);
     let failed: Vec<usize> = (0..count).filter(|n| published[*n].is_err()).collect();
     assert_eq!(failed, [1, 2]);
     let expected: Vec<String> =

@@ -57,7 +57,7 @@ pub(crate) fn save_all(places: &Places, records: &[&ObjectRecord]) -> Vec<io::Re
         failpoint::reach("object directory made")?;
         Ok((directory.object(), json(record)?))
     });
-    let mut saved = publish_all(files.collect());
+    let mut saved = publish_all(files.collect(), 0o600, Durability::Durable);
     for saved in saved.iter_mut().filter(|saved| saved.is_ok()) {
         *saved = failpoint::reach("object recorded");
     }

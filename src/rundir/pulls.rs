@@ -15,6 +15,9 @@ pub(crate) struct FailedPull {
     pub(crate) image: ImageRef,
     pub(crate) error: PullError,
     pub(crate) retry_at: Moment,
+    /// Of a local archive as it was then: another one is not waited with.
+    #[serde(default)]
+    pub(crate) version: Option<(u64, i128)>,
 }
 
 /// `file` names the reference; see `image::store::file_name`.

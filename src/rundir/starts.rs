@@ -1,6 +1,6 @@
 //! `<run-dir>/starts/<uid>.json`: what whoever directs a pod remembers of it while its processes come and go.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 
 use crate::model::id::Uid;
@@ -16,25 +16,6 @@ pub(crate) fn write(places: &Places, uid: &Uid, record: &StartRecord) -> io::Res
 
 pub(crate) fn read(places: &Places, uid: &Uid) -> io::Result<Option<StartRecord>> {
     read_json(&places.start(uid))
-}
-
-/// Every record, and those that could not be read.
-#[derive(Debug, Default)]
-pub(crate) struct Starts {
-    pub(crate) records: BTreeMap<Uid, StartRecord>,
-    pub(crate) unreadable: Vec<(Uid, io::Error)>,
-}
-
-/// `is_known` tells which need not be read.
-pub(crate) fn all(places: &Places, is_known: impl Fn(&Uid) -> bool) -> io::Result<Starts> {
-    let mut starts = Starts::default();
-    for uid in uids(places)?.into_iter().filter(|uid| !is_known(uid)) {
-        match read(places, &uid) {
-            Ok(record) => starts.records.extend(record.map(|record| (uid, record))),
-            Err(error) => starts.unreadable.push((uid, error)),
-        }
-    }
-    Ok(starts)
 }
 
 pub(crate) fn forget(places: &Places, uid: &Uid) -> io::Result<()> {

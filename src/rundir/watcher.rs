@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ use crate::publish::{Durability, publish_json, read_json};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Watcher {
-    /// Canonical.
+    /// Absolute, as they were named.
     pub(crate) folders: Vec<PathBuf>,
     /// Where status files go if not beside the manifests, absolute.
     pub(crate) status_dir: Option<PathBuf>,
@@ -23,12 +23,6 @@ pub(crate) struct Watcher {
     pub(crate) pod_security: Level,
     /// Folders that others can write to.
     pub(crate) untrusted: BTreeSet<PathBuf>,
-}
-
-impl Watcher {
-    pub(crate) fn watches(&self, folder: &Path) -> bool {
-        self.folders.iter().any(|watched| folder.starts_with(watched))
-    }
 }
 
 pub(crate) fn write(places: &Places, watcher: &Watcher) -> io::Result<()> {

@@ -60,6 +60,14 @@ fn canonical(path: &Path) -> PathBuf {
     }
 }
 
+/// What of an instance's network is no longer needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NetworkPart {
+    /// Pod processes take back their pins and ports.
+    Bridge,
+    All,
+}
+
 /// Makes state, run and log directories (0700), mounts a tmpfs (nosuid, nodev, mode 0700) on the run directory if
 /// it does not lie on one, voids what an earlier boot left in it, marks it with the boot id. Refuses directories
 /// that are another user's or writable by others.
@@ -85,6 +93,17 @@ pub(crate) fn prepare(places: &Places) -> io::Result<Boot> {
     Ok(if marked { Boot::Same } else { Boot::New })
 }
 
+/// Begins with what takes the kernel longest of [`retire`], for one that no container of the instance runs in any more.
+pub(crate) fn begin_to_retire(places: &Places, part: NetworkPart) {
+    let id = places.id.clone();
+    let begin = move || match part {
+        NetworkPart::Bridge => network::remove_bridge(&id),
+        NetworkPart::All => network::remove(&id),
+    };
+    // What has come of it is seen by `retire`, which does all of it without.
+    drop(std::thread::Builder::new().spawn(begin));
+}
+
 /// Removes all that the instance has outside of its state directory if no pod of it is left: nft table, bridge,
 /// cgroups, and with `RunDirectory::Remove` its run directory and tmpfs. Works from any process, also from a pod
 /// process on its way out (which enters the host's namespaces by the descriptors it kept). Doing it twice is fine.
@@ -99,7 +118,8 @@ pub(crate) fn retire(places: &Places, run: RunDirectory) -> io::Result<()> {
     let network = network::remove(&places.id);
     let cgroup = remove_cgroup(places);
     let directory = match run {
-        RunDirectory::Keep => Ok(()),
+        // The next to come may take another range.
+        RunDirectory::Keep => remove(&places.network()),
         RunDirectory::Remove => remove_run(places),
     };
     network.and(cgroup).and(directory)

@@ -22,7 +22,7 @@ use super::netlink::nft::{Family, Ruleset};
 use super::netlink::{LOOPBACK, Link, Pair, Range, Route};
 use crate::failpoint;
 use crate::model::id::{InstanceId, Uid};
-use crate::model::network::InstanceNetwork;
+use crate::model::network::{InstanceNetwork, PodCidr};
 use crate::model::pod_plan::NetworkPlan;
 use crate::model::port::HostPort;
 
@@ -37,8 +37,16 @@ const TABLE: &str = "droppod_";
 const TRIES: usize = 8;
 
 /// Makes the bridge, its address, the nft table (masquerade) and forwarding on it, or mends what is missing. With
-/// no network `known`, chooses the first free /22 of 10.77.0.0/16 that no route covers. Doing it twice is fine.
-pub(crate) fn ensure(id: &InstanceId, known: Option<&InstanceNetwork>) -> io::Result<InstanceNetwork> {
+/// no network `known`, chooses the first free /22 of `pool`, usually 10.77.0.0/16, that no route covers. Doing it twice is
+/// fine.
+///
+/// # Errors
+/// `AddrNotAvailable` if all of the pool is taken.
+pub(crate) fn ensure(
+    id: &InstanceId,
+    known: Option<&InstanceNetwork>,
+    pool: Option<PodCidr>,
+) -> io::Result<InstanceNetwork> {
     let route = Route::open()?;
     let name = bridge_name(id);
     let bridge = ensure_bridge(&route, id, &name)?;
@@ -48,7 +56,10 @@ pub(crate) fn ensure(id: &InstanceId, known: Option<&InstanceNetwork>) -> io::Re
             route.add_address(bridge.index, range)?;
             network.clone()
         }
-        None => choose(&route, id, &bridge)?,
+        None => choose(&route, id, &bridge, pool.unwrap_or(PodCidr::USUAL)).inspect_err(|_| {
+            // One without an address serves nobody.
+            drop(route.delete(&bridge));
+        })?,
     };
     route.up(bridge.index)?;
     let range = Range { address: network.network, prefix: network.prefix };
@@ -87,7 +98,7 @@ fn remove_table(id: &InstanceId) -> io::Result<()> {
     }
 }
 
-fn remove_bridge(id: &InstanceId) -> io::Result<()> {
+pub(super) fn remove_bridge(id: &InstanceId) -> io::Result<()> {
     let route = Route::open()?;
     route.link(&bridge_name(id))?.map_or(Ok(()), |bridge| route.delete(&bridge))
 }
@@ -160,7 +171,7 @@ pub(crate) fn make_ready(id: &InstanceId, plan: &NetworkPlan, ports: &[HostPort]
         }
     };
     if !Ruleset::open()?.tables(Family::Ip)?.contains(&table_name(id)) {
-        ensure(id, Some(&network))?;
+        ensure(id, Some(&network), None)?;
     }
     if ports.is_empty() { Ok(()) } else { admit(id) }
 }
@@ -248,15 +259,18 @@ fn bridge_mac(id: &InstanceId) -> [u8; 6] {
 
 /// Gives the bridge the first range that nobody uses. Another instance may do the same at this moment: who then
 /// sees that its range is also another's gives it up and goes on from a place of its own.
-fn choose(route: &Route, id: &InstanceId, bridge: &Link) -> io::Result<InstanceNetwork> {
+fn choose(route: &Route, id: &InstanceId, bridge: &Link, pool: PodCidr) -> io::Result<InstanceNetwork> {
     let addresses = route.addresses()?;
-    if let Some(kept) = range::kept(&addresses, bridge.index) {
+    if let Some(kept) = range::kept(pool, &addresses, bridge.index) {
         return Ok(network(bridge, kept));
     }
     let mut start = 0;
     for _ in 0..TRIES {
-        let range = range::first_free(&route.addresses()?, &route.routes()?, start).ok_or_else(|| {
-            cannot("find a free /22 of 10.77.0.0/16", io::ErrorKind::AddrNotAvailable.into())
+        let free = range::first_free(pool, &route.addresses()?, &route.routes()?, start);
+        let range = free.map_err(|Range { address, prefix }| {
+            let why = format!("this machine has an address in {address}/{prefix} or a route to it");
+            let why = io::Error::new(io::ErrorKind::AddrNotAvailable, why);
+            cannot(format!("find a free range in {pool}"), why)
         })?;
         let own = Range { address: range::gateway(range), prefix: range.prefix };
         route.add_address(bridge.index, own)?;

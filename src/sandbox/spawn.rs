@@ -18,6 +18,9 @@ pub(crate) const LOCK_FD: i32 = 3;
 /// Read end of the pipe that an `up` holds open for as long as it lives.
 pub(crate) const LIFELINE_FD: i32 = 4;
 
+/// Where a pull finds what it is handed.
+pub(crate) const PULL_HANDOVER_FD: i32 = 3;
+
 /// A copy of this binary in a sealed memfd: a container that reaches it cannot change what runs.
 #[derive(Debug)]
 pub(crate) struct SealedBinary(File);
@@ -54,15 +57,43 @@ impl SealedBinary {
         stdio: BorrowedFd<'_>,
         handed: &[BorrowedFd<'_>],
     ) -> io::Result<Child> {
-        let argv = [OsStr::new("droppod")]
-            .iter()
-            .chain(args)
-            .map(|arg| CString::new(arg.as_bytes()))
-            .collect::<Result<Vec<CString>, _>>()?;
-        let (pid, pidfd) = process::start(self.0.as_fd(), &argv, stdio, handed)
+        self.start_in(None, args, stdio, handed)
+    }
+
+    /// As [`SealedBinary::start`], in a control group that [`Cgroups::birthplace`] gave. Where the kernel cannot do that,
+    /// the child begins where this process is.
+    ///
+    /// [`Cgroups::birthplace`]: super::cgroup::Cgroups::birthplace
+    pub(crate) fn start_in(
+        &self,
+        cgroup: Option<BorrowedFd<'_>>,
+        args: &[&OsStr],
+        stdio: BorrowedFd<'_>,
+        handed: &[BorrowedFd<'_>],
+    ) -> io::Result<Child> {
+        let (pid, pidfd) = process::start(self.0.as_fd(), &argv(args)?, stdio, handed, cgroup)
             .map_err(|error| cannot("start a process of this binary", error))?;
         Ok(Child { pid, pidfd })
     }
+
+    /// As [`SealedBinary::start_in`], and waits for nothing: where a control group has no processor time, or is frozen, a
+    /// child may take for ever to come to its first instruction. One that does not even become this binary just ends.
+    pub(crate) fn begin_in(
+        &self,
+        cgroup: Option<BorrowedFd<'_>>,
+        args: &[&OsStr],
+        stdio: BorrowedFd<'_>,
+        handed: &[BorrowedFd<'_>],
+    ) -> io::Result<Child> {
+        let (pid, pidfd) = process::begin(self.0.as_fd(), &argv(args)?, stdio, handed, cgroup)
+            .map_err(|error| cannot("start a process of this binary", error))?;
+        Ok(Child { pid, pidfd })
+    }
+}
+
+fn argv(args: &[&OsStr]) -> io::Result<Vec<CString>> {
+    let all = [OsStr::new("droppod")].into_iter().chain(args.iter().copied());
+    Ok(all.map(|arg| CString::new(arg.as_bytes())).collect::<Result<_, _>>()?)
 }
 
 /// A child of ours; the pidfd becomes readable when it has ended.

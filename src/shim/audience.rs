@@ -5,19 +5,13 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
-use super::control::answer;
+use super::farewell::{self, Farewell};
 use crate::logs::write::Stream;
-use crate::rundir::control::Answer;
-use crate::sandbox::sys::clock;
+use crate::model::time::Moment;
 
 /// Bytes kept of a container that somebody is expected at.
 const BACKLOG_LIMIT: usize = 64 * 1024;
-/// How long the end of a container waits for somebody attached to take the rest of its output.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 type Chunk = (Stream, Vec<u8>);
 
@@ -95,8 +89,23 @@ impl Attached {
         }
     }
 
+    /// The pipe that they do not empty.
+    pub(super) fn behind(&self) -> Option<BorrowedFd<'_>> {
+        self.pending.front().map(|(stream, _)| self.file(*stream).as_fd())
+    }
+
+    /// What they have not taken, they are not given.
+    pub(super) fn give_up(&mut self) {
+        self.pending.clear();
+    }
+
+    /// Closes the pipes.
+    pub(super) fn into_stream(self) -> UnixStream {
+        self.stream
+    }
+
     /// Writes what the pipes take.
-    fn pass_on(&mut self) -> io::Result<()> {
+    pub(super) fn pass_on(&mut self) -> io::Result<()> {
         while let Some((stream, bytes)) = self.pending.front() {
             match self.file(*stream).write(bytes) {
                 Ok(count) if count == bytes.len() => drop(self.pending.pop_front()),
@@ -161,23 +170,14 @@ impl Audience {
     /// The pipe that somebody attached does not empty: until it is, nothing more is read from the container.
     pub(super) fn behind(&self) -> Option<BorrowedFd<'_>> {
         let Audience::Present(attached) = self else { return None };
-        attached.pending.front().map(|(stream, _)| attached.file(*stream).as_fd())
+        attached.behind()
     }
 
-    /// The container has ended.
-    pub(super) fn end(mut self, code: i32) {
-        let until = clock::boot() + PATIENCE;
-        while let Some(pipe) = self.behind() {
-            let left = Timespec::try_from(until - clock::boot()).unwrap_or_default();
-            match poll(&mut [PollFd::new(&pipe, PollFlags::OUT)], Some(&left)) {
-                Ok(0) | Err(_) => break,
-                Ok(_) => self.pass_on(),
-            }
-        }
-        if let Audience::Present(attached) = self {
-            // Their end comes before the word of it.
-            drop((attached.stdout, attached.stderr));
-            answer(&attached.stream, &Answer::Ended { code });
-        }
+    /// The container has ended: what somebody attached has not taken yet is left to a farewell.
+    pub(super) fn end(self, code: i32, now: Moment) -> Option<Farewell> {
+        let Audience::Present(attached) = self else { return None };
+        let mut farewells = vec![Farewell::new(attached, code, now)];
+        farewell::say_due(&mut farewells, now);
+        farewells.pop()
     }
 }

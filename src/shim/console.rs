@@ -26,8 +26,8 @@ impl Console {
         Ok(Console { path, listener })
     }
 
-    /// To be called after the process was started: the master is in the socket's queue by then, or will never be.
-    pub(super) fn master(self) -> io::Result<OwnedFd> {
+    /// To be called after the container was created: the master is in the socket's queue by then, or will never be.
+    pub(super) fn master(&self) -> io::Result<OwnedFd> {
         let (stream, _) = self.listener.accept()?;
         let mut received = scm::receive(&stream, &mut [0; 4096])?;
         received

@@ -5,8 +5,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use super::attach;
+use super::enter::TOO_LATE;
 use super::event_loop::{self, Shim};
-use super::session::{self, Session};
+use super::session::{self, Refusal, Session};
 use crate::rundir::control::{Answer, LINE_LIMIT, Request};
 use crate::sandbox::sys::scm;
 
@@ -105,14 +106,9 @@ fn open(shim: &mut Shim, stream: UnixStream, request: Request, descriptors: Vec<
     match request {
         Request::Exec { container, argv, terminal } => {
             match session::exec(shim, &container, &argv, terminal, descriptors) {
-                Ok(begun) => {
-                    let started = line(&Answer::Started { pid: begun.pid });
-                    let handed: Vec<BorrowedFd<'_>> = begun.master.iter().map(AsFd::as_fd).collect();
-                    // A caller that is gone already is seen as such by the next poll.
-                    drop(scm::send(&stream, &started, &handed));
-                    shim.sessions.push(Session::new(stream, begun));
-                }
-                Err(why) => answer(&stream, &Answer::Refused { why }),
+                Ok(passage) => shim.sessions.push(Session::new(stream, passage)),
+                Err(Refusal::TooLate) => answer(&stream, &Answer::Refused { why: TOO_LATE.to_owned() }),
+                Err(Refusal::Why(why)) => answer(&stream, &Answer::Refused { why }),
             }
         }
         Request::Attach { container, input, terminal } => {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::event_loop::Shim;
 use super::launch::{self, Instance};
-use super::{ground, handler, say};
+use super::{ground, handler, say, session};
 use crate::logs::write::LogWriter;
 use crate::model::pod_plan::MessagePolicy;
 use crate::model::record::Exit;
@@ -34,9 +34,11 @@ pub(super) fn of_run(shim: &mut Shim, name: &str, ended: &Reaped) {
     hear_verdict(shim, name);
     let Some(running) = shim.running.remove(name) else { return };
     handler::end_all_of(shim, name);
+    session::end_all_of(shim, name);
     // In a shared pid namespace its other processes live on until they are killed.
     drop(shim.at.cgroups.kill(&running.ground.cgroup));
-    let log = running.output.finish(ended.code, clock::wall());
+    let (log, farewell) = running.output.finish(ended.code, clock::now());
+    shim.farewells.extend(farewell);
     tell_of_loss(shim, name, &log);
     let oom_kills = shim.at.cgroups.oom_kills(&running.ground.cgroup).unwrap_or(0);
     let policy = shim.state.plan().container(name).map(|container| container.termination_message.policy);

@@ -2,6 +2,15 @@
 //!
 //! A process of ours, begun anew from the sealed copy and seen by no container, takes on all that the container is
 //! (`inside.rs`), and then makes the child that becomes the program (`birth.rs`).
+//!
+//! ```text
+//!   begun ──► outside ──it ends, having made the child──► inside ──► its end is that of the exec, probe or hook
+//!                │ it ends without          │ it takes too long, or nobody waits any more
+//!                ▼                          ▼
+//!          why, in its verdict       a straggler, killed, and watched for a child until it has ended
+//! ```
+//!
+//! Nobody waits for it: it may be as slow as the container's file systems and what processor time is left there.
 
 pub(crate) mod inside;
 
@@ -9,35 +18,45 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::Duration;
 
 use oci_spec::runtime::Process;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::MemfdFlags;
-use rustix::process::{Pid, WaitOptions};
+use rustix::process::{Pid, Signal};
 use serde::{Deserialize, Serialize};
 
 use super::birth::Loading;
-use super::launch::{LaunchError, Launched, Stdio, keep_within_bounds};
+use super::launch::{LaunchError, Stdio, keep_within_bounds};
 use super::verdict::Verdict;
 use crate::bundle::seccomp::Filter;
+use crate::model::time::Moment;
+use crate::sandbox::cgroup::Doors;
 use crate::sandbox::spawn::{Child, SealedBinary};
 use crate::sandbox::sys::birth::Register;
-use crate::sandbox::sys::{pidfd, scm};
+use crate::sandbox::sys::{clock, pidfd, scm};
 
-/// Longest wait for a process to enter. Only a working directory on a file system that does not answer takes so long, or a
-/// container without any processor time.
-const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
+/// Longest that a process may take to enter. A probe may have less.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Of those that do not end, in a container: no further one is begun.
+const STRAGGLERS_LIMIT: usize = 4;
+
+pub(super) const TOO_LATE: &str =
+    "the container cannot be entered: its working directory does not answer, or it gets no processor time";
 
 /// Mount, control groups, processes: those of a container that are not the pod's.
 const NAMESPACES: [&str; 3] = ["mnt", "cgroup", "pid"];
 
 /// What runs where.
-pub(super) struct Entry {
+pub(super) struct Entry<'a> {
+    pub(super) container: &'a str,
     /// The container's first process, which has not been reaped.
     pub(super) beside: i32,
-    /// `cgroup.procs` of the container.
-    pub(super) doors: Vec<File>,
+    /// The OOM score of the container's processes.
+    pub(super) score: i32,
+    /// Of the container's control groups.
+    pub(super) doors: Doors,
     /// With a terminal if it says so.
     pub(super) process: Process,
     /// Absent with a terminal.
@@ -52,14 +71,55 @@ struct Orders {
     process: Process,
     filter: Option<Filter>,
     loading: Loading,
-    doors: usize,
+    score: i32,
+    /// Where version 2 is all there is.
+    unified: Option<PathBuf>,
+    /// How many doors are to be passed before the namespaces are joined, and how many after.
+    doors: (usize, usize),
 }
 
-/// It has entered, and is on its way to its program; with its terminal's master if it has one.
-///
+/// A process in a container, or on its way there.
+#[derive(Debug)]
+pub(super) struct Passage {
+    container: String,
+    pub(super) verdict: Verdict,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    Outside(Outside),
+    Inside(Inside),
+    /// It never came there, or is called off.
+    Over,
+}
+
+#[derive(Debug)]
+struct Outside {
+    child: Child,
+    register: Register,
+    /// Takes the master of its terminal, if it has one.
+    console: Option<UnixStream>,
+    until: Moment,
+}
+
+#[derive(Debug)]
+struct Inside {
+    pid: i32,
+    process: OwnedFd,
+}
+
+/// It has been killed on its way, and may have made its child by then.
+#[derive(Debug)]
+pub(super) struct Straggler {
+    container: String,
+    outside: Outside,
+}
+
 /// # Errors
-/// Whatever keeps it from entering. What keeps it from executing its program is in its verdict.
-pub(super) fn enter(mut entry: Entry) -> Result<(Launched, Option<OwnedFd>), LaunchError> {
+/// What keeps it from beginning; the rest is told by [`Passage::arrive`], and what keeps it from executing its program by
+/// its verdict.
+pub(super) fn begin(mut entry: Entry<'_>) -> Result<Passage, LaunchError> {
     let cannot = |operation| move |source| LaunchError::Prepare { operation, source };
     keep_within_bounds(&mut entry.process)?;
     let namespaces = NAMESPACES
@@ -77,43 +137,27 @@ pub(super) fn enter(mut entry: Entry) -> Result<(Launched, Option<OwnedFd>), Lau
     };
     let handed: Vec<BorrowedFd<'_>> = [orders.as_fd(), theirs.as_fd(), register.as_fd()]
         .into_iter()
-        .chain(namespaces.iter().chain(&entry.doors).map(AsFd::as_fd))
+        .chain(namespaces.iter().chain(&entry.doors.early).chain(&entry.doors.late).map(AsFd::as_fd))
         .chain(streams)
         .collect();
     let null = File::options().read(true).write(true).open("/dev/null").map_err(cannot("open /dev/null"))?;
-    let started =
-        SealedBinary::copy().and_then(|binary| binary.start(&["enter".as_ref()], null.as_fd(), &handed));
+    let birthplace = entry.doors.birthplace.as_ref().map(AsFd::as_fd);
+    let started = SealedBinary::copy()
+        .and_then(|binary| binary.begin_in(birthplace, &["enter".as_ref()], null.as_fd(), &handed));
     let child = started.map_err(cannot("start the process that enters"))?;
-    drop((theirs, their_console, entry.stdio));
-    let in_time = await_end(&child);
-    match register.born().map_err(cannot("read the register"))? {
-        Some(pid) => {
-            let master = match entry.process.terminal() {
-                Some(true) => Some(master(&console).map_err(cannot("make a terminal"))?),
-                Some(false) | None => None,
-            };
-            Ok((Launched { pid, verdict }, master))
-        }
-        None if in_time => {
-            // Without a word it was killed, for the memory of its container for one.
-            let message =
-                verdict.failure().unwrap_or_else(|| "the process that enters was killed".to_owned());
-            Err(LaunchError::Runtime { message })
-        }
-        None => Err(LaunchError::Runtime {
-            message: "the container cannot be entered: its working directory does not answer, or it gets no \
-                      processor time"
-                .to_owned(),
-        }),
-    }
+    let console = entry.stdio.is_none().then_some(console);
+    let outside = Outside { child, register, console, until: clock::boot() + PATIENCE };
+    Ok(Passage { container: entry.container.to_owned(), verdict, place: Place::Outside(outside) })
 }
 
-fn write_orders(entry: &Entry) -> io::Result<File> {
+fn write_orders(entry: &Entry<'_>) -> io::Result<File> {
     let orders = Orders {
         process: entry.process.clone(),
         filter: entry.filter.as_deref().cloned(),
         loading: entry.loading,
-        doors: entry.doors.len(),
+        score: entry.score,
+        unified: entry.doors.unified.clone(),
+        doors: (entry.doors.early.len(), entry.doors.late.len()),
     };
     let mut file = File::from(rustix::fs::memfd_create("orders", MemfdFlags::CLOEXEC)?);
     file.write_all(&serde_json::to_vec(&orders)?)?;
@@ -121,16 +165,132 @@ fn write_orders(entry: &Entry) -> io::Result<File> {
     Ok(file)
 }
 
-/// Whether it has ended by itself, and is reaped. One that has not is killed, and reaped like any stranger.
-pub(super) fn await_end(child: &Child) -> bool {
-    let mut ended = [PollFd::new(&child.pidfd, PollFlags::IN)];
-    if matches!(poll(&mut ended, Some(&PATIENCE)), Ok(1..)) {
-        // How it ended is told by what it left.
-        let _ = rustix::process::waitpid(Pid::from_raw(child.pid), WaitOptions::empty());
-        return true;
+impl Passage {
+    /// Of the process in the container.
+    pub(super) fn pid(&self) -> Option<i32> {
+        match &self.place {
+            Place::Inside(inside) => Some(inside.pid),
+            Place::Outside(_) | Place::Over => None,
+        }
     }
-    drop(pidfd::signal(&child.pidfd, libc::SIGKILL));
-    false
+
+    /// Until when it has to enter the container.
+    pub(super) fn until(&self) -> Option<Moment> {
+        match &self.place {
+            Place::Outside(outside) => Some(outside.until),
+            Place::Inside(_) | Place::Over => None,
+        }
+    }
+
+    pub(super) fn enters(&self, container: &str) -> bool {
+        self.until().is_some() && self.container == container
+    }
+
+    /// Whether a child that has ended, and is not reaped, is what was to enter or what has entered.
+    pub(super) fn concerns(&self, pid: i32) -> bool {
+        match &self.place {
+            Place::Outside(outside) => outside.is(pid),
+            Place::Inside(_) | Place::Over => false,
+        }
+    }
+
+    /// To be called when [`Passage::concerns`] says so. Gives the terminal's master if there is one.
+    ///
+    /// # Errors
+    /// Why it has not entered.
+    pub(super) fn arrive(&mut self) -> Result<Option<OwnedFd>, String> {
+        let Place::Outside(outside) = std::mem::replace(&mut self.place, Place::Over) else {
+            return Ok(None);
+        };
+        let Some(pid) = outside.born() else {
+            // Without a word it was killed, for the memory of its container for one.
+            let killed = || "the process that enters was killed".to_owned();
+            return Err(self.verdict.failure().unwrap_or_else(killed));
+        };
+        let lost = |error: io::Error| format!("cannot hold on to the process: {error}");
+        let inside = Inside { pid, process: pidfd::open(pid).map_err(lost)? };
+        match outside.console.as_ref().map(master).transpose() {
+            Ok(master) => {
+                self.place = Place::Inside(inside);
+                Ok(master)
+            }
+            Err(error) => {
+                inside.kill();
+                Err(format!("cannot make a terminal: {error}"))
+            }
+        }
+    }
+
+    /// Before it has entered there is nobody to signal.
+    pub(super) fn signal(&self, number: i32) {
+        if let Place::Inside(inside) = &self.place {
+            // Ended already is as good as signalled.
+            drop(pidfd::signal(&inside.process, number));
+        }
+    }
+
+    /// SIGKILL, wherever it is.
+    #[must_use = "a straggler is to be watched"]
+    pub(super) fn call_off(&mut self) -> Option<Straggler> {
+        match std::mem::replace(&mut self.place, Place::Over) {
+            Place::Outside(outside) => {
+                drop(pidfd::signal(&outside.child.pidfd, libc::SIGKILL));
+                Some(Straggler { container: self.container.clone(), outside })
+            }
+            Place::Inside(inside) => {
+                inside.kill();
+                None
+            }
+            Place::Over => None,
+        }
+    }
+}
+
+impl Outside {
+    /// A file in our memory can be read.
+    fn born(&self) -> Option<i32> {
+        self.register.born().ok().flatten()
+    }
+
+    fn is(&self, pid: i32) -> bool {
+        self.child.pid == pid || self.born() == Some(pid)
+    }
+}
+
+impl Inside {
+    /// Of a process that is not reaped yet, so that the number of its group is still its own.
+    fn kill(&self) {
+        kill_group(self.pid, &self.process);
+    }
+}
+
+/// SIGKILL to a child that leads a group, or is about to, and to the group.
+pub(super) fn kill_group(pid: i32, process: &OwnedFd) {
+    if let Some(group) = Pid::from_raw(pid) {
+        // There is no such group if it ended before it made one of its own.
+        let _ = rustix::process::kill_process_group(group, Signal::KILL);
+    }
+    drop(pidfd::signal(process, libc::SIGKILL));
+}
+
+/// Whether no more may be begun in a container, where none of the last ones has ended.
+pub(super) fn is_stuck(stragglers: &[Straggler], container: &str) -> bool {
+    stragglers.iter().filter(|straggler| straggler.container == container).count() >= STRAGGLERS_LIMIT
+}
+
+/// A child has ended that is not reaped yet. What a straggler has made ends with it.
+pub(super) fn look_at_stragglers(stragglers: &mut Vec<Straggler>, pid: i32) {
+    stragglers.retain(|Straggler { outside, .. }| {
+        if !outside.is(pid) {
+            return true;
+        }
+        if let Some(born) = outside.born()
+            && let Ok(process) = pidfd::open(born)
+        {
+            kill_group(born, &process);
+        }
+        false
+    });
 }
 
 fn master(console: &UnixStream) -> io::Result<OwnedFd> {

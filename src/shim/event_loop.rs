@@ -9,13 +9,17 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::audience::Audience;
 use super::control::{self, Connection};
 use super::end;
+use super::enter::Straggler;
 use super::execute::{self, Running};
+use super::farewell::{self, Farewell};
 use super::ground::Sandbox;
 use super::handler::{self, Handler};
-use super::session::Session;
+use super::leave;
+use super::session::{self, Session};
 use super::start::Started;
 use super::{ShimError, attach};
 use crate::logs::write::Stream;
+use crate::model::handler::Errand;
 use crate::model::record::StopReason;
 use crate::model::time::Moment;
 use crate::pod::{Effect, Event, PodState};
@@ -34,10 +38,14 @@ pub(super) struct Shim {
     pub(super) state: PodState,
     pub(super) sandbox: Option<Sandbox>,
     pub(super) running: BTreeMap<String, Running>,
+    /// To those who were attached to containers that have ended.
+    pub(super) farewells: Vec<Farewell>,
     pub(super) connections: Vec<Connection>,
     pub(super) sessions: Vec<Session>,
     /// Probes and hooks under way.
     pub(super) handlers: Vec<Handler>,
+    /// Killed on their way into a container, and not gone yet.
+    pub(super) stragglers: Vec<Straggler>,
     /// What effects led to, not told to the state machine yet.
     pub(super) happened: VecDeque<Event>,
     /// The `up` that this pod belongs to is gone: whoever is last clears up after it.
@@ -53,6 +61,8 @@ pub(super) struct Shim {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Course {
     Goes,
+    /// Once nobody is left to say farewell to.
+    Leaves,
     Left,
 }
 
@@ -71,20 +81,25 @@ enum Source {
     Listener,
     Connection(usize),
     Session(usize),
+    /// Of a session whose process has not entered its container yet.
+    Caller(usize),
     Output(String, Stream),
     /// Somebody attached takes output again.
     Behind(String),
     /// Somebody attached says something.
     Attached(String),
+    /// Somebody takes the rest of a container's output.
+    Farewell(usize),
     Verdict(String),
-    /// By its pid.
-    Handler(i32),
+    Handler(Errand),
 }
 
 impl Source {
     fn flags(&self) -> PollFlags {
         match self {
-            Source::Behind(_) => PollFlags::OUT,
+            Source::Behind(_) | Source::Farewell(_) => PollFlags::OUT,
+            // What it says can wait; only whether it is still there is seen.
+            Source::Caller(_) => PollFlags::empty(),
             Source::Signals
             | Source::Lifeline
             | Source::Listener
@@ -107,9 +122,11 @@ pub(super) fn run(started: Started) -> Result<(), ShimError> {
         state,
         sandbox: None,
         running: BTreeMap::new(),
+        farewells: Vec::new(),
         connections: Vec::new(),
         sessions: Vec::new(),
         handlers: Vec::new(),
+        stragglers: Vec::new(),
         happened: VecDeque::new(),
         orphaned: false,
         owed: None,
@@ -124,6 +141,12 @@ pub(super) fn run(started: Started) -> Result<(), ShimError> {
     look_at_goal(&mut shim);
     loop {
         settle(&mut shim);
+        if shim.course == Course::Leaves && shim.farewells.is_empty() {
+            leave::leave(&mut shim);
+            if shim.course == Course::Goes {
+                publish(&shim);
+            }
+        }
         if shim.course == Course::Left {
             return Ok(());
         }
@@ -141,6 +164,9 @@ pub(super) fn run(started: Started) -> Result<(), ShimError> {
             running.output.look_at_reader();
         }
         let now = clock::boot();
+        farewell::say_due(&mut shim.farewells, now);
+        session::end_late(&mut shim, now);
+        handler::end_late(&mut shim, now);
         if shim.state.wake_at().is_some_and(|due| due <= now) {
             shim.happened.push_back(Event::Tick);
         }
@@ -150,19 +176,24 @@ pub(super) fn run(started: Started) -> Result<(), ShimError> {
     }
 }
 
-/// Tells the state machine everything that has happened, and does what it says, until nothing more happens.
+/// Tells the state machine everything that has happened, and does what it says, until nothing more happens. Handlers are
+/// begun once: what comes of them by itself waits for a look around, or a pod whose probes are always due would see nothing
+/// else.
 fn settle(shim: &mut Shim) {
     let mut changed = false;
-    while let Some(event) = shim.happened.pop_front() {
+    let mut begun = false;
+    while !begun && let Some(event) = shim.happened.pop_front() {
         let (state, effects) = shim.state.step(event, clock::now());
         // Most probes change nothing that anybody could see.
         changed |= state != shim.state && state.record(0) != shim.state.record(0);
         shim.state = state;
         for effect in effects {
+            begun |= matches!(effect, Effect::RunHandler { .. });
             execute::execute(shim, effect);
         }
     }
-    if changed {
+    // The end is published by its record: that is on disc before anybody can react to it.
+    if changed && shim.course == Course::Goes {
         publish(shim);
     }
 }
@@ -183,7 +214,8 @@ fn wait(shim: &Shim) -> rustix::io::Result<Vec<Source>> {
         sources.push((Source::Connection(at), connection.as_fd()));
     }
     for (at, session) in shim.sessions.iter().enumerate() {
-        sources.push((Source::Session(at), session.as_fd()));
+        let source = if session.until().is_some() { Source::Caller(at) } else { Source::Session(at) };
+        sources.push((source, session.as_fd()));
     }
     for (name, running) in &shim.running {
         for (stream, pipe) in running.output.descriptors() {
@@ -195,8 +227,11 @@ fn wait(shim: &Shim) -> rustix::io::Result<Vec<Source>> {
         sources.extend(running.output.audience.behind().map(|pipe| (Source::Behind(name.clone()), pipe)));
         sources.extend(running.verdict.iter().map(|pipe| (Source::Verdict(name.clone()), pipe.as_fd())));
     }
+    for (at, farewell) in shim.farewells.iter().enumerate() {
+        sources.extend(farewell.behind().map(|pipe| (Source::Farewell(at), pipe)));
+    }
     for handler in &shim.handlers {
-        sources.extend(handler.output().map(|pipe| (Source::Handler(handler.pid), pipe)));
+        sources.extend(handler.output().map(|pipe| (Source::Handler(handler.errand.clone()), pipe)));
     }
     let mut polled: Vec<PollFd<'_>> =
         sources.iter().map(|(source, fd)| PollFd::from_borrowed_fd(*fd, source.flags())).collect();
@@ -208,13 +243,21 @@ fn wait(shim: &Shim) -> rustix::io::Result<Vec<Source>> {
     Ok(sources.into_iter().zip(ready).filter(|(_, ready)| *ready).map(|((source, _), _)| source).collect())
 }
 
-/// Until the next deadline; for ever if there is none.
+/// Until the next deadline; for ever if there is none, and not at all if something has happened already.
 fn timeout(shim: &Shim) -> Option<Timespec> {
+    if !shim.happened.is_empty() {
+        return Some(Timespec { tv_sec: 0, tv_nsec: 0 });
+    }
     let owed = shim.owed.as_ref().map(|owed| owed.at);
     let deaf = (!control::has_room(shim)).then(|| clock::boot() + LOOK_AGAIN);
     let is_held = shim.running.values().any(|running| running.output.is_held());
     let held = is_held.then(|| clock::boot() + LOOK_AT_READER);
-    let due = shim.state.wake_at().into_iter().chain(owed).chain(deaf).chain(held).min()? - clock::boot();
+    let farewells = shim.farewells.iter().map(Farewell::until);
+    let sessions = shim.sessions.iter().filter_map(Session::until);
+    let entering = shim.handlers.iter().filter_map(Handler::until).chain(sessions);
+    let others = owed.into_iter().chain(deaf).chain(held).chain(farewells).chain(entering);
+    let all = shim.state.wake_at().into_iter().chain(others);
+    let due = all.min()? - clock::boot();
     // One millisecond on top: waking before the deadline would only mean waking twice.
     Timespec::try_from(due + Duration::from_millis(1)).ok()
 }
@@ -235,7 +278,7 @@ fn serve(shim: &mut Shim, source: Source) {
             look_at_goal(shim);
         }
         Source::Connection(at) => control::serve(shim, at),
-        Source::Session(at) => super::session::serve(shim, at),
+        Source::Session(at) | Source::Caller(at) => session::serve(shim, at),
         Source::Output(name, stream) => {
             if let Some(running) = shim.running.get_mut(&name) {
                 running.output.read(stream, now);
@@ -247,8 +290,13 @@ fn serve(shim: &mut Shim, source: Source) {
             }
         }
         Source::Attached(name) => attach::serve(shim, &name),
+        Source::Farewell(at) => {
+            if let Some(farewell) = shim.farewells.get_mut(at) {
+                farewell.pass_on();
+            }
+        }
         Source::Verdict(name) => end::hear_verdict(shim, &name),
-        Source::Handler(pid) => handler::serve(shim, pid),
+        Source::Handler(errand) => handler::serve(shim, &errand),
     }
 }
 

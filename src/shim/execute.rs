@@ -1,41 +1,31 @@
 //! Does what the state machine says. Each effect is done at once; what it leads to is put down as an `Event`.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Duration;
 
 use oci_spec::runtime::{BoxBuilder, Spec};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::pipe::{PipeFlags, pipe_with};
 
-use super::audience::Expected;
-use super::console::Console;
-use super::event_loop::{Course, Owed, Shim};
-use super::launch::{self, Instance, Launched, Shared, Stdio, Wiring};
+use super::event_loop::{Course, Shim};
+use super::launch::{self, Instance, Shared};
 use super::output::Output;
 use super::verdict::Verdict;
-use super::{ShimError, birth, end, filter, ground, handler};
+use super::wires::{Wires, start_wired};
+use super::{birth, end, filter, ground, handler, leave};
 use crate::bundle::seccomp::Filter;
 use crate::bundle::{self, Ground, oom_score_adj};
 use crate::image::rootfs::HeldLayers;
 use crate::logs::reader::Reader;
 use crate::logs::write::LogWriter;
-use crate::model::observed::{Finished, Interrupted};
-use crate::model::pod_plan::{Privilege, Stdin};
-use crate::model::record::Outcome;
+use crate::model::pod_plan::Privilege;
 use crate::paths::{Places, container_log};
 use crate::pod::{Effect, Event};
-use crate::rundir::{objects, pods, terminal};
-use crate::sandbox::instance::up;
+use crate::rundir::terminal;
+use crate::sandbox::cgroup::Cgroups;
 use crate::sandbox::oom;
-use crate::sandbox::sys::{clock, pidfd};
+use crate::sandbox::sys::pidfd;
 use crate::volume;
-
-/// Between two tries of what must not be left undone.
-const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// A container's run under way.
 pub(super) struct Running {
@@ -92,8 +82,8 @@ pub(super) fn execute(shim: &mut Shim, effect: Effect) {
             drop(volume::refresh(shim.state.plan(), &shim.at.pod));
         }
         Effect::RecordExit { container, restart, exit } => end::record(shim, &container, restart, &exit),
-        Effect::TearDown => tear_down(shim),
-        Effect::Leave => leave(shim),
+        Effect::TearDown => leave::tear_down(shim),
+        Effect::Leave => shim.course = Course::Leaves,
     }
 }
 
@@ -152,25 +142,20 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Vec<io::Err
     let log = LogWriter::open(&container_log(&shim.at.places.pod_logs(&plan.id), name, restart), reader);
     let bundle_directory = shim.at.pod.bundle(name);
     let instance = Instance { runtime: &shim.at.pod.runtime(), bundle: &bundle_directory, id: &id };
-    // A device list is a default, not asked for by anybody: what a kernel lacks for it keeps no container from running.
-    let mut restricted = match (container.security.privilege, ground.controllers.devices) {
-        (Privilege::Privileged, _) | (_, true) => Ok(()),
-        (Privilege::Ordinary | Privilege::NoEscalation, false) => {
-            shim.at.cgroups.restrict_devices(&ground.cgroup)
-        }
-    };
-    let restrict_further = || match container.security.privilege {
-        Privilege::Privileged => {}
-        Privilege::Ordinary | Privilege::NoEscalation if restricted.is_ok() => {
-            restricted = shim.at.cgroups.refuse_unasked_devices(&ground.cgroup);
-        }
-        Privilege::Ordinary | Privilege::NoEscalation => {}
-    };
+    let (cgroups, privilege) = (&shim.at.cgroups, container.security.privilege);
+    let mut restricted = restrict(cgroups, privilege, &ground);
     let oom_kills_before = shim.at.cgroups.oom_kills(&ground.cgroup).unwrap_or(0);
     let score = oom_score_adj(plan.qos, &container.resources, machine_memory());
+    let uid = spec.process().as_ref().map_or(0, |process| process.user().uid());
     let (started, lent) = oom::lend(score, || {
-        start_wired(shim, container.stdin, log, |wiring| {
-            launch::start(instance, spec, wiring, filter.clone(), shared, restrict_further)
+        start_wired(shim, container.stdin, uid, log, |wiring, created| {
+            let between = |pid| {
+                created();
+                let placed = cgroups.put_beside(pid, &ground.cgroup);
+                let before = std::mem::replace(&mut restricted, Ok(()));
+                restricted = before.and(placed).and_then(|()| restrict_further(cgroups, privilege, &ground));
+            };
+            launch::start(instance, spec, wiring, filter.clone(), shared, between)
                 .map_err(|error| error.to_string())
         })
     });
@@ -207,6 +192,25 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Vec<io::Err
     }
 }
 
+/// Before a container is made. A device list is a default, not asked for by anybody: what a kernel lacks for it keeps no
+/// container from running.
+fn restrict(cgroups: &Cgroups, privilege: Privilege, ground: &Ground) -> io::Result<()> {
+    match privilege {
+        Privilege::Ordinary | Privilege::NoEscalation if !ground.controllers.devices => {
+            cgroups.restrict_devices(&ground.cgroup)
+        }
+        Privilege::Privileged | Privilege::Ordinary | Privilege::NoEscalation => Ok(()),
+    }
+}
+
+/// Before its program is started.
+fn restrict_further(cgroups: &Cgroups, privilege: Privilege, ground: &Ground) -> io::Result<()> {
+    match privilege {
+        Privilege::Privileged => Ok(()),
+        Privilege::Ordinary | Privilege::NoEscalation => cgroups.refuse_unasked_devices(&ground.cgroup),
+    }
+}
+
 /// A terminal begins in the size of the caller's that waits for it, if one does.
 fn fit_terminal(spec: &mut Spec, places: &Places) {
     // A terminal of the wrong size is better than none.
@@ -220,56 +224,6 @@ fn fit_terminal(spec: &mut Spec, places: &Places) {
 fn machine_memory() -> u64 {
     let info = rustix::system::sysinfo();
     u64::from(info.mem_unit).saturating_mul(info.totalram)
-}
-
-/// A run's output, which is read from its start on, and the writing end of its input.
-struct Wires {
-    output: Output,
-    stdin: Option<OwnedFd>,
-}
-
-/// Starts a container on pipes or on a terminal.
-fn start_wired(
-    shim: &Shim,
-    stdin: Stdin,
-    log: LogWriter,
-    start: impl FnOnce(Wiring) -> Result<Launched, String>,
-) -> Result<(Launched, Wires), String> {
-    let (wiring, wires) = match stdin {
-        Stdin::Closed => on_pipes(log, null().map_err(unwired)?, None, Expected::No)?,
-        Stdin::Pipe | Stdin::PipeOnce => {
-            let (theirs, ours) = pipe_with(PipeFlags::CLOEXEC).map_err(|error| unwired(error.into()))?;
-            on_pipes(log, theirs, Some(ours), Expected::Yes)?
-        }
-        Stdin::Terminal => {
-            let console = Console::listen(&shim.at.pod).map_err(unwired)?;
-            let launched = start(Wiring::Console(console.path.clone()))?;
-            let output = console.master().and_then(|master| Output::of_terminal(master, log));
-            // Without its terminal the program's first look at it ends it.
-            return Ok((launched, Wires { output: output.map_err(unwired)?, stdin: None }));
-        }
-    };
-    Ok((start(wiring)?, wires))
-}
-
-fn on_pipes(
-    log: LogWriter,
-    stdin: OwnedFd,
-    ours: Option<OwnedFd>,
-    expected: Expected,
-) -> Result<(Wiring, Wires), String> {
-    let (output, writers) = Output::new(log, expected).map_err(unwired)?;
-    let stdio = Stdio { stdin, stdout: writers.stdout, stderr: writers.stderr };
-    Ok((Wiring::Pipes(stdio), Wires { output, stdin: ours }))
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it stands where errors are mapped")]
-fn unwired(error: io::Error) -> String {
-    format!("cannot connect the container's streams: {error}")
-}
-
-fn null() -> std::io::Result<OwnedFd> {
-    Ok(File::open("/dev/null")?.into())
 }
 
 /// A limit that the kernel refuses, such as less memory than is in use, leaves the one before it in force and is told.
@@ -289,67 +243,4 @@ fn apply_resources(shim: &mut Shim) {
         })
         .collect();
     shim.happened.extend(refused);
-}
-
-fn tear_down(shim: &mut Shim) {
-    shim.sandbox = None;
-    match ground::tear_down(&shim.at, shim.state.plan()) {
-        Ok(()) => shim.happened.push_back(Event::ToreDown),
-        Err(error) => owe(shim, Effect::TearDown, &error),
-    }
-}
-
-fn leave(shim: &mut Shim) {
-    match try_leave(shim) {
-        Ok(()) => shim.course = Course::Left,
-        Err(error) => owe(shim, Effect::Leave, &error),
-    }
-}
-
-/// What fails is tried again, however long it takes, and said once for as long as it fails in one way.
-fn owe(shim: &mut Shim, effect: Effect, error: &dyn std::error::Error) {
-    let why = format!("pod {}: {}", shim.state.plan().id, super::with_causes(error));
-    if shim.said.as_ref() != Some(&why) {
-        super::say(&why);
-        shim.said = Some(why);
-    }
-    shim.owed = Some(Owed { effect, at: clock::boot() + TRY_AGAIN });
-}
-
-/// Nothing is ever written to the pipe of an `up`: readable means that its other end is gone.
-fn has_ended(lifeline: Option<&File>) -> bool {
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    lifeline.is_some_and(|pipe| matches!(poll(&mut [PollFd::new(pipe, PollFlags::IN)], Some(&now)), Ok(1..)))
-}
-
-/// The pod has ended: its end is on disc before anybody can react to it, then its directory goes. The lock is held
-/// until this process is gone: whoever sees the directory without it knows that the process died.
-fn try_leave(shim: &Shim) -> Result<(), ShimError> {
-    let pid = rustix::process::getpid().as_raw_nonzero().get();
-    let record = shim.state.record(pid);
-    let places = &shim.at.places;
-    let uid = &record.id.uid.clone();
-    let failed = |operation| move |source| ShimError::Loop { operation, source };
-    match record.outcome.clone() {
-        Some(outcome @ (Outcome::Succeeded | Outcome::Failed { .. })) => {
-            objects::finish(places, uid, &Finished { outcome, record })
-                .map_err(failed("record the pod's end"))?;
-        }
-        Some(Outcome::Interrupted) => {
-            // Only told to those who look: it must not keep the pod from leaving.
-            let interrupted = Interrupted { at: clock::wall(), record: Some(record) };
-            drop(objects::interrupt(places, uid, &interrupted));
-        }
-        Some(outcome @ Outcome::Deleted) => {
-            // The same: who deletes a pod is not to wait for a disc.
-            drop(objects::depart(places, uid, &Finished { outcome, record }));
-        }
-        None => {}
-    }
-    pods::leave(&shim.at.pod).map_err(failed("remove the pod's directory"))?;
-    // Also if the command went just now: until a moment ago this pod was seen to live, and was left to clear up.
-    if shim.orphaned || has_ended(shim.at.lifeline.as_ref()) {
-        up::retire_orphaned(places).map_err(failed("clear up after the command that is gone"))?;
-    }
-    Ok(())
 }

@@ -7,16 +7,16 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::MemfdFlags;
 use rustix::pipe::PipeFlags;
-use rustix::process::{Pid, Signal};
 
+use super::enter::{self, Passage, Straggler, TOO_LATE};
 use super::event_loop::Shim;
-use super::{session, verdict};
+use super::session::{self, Refusal};
 use crate::model::handler::{CallOrder, Errand, Verdict, Work};
+use crate::model::time::Moment;
 use crate::pod::Event;
 use crate::probe;
 use crate::sandbox::oom;
-use crate::sandbox::spawn::SealedBinary;
-use crate::sandbox::sys::pidfd;
+use crate::sandbox::spawn::{Child, SealedBinary};
 use crate::sandbox::sys::reap::Reaped;
 
 /// What is kept of what a handler says, as the kubelet keeps it.
@@ -24,24 +24,40 @@ const OUTPUT_LIMIT: usize = 10 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Handler {
-    errand: Errand,
-    kind: Kind,
-    pub(super) pid: i32,
-    process: OwnedFd,
+    pub(super) errand: Errand,
+    process: Process,
     /// Absent once every writer has closed it.
     output: Option<File>,
     said: Vec<u8>,
-    /// Of a command in the container.
-    started: Option<verdict::Verdict>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Exec,
-    Call,
+#[derive(Debug)]
+enum Process {
+    Exec(Passage),
+    Call(Child),
 }
 
 impl Handler {
+    fn new(errand: &Errand, process: Process, output: File) -> Handler {
+        Handler { errand: errand.clone(), process, output: Some(output), said: Vec::new() }
+    }
+
+    /// Of the process whose end is its own.
+    fn pid(&self) -> Option<i32> {
+        match &self.process {
+            Process::Exec(passage) => passage.pid(),
+            Process::Call(child) => Some(child.pid),
+        }
+    }
+
+    /// Until when it has to be in its container.
+    pub(super) fn until(&self) -> Option<Moment> {
+        match &self.process {
+            Process::Exec(passage) => passage.until(),
+            Process::Call(_) => None,
+        }
+    }
+
     pub(super) fn output(&self) -> Option<BorrowedFd<'_>> {
         self.output.as_ref().map(AsFd::as_fd)
     }
@@ -73,27 +89,32 @@ impl Handler {
         }
     }
 
-    /// Of a process that is not reaped yet, so that the number of its group is still its own.
-    fn kill(&self) {
-        if let Some(group) = Pid::from_raw(self.pid) {
-            // There is no such group if it ended before it made one of its own.
-            let _ = rustix::process::kill_process_group(group, Signal::KILL);
+    /// Of a process that is not reaped yet.
+    #[must_use = "a straggler is to be watched"]
+    fn kill(&mut self) -> Option<Straggler> {
+        match &mut self.process {
+            Process::Exec(passage) => passage.call_off(),
+            Process::Call(child) => {
+                enter::kill_group(child.pid, &child.pidfd);
+                None
+            }
         }
-        drop(pidfd::signal(&self.process, libc::SIGKILL));
     }
 
     fn verdict(&mut self, ended: &Reaped) -> Verdict {
-        if let Some(why) = self.started.as_ref().and_then(verdict::Verdict::failure) {
+        if let Process::Exec(passage) = &self.process
+            && let Some(why) = passage.verdict.failure()
+        {
             return Verdict::Unknown(why);
         }
         let said = printable(&self.said);
-        match (self.kind, ended.code) {
-            (Kind::Exec, 0) | (Kind::Call, probe::SUCCESS) if said.is_empty() => Verdict::Success,
-            (Kind::Exec, 0) => Verdict::Success,
-            (Kind::Call, probe::SUCCESS) => Verdict::Warning(said),
-            (Kind::Exec, code) if said.is_empty() => Verdict::Failure(format!("exit code {code}")),
-            (Kind::Exec, _) | (Kind::Call, probe::FAILURE) => Verdict::Failure(said),
-            (Kind::Call, code) => match said.lines().last() {
+        match (&self.process, ended.code) {
+            (Process::Exec(_), 0) => Verdict::Success,
+            (Process::Call(_), probe::SUCCESS) if said.is_empty() => Verdict::Success,
+            (Process::Call(_), probe::SUCCESS) => Verdict::Warning(said),
+            (Process::Exec(_), code) if said.is_empty() => Verdict::Failure(format!("exit code {code}")),
+            (Process::Exec(_), _) | (Process::Call(_), probe::FAILURE) => Verdict::Failure(said),
+            (Process::Call(_), code) => match said.lines().last() {
                 Some(last) => Verdict::Unknown(last.to_owned()),
                 None => Verdict::Unknown(format!("the probe's process ended with {code}")),
             },
@@ -114,33 +135,24 @@ fn printable(said: &[u8]) -> String {
 pub(super) fn run(shim: &mut Shim, errand: Errand, work: &Work) {
     let begun = match work {
         Work::Exec(argv) => exec(shim, &errand, argv),
-        Work::Call(order) => {
-            call(shim, &errand, order).map_err(|error| format!("cannot start the probe's process: {error}"))
-        }
+        Work::Call(order) => call(shim, &errand, order)
+            .map_err(|error| Refusal::Why(format!("cannot start the probe's process: {error}"))),
     };
-    match begun {
-        Ok(handler) => shim.handlers.push(handler),
-        Err(why) => {
-            shim.happened.push_back(Event::HandlerEnded { errand, verdict: Verdict::Unknown(why) });
-        }
-    }
+    let verdict = match begun {
+        Ok(handler) => return shim.handlers.push(handler),
+        Err(Refusal::TooLate) => Verdict::Failure(TOO_LATE.to_owned()),
+        Err(Refusal::Why(why)) => Verdict::Unknown(why),
+    };
+    shim.happened.push_back(Event::HandlerEnded { errand, verdict });
 }
 
-fn exec(shim: &Shim, errand: &Errand, argv: &[String]) -> Result<Handler, String> {
-    let unwired = |error: io::Error| format!("cannot connect the command's output: {error}");
+fn exec(shim: &Shim, errand: &Errand, argv: &[String]) -> Result<Handler, Refusal> {
+    let unwired = |error: io::Error| Refusal::Why(format!("cannot connect the command's output: {error}"));
     let (output, writer) = pipe().map_err(unwired)?;
     let other = writer.try_clone().map_err(unwired)?;
     let null = File::open("/dev/null").map_err(unwired)?;
-    let begun = session::exec(shim, &errand.container, argv, None, vec![null.into(), writer, other])?;
-    Ok(Handler {
-        errand: errand.clone(),
-        kind: Kind::Exec,
-        pid: begun.pid,
-        process: begun.process,
-        output: Some(output),
-        said: Vec::new(),
-        started: Some(begun.verdict),
-    })
+    let passage = session::exec(shim, &errand.container, argv, None, vec![null.into(), writer, other])?;
+    Ok(Handler::new(errand, Process::Exec(passage), output))
 }
 
 /// The order goes by a file in memory, as it may hold a password and be of any size.
@@ -154,16 +166,7 @@ fn call(shim: &Shim, errand: &Errand, order: &CallOrder) -> io::Result<Handler> 
     // Where the score is refused, an event of the container has told so when it started.
     let (started, _) =
         oom::lend(score, || binary.start(&[OsStr::new("probe")], writer.as_fd(), &[file.as_fd()]));
-    let child = started?;
-    Ok(Handler {
-        errand: errand.clone(),
-        kind: Kind::Call,
-        pid: child.pid,
-        process: child.pidfd,
-        output: Some(output),
-        said: Vec::new(),
-        started: None,
-    })
+    Ok(Handler::new(errand, Process::Call(started?), output))
 }
 
 fn pipe() -> io::Result<(File, OwnedFd)> {
@@ -173,20 +176,52 @@ fn pipe() -> io::Result<(File, OwnedFd)> {
 }
 
 /// It has something to say.
-pub(super) fn serve(shim: &mut Shim, pid: i32) {
-    if let Some(handler) = shim.handlers.iter_mut().find(|handler| handler.pid == pid) {
+pub(super) fn serve(shim: &mut Shim, errand: &Errand) {
+    if let Some(handler) = shim.handlers.iter_mut().find(|handler| handler.errand == *errand) {
         handler.read();
     }
 }
 
+/// A child has ended that is not reaped yet.
+pub(super) fn look(shim: &mut Shim, pid: i32) {
+    let mut lost = Vec::new();
+    for handler in &mut shim.handlers {
+        if let Process::Exec(passage) = &mut handler.process
+            && passage.concerns(pid)
+            && let Err(why) = passage.arrive()
+        {
+            lost.push((handler.errand.clone(), Verdict::Unknown(why)));
+        }
+    }
+    tell(shim, lost);
+}
+
 /// A child has ended. Tells whether it was a handler.
 pub(super) fn ended(shim: &mut Shim, ended: &Reaped) -> bool {
-    let Some(at) = shim.handlers.iter().position(|handler| handler.pid == ended.pid) else { return false };
+    let Some(at) = shim.handlers.iter().position(|handler| handler.pid() == Some(ended.pid)) else {
+        return false;
+    };
     let mut handler = shim.handlers.swap_remove(at);
     handler.finish();
     let verdict = handler.verdict(ended);
     shim.happened.push_back(Event::HandlerEnded { errand: handler.errand, verdict });
     true
+}
+
+/// Not to have entered in time is a failure, as not to have answered is.
+pub(super) fn end_late(shim: &mut Shim, now: Moment) {
+    let late = |handler: &&Handler| handler.until().is_some_and(|until| until <= now);
+    let late = shim.handlers.iter().filter(late).map(|handler| handler.errand.clone());
+    let late: Vec<_> = late.map(|errand| (errand, Verdict::Failure(TOO_LATE.to_owned()))).collect();
+    tell(shim, late);
+}
+
+/// Those have ended without a process that could tell.
+fn tell(shim: &mut Shim, ends: Vec<(Errand, Verdict)>) {
+    for (errand, verdict) in ends {
+        end(shim, &errand);
+        shim.happened.push_back(Event::HandlerEnded { errand, verdict });
+    }
 }
 
 /// Nobody waits for it any more; its process is reaped like any stranger.
@@ -199,10 +234,11 @@ pub(super) fn end_all_of(shim: &mut Shim, container: &str) {
 }
 
 fn end_where(shim: &mut Shim, which: impl Fn(&Handler) -> bool) {
-    shim.handlers.retain(|handler| {
+    let Shim { handlers, stragglers, .. } = shim;
+    handlers.retain_mut(|handler| {
         let ends = which(handler);
         if ends {
-            handler.kill();
+            stragglers.extend(handler.kill());
         }
         !ends
     });

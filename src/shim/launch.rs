@@ -19,11 +19,12 @@ use std::rc::Rc;
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::syscall::syscall::SyscallType;
 use oci_spec::runtime::{Capabilities, Capability, Process, Spec};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::PipeFlags;
+use rustix::process::{Pid, WaitOptions};
 
 use self::executor::{Exec, Joining, Place};
 use super::birth::Loading;
-use super::enter::await_end;
 use super::verdict::Verdict;
 use crate::bundle::seccomp::Filter;
 use crate::failpoint;
@@ -109,14 +110,14 @@ pub(super) struct Instance<'a> {
     pub(super) id: &'a str,
 }
 
-/// Creates a container, calls `between`, and starts it; one that shares a process namespace is born there by that.
+/// Creates a container, calls `between` with the number of its process, and starts it; one that shares a process namespace is born there by that.
 pub(super) fn start(
     at: Instance<'_>,
     mut spec: Spec,
     wiring: Wiring,
     filter: Option<Rc<Filter>>,
     shared: Option<Shared>,
-    between: impl FnOnce(),
+    between: impl FnOnce(i32),
 ) -> Result<Launched, LaunchError> {
     let broken = |operation| move |source| LaunchError::Prepare { operation, source };
     let lent = match spec.process_mut() {
@@ -144,9 +145,10 @@ pub(super) fn start(
         // systemd is asked for unless told otherwise, also where there is none.
         .and_then(|builder| builder.with_systemd(false).with_detach(true).build());
     let mut container = created.map_err(|error| attempt.explain(&error))?;
-    let pid = container.pid().map_or(0, |pid| pid.as_raw());
+    let lost = || LaunchError::Runtime { message: "the container has no process".to_owned() };
+    let pid = container.pid().ok_or_else(lost)?.as_raw();
     failpoint::reach("container created").map_err(broken("create the container"))?;
-    between();
+    between(pid);
     container.start().map_err(|error| attempt.explain(&error))?;
     let pid = match place {
         Place::Own => pid,
@@ -170,6 +172,21 @@ fn born(parent: i32, register: &Register, verdict: &Verdict) -> Result<i32, Laun
         LaunchError::Runtime { message: verdict.failure().unwrap_or_else(|| word.to_owned()) }
     };
     register.born().map_err(broken)?.ok_or_else(told)
+}
+
+/// Longest wait for the process that libcontainer has made to leave its child.
+const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
+
+/// Whether it has ended by itself, and is reaped. One that has not is killed, and reaped like any stranger.
+fn await_end(child: &Child) -> bool {
+    let mut ended = [PollFd::new(&child.pidfd, PollFlags::IN)];
+    if matches!(poll(&mut ended, Some(&PATIENCE)), Ok(1..)) {
+        // How it ended is told by what it left.
+        let _ = rustix::process::waitpid(Pid::from_raw(child.pid), WaitOptions::empty());
+        return true;
+    }
+    drop(pidfd::signal(&child.pidfd, libc::SIGKILL));
+    false
 }
 
 /// How a process is wired.
@@ -229,7 +246,6 @@ impl Diagnosis {
             .with_writer(std::sync::Mutex::new(File::from(writer)))
             .with_max_level(tracing::Level::ERROR)
             .with_ansi(false)
-            .log_internal_errors(false)
             .with_target(false)
             .with_level(false)
             .without_time()

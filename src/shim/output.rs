@@ -7,8 +7,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::pipe::PipeFlags;
 
 use super::audience::{Audience, Expected};
+use super::farewell::Farewell;
 use crate::logs::write::{LogWriter, Stream};
-use crate::model::time::Timestamp;
+use crate::model::time::{Now, Timestamp};
 
 /// The reading ends; one is gone once every writer has closed it.
 #[derive(Debug)]
@@ -70,44 +71,41 @@ impl Output {
         self.log.forget_reader();
     }
 
-    /// Takes one buffer from a stream; a flood is taken turn by turn, so that it holds up nothing else.
-    pub(super) fn read(&mut self, stream: Stream, now: Timestamp) {
+    /// Takes one buffer from a stream; a flood is taken turn by turn, so that it holds up nothing else. Tells whether there
+    /// was something.
+    pub(super) fn read(&mut self, stream: Stream, now: Timestamp) -> bool {
         let file = match stream {
             Stream::Stdout => &mut self.stdout,
             Stream::Stderr => &mut self.stderr,
         };
         let mut buffer = [0; 64 * 1024];
         match file.as_mut().map(|file| file.read(&mut buffer)) {
-            Some(Ok(0)) => *file = None,
-            Some(Ok(count)) => {
+            Some(Ok(count)) if count > 0 => {
                 self.log.take(stream, &buffer[..count], now);
                 self.audience.hear(stream, &buffer[..count]);
+                return true;
             }
             Some(Err(error)) if is_for_later(&error) => {}
-            Some(Err(_)) => *file = None,
+            Some(Ok(_) | Err(_)) => *file = None,
             None => {}
         }
+        false
     }
 
     /// The container has ended: takes what its pipes still hold, and ends the log. Bounded by what pipes can
-    /// hold, in case somebody else has a writing end and keeps on writing.
-    pub(super) fn finish(mut self, code: i32, now: Timestamp) -> LogWriter {
+    /// hold, in case somebody else has a writing end and keeps on writing. Each is read, not asked how much there is: what
+    /// was written to a terminal is on its way for a moment, and only who reads waits for it.
+    pub(super) fn finish(mut self, code: i32, now: Now) -> (LogWriter, Option<Farewell>) {
         for stream in [Stream::Stdout, Stream::Stderr] {
             for _ in 0..32 {
-                let pending = match stream {
-                    Stream::Stdout => &self.stdout,
-                    Stream::Stderr => &self.stderr,
-                };
-                let Some(file) = pending else { break };
-                if rustix::io::ioctl_fionread(file).unwrap_or(0) == 0 {
+                if !self.read(stream, now.wall) {
                     break;
                 }
-                self.read(stream, now);
             }
         }
-        self.audience.end(code);
-        self.log.finish(now);
-        self.log
+        let farewell = self.audience.end(code, now.boot);
+        self.log.finish(now.wall);
+        (self.log, farewell)
     }
 }
 

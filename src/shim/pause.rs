@@ -124,9 +124,7 @@ fn leave_the_host() -> io::Result<()> {
 }
 
 fn drop_capabilities() -> io::Result<()> {
-    for capability in capability::permitted_set()?.iter() {
-        rustix::thread::remove_capability_from_bounding_set(capability)?;
-    }
+    capability::renounce(capability::bounding()?)?;
     let none = CapabilitySet::empty();
     Ok(rustix::thread::set_capabilities(
         None,

@@ -9,6 +9,7 @@ use crate::failpoint;
 use crate::paths::{Places, PodDir};
 use crate::rundir::goal::{self, Goal};
 use crate::rundir::lock::Lock;
+use crate::sandbox::capability;
 use crate::sandbox::cgroup::Cgroups;
 use crate::sandbox::namespace::HostNamespaces;
 use crate::sandbox::oom;
@@ -48,6 +49,7 @@ pub(super) fn start(pod: PodDir) -> Result<Started, ShimError> {
     failpoint::reach("caller left").map_err(failed("leave the caller's control group"))?;
     // Where that is refused, it is so for every pod of the machine: its watcher says it once, and `doctor`.
     drop(oom::set_own(oom::OF_POD_PROCESS));
+    capability::renounce_nameless().map_err(failed("give up capabilities that have no name here"))?;
     prctl::become_subreaper().map_err(failed("become a subreaper"))?;
     let signals = signal::SignalFd::block(&[libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP])
         .map_err(failed("listen for signals"))?;

@@ -67,6 +67,8 @@ fn recorded(pod: &PodId, known: &ContainerRecord, spec: &PodSpec, course: &Cours
     let (state, last_run, container_id) = match &known.state {
         record::ContainerState::Waiting { reason, message } => {
             let reason = if reason.is_empty() { creating(spec) } else { reason };
+            let trouble = course.sandbox_trouble().filter(|_| message.is_empty());
+            let message = trouble.unwrap_or(message);
             (waiting_state(reason, message), run, known.last.as_ref().and_then(|_| id(run)))
         }
         record::ContainerState::Running { since, .. } => {

@@ -1,5 +1,6 @@
 //! The status file beside a manifest.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
@@ -10,14 +11,15 @@ use crate::manifest::{IgnoredField, Mistake, Severity, to_yaml_in_order};
 use crate::model::object::Known;
 use crate::model::record::{EventKind, EventRecord};
 
-use super::job::{ControlStatus, completions, job_word};
-use super::{Course, STOPPED, events, field, full_metadata, full_pod, status_word};
+use super::job::ControlStatus;
+use super::summary::{Tense, summary};
+use super::{Course, events, field, full_metadata, full_pod};
 
 /// Events listed of one object.
 const EVENTS: usize = 10;
 
 /// State of one manifest file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) enum FileState {
     Settling,
     Applied,
@@ -47,6 +49,7 @@ impl fmt::Display for FileState {
 pub(crate) struct FileReport<'a> {
     pub(crate) name: &'a str,
     pub(crate) state: FileState,
+    pub(crate) tense: Tense,
     /// `sha256:…`
     pub(crate) observed_hash: &'a str,
     pub(crate) applied_hash: &'a str,
@@ -156,9 +159,13 @@ struct Event {
 
 /// The whole text of a status file (SPEC 4).
 pub(crate) fn render(report: &FileReport<'_>) -> String {
-    let pods: Vec<Option<Pod>> = report
-        .items
-        .iter()
+    let courses = report.items.iter().map(|(_, course)| match report.tense {
+        Tense::Present => Cow::Borrowed(*course),
+        Tense::Past => Cow::Owned(course.at_rest()),
+    });
+    let courses: Vec<Cow<'_, Course>> = courses.collect();
+    let items = || report.items.iter().map(|(known, _)| *known).zip(courses.iter().map(Cow::as_ref));
+    let pods: Vec<Option<Pod>> = items()
         .map(|(known, course)| match &known.object {
             Object::Pod(pod) => Some(full_pod(known, pod, course, report.host_ip)),
             Object::ConfigMap(_)
@@ -175,7 +182,7 @@ pub(crate) fn render(report: &FileReport<'_>) -> String {
         field: field::public(&ignored.field),
         reason: &ignored.reason,
     });
-    let items = report.items.iter().zip(pods).map(|((known, course), pod)| item(known, course, pod));
+    let items = items().zip(pods).map(|((known, course), pod)| item(known, course, pod));
     to_yaml_in_order(&ManifestStatus {
         api_version: "droppod.dev/v1",
         kind: "ManifestStatus",
@@ -193,7 +200,10 @@ pub(crate) fn render(report: &FileReport<'_>) -> String {
     })
 }
 
-fn of_severity<'a>(report: &FileReport<'a>, severity: Severity) -> impl Iterator<Item = &'a Mistake> {
+pub(super) fn of_severity<'a>(
+    report: &FileReport<'a>,
+    severity: Severity,
+) -> impl Iterator<Item = &'a Mistake> {
     report.mistakes.iter().filter(move |mistake| mistake.severity == severity)
 }
 
@@ -246,105 +256,5 @@ fn event(record: EventRecord) -> Event {
         count: record.count,
         first_timestamp: Time(record.first),
         last_timestamp: Time(record.last),
-    }
-}
-
-/// One line for a person.
-fn summary(report: &FileReport<'_>, pods: &[Option<Pod>]) -> String {
-    if let Some(note) = report.note {
-        return note.to_owned();
-    }
-    if report.state == FileState::Invalid {
-        return format!("invalid: {}", counted(of_severity(report, Severity::Error).count(), "error"));
-    }
-    // What a Job's pods do is told by their Job, and what a CronJob's Jobs do in their own items.
-    let declared = |known: &Known| known.record.owner.is_none();
-    let pods: Vec<String> = report
-        .items
-        .iter()
-        .zip(pods)
-        .filter_map(|((known, _), pod)| pod.as_ref().filter(|_| declared(known)).map(doing))
-        .collect();
-    let own = report.items.iter().filter(|(known, _)| declared(known));
-    let made: Vec<(&str, String)> = own.filter_map(|(known, course)| made(known, course)).collect();
-    let of_kind =
-        |kind| made.iter().filter(move |(of, _)| *of == kind).map(|(_, doing)| doing.clone()).collect();
-    let parts = [("pod", pods), ("job", of_kind("job")), ("cronjob", of_kind("cronjob"))];
-    let mut parts: Vec<String> = parts
-        .into_iter()
-        .filter(|(_, doings)| !doings.is_empty())
-        .map(|(noun, doings)| told(noun, doings))
-        .collect();
-    let not_served =
-        report.items.iter().filter(|(known, _)| matches!(known.object, Object::Unserved { .. })).count();
-    let served = report.items.len() - not_served;
-    if parts.is_empty() && (served > 0 || not_served == 0) {
-        parts.push(counted(served, "object"));
-    }
-    match not_served {
-        0 => {}
-        1 => parts.push("1 object of a kind that is not served".to_owned()),
-        several => parts.push(format!("{several} objects of kinds that are not served")),
-    }
-    parts.join("; ")
-}
-
-/// `3 pods: 2 running, 1 failed`
-fn told(noun: &str, doings: Vec<String>) -> String {
-    let all = doings.len();
-    let mut tally: Vec<(String, usize)> = Vec::new();
-    for doing in doings {
-        match tally.iter_mut().find(|(known, _)| *known == doing) {
-            Some((_, count)) => *count += 1,
-            None => tally.push((doing, 1)),
-        }
-    }
-    match tally.as_slice() {
-        [(doing, count)] => format!("{} {doing}", counted(*count, noun)),
-        several => {
-            let parts: Vec<String> =
-                several.iter().map(|(doing, count)| format!("{count} {doing}")).collect();
-            format!("{}: {}", counted(all, noun), parts.join(", "))
-        }
-    }
-}
-
-/// What a Job or a CronJob does.
-fn made(known: &Known, course: &Course) -> Option<(&'static str, String)> {
-    match (&known.object, &course.control.as_ref()?.status) {
-        (Object::Job(job), ControlStatus::Job(status)) => {
-            let word =
-                job_word(known.record.deletion.as_ref().map(|deletion| deletion.at), status).to_lowercase();
-            Some(("job", format!("{word} ({})", completions(job, status))))
-        }
-        (_, ControlStatus::CronJob(status)) => {
-            let running = status.active.as_ref().map_or(0, Vec::len);
-            Some(("cronjob", if running > 0 { "at work".to_owned() } else { "waiting".to_owned() }))
-        }
-        (_, ControlStatus::Job(_)) => None,
-    }
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
-}
-
-/// What a pod does, in a word or two.
-fn doing(pod: &Pod) -> String {
-    let word = status_word(pod);
-    let status = pod.status.as_ref();
-    let phase = status.and_then(|status| status.phase.as_deref()).unwrap_or_default();
-    // What ended the pod as a whole says more than how its containers took it.
-    let reason = status.and_then(|status| status.reason.as_deref()).unwrap_or(&word);
-    match (phase, word.as_str()) {
-        (_, "Terminating") => "terminating".to_owned(),
-        ("Succeeded", _) => "succeeded".to_owned(),
-        ("Failed", "Failed") => "failed".to_owned(),
-        ("Failed", _) => format!("failed ({reason})"),
-        ("Unknown", _) => "in an unknown state".to_owned(),
-        (_, STOPPED) => "stopped".to_owned(),
-        (_, "Running") => "running".to_owned(),
-        _ => format!("waiting ({word})"),
     }
 }

@@ -9,7 +9,7 @@ use crate::model::pod_plan::QosClass;
 use crate::model::record::Outcome;
 use crate::workload::qos_class;
 
-use super::{Course, STOPPED, conditions, containers};
+use super::{Course, STOPPED, conditions, containers, edit};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -43,10 +43,14 @@ pub(crate) fn pod_status(pod: &Pod, course: &Course, host_ip: &str) -> PodStatus
     let (reason, message) = match course.outcome() {
         Some(Outcome::Failed { reason, message }) => (given(reason), given(message)),
         Some(Outcome::Succeeded | Outcome::Deleted | Outcome::Interrupted) | None => {
-            match (held_back, course.stopped()) {
-                (Some(why), _) => (given(&why.reason), given(&why.message)),
-                (None, Some(_)) => (given(STOPPED), given("the pod was stopped; the next watcher starts it")),
-                (None, None) => (None, None),
+            match (held_back, course.stopped(), edit::trouble(spec, course)) {
+                (Some(why), _, _) => (given(&why.reason), given(&why.message)),
+                (None, Some(_), _) => {
+                    (given(STOPPED), given("the pod was stopped; the next watcher starts it"))
+                }
+                // It runs on, and only here is there a place to say what it does not do.
+                (None, None, Some((reason, message))) => (given(reason), given(&message)),
+                (None, None, None) => (None, None),
             }
         }
     };

@@ -1,5 +1,6 @@
 //! `subPath`: a part of a volume, made if it is missing, reached through no symlink that leaves the volume.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path};
@@ -39,16 +40,46 @@ fn open_or_make(root: &OwnedFd, sub_path: &Path) -> io::Result<OwnedFd> {
     let mut at = root.try_clone()?;
     for component in sub_path.components() {
         let Component::Normal(part) = component else { continue };
-        let made = match rustix::fs::mkdirat(&at, part, Mode::from_raw_mode(0o700)) {
-            Ok(()) => true,
-            Err(Errno::EXIST) => false,
+        at = match rustix::fs::mkdirat(&at, part, Mode::from_raw_mode(0o700)) {
+            Ok(()) => open_made(&at, part, mode)?,
+            Err(Errno::EXIST) => rustix::fs::openat2(&at, part, flags, Mode::empty(), resolve)?,
             Err(error) => return Err(error.into()),
         };
-        at = rustix::fs::openat2(&at, part, flags, Mode::empty(), resolve)?;
-        if made {
-            // The umask has had its say above.
-            rustix::fs::chmod(through_proc(at.as_fd()), mode)?;
-        }
     }
     Ok(at)
+}
+
+/// Opens a directory that was just made, and gives it its mode, in which the umask has no say. Who can write to the volume may
+/// have put a link in its place by now: to whatever that leads, it was not made by us.
+fn open_made(above: &OwnedFd, name: &OsStr, mode: Mode) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let made = rustix::fs::openat(above, name, flags, Mode::empty())?;
+    rustix::fs::chmod(through_proc(made.as_fd()), mode)?;
+    Ok(made)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_link_in_place_of_what_was_made_changes_nothing_that_it_leads_to() {
+        let place = std::env::temp_dir().join(format!("droppod-sub-path-{}", std::process::id()));
+        fs::create_dir(&place).unwrap();
+        fs::create_dir(place.join("directory")).unwrap();
+        fs::write(place.join("file"), "").unwrap();
+        let root = open_path(&place).unwrap();
+        for other in ["directory", "file"] {
+            fs::set_permissions(place.join(other), fs::Permissions::from_mode(0o600)).unwrap();
+            symlink(other, place.join("made")).unwrap();
+            open_made(&root, "made".as_ref(), Mode::from_raw_mode(0o777)).unwrap_err();
+            let is = fs::metadata(place.join(other)).unwrap();
+            assert_eq!(is.permissions().mode() & 0o777, 0o600, "{other}");
+            fs::remove_file(place.join("made")).unwrap();
+        }
+        fs::remove_dir_all(place).unwrap();
+    }
 }

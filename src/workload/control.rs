@@ -1,6 +1,6 @@
 //! Controllers: what Jobs and CronJobs want made, ended and written down. Pure; the daemon carries it out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -12,11 +12,15 @@ use crate::model::control::{Controlled, Step, Steps};
 use crate::model::id::Uid;
 use crate::model::job::{JobRecord, Present};
 use crate::model::object::{Known, ObjectKey, ObjectRecord, Owner};
+use crate::model::objects::Objects;
 use crate::model::observed::{Observed, PodObservation};
 use crate::model::record::FORMAT;
 use crate::model::schedule::zone_named;
 
 use super::{cron, job};
+pub(crate) use agenda::Agenda;
+
+mod agenda;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -40,42 +44,39 @@ impl<'a> Child<'a> {
     }
 }
 
-/// What is to be done for every object that makes others. `zone` is the machine's own, for schedules that name none.
+/// What is to be done for those that are `due` of the objects that make others. `zone` is the machine's own, for schedules
+/// that name none.
 pub(crate) fn control(
-    objects: &BTreeMap<Uid, Known>,
+    objects: &Objects,
     controlled: &Controlled,
     observed: &Observed,
     zone: &TimeZone,
     present: Present<'_>,
+    due: &BTreeSet<Uid>,
 ) -> Steps {
     let mut steps = Steps::default();
-    let mut children: BTreeMap<&Uid, Vec<Child<'_>>> = BTreeMap::new();
-    let mut leaving: BTreeMap<&ObjectKey, usize> = BTreeMap::new();
-    for known in objects.values() {
-        if let Some(Owner { uid, number }) = &known.record.owner {
-            let seen = observed.pods.get(&known.record.uid);
-            children.entry(uid).or_default().push(Child { known, number: *number, seen });
-        }
-        if known.record.deletion.is_some() {
-            *leaving.entry(&known.record.key).or_default() += 1;
-        }
-    }
     let nothing = JobRecord::default();
     // Each zone is looked up once: its table of changes is read from the tz database.
     let mut zones: BTreeMap<&str, Option<TimeZone>> = BTreeMap::new();
-    for (uid, known) in objects {
-        let mut own = children.remove(uid).unwrap_or_default();
-        own.sort_by_key(|child| child.number);
-        match &known.object {
+    for known in due.iter().filter_map(|uid| objects.get(uid)) {
+        let uid = &known.record.uid;
+        let mut own = Steps::default();
+        let course = match &known.object {
             Object::Job(_) | Object::CronJob(_) if known.record.deletion.is_some() => {
-                take_along(known, &own, &mut steps);
+                take_along(known, &children(objects.made_by(uid), observed), &mut own);
+                Course::GoesOn
             }
             Object::Job(spec) => {
                 let record = controlled.jobs.get(uid).unwrap_or(&nothing);
-                // Two runs of one Job never overlap: what is left of an earlier one goes first.
-                let room =
-                    if leaving.contains_key(&known.record.key) { job::Room::Taken } else { job::Room::Free };
-                job::sync(known, spec, record, &own, room, present, &mut steps);
+                let room = room(objects, &known.record.key);
+                let at_work = children(objects.unrested_of(uid), observed);
+                let pods = match record.finished {
+                    Some(_) => children(objects.made_by(uid), observed),
+                    // Those at rest are in its counts.
+                    None => at_work.clone(),
+                };
+                job::sync(known, spec, record, &pods, room, present, &mut own);
+                Course::of(room == job::Room::Taken || !at_work.is_empty())
             }
             Object::CronJob(spec) => {
                 let record = controlled.crons.get(uid).cloned().unwrap_or_default();
@@ -83,18 +84,56 @@ pub(crate) fn control(
                 let name = spec.spec.time_zone.as_deref();
                 let named = name.map(|name| zones.entry(name).or_insert_with(|| zone_named(name)).clone());
                 let zone = named.flatten().unwrap_or_else(|| zone.clone());
-                cron::sync(known, spec, record, &own, &jobs, zone, present, &mut steps);
+                let made = children(objects.made_by(uid), observed);
+                cron::sync(known, spec, record, &made, &jobs, zone, present, &mut own);
+                Course::of(made.iter().any(|child| child.is_to_go() || jobs(child.uid()).finished.is_none()))
             }
             Object::Pod(_)
             | Object::ConfigMap(_)
             | Object::Secret(_)
             | Object::Namespace(_)
-            | Object::Unserved { .. } => {}
+            | Object::Unserved { .. } => Course::Rests,
+        };
+        if course == Course::Rests && own.steps.is_empty() {
+            steps.rests.push((uid.clone(), own.wake_in));
+        } else {
+            steps.wake_in(own.wake_in);
         }
+        steps.steps.append(&mut own.steps);
     }
     // A Job goes after its CronJob has noted what it was made for.
     steps.steps.sort_by_key(|step| matches!(step, Step::Forget(_)));
     steps
+}
+
+/// Whether something of an object is under way that is followed look by look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Course {
+    GoesOn,
+    Rests,
+}
+
+impl Course {
+    fn of(goes_on: bool) -> Course {
+        if goes_on { Course::GoesOn } else { Course::Rests }
+    }
+}
+
+/// In the order in which they were made.
+fn children<'a>(made: impl Iterator<Item = &'a Known>, observed: &'a Observed) -> Vec<Child<'a>> {
+    let child = |known: &'a Known| {
+        let Owner { number, .. } = known.record.owner.as_ref()?;
+        Some(Child { known, number: *number, seen: observed.pod(&known.record.uid) })
+    };
+    let mut children: Vec<Child<'a>> = made.filter_map(child).collect();
+    children.sort_by_key(|child| child.number);
+    children
+}
+
+/// Two runs of one Job never overlap: what is left of an earlier one goes first.
+fn room(objects: &Objects, key: &ObjectKey) -> job::Room {
+    let is_taken = objects.of_key(key).any(|known| known.record.deletion.is_some());
+    if is_taken { job::Room::Taken } else { job::Room::Free }
 }
 
 /// An owner that is to go takes along what it made, and goes once that has gone.

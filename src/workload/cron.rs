@@ -4,30 +4,31 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jiff::Zoned;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use crate::api::{CronJob, CronJobSpec, ObjectMeta};
+use crate::api::{CronJob, CronJobSpec};
 use crate::model::control::{Step, Steps};
 use crate::model::id::Uid;
 use crate::model::job::{CronRecord, Ending, JobRecord, Present};
 use crate::model::object::{Known, ObjectRecord};
 use crate::model::record::{EventKind, EventRecord, FORMAT, note};
-use crate::model::schedule::{Dst, MANY, Schedule, zone_named};
+use crate::model::schedule::{Dst, MANY, Schedule};
 use crate::model::time::Timestamp;
 
 use super::control::{Child, made, mapping, owner_reference, seconds};
 
+mod clocks;
+mod times;
+
 #[cfg(test)]
 mod tests;
 
-/// A clock that shows less than the newest served time by more than this has been wrong.
-const WRONG_CLOCK: Duration = Duration::from_secs(86_400);
-/// Dates that a machine has had by mistake and that are remembered.
-const CLOCKS: usize = 8;
-/// Annotation on a CronJob: what daylight saving does to it.
-const DST: &str = "droppod.dev/dst";
+pub(crate) use times::{next_time, next_times};
+
+use clocks::{is_far_ahead, newest_of_each, until_near};
+use times::dst;
+
 /// Annotation on a Job: the time it was made for.
 const SCHEDULED: &str = "batch.kubernetes.io/cronjob-scheduled-timestamp";
 
@@ -56,6 +57,7 @@ pub(super) fn sync<'a>(
     record.format = FORMAT;
     let look = Look { known, spec, children, jobs, zone, present };
     look.learn(&mut record);
+    steps.wake_in(record.ahead.first().and_then(|served| until_near(*served, present.now.wall)));
     let mut old = Vec::new();
     look.end_old(&mut record, &mut old);
     let mut newest = look.newest_beyond(before.last_schedule);
@@ -282,62 +284,6 @@ impl<'a> Look<'a> {
         let now = self.present.now.wall;
         note(&mut record.events, EventRecord::once(kind, reason, message, None, now));
     }
-}
-
-fn dst(metadata: &ObjectMeta) -> Dst {
-    match metadata.annotations.as_ref().and_then(|annotations| annotations.get(DST)).map(String::as_str) {
-        Some("once") => Dst::Once,
-        Some(_) | None => Dst::Kubernetes,
-    }
-}
-
-/// The times after `after` at which a CronJob is due, in its time zone or in `zone`; none while it is suspended.
-pub(crate) fn next_times(cron: &CronJob, after: Timestamp, zone: &TimeZone, count: usize) -> Vec<Zoned> {
-    let Some(schedule) =
-        Schedule::parse(&cron.spec.schedule).ok().filter(|_| cron.spec.suspend != Some(true))
-    else {
-        return Vec::new();
-    };
-    let named = cron.spec.time_zone.as_deref().and_then(zone_named);
-    let (zone, dst) = (named.unwrap_or_else(|| zone.clone()), dst(&cron.metadata));
-    let served = cron.status.as_ref().and_then(|status| status.last_schedule_time.as_ref());
-    let served = served.or(cron.metadata.creation_timestamp.as_ref()).map_or(after, |time| time.0);
-    let first = schedule.next(schedule.base(served, after), &zone, dst);
-    let times = std::iter::successors(first, |time| schedule.next(*time, &zone, dst));
-    times.take(count).map(|time| time.to_zoned(zone.clone())).collect()
-}
-
-/// The time after `after` at which a CronJob is due whose newest time was `served`, or which was made then; as
-/// [`next_times`].
-pub(crate) fn next_time(
-    cron: &CronJob,
-    served: Timestamp,
-    after: Timestamp,
-    zone: &TimeZone,
-) -> Option<Timestamp> {
-    let schedule = Schedule::parse(&cron.spec.schedule).ok().filter(|_| cron.spec.suspend != Some(true))?;
-    let named = cron.spec.time_zone.as_deref().and_then(zone_named);
-    let zone = named.unwrap_or_else(|| zone.clone());
-    schedule.next(schedule.base(served, after), &zone, dst(&cron.metadata))
-}
-
-/// Of times that one clock showed, the newest; of as many clocks as a machine may have had.
-fn newest_of_each(times: BTreeSet<Timestamp>) -> BTreeSet<Timestamp> {
-    let mut newest = BTreeSet::new();
-    for time in times {
-        if newest.last().is_some_and(|last| !is_far_ahead(time, *last)) {
-            newest.pop_last();
-        }
-        newest.insert(time);
-    }
-    while newest.len() > CLOCKS {
-        newest.pop_last();
-    }
-    newest
-}
-
-fn is_far_ahead(time: Timestamp, now: Timestamp) -> bool {
-    Duration::try_from(time.duration_since(now)).unwrap_or_default() > WRONG_CLOCK
 }
 
 /// The time that a Job was made for.

@@ -33,13 +33,19 @@ pub(super) fn reference(known: &Known, authored: &str) -> Result<ImageRef, BadIm
     Ok(if known.is_apart() { reference.for_guest() } else { reference })
 }
 
+/// `given` is the image that the container of a living pod has.
 pub(super) fn standing(
     container: &Container,
     known: &Known,
+    given: Option<&ImagePlan>,
     images: &BTreeMap<ImageRef, ImageObservation>,
     now: Now,
 ) -> Standing {
     let authored = container.image.as_deref().unwrap_or_default();
+    // Whatever its tag or its archive stands for by now.
+    if let Some(given) = given.filter(|given| given.authored == authored) {
+        return Standing::Ready(given.clone());
+    }
     let created_at = known.record.created_at;
     let reference = match reference(known, authored) {
         Ok(reference) => reference,

@@ -43,12 +43,16 @@ pub(super) struct Facts<'a> {
 
 pub(super) struct Resolution {
     pub(super) plan: Result<Box<PodPlan>, Blocked>,
+    /// Of a pod that lives and waits: what it can take over nevertheless.
+    pub(super) meanwhile: Option<Box<PodPlan>>,
     pub(super) pulls: BTreeSet<ImageRef>,
 }
 
+/// `told` is what the pod lives by, if it does.
 pub(super) fn resolve(
     known: &Known,
     pod: &Pod,
+    told: Option<&PodPlan>,
     references: &References<'_>,
     images: &BTreeMap<ImageRef, ImageObservation>,
     offers: Offers<'_>,
@@ -67,26 +71,70 @@ pub(super) fn resolve(
         Ok(network) => network,
         Err(why) => {
             let blocked = Blocked { containers: BTreeMap::new(), pod: Some(why) };
-            return Resolution { plan: Err(blocked), pulls: BTreeSet::new() };
+            let meanwhile = told.and_then(|told| meanwhile(known, pod, spec, told, None));
+            return Resolution { plan: Err(blocked), meanwhile, pulls: BTreeSet::new() };
         }
     };
     let machine = offers.machine;
     let base = image::base(known);
     let facts = Facts { id: &id, pod, spec, references, machine, network, host_ports, base };
     let mut waits = Waits::default();
-    let containers = facts.plans(known, images, now, &mut waits);
+    let containers = facts.plans(known, told, images, now, &mut waits);
     let volumes = match volumes::volumes(&facts) {
-        Ok(volumes) => volumes,
+        Ok(volumes) => Some(volumes),
         Err(failed) => {
             waits.all(spec, &failed.to_string());
-            BTreeMap::new()
+            None
         }
     };
-    let plan = match waits.blocked {
-        true => Err(Blocked { containers: waits.containers, pod: None }),
-        false => Ok(Box::new(facts.assemble(known, volumes, containers))),
+    match volumes {
+        Some(volumes) if !waits.blocked => {
+            let plan = Ok(Box::new(facts.assemble(known, volumes, containers)));
+            Resolution { plan, meanwhile: None, pulls: waits.pulls }
+        }
+        volumes => Resolution {
+            plan: Err(Blocked { containers: waits.containers, pod: None }),
+            meanwhile: told.and_then(|told| meanwhile(known, pod, spec, told, volumes)),
+            pulls: waits.pulls,
+        },
+    }
+}
+
+/// What a pod lives by, with the part of its object that needs nothing else: labels, annotations, periods, resources,
+/// and the content of its volumes where there is such. `None` if its object asks for another pod.
+fn meanwhile(
+    known: &Known,
+    pod: &Pod,
+    spec: &PodSpec,
+    told: &PodPlan,
+    volumes: Option<BTreeMap<String, VolumePlan>>,
+) -> Option<Box<PodPlan>> {
+    let volumes = volumes.unwrap_or_else(|| told.volumes.clone());
+    let revision = revision::with_images_of(told, &known.record.authored, &volumes);
+    if revision.pod != told.revision.pod {
+        return None;
+    }
+    let declared = || spec.init_containers.iter().flatten().chain(&spec.containers);
+    let edited = |one: &ContainerPlan| {
+        let own = declared().find(|container| container.name == one.name);
+        let resources =
+            own.map_or_else(|| one.resources.clone(), |own| resources::of(own.resources.as_ref()));
+        ContainerPlan { resources, ..one.clone() }
     };
-    Resolution { plan, pulls: waits.pulls }
+    let init_containers: Vec<ContainerPlan> = told.init_containers.iter().map(edited).collect();
+    let containers: Vec<ContainerPlan> = told.containers.iter().map(edited).collect();
+    let live = live(pod, spec, &containers, &init_containers);
+    Some(Box::new(PodPlan { revision, live, volumes, init_containers, containers, ..told.clone() }))
+}
+
+fn live(pod: &Pod, spec: &PodSpec, containers: &[ContainerPlan], init_containers: &[ContainerPlan]) -> Live {
+    Live {
+        labels: pod.metadata.labels.clone().unwrap_or_default(),
+        annotations: pod.metadata.annotations.clone().unwrap_or_default(),
+        grace: spec.termination_grace_period_seconds.map_or(GRACE, seconds),
+        active_deadline: spec.active_deadline_seconds.map(seconds),
+        resources: resources::of_pod(spec, containers, init_containers),
+    }
 }
 
 /// What keeps a pod from starting, gathered over all of its containers.
@@ -152,6 +200,7 @@ impl<'a> Facts<'a> {
     fn plans(
         &self,
         known: &Known,
+        told: Option<&PodPlan>,
         images: &BTreeMap<ImageRef, ImageObservation>,
         now: Now,
         waits: &mut Waits,
@@ -163,7 +212,8 @@ impl<'a> Facts<'a> {
         let app = self.spec.containers.iter().map(|container| (container, Role::App));
         let mut plans = Vec::new();
         for (container, role) in init.chain(app) {
-            match image::standing(container, known, images, now) {
+            let given = told.and_then(|told| told.all_containers().find(|one| one.name == container.name));
+            match image::standing(container, known, given.map(|given| &given.image), images, now) {
                 Standing::Ready(image) => match container::plan(self, container, role, image) {
                     Ok(plan) => plans.push(plan),
                     Err(why) => waits.one(&container.name, Some(why)),
@@ -190,13 +240,7 @@ impl<'a> Facts<'a> {
         PodPlan {
             id: self.id.clone(),
             revision: revision::revision(&known.record.authored, &volumes),
-            live: Live {
-                labels: self.pod.metadata.labels.clone().unwrap_or_default(),
-                annotations: self.pod.metadata.annotations.clone().unwrap_or_default(),
-                grace: spec.termination_grace_period_seconds.map_or(GRACE, seconds),
-                active_deadline: spec.active_deadline_seconds.map(seconds),
-                resources: resources::of_pod(spec, &containers, &init_containers),
-            },
+            live: live(self.pod, spec, &containers, &init_containers),
             restart_policy: restart_policy(self.pod),
             hostname: self.hostname(),
             network: self.network.clone(),

@@ -4,14 +4,11 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::api::{ConfigMap, Object, Secret};
-use crate::model::id::Uid;
-use crate::model::object::Known;
+use crate::model::object::ObjectKey;
+use crate::model::objects::Objects;
 
-#[derive(Default)]
-pub(super) struct References<'a> {
-    config_maps: BTreeMap<(&'a str, &'a str), &'a ConfigMap>,
-    secrets: BTreeMap<(&'a str, &'a str), &'a Secret>,
-}
+#[derive(Clone, Copy)]
+pub(super) struct References<'a>(&'a Objects);
 
 /// A reference that leads nowhere, in kubelet's words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,40 +40,43 @@ pub(super) enum Unresolved {
 }
 
 impl<'a> References<'a> {
-    /// An object that is to go is not there any more for those that start.
-    pub(super) fn of(objects: &'a BTreeMap<Uid, Known>) -> Self {
-        let mut references = References::default();
-        for known in objects.values().filter(|known| known.record.deletion.is_none()) {
-            let key = (known.record.key.namespace.as_str(), known.record.key.name.as_str());
-            match &known.object {
-                Object::ConfigMap(map) => {
-                    references.config_maps.insert(key, map);
-                }
-                Object::Secret(secret) => {
-                    references.secrets.insert(key, secret);
-                }
-                Object::Pod(_)
-                | Object::Namespace(_)
-                | Object::Job(_)
-                | Object::CronJob(_)
-                | Object::Unserved { .. } => {}
-            }
-        }
-        references
+    pub(super) fn among(objects: &'a Objects) -> Self {
+        References(objects)
     }
 
     pub(super) fn config_map(&self, namespace: &str, name: &str) -> Result<&'a ConfigMap, Unresolved> {
-        self.config_maps
-            .get(&(namespace, name))
-            .copied()
-            .ok_or_else(|| Unresolved::NoConfigMap { name: name.to_owned() })
+        let map = self.named("ConfigMap", namespace, name).and_then(|object| match object {
+            Object::ConfigMap(map) => Some(map),
+            Object::Secret(_)
+            | Object::Pod(_)
+            | Object::Namespace(_)
+            | Object::Job(_)
+            | Object::CronJob(_)
+            | Object::Unserved { .. } => None,
+        });
+        map.ok_or_else(|| Unresolved::NoConfigMap { name: name.to_owned() })
     }
 
     pub(super) fn secret(&self, namespace: &str, name: &str) -> Result<&'a Secret, Unresolved> {
-        self.secrets
-            .get(&(namespace, name))
-            .copied()
-            .ok_or_else(|| Unresolved::NoSecret { name: name.to_owned() })
+        let secret = self.named("Secret", namespace, name).and_then(|object| match object {
+            Object::Secret(secret) => Some(secret),
+            Object::ConfigMap(_)
+            | Object::Pod(_)
+            | Object::Namespace(_)
+            | Object::Job(_)
+            | Object::CronJob(_)
+            | Object::Unserved { .. } => None,
+        });
+        secret.ok_or_else(|| Unresolved::NoSecret { name: name.to_owned() })
+    }
+
+    /// An object that is to go is not there any more for those that start.
+    fn named(&self, kind: &str, namespace: &str, name: &str) -> Option<&'a Object> {
+        let (namespace, name) = (namespace.to_owned(), name.to_owned());
+        let key = ObjectKey { group: String::new(), kind: kind.to_owned(), namespace, name };
+        let objects: &'a Objects = self.0;
+        let mut found = objects.of_key(&key).filter(|known| known.record.deletion.is_none());
+        found.next().map(|known| &known.object)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::model::pod_plan::{Revision, VolumePlan};
+use crate::model::pod_plan::{PodPlan, Revision, VolumePlan};
 
 const LIVE_METADATA: [&str; 2] = ["labels", "annotations"];
 const LIVE_SPEC: [&str; 2] = ["terminationGracePeriodSeconds", "activeDeadlineSeconds"];
@@ -32,6 +32,25 @@ pub(super) fn revision(authored: &Value, volumes: &BTreeMap<String, VolumePlan>)
         }
     }
     Revision { pod: hex(&Sha256::digest(canonical(&spec))), live: hex(&hash.finalize()) }
+}
+
+/// That of a pod which has taken over all of an edit but for images.
+pub(super) fn with_images_of(
+    told: &PodPlan,
+    authored: &Value,
+    volumes: &BTreeMap<String, VolumePlan>,
+) -> Revision {
+    let mut authored = authored.clone();
+    for list in ["initContainers", "containers"] {
+        let Some(Value::Array(containers)) = authored.pointer_mut(&format!("/spec/{list}")) else { continue };
+        for container in containers.iter_mut().filter_map(Value::as_object_mut) {
+            let name = container.get("name").and_then(Value::as_str).unwrap_or_default();
+            if let Some(given) = told.all_containers().find(|given| given.name == name) {
+                container.insert("image".to_owned(), Value::from(given.image.authored.as_str()));
+            }
+        }
+    }
+    revision(&authored, volumes)
 }
 
 /// Whether a pod that was made from one content can take over the other.

@@ -9,7 +9,9 @@ use super::*;
 use crate::model::desired::{Blocked, Waiting};
 use crate::model::image::{ImageConfig, StoredImage};
 use crate::model::object::{Deletion, ObjectKey, ObjectRecord, Source};
-use crate::model::observed::{Finished, ImageObservation, PodObservation, ProcessObservation, PullError};
+use crate::model::observed::{
+    Finished, ImageObservation, PodObservation, ProcessObservation, PullError, Told,
+};
 use crate::model::pod_plan::{
     ContainerPlan, HostPathType, Medium, NetworkPlan, PodPlan, Privilege, ProjectedFile, QosClass, Resources,
     VolumePlan,
@@ -21,6 +23,7 @@ mod handlers;
 mod images;
 mod pods;
 mod ports;
+mod pull_secrets;
 mod references;
 mod revisions;
 
@@ -31,7 +34,7 @@ fn at(seconds: u64) -> Now {
 
 /// Objects, images and a machine; the n-th object has a UID of n and is n seconds old at second 100.
 struct Scene {
-    objects: BTreeMap<Uid, Known>,
+    objects: Objects,
     observed: Observed,
     machine: Machine,
 }
@@ -52,7 +55,7 @@ impl Scene {
             }),
             boot_id: "boot".to_owned(),
         };
-        let mut scene = Scene { objects: BTreeMap::new(), observed: Observed::default(), machine };
+        let mut scene = Scene { objects: Objects::default(), observed: Observed::default(), machine };
         let config = ImageConfig {
             env: vec!["PATH=/image/bin".to_owned(), "LANG=C".to_owned()],
             entrypoint: vec!["/entry".to_owned()],
@@ -87,7 +90,7 @@ impl Scene {
         };
         let record = ObjectRecord {
             format: FORMAT,
-            uid: uid.clone(),
+            uid,
             key,
             source: Source { root: PathBuf::from("/pods"), path: PathBuf::from("team/web.yaml") },
             authored,
@@ -96,7 +99,7 @@ impl Scene {
             deletion: None,
             owner: None,
         };
-        self.objects.insert(uid, Known { record, object });
+        self.objects.put(Known { record, object });
         self
     }
 
@@ -141,7 +144,7 @@ impl Scene {
 
     fn blocked(&self, name: &str) -> Blocked {
         match self.want(name) {
-            Want::Wait(blocked) => blocked,
+            Want::Wait { why, .. } => why,
             other => panic!("{name} does not wait: {other:?}"),
         }
     }

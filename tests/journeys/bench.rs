@@ -4,20 +4,27 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 #[path = "bench/census.rs"]
 pub(crate) mod census;
+#[path = "bench/clock.rs"]
+mod clock;
 #[path = "bench/folds.rs"]
 mod folds;
+#[path = "bench/process.rs"]
+mod process;
+#[path = "bench/screen.rs"]
+mod screen;
 
 use census::{instance_of, processes, started_at};
+use clock::{PATIENCE, after, past, pause};
+pub(crate) use clock::{let_pass, now};
 pub(crate) use folds::unfolded;
-
-/// Longest wait for a fact on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+use process::wait_with_deadline;
+pub(crate) use process::{Ran, Running, wait_at_most};
 
 /// Where benches are made, if not in `/tmp`.
 pub(crate) const TEST_DIRECTORY: &str = "DROPPOD_TEST_DIR";
@@ -27,19 +34,6 @@ pub(crate) struct Bench {
     root: PathBuf,
     /// Keeps the network namespace; dies with the bench.
     keeper: Child,
-}
-
-/// What a command printed and how it ended.
-#[derive(Debug)]
-pub(crate) struct Ran {
-    pub(crate) code: i32,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
-
-/// A process of droppod that runs beside the test.
-pub(crate) struct Running {
-    pub(crate) child: Child,
 }
 
 impl Bench {
@@ -114,7 +108,8 @@ impl Bench {
         self.furnish(command)
     }
 
-    fn furnish(&self, mut command: Command) -> Command {
+    /// Makes a command one of this bench.
+    pub(crate) fn furnish(&self, mut command: Command) -> Command {
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         for (name, place) in [("STATE", "s"), ("RUN", "r"), ("LOG", "l")] {
             command.env(format!("DROPPOD_{name}_DIR"), self.root.join(place));
@@ -130,6 +125,16 @@ impl Bench {
         Ran::from(&wait_with_deadline(child, args))
     }
 
+    /// Runs a command as on a machine where these are not mounted.
+    pub(crate) fn run_without(&self, mounts: &[&str], args: &[&str]) -> Ran {
+        let mut command = self.program("unshare");
+        let script = "umount $0 && exec \"$@\"";
+        command.args(["-m", "--", "sh", "-c", script, &mounts.join(" "), env!("CARGO_BIN_EXE_droppod")]);
+        command.args(args);
+        let child = self.furnish(command).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Ran::from(&wait_with_deadline(child, args))
+    }
+
     /// Runs a command with text on its standard input.
     pub(crate) fn run_with_input(&self, args: &[&str], input: &str) -> Ran {
         let path = self.root.join("input");
@@ -137,54 +142,6 @@ impl Bench {
         let mut command = self.command(args);
         command.stdin(fs::File::open(path).unwrap()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Ran::from(&wait_with_deadline(command.spawn().unwrap(), args))
-    }
-
-    /// Runs a command on a terminal of its own, types into it, and gives what it showed.
-    pub(crate) fn run_on_terminal(&self, args: &[&str], keys: &str) -> String {
-        let mut command = self.program("script");
-        let line = format!("{} {}", env!("CARGO_BIN_EXE_droppod"), args.join(" "));
-        command.args(["-qec", &line, "/dev/null"]);
-        let mut command = self.furnish(command);
-        command.env("TERM", "xterm");
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        // Kept open: its end would be typed as the end of input.
-        let mut keyboard = child.stdin.take().unwrap();
-        keyboard.write_all(keys.as_bytes()).unwrap();
-        let ran = wait_with_deadline(child, args);
-        drop(keyboard);
-        String::from_utf8_lossy(&ran.stdout).into_owned()
-    }
-
-    /// What a command shows on a terminal of so many columns; `settings` are variables of the environment.
-    pub(crate) fn screen(&self, columns: u16, settings: &str, args: &str) -> String {
-        let child = self.on_screen(columns, settings, args).stdout(Stdio::piped()).spawn().unwrap();
-        let ran = wait_with_deadline(child, &[args]);
-        String::from_utf8_lossy(&ran.stdout).into_owned()
-    }
-
-    /// The same of a command that does not end by itself, once this part is there.
-    pub(crate) fn screen_until(&self, columns: u16, settings: &str, args: &str, part: &str) -> String {
-        let path = self.root.join("screen");
-        let file = fs::File::create(&path).unwrap();
-        let child = self.on_screen(columns, settings, args).stdout(file).spawn().unwrap();
-        let running = Running { child };
-        let shown = || fs::read_to_string(&path).unwrap();
-        self.until(part, || shown().contains(part));
-        running.kill();
-        shown()
-    }
-
-    fn on_screen(&self, columns: u16, settings: &str, args: &str) -> Command {
-        let mut command = self.program("script");
-        let place = self.root.display();
-        let droppod = env!("CARGO_BIN_EXE_droppod");
-        let line = format!(
-            "stty cols {columns} rows 40; cd {place}; exec env TERM=xterm LC_ALL=C.UTF-8 {settings} {droppod} {args}"
-        );
-        command.args(["-qec", &line, "/dev/null"]);
-        let mut command = self.furnish(command);
-        command.stdin(Stdio::null());
-        command
     }
 
     /// Starts a command that goes on after it has read this on its standard input.
@@ -343,128 +300,7 @@ impl Drop for Bench {
     }
 }
 
-impl Running {
-    /// `kill -9`.
-    pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    pub(crate) fn is_running(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
-    }
-
-    /// SIGTERM, and the exit code it leads to.
-    pub(crate) fn stop(mut self) -> i32 {
-        Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
-        let deadline = deadline();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code().unwrap_or(-1);
-            }
-            assert!(!past(deadline), "it does not stop");
-            pause();
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-impl Ran {
-    fn from(output: &Output) -> Ran {
-        Ran {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
-
-    #[track_caller]
-    pub(crate) fn exits(self, code: i32) -> Ran {
-        assert_eq!(self.code, code, "{self:#?}");
-        self
-    }
-
-    #[track_caller]
-    pub(crate) fn prints(self, text: &str) -> Ran {
-        assert_eq!(self.stdout, text, "stderr: {}", self.stderr);
-        self
-    }
-
-    #[track_caller]
-    pub(crate) fn says(self, part: &str) -> Ran {
-        assert!(self.stdout.contains(part) || self.stderr.contains(part), "no {part:?} in {self:#?}");
-        self
-    }
-}
-
-fn wait_with_deadline(child: Child, args: &[&str]) -> Output {
-    wait_at_most(child, &format!("`droppod {}`", args.join(" ")), PATIENCE)
-}
-
-/// Reads what a child prints until it ends, and fails if it does not.
-pub(crate) fn wait_at_most(mut child: Child, name: &str, patience: Duration) -> Output {
-    fn reader(mut pipe: impl Read + Send + 'static) -> std::thread::JoinHandle<Vec<u8>> {
-        std::thread::spawn(move || {
-            let mut bytes = Vec::new();
-            pipe.read_to_end(&mut bytes).unwrap();
-            bytes
-        })
-    }
-    let stdout = child.stdout.take().map(reader);
-    let stderr = child.stderr.take().map(reader);
-    let deadline = after(patience);
-    let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
-        }
-        if past(deadline) {
-            drop(child.kill());
-            panic!("{name} does not end");
-        }
-        pause();
-    };
-    let read = |reader: Option<std::thread::JoinHandle<Vec<u8>>>| {
-        reader.map(|reader| reader.join().unwrap()).unwrap_or_default()
-    };
-    Output { status, stdout: read(stdout), stderr: read(stderr) }
-}
-
 /// Also of a test that passes: of what it prints, the harness would keep quiet.
 pub(crate) fn say(line: &str) {
     std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
-}
-
-fn deadline() -> Instant {
-    after(PATIENCE)
-}
-
-fn after(patience: Duration) -> Instant {
-    now() + patience
-}
-
-fn past(deadline: Instant) -> bool {
-    now() > deadline
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test has no loop that could hand it the time")]
-pub(crate) fn now() -> Instant {
-    Instant::now()
-}
-
-/// Lets a moment pass that nothing tells of: where in somebody's course a signal is to hit.
-#[expect(clippy::disallowed_methods, reason = "a random moment is no fact that could be waited for")]
-pub(crate) fn let_pass(moment: Duration) {
-    std::thread::sleep(moment);
-}
-
-/// Between two looks at a fact.
-#[expect(clippy::disallowed_methods, reason = "the pause between two looks at a fact that has a deadline")]
-fn pause() {
-    std::thread::sleep(Duration::from_millis(20));
 }

@@ -1,6 +1,6 @@
 //! A folder under `watch`: drop, edit, rename, break, mend, delete.
 
-use crate::bench::Bench;
+use crate::bench::{Bench, unfolded};
 
 const WEB: &str = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\nspec:\n  terminationGracePeriodSeconds: 1\n  containers:\n  \
                    - name: main\n    image: droppod.local/host\n    command: [sleep, '1000']\n  - name: other\n    \
@@ -22,6 +22,79 @@ fn a_file_that_is_dropped_runs_and_one_that_is_deleted_leaves_nothing() {
     bench.until("the status file is gone", || !bench.folder().join("web.status.yaml").exists());
     bench.until("no pod is listed", || bench.run(&["get", "pods"]).stdout.is_empty());
     assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn an_edit_to_an_image_that_is_not_to_be_had_is_told_and_the_pod_goes_on() {
+    let Some(bench) = Bench::new() else { return };
+    let watch = bench.watch();
+    bench.manifest("web.yaml", WEB);
+    bench.until_status("web", "Running");
+    let pids = bench.pids("web", "main");
+    let absent = "docker-archive:absent.tar";
+    bench.manifest("web.yaml", &WEB.replacen("droppod.local/host", absent, 1));
+    let summary = || {
+        let status = unfolded(&bench.read("web.status.yaml"));
+        status.lines().find_map(|line| line.trim().strip_prefix("summary: ")).unwrap_or_default().to_owned()
+    };
+    bench.until("the line for a person says so", || {
+        let told = format!("1 pod running (waits for image {absent}: ");
+        summary().contains(&told)
+            && ["ErrImagePull", "ImagePullBackOff"].iter().any(|why| summary().contains(why))
+    });
+    bench.until("get says so", || {
+        ["ErrImagePull", "ImagePullBackOff"].contains(&bench.status("web").as_str())
+    });
+    assert_eq!((bench.column("web", 1), bench.pids("web", "main")), ("2/2".to_owned(), pids.clone()));
+    bench.run(&["describe", "pod", "web"]).says("container main goes on with the image before");
+    bench.manifest("web.yaml", WEB);
+    bench.until_status("web", "Running");
+    bench.until("the line says so", || summary() == "1 pod running");
+    assert_eq!(bench.pids("web", "main"), pids, "nothing was restarted");
+    bench.remove("web.yaml");
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn an_edit_in_place_is_in_force_whatever_a_new_pod_would_wait_for() {
+    let Some(bench) = Bench::new() else { return };
+    let watch = bench.watch();
+    bench.manifest("env.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: env}\ndata: {A: one}\n");
+    let from = "  - name: main\n    resources: {limits: {memory: 64Mi}}\n    envFrom: [{configMapRef: {name: env}}]\n";
+    let web = WEB.replacen("  - name: main\n", from, 1);
+    bench.manifest("web.yaml", &web);
+    bench.until_status("web", "Running");
+    let pids = bench.pids("web", "main");
+    bench.remove("env.yaml");
+    bench.until("it would wait", || {
+        bench.run(&["describe", "pod", "web"]).stdout.contains("\"env\" not found")
+    });
+    let edited =
+        web.replace("64Mi", "80Mi").replace("  name: web\n", "  name: web\n  labels: {tier: front}\n");
+    bench.manifest("web.yaml", &edited);
+    bench.until("the limit is in force", || memory_limit(pids[0]) == Some(80 << 20));
+    bench
+        .until("the label is", || bench.run(&["get", "pods", "--show-labels"]).stdout.contains("tier=front"));
+    assert_eq!((bench.pids("web", "main"), bench.status("web")), (pids, "Running".to_owned()));
+    bench.remove("web.yaml");
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}
+
+/// Of the control group that a process is in, in bytes.
+fn memory_limit(pid: i32) -> Option<u64> {
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let of = |line: &str| {
+        let (controllers, group) = line.split_once(':')?.1.split_once(':')?;
+        Some(match controllers {
+            "" => format!("/sys/fs/cgroup{group}/memory.max"),
+            "memory" => format!("/sys/fs/cgroup/memory{group}/memory.limit_in_bytes"),
+            _ => return None,
+        })
+    };
+    let mut files = groups.lines().filter_map(of);
+    files.find_map(|file| std::fs::read_to_string(file).ok()?.trim().parse().ok())
 }
 
 #[test]
@@ -76,6 +149,10 @@ fn a_broken_edit_leaves_the_pod_alone_and_is_explained() {
     bench.until("the mistake is told", || bench.read("web.status.yaml").contains("state: Invalid"));
     let status = bench.read("web.status.yaml");
     assert!(status.contains("line: ") && status.contains("containers"), "{status}");
+    assert!(status.contains("summary: 'invalid: 1 error; as before: 1 pod running'"), "{status}");
+    bench.until("the watcher logs what is wrong", || {
+        bench.log().lines().any(|line| line.contains("state=Invalid") && line.contains("contianers"))
+    });
     assert_eq!(bench.pids("web", "main"), pids);
     bench.manifest("web.yaml", WEB);
     bench.until("it is mended", || bench.read("web.status.yaml").contains("state: Applied"));

@@ -5,6 +5,7 @@
 //! `src/image/rootfs/tests.rs`; a `..data` that leads out of its volume in `src/volume/files.rs`; links as subPaths in
 //! `host_path.rs`.
 
+mod device;
 mod entering;
 mod folder;
 mod image;

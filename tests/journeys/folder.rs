@@ -1,6 +1,7 @@
 //! What may befall a folder under `watch`: it goes, comes back, is another, and has things in it that are no manifests.
 
 mod events;
+mod moved;
 mod place;
 mod rules;
 mod tools;

@@ -4,6 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use crate::bench::{Bench, Running};
+use crate::image::made::Made;
 
 fn map(name: &str) -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{key: value}}\n")
@@ -43,6 +44,12 @@ impl<'a> Small<'a> {
 
     fn make_room(&self) {
         fs::remove_file(self.0.path(self.1).join(".fill")).unwrap();
+    }
+
+    fn resize(&self, size: &str) {
+        let mut mount = Command::new("mount");
+        mount.args(["-o", &format!("remount,size={size}")]).arg(self.0.path(self.1));
+        assert!(mount.status().unwrap().success());
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -246,6 +253,26 @@ fn a_full_disc_keeps_nothing_from_being_removed() {
     assert!(gone() && !small.is_full(), "what filled it is left");
     assert_eq!(bench.column("heart", 3), "0", "it was restarted");
     bench.run(&["down", "--all"]).exits(0).says("1 pod stopped");
+    bench.until_clean();
+}
+
+#[test]
+fn an_image_that_there_was_no_room_for_is_had_once_there_is() {
+    let Some(bench) = Bench::new() else { return };
+    let Some(made) = Made::new("at last") else { return };
+    let small = Small::mounted(&bench, "s", "2m");
+    made.write_oci_archive(&bench.folder().join("app.tar"), "app");
+    bench.manifest(
+        "app.yaml",
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: app}\nspec:\n  restartPolicy: Never\n  containers:\n  \
+         - {name: main, image: 'oci-archive:app.tar'}\n",
+    );
+    let mut up = bench.start(&["up", "-f", bench.folder().to_str().unwrap()]);
+    bench.until("it is told", || bench.said("needs more room than the image store has: "));
+    small.resize("64m");
+    bench.until("it has ended", || !up.is_running());
+    let said = fs::read_to_string(bench.path("out")).unwrap();
+    assert!(said.contains("says at last by default"), "{said}\n{}", bench.log());
     bench.until_clean();
 }
 

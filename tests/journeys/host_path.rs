@@ -183,3 +183,27 @@ fn a_sub_path_never_leaves_its_volume() {
     bench.until_clean();
     assert_eq!(watch.stop(), 0);
 }
+
+#[test]
+fn what_keeps_a_sandbox_from_being_made_is_told_wherever_the_pod_is() {
+    let Some(bench) = Bench::new() else { return };
+    bench.manifest("one.yaml", &pod(&bench.path("absent"), "Directory", "", "", "true"));
+    let why = format!("hostPath type check failed: {} is not a directory", bench.path("absent").display());
+    let ran = bench.run(&["up", "-f", bench.folder().to_str().unwrap(), "--timeout", "4s"]).exits(11);
+    let told = |line: &&str| line.starts_with("one: ContainerCreating: ") && line.contains(&why);
+    assert_eq!(ran.stderr.lines().filter(told).count(), 1, "{ran:#?}");
+    let watch = bench.watch();
+    bench.until("the line for a person says so", || {
+        let status = bench.read("one.status.yaml");
+        let summary = status.lines().find(|line| line.contains("summary: ")).unwrap_or_default().to_owned();
+        summary.contains("1 pod waiting (ContainerCreating: ") && summary.contains(&why)
+    });
+    bench.until("get says so", || {
+        let message = "jsonpath={.status.containerStatuses[0].state.waiting.message}";
+        bench.run(&["get", "pod", "one", "-o", message]).stdout.contains(&why)
+    });
+    assert_eq!(bench.status("one"), "ContainerCreating");
+    bench.remove("one.yaml");
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}

@@ -2,7 +2,9 @@
 
 pub(crate) mod made;
 mod odd;
+mod reached;
 mod registry;
+mod secrets;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,6 +13,8 @@ use std::path::Path;
 use crate::bench::Bench;
 use made::Made;
 use registry::{HOST, Registry};
+
+const HOST_ROOT: &str = "droppod.local/host";
 
 /// A pod whose container is all image: what it runs, as whom and where, is the image's.
 fn pod(name: &str, image: &str) -> String {
@@ -84,6 +88,31 @@ fn an_image_of_a_registry_is_pulled_listed_and_run() {
     bench.until_clean();
     assert_eq!(watch.stop(), 0);
     assert_eq!(unfinished(&bench), 0);
+}
+
+#[test]
+fn an_image_that_a_pod_runs_from_stays_also_if_it_is_one_of_up() {
+    let Some(bench) = Bench::new() else { return };
+    let Some(made) = Made::new("in use") else { return };
+    made.write_oci_archive(&bench.path("app.tar"), "example.test/app:1");
+    bench.run(&["image", "load", bench.path("app.tar").to_str().unwrap()]).exits(0);
+    bench.manifest("app.yaml", &(pod("app", "example.test/app:1") + "    command: [sleep, '1000']\n"));
+    let watch = bench.watch();
+    bench.until_status("app", "Running");
+    let remove = || bench.run(&["image", "rm", "example.test/app:1"]);
+    remove().exits(1).says("is in use by pod default/app").says("droppod delete pod app");
+    bench.remove("app.yaml").until_clean();
+    assert_eq!(watch.stop(), 0);
+
+    let one = pod("one", "example.test/app:1") + "    command: [/bin/sh, -c, 'echo here; sleep 1000']\n";
+    fs::write(bench.path("one.yaml"), one).unwrap();
+    let up = bench.start(&["up", "-f", bench.path("one.yaml").to_str().unwrap()]);
+    let said = || fs::read_to_string(bench.path("out")).unwrap_or_default();
+    bench.until("it runs", || said().contains("here"));
+    remove().exits(1).says("is in use by pod default/one").says("which has to end first");
+    assert_eq!(up.stop(), 130);
+    bench.until_clean();
+    remove().exits(0);
 }
 
 #[test]
@@ -223,6 +252,43 @@ fn a_changed_archive_is_for_the_next_pod_and_leaves_the_running_one_alone() {
     bench.remove("first.yaml").remove("second.yaml");
     bench.until_clean();
     assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn a_pod_that_runs_in_an_up_needs_its_archive_no_more() {
+    let Some(bench) = Bench::new() else { return };
+    let Some(made) = Made::new("live") else { return };
+    let (archive, go) = (bench.folder().join("live.tar"), bench.path("go"));
+    fs::create_dir(&go).unwrap();
+    made.write_oci_archive(&archive, "app");
+    for (name, image) in [("live", "oci-archive:live.tar"), ("one", HOST_ROOT), ("two", HOST_ROOT)] {
+        let until = format!("until [ -e /go/{name} ]; do sleep 0.1; done");
+        let text = format!(
+            "{}    command: [/bin/sh, -c, '{until}']\n    volumeMounts: [{{name: go, mountPath: /go}}]\n  \
+             volumes: [{{name: go, hostPath: {{path: {}}}}}]\n",
+            pod(name, image),
+            go.display()
+        );
+        bench.manifest(&format!("{name}.yaml"), &text);
+    }
+    let up = bench.start(&["up", "-f", bench.folder().to_str().unwrap()]);
+    let until = |name: &str, phase: &str| {
+        let told = || bench.read(&format!("{name}.status.yaml")).contains(&format!("phase: {phase}"));
+        bench.until(&format!("{name} is {phase}"), told);
+    };
+    until("live", "Running");
+    fs::write(&archive, "as far as it has been written").unwrap();
+    // Each of these ends has the loop look at everything.
+    for name in ["one", "two"] {
+        fs::write(go.join(name), "").unwrap();
+        until(name, "Succeeded");
+    }
+    fs::write(go.join("live"), "").unwrap();
+    until("live", "Succeeded");
+    let mut up = up;
+    bench.until("it is over", || !up.is_running());
+    assert!(!bench.said("cannot pull") && !bench.said("Terminating"), "{}", bench.log());
+    bench.until_clean();
 }
 
 #[test]

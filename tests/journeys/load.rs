@@ -131,3 +131,45 @@ fn bombs_of_every_kind_harm_nobody_else() {
     bench.until("the census counts nothing", || bench.run(&["doctor", "--census"]).code == 0);
     assert_eq!(watch.stop(), 0);
 }
+
+/// Twenty loops on a hundredth of a core, in a pod with a heart that has no limit. They begin at once, when all are there.
+const HOG: &str = "[perl, -e, 'pipe(R, W); for (1 .. 19) { fork and next; close W; sysread R, $_, 1; 1 while 1 } \
+                   close R; close W; 1 while 1']";
+
+/// Its probe and whoever else enters it get as little as it leaves them.
+#[test]
+fn a_container_that_has_used_up_its_processor_time_holds_up_nobody_else() {
+    let Some(bench) = Bench::new() else { return };
+    let watch = bench.watch();
+    let hog = format!(
+        "  - name: hog\n    image: droppod.local/host\n    command: {HOG}\n    resources: {{limits: {{cpu: 10m}}}}\n    \
+         readinessProbe: {{exec: {{command: ['true']}}, periodSeconds: 1, failureThreshold: 1}}\n"
+    );
+    bench.manifest("pair.yaml", &(pod("pair", HEART, "{}") + &hog));
+    // With what enters it for the probe.
+    bench.until("all loops run", || bench.pids("pair", "hog").len() >= 20);
+    bench.until("its probe gets no answer", || {
+        bench
+            .run(&["events", "--for", "pod/pair"])
+            .stdout
+            .contains("Readiness probe failed: command timed out")
+    });
+    let beats = || bench.run(&["logs", "pair", "-c", "main"]).exits(0).stdout.lines().count();
+    let before = beats();
+    bench.until("the heart beats on", || beats() >= before + MORE_BEATS);
+    bench.until("it is not ready", || bench.column("pair", 1) == "1/2");
+    assert_eq!(bench.status("pair"), "Running");
+    let mut stuck = bench.start(&["exec", "pair", "-c", "hog", "--", "true"]);
+    let asked = now();
+    bench.run(&["exec", "pair", "-c", "main", "--", "echo", "here"]).exits(0).prints("here\n");
+    let answered = asked.elapsed();
+    bench.remove("pair.yaml");
+    let removed = now();
+    bench.until_clean();
+    say(&format!(
+        "beside twenty loops on 10m: exec within {answered:.2?}, all gone after {:.1?}",
+        removed.elapsed()
+    ));
+    stuck.child.wait().unwrap();
+    assert_eq!(watch.stop(), 0);
+}

@@ -26,6 +26,7 @@ mod look;
 mod own;
 mod pod;
 mod probe;
+mod range;
 mod reader;
 mod readme;
 mod running;

@@ -178,3 +178,14 @@ fn an_end_that_cannot_be_recorded_is_told() {
     bench.until_clean();
     assert_eq!(watch.stop(), 0);
 }
+
+#[test]
+fn a_program_that_is_not_there_is_told_in_the_foreground() {
+    let Some(bench) = Bench::new() else { return };
+    for streams in [&[][..], &["-i"]] {
+        let words = [&["run", "none", "--rm", "--image=droppod.local/host"], streams].concat();
+        let words = [&words[..], &["--command", "--", "/no/such/program"]].concat();
+        bench.run(&words).exits(128).prints("").says("none: Failed").says("/no/such/program");
+    }
+    bench.until_clean();
+}

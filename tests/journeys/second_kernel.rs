@@ -16,8 +16,9 @@ mod power;
 mod reboot;
 
 /// Namespaces, limits, the end by memory, pids, exec, adoption, kills, each with its census.
-const COURSES: [&str; 9] = [
+const COURSES: [&str; 10] = [
     "pod::",
+    "load::a_container_that_has_used_up",
     "session::exec",
     "session::a_terminal",
     "up::a_timeout",

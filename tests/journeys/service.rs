@@ -1,7 +1,9 @@
 //! `watch` as a service: told to a service manager, looked at by Prometheus, sent signals.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -19,13 +21,13 @@ struct Managed {
 impl Managed {
     fn start(bench: &Bench, watchdog: &str, more: &[&str]) -> Managed {
         let path = bench.path("notify");
-        drop(std::fs::remove_file(&path));
+        drop(fs::remove_file(&path));
         let socket = UnixDatagram::bind(&path).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         let folder = bench.folder();
         let mut command = bench.command(&["watch", folder.to_str().unwrap()]);
         command.args(more).env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", watchdog);
-        let said = std::fs::OpenOptions::new().create(true).append(true).open(bench.path("err")).unwrap();
+        let said = fs::OpenOptions::new().create(true).append(true).open(bench.path("err")).unwrap();
         let child = command.stdout(said.try_clone().unwrap()).stderr(said).spawn().unwrap();
         Managed { socket, watch: Running { child } }
     }
@@ -137,7 +139,7 @@ fn figures_and_health_are_shown_on_a_socket_of_ones_own() {
     });
     bench.remove("often.yaml");
     use std::os::unix::fs::PermissionsExt;
-    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(watch.stop(), 0);
     assert!(!path.exists());
     for wrong in ["0.0.0.0:9180", "192.0.2.1:9180", "nowhere"] {
@@ -196,11 +198,69 @@ fn a_watcher_whose_log_takes_nothing_more_watches_on() {
     let Some(bench) = Bench::new() else { return };
     let folder = bench.folder();
     let mut command = bench.command(&["watch", folder.to_str().unwrap()]);
-    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let full = || fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let watch = Running { child: command.stdout(full()).stderr(full()).spawn().unwrap() };
     bench.manifest("sleeper.yaml", SLEEPER);
     bench.until_status("sleeper", "Running");
     bench.remove("sleeper.yaml");
     bench.until_clean();
     assert_eq!(watch.stop(), 0);
+}
+
+/// A place in each hierarchy of control groups, as a service manager gives one to a unit or a session.
+struct Unit(Vec<PathBuf>);
+
+impl Unit {
+    fn new() -> Unit {
+        let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let is_hierarchy = |line: &&str| line.contains(" - cgroup ") || line.contains(" - cgroup2 ");
+        let name = format!("unit-{}.service", std::process::id());
+        let points = table.lines().filter(is_hierarchy).filter_map(|line| line.split(' ').nth(4));
+        let unit = Unit(points.map(|point| Path::new(point).join(&name)).collect());
+        for place in &unit.0 {
+            fs::create_dir(place).unwrap();
+            for file in ["cpuset.cpus", "cpuset.mems"] {
+                // Nobody can join one of version 1 that is without.
+                if let Ok(all) = fs::read(place.with_file_name(file)) {
+                    fs::write(place.join(file), all).unwrap();
+                }
+            }
+        }
+        unit
+    }
+
+    /// Runs a command of droppod in it.
+    fn run(&self, bench: &Bench, args: &[&str]) -> bool {
+        let mut command = bench.program("sh");
+        let script = "for place in $0; do echo $$ > $place/cgroup.procs || exit; done; exec \"$@\"";
+        let places: Vec<&str> = self.0.iter().map(|place| place.to_str().unwrap()).collect();
+        command.args(["-c", script, &places.join(" "), env!("CARGO_BIN_EXE_droppod")]).args(args);
+        bench.furnish(command).status().unwrap().success()
+    }
+
+    /// What its end would kill.
+    fn processes(&self) -> String {
+        self.0.iter().map(|place| fs::read_to_string(place.join("cgroup.procs")).unwrap()).collect()
+    }
+}
+
+impl Drop for Unit {
+    fn drop(&mut self) {
+        for place in &self.0 {
+            drop(fs::remove_dir(place));
+        }
+    }
+}
+
+#[test]
+fn a_pod_outlives_the_unit_or_session_that_has_started_it() {
+    let Some(bench) = Bench::new() else { return };
+    let unit = Unit::new();
+    bench.manifest("sleeper.yaml", SLEEPER);
+    assert!(unit.run(&bench, &["watch", "--once", bench.folder().to_str().unwrap()]));
+    bench.until_status("sleeper", "Running");
+    assert_eq!(unit.processes(), "");
+    bench.run(&["exec", "sleeper", "--", "true"]).exits(0);
+    bench.run(&["down", "--all"]).exits(0);
+    bench.until_clean();
 }

@@ -1,10 +1,14 @@
 //! `exec`, `logs`, `get`, `apply`, `delete` and `run` against a living pod.
 
-use crate::bench::Bench;
+use std::path::Path;
+
+use crate::bench::{Bench, say};
 
 const WEB: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  terminationGracePeriodSeconds: 1\n  containers:\n  \
                    - name: main\n    image: droppod.local/host\n    command: [bash, -c, 'echo started; sleep 1000']\n    \
                    env: [{name: COLOUR, value: green}]\n";
+
+const USER: &str = "spec:\n  securityContext: {runAsUser: 1000}\n";
 
 #[test]
 fn exec_passes_input_output_and_exit_code() {
@@ -31,6 +35,15 @@ fn a_terminal_is_made_where_one_is_asked_for() {
     bench.run(&["exec", "-t", "web", "--", "sh", "-c", "test -t 1 && : </dev/tty && tty"]).says("/dev/pts/");
     bench.remove("web.yaml");
     bench.until_clean();
+    bench.manifest("user.yaml", &WEB.replace("name: web", "name: user").replace("spec:\n", USER));
+    bench.until_status("user", "Running");
+    bench
+        .run(&["exec", "-t", "user", "--", "sh", "-c", "id -u; echo well >/dev/stderr"])
+        .exits(0)
+        .says("1000")
+        .says("well");
+    bench.remove("user.yaml");
+    bench.until_clean();
     assert_eq!(watch.stop(), 0);
 }
 
@@ -41,8 +54,8 @@ fn a_container_that_asks_for_a_terminal_runs_on_one() {
     for shared in ["false", "true"] {
         let manifest = format!(
             "apiVersion: v1\nkind: Pod\nmetadata: {{name: tty}}\nspec:\n  restartPolicy: Never\n  \
-             shareProcessNamespace: {shared}\n  containers:\n  - {{name: main, image: droppod.local/host, tty: true, \
-             command: [sh, -c, 'test -t 0 && test -t 1 && : </dev/tty && echo well']}}\n"
+             shareProcessNamespace: {shared}\n  securityContext: {{runAsUser: 1000}}\n  containers:\n  - {{name: main, image: droppod.local/host, tty: true, \
+             command: [sh, -c, 'test -t 0 && test -t 1 && : </dev/tty && echo well >/dev/stdout']}}\n"
         );
         bench.manifest("tty.yaml", &manifest);
         bench.until_status("tty", "Completed");
@@ -183,5 +196,32 @@ fn a_program_that_cannot_begin_holds_up_nobody_else() {
     bench.remove("two.yaml");
     bench.until_clean();
     drop(stuck);
+    assert_eq!(watch.stop(), 0);
+}
+
+/// A container that may, and passes controllers down, has no processes in its own group: where its first one is, others can be.
+#[test]
+fn exec_finds_a_container_that_has_parted_its_control_group() {
+    let Some(bench) = Bench::new() else { return };
+    if !Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+        say("skipped: version 2 of control groups alone is parted");
+        return;
+    }
+    let watch = bench.watch();
+    let parts = "set -e; cd /sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup); mkdir own; echo 0 > own/cgroup.procs; \
+                 echo +pids > cgroup.subtree_control; echo parted; exec sleep 1000";
+    bench.manifest(
+        "parted.yaml",
+        &format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: parted}}\nspec:\n  terminationGracePeriodSeconds: 1\n  \
+             containers:\n  - {{name: main, image: droppod.local/host, command: [sh, -c, {parts:?}], \
+             securityContext: {{privileged: true}}}}\n"
+        ),
+    );
+    bench.until("it has parted its group", || bench.run(&["logs", "parted"]).stdout.contains("parted"));
+    let cgroup = bench.run(&["exec", "parted", "--", "cat", "/proc/self/cgroup"]).exits(0).stdout;
+    assert!(cgroup.ends_with("/main/own\n"), "{cgroup}");
+    bench.remove("parted.yaml");
+    bench.until_clean();
     assert_eq!(watch.stop(), 0);
 }

@@ -1,6 +1,6 @@
 //! `up`: the foreground, for batch jobs.
 
-use crate::bench::Bench;
+use crate::bench::{Bench, unfolded};
 
 const HELLO: &str = include_str!("../../manifests/hello.yaml");
 
@@ -75,8 +75,35 @@ fn a_killed_up_takes_its_pods_along() {
     bench.until("the status file says so", || status(&bench).contains("summary: 1 pod running"));
     up.kill();
     bench.until_clean();
-    // Whoever cleared up has the last word.
-    assert!(status(&bench).contains("summary: 1 stopped with the command"), "{}", status(&bench));
+    // Whoever cleared up has the last word, and invents no end.
+    let said = unfolded(&status(&bench));
+    let expected = "summary: 1 pod stopped with the command, which was killed; how it ended is not known";
+    assert!(said.contains(expected) && !said.contains("phase:"), "{said}");
+}
+
+#[test]
+fn what_was_stopped_is_told_with_its_end() {
+    let Some(bench) = Bench::new() else { return };
+    bench.manifest("long.yaml", &pod("long", "trap 'exit 33' TERM; echo up; while true; do sleep 0.1; done"));
+    bench.manifest("done.yaml", &pod("done", "true"));
+    let up = bench.start(&["up", "-f", bench.folder().to_str().unwrap()]);
+    bench.until("the pod runs", || std::fs::read_to_string(bench.path("out")).unwrap().contains("up"));
+    bench.until("the other has ended", || bench.read("done.status.yaml").contains("phase: Succeeded"));
+    assert_eq!(up.stop(), 130);
+    let said = status(&bench);
+    for part in [
+        "summary: 1 pod stopped with the command",
+        "phase: Failed",
+        "exitCode: 33",
+        "reason: Error",
+        "finishedAt: ",
+        "reason: Killing",
+    ] {
+        assert!(said.contains(part), "{part}\n{said}");
+    }
+    let other = bench.read("done.status.yaml");
+    assert!(other.contains("summary: 1 pod succeeded") && other.contains("exitCode: 0"), "{other}");
+    bench.until_clean();
 }
 
 #[test]
@@ -125,5 +152,37 @@ fn an_image_that_is_not_there_is_named_with_its_reason() {
         .any(|word| last.starts_with(&format!("absent: not started, {word}: ")));
     assert!(named, "{ran:#?}");
     assert!(last.contains("absent.tar"), "{ran:#?}");
+    bench.until_clean();
+}
+
+#[test]
+fn an_object_that_two_files_declare_is_named_with_both() {
+    let Some(bench) = Bench::new() else { return };
+    bench.manifest("a.yaml", &pod("same", "true")).manifest("b.yaml", &pod("same", "false"));
+    let file = |name: &str| bench.folder().join(name).to_str().unwrap().to_owned();
+    let ran = bench.run(&["up", "-f", &file("a.yaml"), "-f", &file("b.yaml")]).exits(12);
+    for part in ["pod/same is declared in ", "a.yaml, line 1, and in ", "b.yaml, line 1; nothing was started"]
+    {
+        assert!(unfolded(&ran.stderr).contains(part), "{part}\n{ran:#?}");
+    }
+    bench.until_clean();
+}
+
+#[test]
+fn what_cannot_be_written_to_stdout_fails() {
+    let Some(bench) = Bench::new() else { return };
+    bench.manifest("said.yaml", &pod("said", "echo something"));
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let up = |exit: i32| {
+        let mut command = bench.command(&["up", "-f", bench.folder().to_str().unwrap()]);
+        let ran = command.stdout(full()).output().unwrap();
+        let told = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_eq!(ran.status.code(), Some(exit), "{told}");
+        assert!(told.contains("cannot write to standard output"), "{told}");
+        told
+    };
+    assert!(up(1).contains("said: Succeeded"));
+    bench.manifest("said.yaml", &pod("said", "echo something; exit 3"));
+    assert!(up(10).contains("said: Failed"));
     bench.until_clean();
 }

@@ -161,3 +161,18 @@ fn flags_of_kubectl_mean_what_they_mean_there() {
     bench.run(&["delete", "pod", "good"]).exits(0);
     assert_eq!(watch.stop(), 0);
 }
+
+#[test]
+fn what_apply_has_written_of_a_kind_that_is_not_served_is_deleted_by_name() {
+    let Some(bench) = Bench::new() else { return };
+    let objects = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec: {}\n---\n\
+                   apiVersion: example.test/v1\nkind: Policy\nmetadata: {name: p}\n";
+    bench.run_with_input(&["apply", "-f", "-", "--validate=ignore"], objects).exits(0);
+    assert!(bench.folder().join("default.deployment.d.yaml").exists());
+    bench.run(&["delete", "deployment", "d"]).exits(0).prints("deployment \"d\" deleted\n");
+    bench.run(&["delete", "policies/p"]).exits(0).prints("policy \"p\" deleted\n");
+    assert_eq!(std::fs::read_dir(bench.folder()).unwrap().count(), 0);
+    bench.run(&["delete", "deploymets", "d"]).exits(2);
+    bench.run(&["delete", "deployments.apps", "d"]).exits(1).says("deployment \"d\" not found");
+    bench.run(&["delete", "deployments.apps", "d", "--ignore-not-found"]).exits(0);
+}

@@ -90,3 +90,31 @@ fn an_object_is_taken_out_of_a_file_of_many() {
     assert!(!bench.folder().join("all.yaml").exists());
     assert_eq!(watch.stop(), 0);
 }
+
+#[test]
+fn a_folder_that_another_watches_is_told_as_such_and_costs_nothing() {
+    let Some(bench) = Bench::new() else { return };
+    let watch = bench.watch();
+    let (state, run, log) = (bench.path("s2"), bench.path("r2"), bench.path("l2"));
+    let own = ["--state-dir", "--run-dir", "--log-dir"].iter().zip([&state, &run, &log]);
+    let own = own.flat_map(|(flag, place)| [*flag, place.to_str().unwrap()]);
+    let folder = bench.folder();
+    let args: Vec<&str> = own.chain(["watch", folder.to_str().unwrap()]).collect();
+    let ran = bench.run(&args).exits(14).says("is watched by another droppod").says("name another folder");
+    assert!(!ran.stderr.contains("needs its own"), "{ran:#?}");
+    assert_eq!([state, run, log].map(|place| place.exists()), [false; 3]);
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn a_link_to_itself_is_not_said_to_leave_the_folder() {
+    let Some(bench) = Bench::new() else { return };
+    std::os::unix::fs::symlink("loop.yaml", bench.folder().join("loop.yaml")).unwrap();
+    std::os::unix::fs::symlink("/etc/hostname", bench.folder().join("away.yaml")).unwrap();
+    let watch = bench.watch();
+    bench.until("both are told", || {
+        bench.read("loop.status.yaml").contains("a symbolic link that leads to itself")
+            && bench.read("away.status.yaml").contains("a symbolic link that leaves the folder")
+    });
+    assert_eq!(watch.stop(), 0);
+}

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::api::kinds::{self, KNOWN};
 use crate::api::{KindName, kind_named};
 use crate::manifest::{Declared, Strictness};
 use crate::model::object::ObjectKey;
@@ -10,7 +11,8 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::folder::Folder;
 use crate::cli::input::{self, Depth};
-use crate::cli::records::Records;
+use crate::cli::records::{Records, not_found};
+use crate::cli::selector::Selector;
 use crate::cli::settings::{Scope, Settings};
 use crate::cli::target::{self, Target};
 
@@ -18,7 +20,8 @@ use super::DeleteArgs;
 
 pub(super) struct Wanted {
     pub(super) key: ObjectKey,
-    pub(super) plural: &'static str,
+    /// Of a kind that is served.
+    plural: Option<&'static str>,
     /// The manifest that was named, all of whose objects are to go.
     pub(super) file: Option<PathBuf>,
 }
@@ -36,16 +39,21 @@ pub(super) fn wanted(
     if !args.files.is_empty() {
         return of_files(args, settings);
     }
-    let targets = target::parse(&args.words)?;
     if args.chooses() {
-        return chosen(args, &targets, folder, records, settings);
+        return chosen(args, &target::parse(&args.words)?, folder, records, settings);
     }
-    targets
+    let everything = Selector::default();
+    let in_force = records.shown.iter().map(|shown| &shown.known.record.key);
+    let declared: Vec<&ObjectKey> = folder.chosen(&everything).chain(in_force).collect();
+    target::named(&args.words, |word| kind(word, &declared))?
         .into_iter()
-        .map(|target| {
-            let KindName { group, kind, plural, namespaced, .. } = *target.kind;
-            let name = target.name.ok_or_else(|| {
-                Failure::new(Exit::Usage, format!("no name of one of the {plural} is given")).help(format!(
+        .map(|(Kind { group, kind, plural, namespaced }, name)| {
+            let name = name.ok_or_else(|| {
+                Failure::new(
+                    Exit::Usage,
+                    format!("no name of one of the {} is given", plural.unwrap_or("objects")),
+                )
+                .help(format!(
                     "name it: droppod delete {} NAME; or choose with -l or --all",
                     kind.to_lowercase()
                 ))
@@ -55,6 +63,52 @@ pub(super) fn wanted(
             Ok(Wanted { key: ObjectKey { group, kind, namespace, name }, plural, file: None })
         })
         .collect()
+}
+
+/// A kind as files may declare it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Kind<'a> {
+    group: &'a str,
+    kind: &'a str,
+    /// Of one that is served.
+    plural: Option<&'static str>,
+    namespaced: bool,
+}
+
+/// One that Kubernetes does not have of itself is known only if something is of it.
+fn kind<'a>(word: &str, declared: &[&'a ObjectKey]) -> Result<Kind<'a>, Failure> {
+    let not_served = match target::kind(word) {
+        Ok(&KindName { group, kind, plural, namespaced, .. }) => {
+            return Ok(Kind { group, kind, plural: Some(plural), namespaced });
+        }
+        Err(not_served) => not_served,
+    };
+    let known = KNOWN.iter().find(|known| is_called(known.group, known.kind, word));
+    let of_kubernetes = known.map(|known| {
+        let namespaced = known.scope == kinds::Scope::Namespaced;
+        Kind { group: known.group, kind: known.kind, plural: None, namespaced }
+    });
+    let of_files = || {
+        let key = declared.iter().find(|key| is_called(&key.group, &key.kind, word))?;
+        let namespaced = !key.namespace.is_empty();
+        Some(Kind { group: &key.group, kind: &key.kind, plural: None, namespaced })
+    };
+    of_kubernetes.or_else(of_files).ok_or(not_served)
+}
+
+/// `deployment`, `deployments`, `deployments.apps`, `deployments.v1.apps`, in any case.
+fn is_called(group: &str, kind: &str, word: &str) -> bool {
+    let word = word.to_ascii_lowercase();
+    let (name, of) = word.split_once('.').unwrap_or((&word, ""));
+    let one = kind.to_ascii_lowercase();
+    // As Kubernetes guesses it.
+    let several = match one.strip_suffix('y') {
+        Some(stem) => format!("{stem}ies"),
+        None if one.ends_with('s') => format!("{one}es"),
+        None => format!("{one}s"),
+    };
+    let in_group = of.is_empty() || of == group || of.split_once('.').is_some_and(|(_, of)| of == group);
+    in_group && (name == one || name == several)
 }
 
 fn of_files(args: &DeleteArgs, settings: &Settings) -> Result<Vec<Wanted>, Failure> {
@@ -111,6 +165,41 @@ fn chosen(
     Ok(keys.into_iter().map(|key| Wanted { plural: plural(&key), key, file: None }).collect())
 }
 
-fn plural(key: &ObjectKey) -> &'static str {
-    kind_named(&key.kind).map_or("objects", |kind| kind.plural)
+fn plural(key: &ObjectKey) -> Option<&'static str> {
+    kind_named(&key.kind).map(|kind| kind.plural)
+}
+
+impl Wanted {
+    pub(super) fn not_found(&self) -> Failure {
+        let name = &self.key.name;
+        match self.plural {
+            Some(plural) => not_found(plural, name),
+            None => {
+                Failure::new(Exit::Failed, format!("{} \"{name}\" not found", self.key.kind.to_lowercase()))
+                    .help("its kind is not served, and no file here declares it")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_that_is_not_served_is_called_as_kubectl_calls_it() {
+        let cases = [
+            ("apps", "Deployment", "deployment", true),
+            ("apps", "Deployment", "Deployments", true),
+            ("apps", "Deployment", "deployments.apps", true),
+            ("apps", "Deployment", "deployments.v1.apps", true),
+            ("apps", "Deployment", "deployments.batch", false),
+            ("networking.k8s.io", "NetworkPolicy", "networkpolicies.networking.k8s.io", true),
+            ("networking.k8s.io", "Ingress", "ingresses", true),
+            ("apps", "Deployment", "pods", false),
+        ];
+        for (group, kind, word, called) in cases {
+            assert_eq!(is_called(group, kind, word), called, "{word}");
+        }
+    }
 }

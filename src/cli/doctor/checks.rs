@@ -6,7 +6,10 @@ use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 
+use crate::cli::input::{Depth, manifests_in};
+use crate::cli::report::safe;
 use crate::paths::Places;
+use crate::rundir::watcher;
 use crate::sandbox::cgroup::Cgroups;
 use crate::sandbox::mounts;
 use crate::sandbox::network::tables::probe;
@@ -47,7 +50,20 @@ pub(super) fn all(places: &Places) -> Vec<Check> {
         directory("state directory", &places.state),
         directory("log directory", &places.log),
     ]);
+    checks.extend(unnameable(places));
     checks
+}
+
+/// Manifests in watched folders of which no status file can tell, if there are any.
+fn unnameable(places: &Places) -> Option<Check> {
+    // Without a watcher there is none.
+    let watched = watcher::read(places).ok().flatten().map(|watcher| watcher.folders).unwrap_or_default();
+    let listed = watched.iter().filter_map(|folder| manifests_in(folder, Depth::Recursive).ok());
+    let odd = listed.flat_map(|listed| listed.odd).map(|(path, _)| path);
+    let names: Vec<String> =
+        odd.filter(|path| path.to_str().is_none()).map(|path| safe(&path.to_string_lossy())).collect();
+    let cost = "not read until they are renamed: their paths are not UTF-8";
+    (!names.is_empty()).then(|| check("manifests", false, Verdict::Lacks(cost), names.join(", ")))
 }
 
 /// What can be told for sure and at once: overlayfs, for one, may be a module that loads when it is asked for.
@@ -113,6 +129,7 @@ fn cgroups() -> Vec<Check> {
         )];
     };
     let have = cgroups.controllers();
+    let devices = cgroups.device_control();
     let lacks = Verdict::Lacks;
     vec![
         check("cgroups", true, Verdict::Ok, layout),
@@ -122,9 +139,9 @@ fn cgroups() -> Vec<Check> {
         check("hugetlb controller", have.huge_pages, lacks("limits of huge pages have no effect"), ""),
         check(
             "device control",
-            have.devices || Cgroups::can_restrict_devices(),
+            devices.is_ok(),
             lacks("device access is limited by capabilities alone"),
-            if have.devices { "devices controller" } else { "eBPF" },
+            devices.map_or_else(|error| error.to_string(), str::to_owned),
         ),
     ]
 }

@@ -16,7 +16,8 @@ use crate::manifest::to_yaml;
 use crate::paths::Places;
 use crate::sandbox::sys::clock;
 
-use super::{Answer, Found, GetArgs, Question, columns, layout, sorted};
+use super::question::{Answer, Found, Question};
+use super::{GetArgs, columns, layout, sorted};
 
 /// An object that has gone is printed once more, as it was last.
 pub(super) fn run(

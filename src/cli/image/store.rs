@@ -59,7 +59,7 @@ pub(crate) fn load(
     out: &mut dyn Write,
 ) -> Result<(), ImageError> {
     let loaded = archive::load(store, file, now).map_err(|error| {
-        if is_full(&error) {
+        if error.lacks_room() {
             ImageError::Full { operation: "load", what: file.display().to_string() }
         } else {
             ImageError::Load(error.into())
@@ -127,19 +127,6 @@ pub(crate) fn prune(store: &Store, out: &mut dyn Write) -> Result<(), ImageError
         Collected::Layers(count) => Ok(writeln!(out, "{count} layers removed")?),
         Collected::Busy => Err(ImageError::Busy),
     }
-}
-
-/// Whatever an archive was being read for: a disc without room is no fault of the archive.
-fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
-        if matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
 }
 
 fn failed(operation: &'static str) -> impl Fn(io::Error) -> ImageError {

@@ -30,6 +30,7 @@ pub(in crate::cli) struct Printer<W> {
     palette: Palette,
     /// Of the widest prefix so far.
     width: usize,
+    most: usize,
     /// Whose line has no newline yet.
     unfinished: Option<Origin>,
 }
@@ -37,12 +38,21 @@ pub(in crate::cli) struct Printer<W> {
 impl<W: Write> Printer<W> {
     pub(in crate::cli) fn new(out: W, style: Style) -> Printer<W> {
         let palette = Palette::new(style.color);
-        Printer { out, style, text: Text::for_stdout(), palette, width: 0, unfinished: None }
+        Printer {
+            out,
+            style,
+            text: Text::for_stdout(),
+            palette,
+            width: 0,
+            most: usize::MAX,
+            unfinished: None,
+        }
     }
 
-    /// Aligned prefixes have this width from the beginning.
-    pub(in crate::cli) fn at_least(self, width: usize) -> Printer<W> {
-        Printer { width, ..self }
+    /// Aligned prefixes have this width from the beginning, and are not made wider than `most`: longer ones stand out.
+    pub(in crate::cli) fn aligned(self, width: usize, most: Option<usize>) -> Printer<W> {
+        let most = most.unwrap_or(usize::MAX);
+        Printer { width: width.min(most), most, ..self }
     }
 
     pub(in crate::cli) fn print(&mut self, origin: &Origin, line: &Line) -> io::Result<()> {
@@ -81,7 +91,7 @@ impl<W: Write> Printer<W> {
                 write!(self.out, "{} ", self.palette.paint(&name, &prefix))?;
             }
             Some(Prefix::Aligned) => {
-                self.width = self.width.max(name.chars().count());
+                self.width = self.width.max(name.chars().count()).min(self.most);
                 let prefix = format!("{name:<width$} |", width = self.width);
                 write!(self.out, "{} ", self.palette.paint(&name, &prefix))?;
             }
@@ -130,6 +140,17 @@ mod tests {
         );
         let dated = Style { timestamps: true, prefix: Some(Prefix::Aligned), ..plain };
         assert_eq!(printed(dated, &hello()), "web/main | 1970-01-01T00:00:00.000000000Z hello\n");
+    }
+
+    #[test]
+    fn one_long_name_does_not_take_the_room_of_all_lines() {
+        let style = Style { color: Color::Plain, timestamps: false, prefix: Some(Prefix::Aligned) };
+        let mut out = Vec::new();
+        let mut printer = Printer::new(&mut out, style).aligned(4, Some(8));
+        for pod in ["a", "much-longer", "b"] {
+            printer.print(&origin(pod), &line("x", Extent::Full)).unwrap();
+        }
+        assert_eq!(String::from_utf8(out).unwrap(), "a/main | x\nmuch-longer/main | x\nb/main   | x\n");
     }
 
     #[test]

@@ -114,6 +114,11 @@ pub(super) fn failures(course: &Course) -> impl Iterator<Item = (&str, &Exit)> {
     ended.filter(|(_, exit)| exit.code != 0)
 }
 
+/// Whether a container ended before it had become its program, which then has said nothing.
+pub(super) fn has_not_begun(course: &Course) -> bool {
+    failures(course).any(|(_, exit)| matches!(exit.reason.as_str(), "StartError" | "ContainerCannotRun"))
+}
+
 pub(super) fn end(container: &ContainerRecord) -> Option<&Exit> {
     match &container.state {
         ContainerState::Terminated(exit) => Some(exit),

@@ -15,7 +15,8 @@ use crate::cli::failure::Failure;
 use crate::cli::settings::Settings;
 use crate::cli::{tell, watch};
 use crate::daemon::{BatchEnd, BatchReport, News, Progress};
-use crate::logs::follow::{Bell, Origin, Tails, Woken};
+use crate::logs::bell::{Bell, Woken};
+use crate::logs::follow::{Origin, Tails};
 use crate::logs::read::Left;
 use crate::logs::reader::Marks;
 use crate::paths::Places;
@@ -113,8 +114,11 @@ pub(super) fn start(
         .spawn(move || {
             let voice = Voice::new(show, Outlet::new(impatience), color, home, said);
             let looking = Looking { places, news, over, voice, pending: Vec::new() };
+            let bell = Bell::hang();
+            let mut tails = tails;
+            let shown = tails.as_mut().map_or(Ok(()), |tails| looking.on(tails, &bell, &closings));
             // Nobody waits for it any more if the command is being left.
-            drop(shown_to.send(tails.map_or(Ok(()), |tails| looking.on(tails, &closings))));
+            drop(shown_to.send(shown));
         })
         .map_err(failed)?;
     Ok(Onlooker { shown, closing, going_on, patience })
@@ -130,9 +134,8 @@ struct Looking {
 }
 
 impl Looking {
-    fn on(mut self, mut tails: Tails, closings: &mpsc::Receiver<Closing>) -> io::Result<()> {
-        let bell = Bell::hang();
-        let shown = self.show_all(&mut tails, &bell).and_then(|()| match closings.recv() {
+    fn on(mut self, tails: &mut Tails, bell: &Bell, closings: &mpsc::Receiver<Closing>) -> io::Result<()> {
+        let shown = self.show_all(tails, bell).and_then(|()| match closings.recv() {
             Ok(closing) => self.voice.close(&closing),
             Err(_) => Ok(()),
         });

@@ -15,6 +15,16 @@ const PIPE_BUF: usize = 4096;
 /// How long a reader may stand still once nobody has patience with it.
 const AT_MOST: Duration = Duration::from_secs(3);
 
+/// What tells that stdout takes nothing from what went wrong with what is to be shown.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct Unwritten(io::Error);
+
+/// Whether it was stdout that failed.
+pub(super) fn is_of_stdout(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|error| error.is::<Unwritten>())
+}
+
 /// Writing fails with `TimedOut` if its reader stands still after `patience` was hung up.
 #[derive(Debug)]
 pub(super) struct Outlet {
@@ -63,7 +73,11 @@ impl Write for Outlet {
             self.wait()?;
             match rustix::io::write(self.out.as_fd(), &bytes[..bytes.len().min(PIPE_BUF)]) {
                 Err(Errno::AGAIN | Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
+                Err(Errno::PIPE) => return Err(Errno::PIPE.into()),
+                Err(error) => {
+                    let error = io::Error::from(error);
+                    return Err(io::Error::new(error.kind(), Unwritten(error)));
+                }
                 Ok(count) => {
                     self.until = self.until.map(|_| clock::boot() + AT_MOST);
                     return Ok(count);

@@ -11,7 +11,7 @@ use crate::cli::{departure, tell};
 use crate::daemon::{BatchReport, PodReport, Root, Select};
 use crate::model::object::ObjectRecord;
 use crate::model::observed::Finished;
-use crate::model::record::{Outcome, PodRecord};
+use crate::model::record::PodRecord;
 use crate::paths::Places;
 use crate::publish::{Durability, publish, remove_tree};
 use crate::rundir::{lock, objects, pods};
@@ -110,7 +110,7 @@ impl Session {
         match (course.record(), &course.waiting) {
             (Some(record), _) => {
                 let outcome =
-                    course.finished.as_ref().map_or_else(|| stopped(record), |end| end.outcome.clone());
+                    course.finished.as_ref().map_or_else(|| record.by_exits(), |end| end.outcome.clone());
                 let record = PodRecord { outcome: Some(outcome.clone()), ..record.clone() };
                 objects::finish(places, &one.pod.uid, &Finished { outcome, record })
             }
@@ -144,15 +144,5 @@ impl Session {
         let (state, run, log) = (state.display(), run.display(), log.display());
         let options = format!("--state-dir {state} --run-dir {run} --log-dir {log}");
         format!("kept; look with: droppod {options} get pods\nremove with:     droppod {options} down")
-    }
-}
-
-/// As the kubelet judges it.
-fn stopped(record: &PodRecord) -> Outcome {
-    match record.by_exits() {
-        Outcome::Failed { reason, .. } => {
-            Outcome::Failed { reason, message: "the pod was stopped before its end".to_owned() }
-        }
-        outcome @ (Outcome::Succeeded | Outcome::Deleted | Outcome::Interrupted) => outcome,
     }
 }

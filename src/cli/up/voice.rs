@@ -8,10 +8,11 @@ use std::sync::mpsc::Receiver;
 use crate::api::Object;
 use crate::cli::logs::printer::{Prefix, Printer, Style};
 use crate::cli::table::cell;
-use crate::cli::tell;
-use crate::cli::terminal::ColorChoice;
+use crate::cli::terminal::{self, ColorChoice};
+use crate::cli::{duration, tell};
 use crate::daemon::{ImageStanding, News, Progress, Standing};
-use crate::logs::follow::{Bell, Origin, Tails};
+use crate::logs::bell::Bell;
+use crate::logs::follow::{Origin, Tails};
 use crate::logs::read::{Left, Line};
 use crate::model::id::PodId;
 use crate::model::observed::Outlook;
@@ -25,7 +26,7 @@ use crate::status::age;
 use super::events::Events;
 use super::live::Live;
 use super::onlooker::Closing;
-use super::outlet::Outlet;
+use super::outlet::{Outlet, is_of_stdout};
 
 type Out = BufWriter<Outlet>;
 
@@ -54,6 +55,8 @@ pub(super) struct Text {
     /// On a terminal, what goes on is shown in place.
     live: Option<Box<Live>>,
     words: BTreeMap<PodId, String>,
+    /// The last that was told of why a pod's sandbox cannot be made.
+    troubles: BTreeMap<PodId, String>,
     /// How often the pull of an image was told to have failed.
     tries: BTreeMap<String, u32>,
 }
@@ -74,12 +77,14 @@ impl Voice {
                 let style = Style { color: of_stdout, timestamps: false, prefix: Some(Prefix::Aligned) };
                 let live = said
                     .map(|said| Box::new(Live::new(said, color.for_stderr(), home.clone(), clock::now())));
-                let (words, tries) = (BTreeMap::new(), BTreeMap::new());
+                let (words, troubles, tries) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
                 Voice::Text(Text {
-                    lines: Printer::new(out, style).at_least(width),
+                    lines: Printer::new(out, style)
+                        .aligned(width, terminal::stdout_width().map(|all| all / 2)),
                     home,
                     live,
                     words,
+                    troubles,
                     tries,
                 })
             }
@@ -193,10 +198,11 @@ impl Voice {
         }
     }
 
-    /// Whether it matters that something could not be written: to programs it does.
+    /// Whether it matters to the exit code: what was asked for and is not written does, and to programs all does.
     pub(super) fn failed(&self, error: io::Error) -> io::Result<()> {
         match self {
             Voice::Json(_) => Err(error),
+            Voice::Text(_) | Voice::Bare(_) if is_of_stdout(&error) => Err(error),
             Voice::Text(_) | Voice::Bare(_) | Voice::None => {
                 tell(&format!("warning: the logs could not be shown to their end: {error}"));
                 Ok(())
@@ -219,6 +225,13 @@ impl Text {
             tell(&format!("{}: {word}", super::name(pod, &self.home)));
             self.words.insert(pod.clone(), word.clone());
         }
+        // The word stays the same while it is tried again and again.
+        if let Some(why) = course.sandbox_trouble()
+            && self.troubles.get(pod).map(String::as_str) != Some(why)
+        {
+            tell(&format!("{}: {word}: {}", super::name(pod, &self.home), cell(why)));
+            self.troubles.insert(pod.clone(), why.to_owned());
+        }
         Ok(())
     }
 
@@ -227,7 +240,9 @@ impl Text {
             let ImageStanding::Failed { error, retry_at } = standing else { continue };
             if self.tries.insert(image.clone(), error.tries) != Some(error.tries) {
                 let again = match error.outlook {
-                    Outlook::MayPass => format!(", again in {}", age(*retry_at - clock::boot())),
+                    Outlook::MayPass => {
+                        format!(", again in {}", age(duration::rounded_up(*retry_at - clock::boot())))
+                    }
                     Outlook::Final => String::new(),
                 };
                 tell(&format!("cannot pull {image}{again}: {}", cell(&error.message)));
@@ -236,7 +251,7 @@ impl Text {
     }
 }
 
-/// Wider ones move the column when they come.
+/// Wider ones move the column when they come, where there is room.
 const WIDEST: usize = 40;
 /// What a controller puts at the end of a name, with the time of a CronJob's.
 const OF_JOB: usize = "-abcde".len();

@@ -7,6 +7,7 @@ use crate::model::control::Controlled;
 use crate::model::desired::{Blocked, Cause, DesiredPod, Want};
 use crate::model::id::{PodId, Uid};
 use crate::model::object::Known;
+use crate::model::objects::Objects;
 use crate::model::observed::ImageObservation;
 use crate::model::time::Moment;
 
@@ -27,13 +28,12 @@ enum Rest {
 
 /// Endless objects are waited for only where there is nothing else.
 pub(super) fn awaited<'a>(
-    objects: &BTreeMap<Uid, Known>,
+    objects: &Objects,
     controlled: &Controlled,
     pods: &'a BTreeMap<Uid, DesiredPod>,
     finished: impl Fn(&Uid) -> bool,
 ) -> Awaited<'a> {
-    let declared = || objects.iter().filter(|(_, known)| known.is_declared());
-    let wanted = if declared().any(|(_, known)| nature(known) == Some(Nature::Ending)) {
+    let wanted = if objects.declared().any(|known| nature(known) == Some(Nature::Ending)) {
         Nature::Ending
     } else {
         Nature::Endless
@@ -47,7 +47,8 @@ pub(super) fn awaited<'a>(
         }
     }
     let mut awaited = Awaited { pods: Vec::new(), rest: Rest::Nothing };
-    for (uid, known) in declared().filter(|(_, known)| nature(known) == Some(wanted)) {
+    for known in objects.declared().filter(|known| nature(known) == Some(wanted)) {
+        let uid = &known.record.uid;
         match &known.object {
             Object::Job(_) => {
                 let has_ended = controlled.jobs.get(uid).is_some_and(|record| record.finished.is_some());
@@ -112,8 +113,8 @@ pub(super) fn pulls<'a>(
     if deadline.is_some() || images.any(may_come) { Pulls::MayCome } else { Pulls::GivenUp }
 }
 
-/// Whether a batch has nothing more to wait for.
-pub(super) fn verdict(awaited: &Awaited<'_>, pulls: Pulls) -> Option<BatchEnd> {
+/// Whether a batch has nothing more to wait for. A pod that `lives` is not ended, whatever a new one in its place would wait for.
+pub(super) fn verdict(awaited: &Awaited<'_>, lives: impl Fn(&Uid) -> bool, pulls: Pulls) -> Option<BatchEnd> {
     if awaited.rest == Rest::Something {
         return None;
     }
@@ -124,7 +125,8 @@ pub(super) fn verdict(awaited: &Awaited<'_>, pulls: Pulls) -> Option<BatchEnd> {
     for pod in &awaited.pods {
         match &pod.want {
             Want::Run(_) | Want::Gone { .. } => return None,
-            Want::Wait(why) => match obstacle(why, pulls)? {
+            Want::Wait { .. } if lives(&pod.id.uid) => return None,
+            Want::Wait { why, .. } => match obstacle(why, pulls)? {
                 Obstacle::Image => image = true,
                 Obstacle::Reference => {}
             },
@@ -157,9 +159,12 @@ fn obstacle(why: &Blocked, pulls: Pulls) -> Option<Obstacle> {
 
 /// The first pod that will never start, whatever goes on beside it, and why: a pull that failed for now may succeed at
 /// the next try, but the files are read once, and nobody brings what no file declares.
-pub(super) fn hopeless(pods: &BTreeMap<Uid, DesiredPod>) -> Option<(Obstacle, &PodId, String)> {
-    pods.values().find_map(|pod| {
-        let Want::Wait(why) = &pod.want else { return None };
+pub(super) fn hopeless(
+    pods: &BTreeMap<Uid, DesiredPod>,
+    lives: impl Fn(&Uid) -> bool,
+) -> Option<(Obstacle, &PodId, String)> {
+    pods.values().filter(|pod| !lives(&pod.id.uid)).find_map(|pod| {
+        let Want::Wait { why, .. } = &pod.want else { return None };
         let of_pod = why.pod.iter().filter_map(|why| Some((never(why.cause)?, why.to_string())));
         let of_containers = why.containers.iter().filter_map(|(container, why)| {
             Some((never(why.cause)?, format!("container {container}: {why}")))

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde_json::json;
@@ -9,6 +10,7 @@ use crate::model::control::Controlled;
 use crate::model::desired::{Blocked, Cause, DesiredPod, Waiting, Want};
 use crate::model::job::{JobEnd, Verdict};
 use crate::model::object::{ObjectRecord, Owner, Source};
+use crate::model::objects::Objects;
 use crate::model::observed::{ImageObservation, Outlook, PullError};
 use crate::model::pod_plan::RestartPolicy;
 use crate::model::record::FORMAT;
@@ -16,9 +18,10 @@ use crate::model::time::Timestamp;
 
 #[derive(Default)]
 struct Scene {
-    objects: BTreeMap<Uid, Known>,
+    objects: Objects,
     controlled: Controlled,
     pods: BTreeMap<Uid, DesiredPod>,
+    living: BTreeSet<Uid>,
 }
 
 fn uid(number: u8) -> Uid {
@@ -43,7 +46,7 @@ impl Scene {
             deletion: None,
             owner: owner.map(|owner| Owner { uid: uid(owner), number: 0 }),
         };
-        self.objects.insert(uid(number), Known { record, object: revive(&authored).unwrap() });
+        self.objects.put(Known { record, object: revive(&authored).unwrap() });
         self
     }
 
@@ -84,13 +87,18 @@ impl Scene {
     }
 
     fn verdict_with(&self, pulls: Pulls) -> Option<BatchEnd> {
-        verdict(&awaited(&self.objects, &self.controlled, &self.pods, |_| false), pulls)
+        let awaited = awaited(&self.objects, &self.controlled, &self.pods, |_| false);
+        verdict(&awaited, |uid| self.living.contains(uid), pulls)
+    }
+
+    fn hopeless(&self) -> Option<(Obstacle, &PodId, String)> {
+        hopeless(&self.pods, |uid| self.living.contains(uid))
     }
 }
 
 fn waits(cause: Cause) -> Option<Want> {
     let waiting = Waiting { reason: "Waits".into(), message: String::new(), cause };
-    Some(Want::Wait(Blocked { containers: BTreeMap::from([("main".into(), waiting)]), pod: None }))
+    Some(Want::wait(Blocked { containers: BTreeMap::from([("main".into(), waiting)]), pod: None }))
 }
 
 /// Stands for a pod that runs: the verdict looks at nothing else of its plan.
@@ -184,22 +192,32 @@ fn a_cron_job_alone_runs_until_a_signal_and_is_not_waited_for_beside_a_job() {
 #[test]
 fn what_can_never_start_is_named_while_others_run() {
     let scene = Scene::default().pod(1, "Never", runs()).pod(2, "Always", waits(Cause::Pull));
-    assert_eq!(hopeless(&scene.pods), None);
+    assert_eq!(scene.hopeless(), None);
     let scene = scene.pod(3, "Always", waits(Cause::Image));
-    let (obstacle, pod, why) = hopeless(&scene.pods).unwrap();
+    let (obstacle, pod, why) = scene.hopeless().unwrap();
     assert_eq!(
         (obstacle, pod.name.as_str(), why.as_str()),
         (Obstacle::Image, "pod-3", "container main: Waits")
     );
     let missing = Scene::default().pod(1, "Never", waits(Cause::Manifest));
-    assert_eq!(hopeless(&missing.pods).map(|(obstacle, _, _)| obstacle), Some(Obstacle::Reference));
+    assert_eq!(missing.hopeless().map(|(obstacle, _, _)| obstacle), Some(Obstacle::Reference));
 }
 
 #[test]
 fn a_pod_that_is_not_allowed_is_not_waited_for() {
     let waiting = Waiting { reason: "Forbidden".into(), message: String::new(), cause: Cause::Manifest };
-    let want = Want::Wait(Blocked { containers: BTreeMap::new(), pod: Some(waiting) });
+    let want = Want::wait(Blocked { containers: BTreeMap::new(), pod: Some(waiting) });
     let scene = Scene::default().pod(1, "Never", Some(want));
     assert_eq!(scene.verdict(), Some(BatchEnd::Blocked));
-    assert_eq!(hopeless(&scene.pods).map(|(_, _, why)| why), Some("Forbidden".into()));
+    assert_eq!(scene.hopeless().map(|(_, _, why)| why), Some("Forbidden".into()));
+}
+
+#[test]
+fn a_pod_that_lives_is_waited_for_whatever_a_new_one_would_need() {
+    for cause in [Cause::Image, Cause::Refused, Cause::Manifest] {
+        let mut scene = Scene::default().pod(1, "Never", waits(cause));
+        assert!(scene.verdict().is_some() && scene.hopeless().is_some());
+        scene.living.insert(uid(1));
+        assert_eq!((scene.verdict(), scene.hopeless()), (None, None), "{cause:?}");
+    }
 }

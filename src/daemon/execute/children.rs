@@ -1,12 +1,13 @@
 //! Processes that this one has started, until they have ended and are reaped.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::AsFd;
 
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
+use crate::model::back_off;
 use crate::model::id::Uid;
 use crate::model::image::{Archive, PullRequest};
 use crate::model::observed::Outlook;
@@ -22,8 +23,16 @@ const NO_IMAGE: i32 = 13;
 pub(crate) struct Children {
     pods: BTreeMap<Uid, Child>,
     pulls: BTreeMap<PullRequest, PullChild>,
-    /// Archives that could not be loaded: not tried again unless they change.
-    pub(super) bad_archives: BTreeSet<Archive>,
+    /// Archives that could not be loaded, and how often.
+    unloaded: BTreeMap<Archive, (u32, Again)>,
+}
+
+/// When what has failed is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Again {
+    At(Moment),
+    /// Unless it changes.
+    Never,
 }
 
 #[derive(Debug)]
@@ -69,8 +78,23 @@ impl Children {
         })
     }
 
-    pub(crate) fn could_not_load(&self, archive: &Archive) -> bool {
-        self.bad_archives.contains(archive)
+    /// Whether an archive could not be loaded, and nothing is to come of another try yet.
+    pub(crate) fn could_not_load(&self, archive: &Archive, now: Moment) -> bool {
+        self.unloaded.get(archive).is_some_and(|(_, again)| match again {
+            Again::At(at) => now < *at,
+            Again::Never => true,
+        })
+    }
+
+    /// Notes that an archive could not be loaded.
+    pub(super) fn note_unloaded(&mut self, archive: &Archive, outlook: Outlook, now: Moment) -> Again {
+        let (tries, again) = self.unloaded.entry(archive.clone()).or_insert((0, Again::Never));
+        *tries = tries.saturating_add(1);
+        *again = match outlook {
+            Outlook::MayPass => Again::At(now + back_off::delay(tries.saturating_add(1))),
+            Outlook::Final => Again::Never,
+        };
+        *again
     }
 
     pub(crate) fn pulls(&self) -> usize {

@@ -52,7 +52,9 @@ impl Hands {
         let output =
             OpenOptions::new().create(true).append(true).mode(0o600).open(output_file(&directory))?;
         let args = [OsStr::new("shim"), directory.0.as_os_str()];
-        let child = self.binary.start(&args, output.as_fd(), &handed)?;
+        let birthplace = self.cgroups.birthplace(&self.places.shim_cgroup());
+        let cgroup = birthplace.as_ref().map(AsFd::as_fd);
+        let child = self.binary.start_in(cgroup, &args, output.as_fd(), &handed)?;
         self.children.add_pod(&plan.id.uid, child);
         failpoint::reach("process started")
     }

@@ -5,8 +5,8 @@ use std::fs::File;
 
 use crate::api::{Object, PodSpec};
 use crate::model::action::AfterSweep;
-use crate::model::id::{PodId, Uid};
-use crate::model::object::Known;
+use crate::model::id::PodId;
+use crate::model::objects::Objects;
 use crate::model::observed::{Finished, LOST, lost_exit};
 use crate::model::pod_plan::{Revision, Role};
 use crate::model::record::{
@@ -28,7 +28,7 @@ impl Hands {
         &mut self,
         pod: &PodId,
         then: AfterSweep,
-        known: &BTreeMap<Uid, Known>,
+        known: &Objects,
         now: Now,
     ) -> Result<(), ActError> {
         let Hands { places, cgroups, witness, .. } = self;
@@ -118,12 +118,7 @@ fn keep_end(places: &Places, pod: &PodId, now: Now) -> Result<(), ActError> {
 }
 
 /// Records how a pod ended whose process died: what the kernel or the process left counts, the rest is unknown.
-pub(super) fn record_loss(
-    places: &Places,
-    pod: &PodId,
-    known: &BTreeMap<Uid, Known>,
-    now: Now,
-) -> Result<(), ActError> {
+pub(super) fn record_loss(places: &Places, pod: &PodId, known: &Objects, now: Now) -> Result<(), ActError> {
     let directory = places.pod(&pod.uid);
     let failed = |source| ActError::pod("read the state", pod)(source);
     let mut record = match pods::read_record(&directory).map_err(failed)? {
@@ -186,12 +181,7 @@ fn outcome(record: &PodRecord) -> Outcome {
 }
 
 /// Records that a restart of the machine ended a pod that is not to be run again.
-pub(super) fn lose(
-    places: &Places,
-    pod: &PodId,
-    known: &BTreeMap<Uid, Known>,
-    now: Now,
-) -> Result<(), ActError> {
+pub(super) fn lose(places: &Places, pod: &PodId, known: &Objects, now: Now) -> Result<(), ActError> {
     const MESSAGE: &str = "the machine restarted while the pod ran";
     let mut record = synthetic(pod, known, now.wall);
     for container in &mut record.containers {
@@ -218,7 +208,7 @@ fn finish(
 }
 
 /// What can be said of a pod that left no record of itself.
-fn synthetic(pod: &PodId, known: &BTreeMap<Uid, Known>, at: Timestamp) -> PodRecord {
+fn synthetic(pod: &PodId, known: &Objects, at: Timestamp) -> PodRecord {
     let spec = known.get(&pod.uid).and_then(|known| match &known.object {
         Object::Pod(pod) => pod.spec.as_ref(),
         Object::ConfigMap(_)

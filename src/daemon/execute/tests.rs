@@ -185,7 +185,7 @@ fn an_end_nobody_saw_is_recorded_as_unknown_and_one_on_disc_as_it_was() {
     pods::write_record(&directory, &record(vec![container("a", running()), container("b", running())]))
         .unwrap();
     exits::write(&directory, "a", 0, &exit(3)).unwrap();
-    sweep::record_loss(&places, &id(), &BTreeMap::new(), now()).unwrap();
+    sweep::record_loss(&places, &id(), &Objects::default(), now()).unwrap();
     let finished = objects::finished_of(&places, &id().uid).unwrap().unwrap();
     let codes: Vec<_> = finished
         .record
@@ -209,7 +209,7 @@ fn a_pod_whose_containers_all_ended_well_has_succeeded_though_its_process_died()
     std::fs::create_dir_all(directory.exits()).unwrap();
     pods::write_record(&directory, &record(vec![container("a", running())])).unwrap();
     exits::write(&directory, "a", 0, &exit(0)).unwrap();
-    sweep::record_loss(&places, &id(), &BTreeMap::new(), now()).unwrap();
+    sweep::record_loss(&places, &id(), &Objects::default(), now()).unwrap();
     let finished = objects::finished_of(&places, &id().uid).unwrap().unwrap();
     assert_eq!(finished.outcome, Outcome::Succeeded);
 }
@@ -226,7 +226,7 @@ fn an_end_that_every_container_told_itself_is_not_called_unknown() {
     let again = exits::write(&directory, "a", 0, &exit(0)).unwrap_err();
     assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
     assert_eq!(std::fs::read_dir(directory.exits()).unwrap().count(), 1);
-    sweep::record_loss(&places, &id(), &BTreeMap::new(), now()).unwrap();
+    sweep::record_loss(&places, &id(), &Objects::default(), now()).unwrap();
     let finished = objects::finished_of(&places, &id().uid).unwrap().unwrap();
     assert_eq!(finished.outcome, Outcome::Failed { reason: String::new(), message: String::new() });
 }
@@ -251,7 +251,7 @@ fn a_pod_lost_to_a_restart_of_the_machine_says_so() {
     let ground = Ground::new();
     let places = ground.places();
     declare(&places);
-    sweep::lose(&places, &id(), &BTreeMap::new(), now()).unwrap();
+    sweep::lose(&places, &id(), &Objects::default(), now()).unwrap();
     let finished = objects::finished_of(&places, &id().uid).unwrap().unwrap();
     assert!(matches!(finished.outcome, Outcome::Failed { reason, .. } if reason == "NodeLost"));
 }
@@ -266,7 +266,7 @@ fn a_pod_that_leaves_while_it_is_looked_at_has_told_how_it_ended() {
     objects::depart(&places, &id().uid, &last).unwrap();
     let look = || {
         let (store, children) = (Store::at(&places.images), Children::default());
-        let (nothing, mut ends) = (BTreeMap::new(), Ends::default());
+        let (nothing, mut ends) = (Objects::default(), Ends::default());
         let seen = observe(&places, &store, &nothing, &children, Trust::Checked, &mut ends).unwrap();
         seen.observed.pods.get(&id().uid).and_then(|pod| pod.departed.as_deref().cloned())
     };

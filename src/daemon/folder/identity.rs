@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::paths::Places;
-use crate::publish::{Durability, publish_json, read_json, remove};
+use crate::publish::{Durability, publish_json, read_json};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Identity {
@@ -53,22 +53,52 @@ impl Identity {
     }
 }
 
+/// What is written down of a folder.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Note {
+    Is(Identity),
+    /// A person has said that what it declared may go.
+    Accepted {
+        accepted: PathBuf,
+    },
+}
+
 pub(crate) fn remembered(places: &Places, folder: &Path) -> io::Result<Option<Identity>> {
-    read_json(&file(places, folder))
+    Ok(match read_json(&file(places, folder))? {
+        Some(Note::Is(identity)) => Some(identity),
+        Some(Note::Accepted { .. }) | None => None,
+    })
+}
+
+pub(crate) fn is_accepted(places: &Places, folder: &Path) -> io::Result<bool> {
+    let note: Option<Note> = read_json(&file(places, folder))?;
+    Ok(matches!(note, Some(Note::Accepted { .. })))
+}
+
+/// Whether it has been watched: one that was may be waited for.
+pub(crate) fn is_known(places: &Places, folder: &Path) -> io::Result<bool> {
+    let note: Option<Note> = read_json(&file(places, folder))?;
+    Ok(note.is_some())
 }
 
 pub(crate) fn remember(places: &Places, identity: &Identity) -> io::Result<()> {
-    let path = file(places, &identity.folder);
+    write(places, &identity.folder, &Note::Is(identity.clone()))
+}
+
+/// Accepts that a folder's objects are gone (`droppod accept`): what it is next seen as is what it is, and any watcher of
+/// the instance removes what it declared if none sees it again.
+pub(crate) fn accept(places: &Places, folder: &Path) -> io::Result<()> {
+    write(places, folder, &Note::Accepted { accepted: folder.to_owned() })
+}
+
+fn write(places: &Places, folder: &Path, note: &Note) -> io::Result<()> {
+    let path = file(places, folder);
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory)?;
     }
-    publish_json(&path, identity, Durability::Durable)?;
+    publish_json(&path, note, Durability::Durable)?;
     Ok(())
-}
-
-/// Accepts that a folder's objects are gone (`droppod accept`): what it is next seen as is what it is.
-pub(crate) fn forget(places: &Places, folder: &Path) -> io::Result<()> {
-    remove(&file(places, folder))
 }
 
 fn file(places: &Places, folder: &Path) -> PathBuf {
@@ -88,7 +118,7 @@ mod tests {
         assert!(!identity(Some((3, 4))).is_same(&identity(Some((3, 5)))));
         assert!(identity(Some((3, 4))).is_same(&identity(None)));
         // As an earlier version has written it.
-        let old: Identity = serde_json::from_str(r#"{"folder":"/m","device":1,"inode":2}"#).unwrap();
-        assert_eq!(old, identity(None));
+        let old: Note = serde_json::from_str(r#"{"folder":"/m","device":1,"inode":2}"#).unwrap();
+        assert!(matches!(old, Note::Is(old) if old == identity(None)));
     }
 }

@@ -1,5 +1,6 @@
 //! Opening what lies in a folder: below its handle, never by way of a device, a FIFO or a link that leaves it.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -73,13 +74,32 @@ pub(crate) fn look(root: impl AsFd, path: &Path) -> io::Result<Option<Sighting>>
     };
     match beneath(root.as_fd(), path, OFlags::PATH) {
         Ok(handle) => Ok(Some(sighting(&rustix::fs::fstat(&handle)?, symlink))),
-        Err(Errno::XDEV | Errno::LOOP) => {
+        Err(Errno::XDEV) => {
             Ok(Some(Sighting::Odd("it is a symbolic link that leaves the folder".to_owned())))
         }
+        Err(Errno::LOOP) => Ok(Some(Sighting::Odd("it is a symbolic link that leads to itself".to_owned()))),
         Err(Errno::NOENT | Errno::NOTDIR) if symlink => {
             Ok(Some(Sighting::Odd("it is a symbolic link to nothing".to_owned())))
         }
         Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// As [`look`], of what has this name in `directory`, which is open and was reached through no link: that takes one call
+/// of the kernel for what is no link itself.
+pub(crate) fn look_in(
+    directory: impl AsFd,
+    name: &OsStr,
+    root: impl AsFd,
+    path: &Path,
+) -> io::Result<Option<Sighting>> {
+    match rustix::fs::statat(directory, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink => {
+            Ok(Some(sighting(&stat, false)))
+        }
+        Ok(_) => look(root, path),
+        Err(Errno::NOENT) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

@@ -1,8 +1,10 @@
 //! One look at a whole folder: every manifest in it, by stat alone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use ignore::Match;
@@ -15,18 +17,30 @@ use super::open::{self, Opened, Owner, Sighting};
 use super::trust::{self, Trust};
 use crate::publish::directory_below;
 use crate::publish::status::is_draft;
+use crate::status::status_name;
 
 /// Directories deeper than this are not looked into: a bind mount can make a folder its own descendant.
 const DEPTH_LIMIT: usize = 32;
+
+/// Records and status files are text, and could not tell of it.
+pub(crate) const NOT_UTF8: &str = "its path is not UTF-8; rename it";
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Scan {
     /// Manifests by their path in the folder.
     pub(crate) manifests: BTreeMap<PathBuf, Sighting>,
-    /// Names of status files that lie in the folder, half-written ones among them.
-    pub(crate) statuses: BTreeSet<PathBuf>,
+    pub(crate) beside: Beside,
     /// The only paths that were looked at, if not all were.
     pub(crate) part: Option<BTreeSet<PathBuf>>,
+}
+
+/// How status files lie beside manifests, where all of a folder was looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Beside {
+    /// Status files that lie beside no manifest, and those that are half written.
+    pub(crate) orphans: BTreeSet<PathBuf>,
+    /// Manifests that no status file lies beside.
+    pub(crate) bare: BTreeSet<PathBuf>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -53,9 +67,9 @@ pub(crate) enum Depth {
 /// # Errors
 /// If any directory in it cannot be read: what is not seen must not be taken for gone.
 pub(crate) fn scan(root: BorrowedFd<'_>, trust: Trust, depth: Depth) -> Result<Scan, ScanError> {
-    let mut scanner = Scanner { root, trust, depth, ignores: Vec::new(), found: Scan::default() };
+    let mut scanner = Scanner::new(root, trust, depth);
     scanner.enter(Path::new(""), None)?;
-    Ok(scanner.found)
+    Ok(scanner.found())
 }
 
 /// Looks at some files of a folder, whatever rules of names say: the user named them.
@@ -63,7 +77,7 @@ pub(crate) fn named(root: BorrowedFd<'_>, paths: &BTreeSet<PathBuf>) -> Result<S
     let mut found = Scan::default();
     for path in paths {
         if let Some(sighting) = look(root, path)? {
-            found.manifests.insert(path.clone(), sighting);
+            found.manifests.insert(path.clone(), unless_unnameable(path, sighting));
         }
     }
     Ok(found)
@@ -71,19 +85,16 @@ pub(crate) fn named(root: BorrowedFd<'_>, paths: &BTreeSet<PathBuf>) -> Result<S
 
 /// Looks at some manifests alone, by the rules that a scan of the whole folder goes by.
 pub(crate) fn part(root: BorrowedFd<'_>, trust: Trust, paths: BTreeSet<PathBuf>) -> Result<Scan, ScanError> {
-    let mut names: BTreeMap<&Path, Vec<&str>> = BTreeMap::new();
+    let mut names: BTreeMap<&Path, Vec<&OsStr>> = BTreeMap::new();
     for path in &paths {
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        let Some(name) = path.file_name() else { continue };
         names.entry(path.parent().unwrap_or(Path::new(""))).or_default().push(name);
     }
-    let mut scanner =
-        Scanner { root, trust, depth: Depth::Flat, ignores: Vec::new(), found: Scan::default() };
+    let mut scanner = Scanner::new(root, trust, Depth::Flat);
     for (directory, names) in names {
         scanner.some_of(directory, &names)?;
     }
-    let mut found = scanner.found;
-    found.part = Some(paths);
-    Ok(found)
+    Ok(Scan { part: Some(paths), ..scanner.found() })
 }
 
 struct Scanner<'a> {
@@ -92,26 +103,52 @@ struct Scanner<'a> {
     depth: Depth,
     /// Of the directories from the root to where we are; the deepest that has an opinion decides.
     ignores: Vec<(PathBuf, Gitignore)>,
-    found: Scan,
+    manifests: Vec<(PathBuf, Sighting)>,
+    beside: Beside,
 }
 
 impl Scanner<'_> {
+    fn new(root: BorrowedFd<'_>, trust: Trust, depth: Depth) -> Scanner<'_> {
+        let beside = Beside::default();
+        Scanner { root, trust, depth, ignores: Vec::new(), manifests: Vec::new(), beside }
+    }
+
+    fn found(self) -> Scan {
+        let Scanner { manifests, beside, .. } = self;
+        Scan { manifests: manifests.into_iter().collect(), beside, part: None }
+    }
+
     /// `objection` is that against a parent directory: whoever can write there can replace all below.
     fn enter(&mut self, path: &Path, objection: Option<&str>) -> Result<(), ScanError> {
         let Some((directory, objection)) = self.open(path, objection)? else { return Ok(()) };
         let listing = list(directory.as_fd())
             .map_err(|error| ScanError { path: path.to_owned(), source: error.into() })?;
-        if listing.files.contains(IGNORE_FILE) {
+        if listing.find(OsStr::new(IGNORE_FILE)).is_some() {
             self.heed_ignore_file(path)?;
         }
+        let are_skipped = listing.files.iter().any(|name| name.as_bytes().ends_with(SKIP.as_bytes()));
+        let mut has_manifest = vec![false; listing.files.len()];
         for name in &listing.files {
-            if listing.files.contains(&format!("{name}{SKIP}")) {
+            let said = name.to_string_lossy();
+            let is_off = || are_skipped && listing.find(&skip_of(name)).is_some();
+            if !names::is_manifest(&said)
+                || is_off()
+                || !self.file(directory.as_fd(), path.join(name), name, objection.as_deref())?
+            {
                 continue;
             }
-            self.file(path.join(name), name, objection.as_deref())?;
+            match listing.find(OsStr::new(&status_name(&said))) {
+                Some(at) => has_manifest[at] = true,
+                None => drop(self.beside.bare.insert(path.join(name))),
+            }
         }
+        let alone = listing.files.iter().zip(has_manifest).filter(|(_, has_manifest)| !has_manifest);
+        // Ours are UTF-8.
+        let is_ours = |name: &str| names::is_status(name) || is_draft(name);
+        let orphans = alone.filter(|(name, _)| name.to_str().is_some_and(is_ours));
+        self.beside.orphans.extend(orphans.map(|(name, _)| path.join(name)));
         let directories = match self.depth {
-            Depth::Flat => &BTreeSet::new(),
+            Depth::Flat => &Vec::new(),
             Depth::Recursive => &listing.directories,
         };
         for name in directories {
@@ -125,23 +162,27 @@ impl Scanner<'_> {
     }
 
     /// Looks at files of one directory, if a scan would come to it.
-    fn some_of(&mut self, directory: &Path, names: &[&str]) -> Result<(), ScanError> {
+    fn some_of(&mut self, directory: &Path, names: &[&OsStr]) -> Result<(), ScanError> {
         self.ignores.clear();
         let mut objection = None;
         let mut way: Vec<&Path> = directory.ancestors().collect();
         way.reverse();
+        let mut opened = None;
         for at in way {
-            let name = at.file_name().map(|name| name.to_str());
-            if name.is_some_and(|name| name.is_none_or(|name| !self.is_entered(at, name))) {
+            if at.file_name().is_some_and(|name| !self.is_entered(at, name)) {
                 return Ok(());
             }
-            let Some((_, against)) = self.open(at, objection.as_deref())? else { return Ok(()) };
+            let Some((handle, against)) = self.open(at, objection.as_deref())? else { return Ok(()) };
+            opened = Some(handle);
             objection = against;
             self.heed_ignore_file(at)?;
         }
+        let Some(handle) = opened else { return Ok(()) };
         for name in names {
-            if look(self.root, &directory.join(format!("{name}{SKIP}")))?.is_none() {
-                self.file(directory.join(name), name, objection.as_deref())?;
+            if names::is_manifest(&name.to_string_lossy())
+                && look(self.root, &directory.join(skip_of(name)))?.is_none()
+            {
+                self.file(handle.as_fd(), directory.join(name), name, objection.as_deref())?;
             }
         }
         Ok(())
@@ -178,24 +219,30 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    fn is_entered(&self, directory: &Path, name: &str) -> bool {
-        names::is_entered(name)
+    fn is_entered(&self, directory: &Path, name: &OsStr) -> bool {
+        names::is_entered(&name.to_string_lossy())
             && directory.components().count() <= DEPTH_LIMIT
             && !self.is_ignored(directory, Kind::Directory)
     }
 
-    fn file(&mut self, path: PathBuf, name: &str, objection: Option<&str>) -> Result<(), ScanError> {
-        if names::is_status(name) || is_draft(name) {
-            self.found.statuses.insert(path);
-            return Ok(());
+    /// Tells whether there is such a manifest.
+    fn file(
+        &mut self,
+        directory: BorrowedFd<'_>,
+        path: PathBuf,
+        name: &OsStr,
+        objection: Option<&str>,
+    ) -> Result<bool, ScanError> {
+        if self.is_ignored(&path, Kind::File) {
+            return Ok(false);
         }
-        if !names::is_manifest(name) || self.is_ignored(&path, Kind::File) {
-            return Ok(());
-        }
-        let Some(sighting) = look(self.root, &path)? else { return Ok(()) };
+        let seen = open::look_in(directory, name, self.root, &path);
+        let seen = seen.map_err(|source| ScanError { path: path.clone(), source })?;
+        let Some(sighting) = seen else { return Ok(false) };
         let sighting = refused(&sighting, self.trust, objection).map_or(sighting, Sighting::Odd);
-        self.found.manifests.insert(path, sighting);
-        Ok(())
+        let sighting = unless_unnameable(&path, sighting);
+        self.manifests.push((path, sighting));
+        Ok(true)
     }
 
     fn is_ignored(&self, path: &Path, kind: Kind) -> bool {
@@ -223,6 +270,17 @@ fn refused(sighting: &Sighting, trust: Trust, objection: Option<&str>) -> Option
     }
 }
 
+fn unless_unnameable(path: &Path, sighting: Sighting) -> Sighting {
+    if path.to_str().is_some() { sighting } else { Sighting::Odd(NOT_UTF8.to_owned()) }
+}
+
+/// The file beside `name` that switches it off.
+fn skip_of(name: &OsStr) -> OsString {
+    let mut skip = name.to_owned();
+    skip.push(SKIP);
+    skip
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     File,
@@ -231,17 +289,23 @@ enum Kind {
 
 #[derive(Default)]
 struct Listing {
-    /// Everything that is no directory, links among them.
-    files: BTreeSet<String>,
-    directories: BTreeSet<String>,
+    /// Everything that is no directory, links among them; in order.
+    files: Vec<OsString>,
+    directories: Vec<OsString>,
+}
+
+impl Listing {
+    /// The place of a file.
+    fn find(&self, name: &OsStr) -> Option<usize> {
+        self.files.binary_search_by(|known| known.as_os_str().cmp(name)).ok()
+    }
 }
 
 fn list(directory: BorrowedFd<'_>) -> rustix::io::Result<Listing> {
     let mut listing = Listing::default();
     for entry in Dir::read_from(directory)? {
         let entry = entry?;
-        // A name that is not UTF-8 cannot be told in a status file; no tool of ours makes one.
-        let Ok(name) = entry.file_name().to_str() else { continue };
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
         let kind = match entry.file_type() {
             // Some file systems leave the kind to a stat.
             FileType::Unknown => {
@@ -254,14 +318,12 @@ fn list(directory: BorrowedFd<'_>) -> rustix::io::Result<Listing> {
             known => known,
         };
         match kind {
-            FileType::Directory => {
-                listing.directories.insert(name.to_owned());
-            }
-            _ => {
-                listing.files.insert(name.to_owned());
-            }
+            FileType::Directory => listing.directories.push(name.to_owned()),
+            _ => listing.files.push(name.to_owned()),
         }
     }
+    listing.files.sort_unstable();
+    listing.directories.sort_unstable();
     Ok(listing)
 }
 

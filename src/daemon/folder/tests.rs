@@ -43,7 +43,8 @@ fn manifests_are_found_in_subdirectories_and_what_is_switched_off_is_not() {
     let news = seen(open(&ground, Trust::Checked).look(&ground.places(), HasObjects::No, at(0)));
     assert_eq!(names(news.present), ["a.yml", "b.yaml", "drafts/b.yml", "drafts/keep.yaml", "sub/c.json"]);
     assert_eq!(names(news.read.into_keys()).len(), 5);
-    assert_eq!(names(news.statuses), ["a.status.yaml"]);
+    let beside = news.beside.unwrap();
+    assert_eq!((names(beside.orphans), beside.bare.len()), (vec!["a.status.yaml".to_owned()], 5));
 }
 
 #[test]
@@ -83,6 +84,50 @@ fn a_file_is_read_again_only_when_it_differs() {
     assert_eq!(read.into_values().collect::<Vec<_>>(), [b"another".to_vec()]);
     assert_eq!(seen(folder.look(&places, HasObjects::No, at(3))).read.len(), 0);
     assert_eq!(seen(folder.look(&places, HasObjects::No, at(603))).read.len(), 1, "all, every ten minutes");
+}
+
+#[test]
+fn a_look_at_everything_tells_of_what_is_not_as_it_was_and_of_nothing_else() {
+    let ground = Ground::new();
+    let root = ground.folder("manifests");
+    for name in ["a.yaml", "b.yaml", "sub/c.yaml", "d.yaml", "e.yaml"] {
+        write(&root.join(name), "x");
+    }
+    let mut folder = open(&ground, Trust::Checked);
+    let places = ground.places();
+    let mut look = |second: u64| {
+        let news = seen(folder.look(&places, HasObjects::No, at(second)));
+        (news.part.map(names), names(news.present), names(news.read.into_keys()))
+    };
+    assert_eq!((look(0).0, look(1)), (None, (Some(vec![]), vec![], vec![])));
+    write(&root.join("b.yaml"), "another");
+    std::fs::remove_file(root.join("d.yaml")).unwrap();
+    std::fs::rename(root.join("sub"), root.join("other")).unwrap();
+    symlink("/nowhere", root.join("e.link")).unwrap();
+    std::fs::rename(root.join("e.link"), root.join("e.yaml")).unwrap();
+    let told = ["b.yaml", "d.yaml", "e.yaml", "other/c.yaml", "sub/c.yaml"].map(str::to_owned).to_vec();
+    let (part, present, read) = look(2);
+    assert_eq!(part, Some(told));
+    assert_eq!(present, ["b.yaml", "e.yaml", "other/c.yaml"]);
+    assert_eq!(read, ["b.yaml", "other/c.yaml"]);
+    assert_eq!(look(3).0, Some(vec![]));
+    assert_eq!(look(603).2.len(), 3, "all are read every ten minutes");
+}
+
+#[test]
+fn status_files_that_lie_beside_no_manifest_are_told_apart() {
+    let ground = Ground::new();
+    let root = ground.folder("manifests");
+    for name in ["a.yaml", "b.json", "off.yaml", "off.yaml.skip", "a.status.yaml", "b.json.status.yaml"] {
+        write(&root.join(name), "x");
+    }
+    for name in ["off.status.yaml", "gone.status.yaml", "sub/a.status.yaml", ".a.status.yaml.7.tmp"] {
+        write(&root.join(name), "x");
+    }
+    let news = seen(open(&ground, Trust::Checked).look(&ground.places(), HasObjects::No, at(0)));
+    let orphans = [".a.status.yaml.7.tmp", "gone.status.yaml", "off.status.yaml", "sub/a.status.yaml"];
+    let beside = news.beside.unwrap();
+    assert_eq!((names(beside.orphans), names(beside.bare)), (orphans.map(str::to_owned).to_vec(), vec![]));
 }
 
 #[test]
@@ -128,10 +173,15 @@ fn a_folder_that_vanished_is_lost_until_its_loss_is_accepted() {
     std::fs::rename(ground.path("manifests"), ground.path("away")).unwrap();
     assert!(matches!(folder.look(&places, HasObjects::Yes, at(1)), Look::Lost(_)));
     std::fs::rename(ground.path("away"), ground.path("manifests")).unwrap();
-    assert_eq!(seen(folder.look(&places, HasObjects::Yes, at(2))).present.len(), 1);
+    assert_eq!(
+        seen(folder.look(&places, HasObjects::Yes, at(2))).part,
+        Some([].into()),
+        "nothing has changed"
+    );
+    assert_eq!(folder.files.len(), 1);
     std::fs::remove_dir_all(ground.path("manifests")).unwrap();
     assert!(matches!(folder.look(&places, HasObjects::Yes, at(3)), Look::Lost(_)));
-    identity::forget(&places, &folder.root.path).unwrap();
+    identity::accept(&places, &folder.root.path).unwrap();
     assert_eq!(seen(folder.look(&places, HasObjects::Yes, at(4))).present.len(), 0);
 }
 
@@ -190,7 +240,8 @@ fn a_look_at_what_events_tell_of_finds_what_a_look_at_everything_would() {
         seen(folder.look(&places, HasObjects::No, at(now)));
         let known = names(folder.files.keys().cloned());
         assert_eq!(known, all_of(&ground));
-        (news.part.map(names), known.len())
+        let is_part = news.beside.is_none();
+        (news.part.filter(|_| is_part).map(names), known.len())
     };
     assert_eq!(look(Hint::Other), (None, 2));
 

@@ -13,6 +13,8 @@ pub(crate) enum Claim {
     Declares,
     /// It cannot be read, so what came from it stays as it is.
     Keeps,
+    /// Nobody sees it, and it is not there: what came from it stays until a file declares it.
+    Left,
     Gone,
 }
 
@@ -95,7 +97,7 @@ pub(crate) fn changes<'a>(
         }
     }
     for (key, known) in live {
-        let kept = matches!(claim(&known.record.source), Claim::Keeps);
+        let kept = matches!(claim(&known.record.source), Claim::Keeps | Claim::Left);
         if !kept && !claimants.contains_key(key) {
             found.changes.push(Change::Remove { uid: &known.record.uid });
         }
@@ -114,7 +116,7 @@ fn owner<'a>(
     let Some(known) = present else { return Some(0) };
     match claim(&known.record.source) {
         Claim::Keeps => None,
-        Claim::Declares | Claim::Gone => {
+        Claim::Declares | Claim::Left | Claim::Gone => {
             let same = claimants.iter().position(|(source, _)| **source == known.record.source);
             Some(same.unwrap_or(0))
         }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::time::Duration;
 
 use crate::api::Object;
+use crate::daemon::folder::earlier;
 use crate::manifest;
 use crate::model::control::{Controlled, Step, Steps};
 use crate::model::id::Uid;
 use crate::model::object::{Known, ObjectRecord};
-use crate::model::time::Now;
+use crate::model::time::{Moment, Now};
 use crate::paths::Places;
 use crate::rundir::objects;
 
@@ -22,7 +22,7 @@ pub(crate) struct Carried {
     pub(crate) failures: Vec<InventoryError>,
     /// Pods that are not in the counts of their Job though their end may be there to be counted.
     pub(crate) uncounted: BTreeSet<Uid>,
-    pub(crate) wake_in: Option<Duration>,
+    pub(crate) wake_at: Option<Moment>,
 }
 
 /// What is known of an object that makes others.
@@ -52,7 +52,11 @@ pub(super) fn load(
 
 impl Inventory {
     pub(crate) fn carry_out(&mut self, places: &Places, steps: Steps, now: Now) -> Carried {
-        let mut carried = Carried { wake_in: steps.wake_in, ..Carried::default() };
+        let mut carried = Carried::default();
+        for (uid, until) in &steps.rests {
+            self.agenda.rest(uid, until.map(|until| now.boot + until));
+        }
+        carried.wake_at = earlier(steps.wake_in.map(|wait| now.boot + wait), self.agenda.next());
         // Objects whose record could not be written: nothing more is done for them.
         let mut stuck: BTreeSet<Uid> = BTreeSet::new();
         for step in steps.steps {
@@ -68,11 +72,14 @@ impl Inventory {
                 }
             }
         }
-        let of_stuck =
-            |known: &&Known| known.record.owner.as_ref().is_some_and(|owner| stuck.contains(&owner.uid));
-        carried.uncounted =
-            self.objects.values().filter(of_stuck).map(|known| known.record.uid.clone()).collect();
+        let of_stuck = stuck.iter().flat_map(|owner| self.objects.unrested_of(owner));
+        carried.uncounted = of_stuck.map(|known| known.record.uid.clone()).collect();
         carried
+    }
+
+    /// Jobs and CronJobs that are to be looked at by now.
+    pub(crate) fn due(&mut self, now: Now) -> BTreeSet<Uid> {
+        self.agenda.due(&self.objects, now)
     }
 
     /// What a controller made and a person has deleted is to go. Tells whether it was to stay until now.
@@ -110,10 +117,18 @@ impl Inventory {
         };
         if let Some(known) = of_step {
             self.untold.touch(&known.record.source);
+            let uid = known.record.uid.clone();
+            self.objects.stir(&uid);
         }
         match step {
             Step::Job(uid, record) => {
                 objects::save_job(places, &uid, &record).map_err(failed(self.name(&uid)))?;
+                if record.finished.is_some()
+                    && let Some(known) = self.objects.get(&uid)
+                {
+                    // An edit that it did not take while it went on may be one that it takes now.
+                    self.undecided.touch(&known.record.source);
+                }
                 self.controlled.jobs.insert(uid, *record);
                 Ok(())
             }

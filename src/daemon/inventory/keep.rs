@@ -1,5 +1,6 @@
-//! Changes → records on disc, then in memory: what is not written down is not in force, but for a removal, which
-//! may be what makes room to write.
+//! Changes → records on disc, then in memory: what is not written down is not in force, but for a removal. That may be
+//! what makes room to write, and need not wait for a disc: nothing declares the object any more, so a watcher that starts
+//! meanwhile decides the same.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,7 +10,7 @@ use crate::daemon::folder::chain;
 use crate::failpoint;
 use crate::manifest::{Declared, podsecurity};
 use crate::model::id::Uid;
-use crate::model::object::{Deletion, Known, ObjectRecord, Source};
+use crate::model::object::{Deletion, Known, ObjectKey, ObjectRecord, Source};
 use crate::model::record::FORMAT;
 use crate::model::time::Now;
 use crate::paths::Places;
@@ -46,11 +47,10 @@ impl Step {
     }
 }
 
-/// What becomes of an object whose removal cannot be written down.
+/// What becomes of an object whose removal is not written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unwritten {
     Stays,
-    /// Nothing declares it any more: a watcher that starts meanwhile decides the same.
     Goes,
 }
 
@@ -151,7 +151,7 @@ impl Inventory {
             Some(why) => drop(self.forbidden.insert(uid.clone(), why)),
             None => drop(self.forbidden.remove(&uid)),
         }
-        let before = self.objects.insert(uid.clone(), known);
+        let before = self.objects.put(known);
         match before {
             Some(before) if before.record.source != self.objects[&uid].record.source => {
                 self.untold.touch(&before.record.source);
@@ -164,8 +164,7 @@ impl Inventory {
     /// What an object has made is declared where the object is.
     fn move_along(&mut self, places: &Places, uid: &Uid) -> Result<(), InventoryError> {
         let source = self.objects[uid].record.source.clone();
-        let of_owner = |known: &&Known| known.record.owner.as_ref().is_some_and(|owner| owner.uid == *uid);
-        let children: Vec<Known> = self.objects.values().filter(of_owner).cloned().collect();
+        let children: Vec<Known> = self.objects.made_by(uid).cloned().collect();
         for mut child in children {
             child.record.source = source.clone();
             self.put(places, child, "move")?;
@@ -192,46 +191,64 @@ impl Inventory {
         now: Now,
     ) -> BTreeMap<Uid, InventoryError> {
         let deletion = Some(Deletion { at: now.wall, grace });
-        let marked: Vec<ObjectRecord> = doomed
-            .iter()
-            .filter_map(|(uid, _)| self.objects.get(uid))
-            .filter(|known| outlives_its_record(&known.object))
-            .map(|known| ObjectRecord { deletion: deletion.clone(), ..known.record.clone() })
-            .collect();
-        let saved = objects::save_all(places, &marked.iter().collect::<Vec<_>>());
-        let mut marks: BTreeMap<Uid, (ObjectRecord, io::Result<()>)> = marked
-            .into_iter()
-            .zip(saved)
-            .map(|(record, saved)| (record.uid.clone(), (record, saved)))
-            .collect();
         let mut failures = BTreeMap::new();
+        let mut marked = Vec::new();
         for (uid, unwritten) in doomed {
-            let Some(known) = self.objects.get_mut(&uid) else { continue };
+            let Some(known) = self.objects.get(&uid) else { continue };
             let key = known.record.key.clone();
             self.untold.touch(&known.record.source);
-            let removed = match marks.remove(&uid) {
-                Some((record, saved)) => {
-                    let written = saved.and_then(|()| failpoint::reach("removal recorded"));
-                    let goes = written.or_else(|error| match unwritten {
-                        Unwritten::Stays => Err(error),
-                        Unwritten::Goes => {
-                            tracing::warn!(object = %key, %uid, reason = chain(&error), "removal not written down");
-                            Ok(())
-                        }
-                    });
-                    goes.map(|()| known.record = record)
-                }
-                None => objects::forget(places, &uid).map(|()| drop(self.objects.remove(&uid))),
-            };
-            match removed {
-                Ok(()) => tracing::info!(object = %key, %uid, "object removed"),
-                Err(source) => {
-                    let object = key.to_string();
-                    failures.insert(uid, InventoryError::Write { operation: "remove", object, source });
+            if !outlives_its_record(&known.object) {
+                let forgotten = objects::forget(places, &uid).map(|()| drop(self.objects.remove(&uid)));
+                failures.extend(removed(uid, &key, forgotten));
+                continue;
+            }
+            let record = ObjectRecord { deletion: deletion.clone(), ..known.record.clone() };
+            let object = known.object.clone();
+            match unwritten {
+                Unwritten::Stays => marked.push(Known { record, object }),
+                Unwritten::Goes => {
+                    self.objects.put(Known { record, object });
+                    self.unwritten.insert(uid.clone());
+                    failures.extend(removed(uid, &key, Ok(())));
                 }
             }
         }
+        let records: Vec<&ObjectRecord> = marked.iter().map(|known| &known.record).collect();
+        let saved = objects::save_all(places, &records);
+        for (known, saved) in marked.into_iter().zip(saved) {
+            let (uid, key) = (known.record.uid.clone(), known.record.key.clone());
+            let written = saved.and_then(|()| failpoint::reach("removal recorded"));
+            failures.extend(removed(uid, &key, written.map(|()| drop(self.objects.put(known)))));
+        }
         failures
+    }
+
+    /// Writes down removals that are in force already, but for those of objects that have gone meanwhile. One that cannot
+    /// be written is told, and found out by the next watcher.
+    pub(crate) fn write_removals(&mut self, places: &Places) {
+        let unwritten = std::mem::take(&mut self.unwritten);
+        let objects = unwritten.iter().filter_map(|uid| self.objects.get(uid)).map(|known| &known.record);
+        let records: Vec<&ObjectRecord> =
+            objects.filter(|record| places.object(&record.uid).object().exists()).collect();
+        for (record, saved) in records.iter().zip(objects::save_all(places, &records)) {
+            if let Err(error) = saved.and_then(|()| failpoint::reach("removal recorded")) {
+                let ObjectRecord { key, uid, .. } = record;
+                tracing::warn!(object = %key, %uid, reason = chain(&error), "removal not written down");
+            }
+        }
+    }
+}
+
+fn removed(uid: Uid, key: &ObjectKey, outcome: io::Result<()>) -> Option<(Uid, InventoryError)> {
+    match outcome {
+        Ok(()) => {
+            tracing::info!(object = %key, %uid, "object removed");
+            None
+        }
+        Err(source) => {
+            let object = key.to_string();
+            Some((uid, InventoryError::Write { operation: "remove", object, source }))
+        }
     }
 }
 

@@ -1,4 +1,6 @@
 //! What files declare → objects in force, as far as caution lets it.
+//!
+//! Longer than other files: each rule is about the changes that the one before has left.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -38,12 +40,15 @@ impl Inventory {
     pub(crate) fn reconcile(&mut self, places: &Places, now: Now) -> Reconciled {
         let mut done = Reconciled::default();
         self.drop_forgotten(places);
-        let scope = self.scope();
+        let mut scope = self.scope();
+        let before = self.undone.clone();
         self.undone.retain(|source, _| !scope.contains(source));
         let steps = self.decide(&scope, places, now, &mut done);
         let mut asked = Vec::new();
         let mut taken = Vec::new();
         for Due { source, line, step } in steps {
+            // It may take over what another file has lost, and nothing has told of itself.
+            scope.touch(&source);
             match step {
                 Ok(step) => {
                     asked.push((source, line, step.uid().clone()));
@@ -63,6 +68,7 @@ impl Inventory {
             done.again_at = earlier(done.again_at, Some(now.boot + TRY_AGAIN));
         }
         self.note_applied(&scope);
+        self.tell_differing(&before, &self.undone.clone());
         self.forget_went();
         if done.again_at.is_some() {
             self.undecided = scope;
@@ -89,41 +95,33 @@ impl Inventory {
     /// For a look at files that brings nothing into force: what is not so yet waits for a watcher.
     pub(crate) fn compare(&mut self) {
         self.note_applied(&Stir::All);
-        for file in self.files.values_mut() {
-            file.unfinished |= file.is_good() && file.applied_hash != file.observed_hash;
+        let sources: Vec<Source> = self.files.keys().cloned().collect();
+        for source in sources {
+            self.files.change(source, |file| {
+                file.unfinished |= file.is_good() && file.applied_hash != file.observed_hash;
+            });
         }
     }
 
     /// An object whose record is gone from disc is gone: its pod was, and the record was removed.
     fn drop_forgotten(&mut self, places: &Places) {
-        let Inventory { objects, undecided, untold, .. } = self;
-        objects.retain(|uid, known| {
-            let stays = known.record.deletion.is_none() || places.object(uid).object().exists();
-            if !stays {
-                undecided.touch(&known.record.source);
-                untold.touch(&known.record.source);
-            }
-            stays
-        });
+        let is_forgotten = |known: &&Known| !places.object(&known.record.uid).object().exists();
+        let forgotten: Vec<Uid> =
+            self.objects.leaving().filter(is_forgotten).map(|known| known.record.uid.clone()).collect();
+        for known in forgotten.iter().filter_map(|uid| self.objects.remove(uid)) {
+            self.undecided.touch(&known.record.source);
+            self.untold.touch(&known.record.source);
+        }
     }
 
     /// What is to be written, in order. Borrows end here, so that writing can follow.
     fn decide(&mut self, scope: &Stir, places: &Places, now: Now, done: &mut Reconciled) -> Vec<Due> {
         let keys = self.keys(scope);
         let within = |key: &ObjectKey| keys.as_ref().is_none_or(|keys| keys.contains(key));
-        let any_within = |declared: &[Declared]| declared.iter().any(|declared| within(&declared.key));
-        let declaring: BTreeMap<&Source, &[Declared]> = self
-            .files
-            .iter()
-            .filter_map(|(source, file)| match &file.content {
-                Content::Declares(declared) if any_within(declared) => Some((source, declared.as_slice())),
-                Content::Declares(_) | Content::Unknown | Content::Mistaken | Content::Refused(_) => None,
-            })
-            .filter(|(source, _)| matches!(self.claim(source), Claim::Declares))
-            .collect();
+        let (objects, declaring) = self.concerned(places, keys.as_ref());
         let replaces = |known: &Known, declared: &Declared| replaces(places, known, declared);
-        let objects = self.objects.values().filter(|known| within(&known.record.key));
-        let mut found = change::changes(objects, &declaring, within, |source| self.claim(source), replaces);
+        let claim = |source: &Source| self.claim(places, source);
+        let mut found = change::changes(objects.into_iter(), &declaring, within, claim, replaces);
         let all = found.changes.len();
         if self.awaits_content() {
             // What is gone may be in there, under another name.
@@ -183,13 +181,44 @@ impl Inventory {
             Content::Unknown | Content::Mistaken | Content::Refused(_) => None,
         });
         let declared = declared.flatten().map(|declared| declared.key.clone());
-        let in_force = self.objects.values().filter(|known| sources.contains(&known.record.source));
+        let in_force = sources.iter().flat_map(|source| self.objects.newest_of(source, 0));
         Some(declared.chain(in_force.map(|known| known.record.key.clone())).collect())
+    }
+
+    /// Objects of these keys, and files that declare one.
+    fn concerned(
+        &self,
+        places: &Places,
+        keys: Option<&BTreeSet<ObjectKey>>,
+    ) -> (Vec<&Known>, BTreeMap<&Source, &[Declared]>) {
+        let (objects, sources): (Vec<&Known>, Vec<&Source>) = match keys {
+            None => (self.objects.values().collect(), self.files.keys().collect()),
+            Some(keys) => (
+                keys.iter().flat_map(|key| self.objects.of_key(key)).collect(),
+                keys.iter().flat_map(|key| self.files.declaring(key)).collect(),
+            ),
+        };
+        let mut declaring: BTreeMap<&Source, &[Declared]> = BTreeMap::new();
+        for source in
+            sources.into_iter().filter(|source| matches!(self.claim(places, source), Claim::Declares))
+        {
+            if let Some(ManifestFile { content: Content::Declares(declared), .. }) = self.files.get(source) {
+                declaring.insert(source, declared);
+            }
+        }
+        (objects, declaring)
+    }
+
+    /// What is told of a file changes with this.
+    fn tell_differing<T: PartialEq>(&mut self, before: &BTreeMap<Source, T>, after: &BTreeMap<Source, T>) {
+        let sources = before.keys().chain(after.keys());
+        sources.filter(|source| before.get(source) != after.get(source)).for_each(|it| self.untold.touch(it));
     }
 
     fn take_conflicts(&mut self, keys: Option<&BTreeSet<ObjectKey>>, found: BTreeMap<Source, Vec<Conflict>>) {
         let Some(keys) = keys else {
-            self.conflicts = found;
+            let before = std::mem::replace(&mut self.conflicts, found.clone());
+            self.tell_differing(&before, &found);
             return;
         };
         for (source, conflicts) in &mut self.conflicts {
@@ -206,10 +235,12 @@ impl Inventory {
         self.conflicts.retain(|_, conflicts| !conflicts.is_empty());
     }
 
-    /// Objects of folders that nobody looks at, or that tell nothing, stay as they are.
-    fn claim(&self, source: &Source) -> Claim {
-        let seen = self.folders.get(&source.root).is_some_and(|folder| folder.state == FolderState::Seen);
-        if !seen {
+    /// Objects of folders that tell nothing stay as they are.
+    fn claim(&self, places: &Places, source: &Source) -> Claim {
+        let Some(folder) = self.folders.get(&source.root) else {
+            return self.claim_of_stranger(places, source);
+        };
+        if folder.state != FolderState::Seen {
             return Claim::Keeps;
         }
         match self.files.get(source) {
@@ -281,8 +312,7 @@ impl Inventory {
 
     /// A file has come that is still to be read.
     fn awaits_content(&self) -> bool {
-        let is_unread = |file: &ManifestFile| file.unfinished && matches!(file.content, Content::Unknown);
-        self.caution == Caution::Wait && self.files.values().any(is_unread)
+        self.caution == Caution::Wait && self.files.awaits_content()
     }
 
     /// The folder whose edit would end or change something that runs.
@@ -306,34 +336,40 @@ impl Inventory {
         for (root, folder) in &mut self.folders {
             folder.went.retain(|path| {
                 let source = Source { root: root.clone(), path: path.clone() };
-                let has_objects = |known: &Known| known.is_declared() && known.record.source == source;
-                !self.files.contains_key(&source) && self.objects.values().any(has_objects)
+                let has_objects = || self.objects.newest_of(&source, 0).any(Known::is_declared);
+                !self.files.contains_key(&source) && has_objects()
             });
         }
     }
 
-    /// A file's content is in force when none of it waits: what it declares is as declared and its own, and nothing
-    /// else is.
     fn note_applied(&mut self, scope: &Stir) {
-        let mut own: BTreeMap<&Source, Vec<&Known>> = BTreeMap::new();
-        let in_scope = |known: &&Known| known.is_declared() && scope.contains(&known.record.source);
-        for known in self.objects.values().filter(in_scope) {
-            own.entry(&known.record.source).or_default().push(known);
-        }
-        for (source, file) in self.files.iter_mut().filter(|(source, _)| scope.contains(source)) {
-            let Content::Declares(declared) = &file.content else { continue };
-            let own = own.get(source).map_or(&[][..], Vec::as_slice);
-            let in_force = |declared: &Declared| {
-                own.iter().any(|known| {
-                    known.record.key == declared.key && known.record.authored == declared.authored
-                })
-            };
-            // As many as are declared, each of them once: nothing that is to go is still there.
-            let stale = file.applied_hash != file.observed_hash;
-            if stale && own.len() == declared.len() && declared.iter().all(in_force) {
-                file.applied_hash.clone_from(&file.observed_hash);
+        let sources: Vec<&Source> = match scope {
+            Stir::All => self.files.keys().collect(),
+            Stir::Of(sources) => sources.iter().collect(),
+        };
+        let applied = sources.into_iter().filter(|source| self.is_applied(source));
+        for source in applied.cloned().collect::<Vec<Source>>() {
+            if self.files.apply(&source) {
+                self.untold.touch(&source);
             }
         }
+    }
+
+    /// A file's content comes into force when none of it waits: what it declares is as declared and its own, and nothing
+    /// else is.
+    fn is_applied(&self, source: &Source) -> bool {
+        let Some(file) = self.files.get(source).filter(|file| file.applied_hash != file.observed_hash) else {
+            return false;
+        };
+        let Content::Declares(declared) = &file.content else { return false };
+        let own = self.objects.newest_of(source, 0).filter(|known| known.is_declared());
+        let own: Vec<&Known> = own.collect();
+        let in_force = |declared: &Declared| {
+            own.iter()
+                .any(|known| known.record.key == declared.key && known.record.authored == declared.authored)
+        };
+        // As many as are declared, each of them once: nothing that is to go is still there.
+        own.len() == declared.len() && declared.iter().all(in_force)
     }
 }
 

@@ -79,7 +79,9 @@ impl Bench {
         let has = if self.inventory.has_objects(&root) { HasObjects::Yes } else { HasObjects::No };
         let look = self.folder.look(&places, has, now);
         self.inventory.absorb(&root, look);
-        self.inventory.reconcile(&places, now)
+        let reconciled = self.inventory.reconcile(&places, now);
+        self.inventory.write_removals(&places);
+        reconciled
     }
 
     fn tell(&mut self, hint: Hint) {
@@ -123,6 +125,12 @@ impl Bench {
 
     fn source(&self, name: &str) -> Source {
         Source { root: self.folder.root.path.clone(), path: name.into() }
+    }
+
+    /// Whether all that a file says is in force.
+    fn is_applied(&self, name: &str) -> bool {
+        let file = &self.inventory.files()[&self.source(name)];
+        !file.observed_hash.is_empty() && file.applied_hash == file.observed_hash
     }
 }
 
@@ -371,6 +379,20 @@ fn of_one_folder_several_files_can_be_meant() {
 }
 
 #[test]
+fn a_look_at_everything_that_finds_nothing_changed_stirs_nothing() {
+    let mut bench = Bench::new().write("a.yaml", &map("a")).write("b.yaml", &map("b")).settle();
+    bench.inventory.take_untold();
+    bench = bench.wait(Duration::from_secs(60));
+    assert_eq!(bench.inventory.take_untold(), Stir::default());
+    bench = bench.write("b.yaml", &map("b").replace("value", "other")).settle();
+    assert_eq!(bench.inventory.take_untold(), Stir::Of([bench.source("b.yaml")].into()));
+    bench = bench.remove("a.yaml").settle();
+    assert_eq!(bench.inventory.take_untold(), Stir::Of([bench.source("a.yaml")].into()));
+    bench = bench.wait(Duration::from_secs(600));
+    assert_eq!(bench.inventory.take_untold(), Stir::All, "all is read again, and looked at");
+}
+
+#[test]
 fn with_events_only_what_they_tell_of_is_looked_at_and_it_comes_to_the_same() {
     let mut bench = Bench::new().write("a.yaml", &map("one")).write("b.yaml", &map("one"));
     bench.folder.rely_on_events();
@@ -396,6 +418,7 @@ fn with_events_only_what_they_tell_of_is_looked_at_and_it_comes_to_the_same() {
     bench = bench.settle();
     let (name, _, _, uid) = one;
     assert_eq!(bench.objects()[0], (name, "b.yaml".to_owned(), 2, uid));
+    assert!(bench.is_applied("b.yaml"), "also if nothing has told of the file that takes over");
     assert_eq!(bench.inventory.conflicts(&bench.source("b.yaml")).len(), 0);
 
     // So does an object that a file has lost.
@@ -407,4 +430,5 @@ fn with_events_only_what_they_tell_of_is_looked_at_and_it_comes_to_the_same() {
     bench = bench.settle();
     assert_eq!(bench.names(), ["configmap/four", "configmap/one", "configmap/three"]);
     assert_eq!(bench.objects()[1].1, "d.yaml");
+    assert!(bench.is_applied("b.yaml") && bench.is_applied("d.yaml"));
 }

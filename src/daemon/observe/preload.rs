@@ -11,6 +11,7 @@ use crate::model::image::{Archive, ImageRef};
 use crate::model::observed::{ImageObservation, Preload};
 use crate::paths::Places;
 use crate::publish::untraced;
+use crate::sandbox::sys::clock;
 
 use super::{ObserveError, Seen};
 use crate::daemon::execute::children::Children;
@@ -38,12 +39,13 @@ pub(super) fn observe(
     if sought().next().is_some() {
         directories.insert(places.preload());
     }
+    let now = clock::boot();
     for directory in directories {
         match archives(&directory, trust, seen) {
             Ok(archives) => {
-                let due = archives
-                    .into_iter()
-                    .filter(|archive| !store.has_preloaded(archive) && !children.could_not_load(archive));
+                let due = archives.into_iter().filter(|archive| {
+                    !store.has_preloaded(archive) && !children.could_not_load(archive, now)
+                });
                 for archive in due {
                     seen.observed.preloads.entry(archive).or_insert(Preload::Due);
                 }

@@ -5,37 +5,31 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::api::KINDS;
 use crate::manifest::Mistake;
 use crate::model::id::Uid;
-use crate::model::object::{Deletion, Known, Source};
+use crate::model::object::{Deletion, Known};
 use crate::model::time::Timestamp;
-use crate::status::{Control, Course, FileState};
+use crate::status::{Control, Course, FileState, Tense};
 
 use crate::daemon::observe::Seen;
 
 /// Ended pods of Jobs that are listed in one file, the newest.
-const ENDED_LISTED: usize = 20;
+pub(super) const ENDED_LISTED: usize = 20;
 
 pub(super) type Item<'a> = (&'a Known, Course);
-
-/// One look through all objects for all files.
-pub(super) fn by_source<'a>(
-    objects: impl Iterator<Item = &'a Known>,
-) -> BTreeMap<&'a Source, Vec<&'a Known>> {
-    let mut by_source: BTreeMap<&Source, Vec<&Known>> = BTreeMap::new();
-    for known in objects {
-        by_source.entry(&known.record.source).or_default().push(known);
-    }
-    by_source
-}
 
 /// In the file's order, as far as it is known: kinds in the order they are applied, then by name.
 pub(super) fn items<'a>(
     objects: &[&'a Known],
     seen: &Seen,
+    ends: &BTreeMap<Uid, Course>,
     controls: &BTreeMap<Uid, Control>,
 ) -> Vec<Item<'a>> {
     let old = old(objects, seen);
     let listed = objects.iter().filter(|known| !old.contains(&known.record.uid));
-    let mut items: Vec<Item<'a>> = listed.map(|known| (*known, seen.course_of(known, controls))).collect();
+    let course = |known: &Known| {
+        let end = ends.get(&known.record.uid).cloned();
+        end.unwrap_or_else(|| seen.course_of(known, controls))
+    };
+    let mut items: Vec<Item<'a>> = listed.map(|known| (*known, course(known))).collect();
     items.sort_by(|(a, _), (b, _)| order(a).cmp(&order(b)));
     items
 }
@@ -44,7 +38,7 @@ pub(super) fn items<'a>(
 fn old<'a>(objects: &[&'a Known], seen: &Seen) -> BTreeSet<&'a Uid> {
     let mut ended: Vec<(Timestamp, u64, &Uid)> = objects
         .iter()
-        .filter(|known| seen.observed.pods.get(&known.record.uid).is_some_and(|pod| pod.finished.is_some()))
+        .filter(|known| seen.observed.pod(&known.record.uid).is_some_and(|pod| pod.finished.is_some()))
         .filter_map(|known| {
             let owner = known.record.owner.as_ref()?;
             Some((known.record.created_at, owner.number, &known.record.uid))
@@ -65,6 +59,7 @@ fn order(known: &Known) -> (usize, &str, &str) {
 #[derive(Debug, PartialEq)]
 pub(super) struct Facts {
     state: FileState,
+    tense: Tense,
     note: Option<String>,
     observed_hash: String,
     applied_hash: String,
@@ -74,7 +69,7 @@ pub(super) struct Facts {
 
 impl Facts {
     pub(super) fn of(
-        state: FileState,
+        (state, tense): (FileState, Tense),
         note: Option<&str>,
         hashes: [&str; 2],
         undone: Option<&[Mistake]>,
@@ -86,6 +81,6 @@ impl Facts {
             (record.uid.clone(), record.generation, record.deletion.clone(), course.clone())
         });
         let (note, undone) = (note.map(str::to_owned), undone.map(<[Mistake]>::to_vec));
-        Facts { state, note, observed_hash, applied_hash, undone, items: items.collect() }
+        Facts { state, tense, note, observed_hash, applied_hash, undone, items: items.collect() }
     }
 }

@@ -1,9 +1,10 @@
 use std::os::fd::AsFd;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
-use super::*;
 use crate::daemon::tests::ground::{Ground, write};
-use crate::status::FileReport;
+use crate::publish::status::{Place, Refusal};
+use crate::status::{self, FileReport, FileState, Tense};
 
 const OURS: &str = "apiVersion: droppod.dev/v1\nkind: ManifestStatus\nstatus: {}\n";
 
@@ -17,6 +18,7 @@ fn a_status_file_starts_with_the_words_that_mark_it_as_ours() {
     let report = FileReport {
         name: "web.yaml",
         state: FileState::Applied,
+        tense: Tense::Present,
         observed_hash: "sha256:00",
         applied_hash: "sha256:00",
         note: None,

@@ -5,7 +5,7 @@ use crate::daemon::inventory::{FolderState, Inventory, Prospect, Undone};
 use crate::manifest::{IgnoredField, Mistake, Severity};
 use crate::model::object::{Known, ObjectKey, Source};
 use crate::model::time::Moment;
-use crate::status::{self, Course, FileReport, FileState};
+use crate::status::{self, Course, FileReport, FileState, Tense};
 
 use super::items::{Facts, Item};
 
@@ -17,25 +17,44 @@ pub(super) struct View<'a> {
     pub(super) note: Option<String>,
     /// Mistakes and what is not in force, where there is such.
     pub(super) undone: Option<Vec<Mistake>>,
+    pub(super) tense: Tense,
     pub(super) items: Vec<Item<'a>>,
 }
 
 impl View<'_> {
-    /// As it is once what runs has been stopped.
-    pub(super) fn end(&mut self) {
-        let all = self.items.len();
+    /// As it is once the command has been killed, and what runs has stopped itself: how that ended, nobody will see.
+    pub(super) fn cut_off(&self) -> Self {
+        let mut view = View { tense: Tense::Past, ..self.clone() };
         // One that was never started is told of with what kept it.
         let never = |course: &Course| course.record.is_none() && course.waiting.is_some();
-        self.items.retain(|(known, course)| !is_pod(known) || course.finished.is_some() || never(course));
-        let stopped = all - self.items.len();
-        if self.note.is_none() && stopped > 0 {
-            self.note = Some(format!("{stopped} stopped with the command"));
+        view.items.retain(|(known, course)| !is_pod(known) || course.finished.is_some() || never(course));
+        let stopped = self.items.len() - view.items.len();
+        if stopped > 0 {
+            let (pods, they) = if stopped == 1 { ("pod", "it") } else { ("pods", "they") };
+            let note = format!(
+                "{stopped} {pods} stopped with the command, which was killed; how {they} ended is not known"
+            );
+            view.note = view.note.or(Some(note));
         }
+        view
+    }
+
+    /// What is wrong, for a log: of several mistakes the first.
+    pub(super) fn reason(&self) -> Option<String> {
+        let mistakes = self.undone.as_deref().unwrap_or(&self.file.mistakes);
+        let first = || {
+            let is_error = |mistake: &&Mistake| mistake.severity == Severity::Error;
+            let Mistake { line, field, message, .. } = mistakes.iter().find(is_error)?;
+            let field = if field.is_empty() { String::new() } else { format!("{field}: ") };
+            Some(format!("line {line}: {field}{message}"))
+        };
+        self.note.clone().or_else(|| (self.state == FileState::Invalid).then(first).flatten())
     }
 
     pub(super) fn facts(&self) -> Facts {
         let hashes = [self.file.observed_hash.as_str(), self.file.applied_hash.as_str()];
-        Facts::of(self.state, self.note.as_deref(), hashes, self.undone.as_deref(), &self.items)
+        let standing = (self.state, self.tense);
+        Facts::of(standing, self.note.as_deref(), hashes, self.undone.as_deref(), &self.items)
     }
 
     /// Fields without effect: what the manifest was read with, and what of a Job was edited after its end.
@@ -60,6 +79,7 @@ impl View<'_> {
         status::render(&FileReport {
             name: source.path.file_name().and_then(|name| name.to_str()).unwrap_or_default(),
             state: self.state,
+            tense: self.tense,
             observed_hash: &self.file.observed_hash,
             applied_hash: &self.file.applied_hash,
             note: self.note.as_deref(),
@@ -107,10 +127,14 @@ pub(super) fn state_of(
     }
     if let Some(conflict) = inventory.conflicts(source).first() {
         let holder = conflict.holder.absolute();
-        return (
-            FileState::Conflict,
-            Some(format!("{} is declared in {} already", conflict.key, holder.display())),
-        );
+        let mut note = format!("{} is declared in {} already", conflict.key, holder.display());
+        if inventory.folder(&conflict.holder.root).is_none() {
+            let folder = conflict.holder.root.display();
+            note.push_str(&format!(
+                "; nobody watches that folder: `droppod accept {folder}` gives up what was taken from it"
+            ));
+        }
+        return (FileState::Conflict, Some(note));
     }
     if let Some(undone) = inventory.undone(source).first() {
         let state = match undone.prospect {

@@ -25,8 +25,12 @@ impl Ends {
 
     /// A process that has ended already is heard at once; one that is gone is not heard, and not missed: the pass
     /// that asks has seen it.
-    pub(crate) fn watch(&mut self, pid: i32) {
+    pub(crate) fn watch(&mut self, pids: impl Iterator<Item = i32>) {
         self.watched.retain(|_, task| !task.is_finished());
+        pids.for_each(|pid| self.watch_one(pid));
+    }
+
+    fn watch_one(&mut self, pid: i32) {
         if self.watched.contains_key(&pid) {
             return;
         }

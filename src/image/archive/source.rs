@@ -136,7 +136,7 @@ fn tar(path: &Path, file: File, session: &Session) -> Result<Place, ArchiveError
         file = decompressed(&file, session).map_err(unreadable)?;
     }
     let size = file.metadata().map_err(unreadable)?.len();
-    let limits = Limits { entries: FILES, header: 64 << 10, kept: 16 << 20, bytes: size };
+    let limits = Limits { entries: FILES, header: 64 << 10, kept: 16 << 20, bytes: size, room: size };
     let listed =
         unpack::list(&file, limits).map_err(|source| ArchiveError::Tar { path: path.to_owned(), source })?;
     let mut files: BTreeMap<String, (u64, u64)> = listed
@@ -159,7 +159,8 @@ fn decompressed(file: &File, session: &Session) -> io::Result<File> {
     let mut plain = File::options().read(true).write(true).create_new(true).open(&path)?;
     std::fs::remove_file(path)?;
     let free = rustix::fs::fstatvfs(&plain).map(|is| is.f_bavail.saturating_mul(is.f_frsize))?;
-    let limit = Limits::for_free_space(free).bytes;
+    let Limits { bytes, room, .. } = Limits::for_free_space(free);
+    let limit = bytes.min(room);
     let copied = io::copy(&mut unpack::decompress(file)?.take(limit + 1), &mut plain)?;
     if copied > limit {
         return Err(io::Error::new(io::ErrorKind::StorageFull, "it unpacks to more than there is room for"));

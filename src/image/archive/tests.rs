@@ -1,4 +1,7 @@
+use std::ffi::CStr;
 use std::path::Path;
+
+use rustix::mount::MountFlags;
 
 use super::load;
 use crate::image::access::Access;
@@ -6,8 +9,9 @@ use crate::image::document::is_digest;
 use crate::image::import::digest_of;
 use crate::image::pull::pull;
 use crate::image::store::Store;
-use crate::image::tests::{Image, Place, Tar, gzip, image, layout};
+use crate::image::tests::{Image, Place, Tar, gzip, image, layout, privately};
 use crate::model::image::{ImageRef, StoredImage};
+use crate::model::observed::Outlook;
 use crate::model::time::Timestamp;
 
 fn small() -> Image {
@@ -159,4 +163,34 @@ fn a_tag_or_file_that_is_not_there_is_named() {
     let refused = bring(&place, "oci-archive:fifo").unwrap_err();
     assert!(refused.contains("neither a file nor a directory"), "{refused}");
     assert_eq!(Path::new(&place.0).join("images/layers").read_dir().unwrap().count(), 0);
+}
+
+#[test]
+fn too_little_room_is_no_fault_of_the_image_and_may_pass() {
+    privately(|| {
+        let place = Place::new();
+        let many = (0..100)
+            .fold(Tar::new().file("big", &"x".repeat(3 << 20)), |tar, at| tar.file(&format!("f{at}"), ""));
+        let tar = place.write("app.tar", &layout(&[("app.example/app:v1", &image(&[many.end()], gzip))]));
+        let disc = place.make("images");
+        if let Err(error) = rustix::mount::mount("small", &disc, "tmpfs", MountFlags::empty(), c"size=2m") {
+            println!("skipped: no tmpfs: {error}");
+            return;
+        }
+        let limit = |options: &CStr| {
+            rustix::mount::mount_remount(&disc, MountFlags::empty(), options).unwrap();
+        };
+        let store = Store::at(&disc);
+        // More than it has, and then more than it turns out to have.
+        for options in [c"size=2m", c"size=64m,nr_inodes=40"] {
+            limit(options);
+            let error = load(&store, &tar, Timestamp::UNIX_EPOCH).unwrap_err();
+            assert_eq!(error.outlook(), Outlook::MayPass, "{error}");
+            assert!(error.lacks_room(), "{error}");
+            assert!(error.to_string().contains("needs more room than the image store has: "), "{error}");
+        }
+        limit(c"size=64m,nr_inodes=10000");
+        load(&store, &tar, Timestamp::UNIX_EPOCH).unwrap();
+        rustix::mount::unmount(&disc, rustix::mount::UnmountFlags::DETACH).unwrap();
+    });
 }

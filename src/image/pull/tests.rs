@@ -1,6 +1,6 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::pull;
@@ -10,6 +10,9 @@ use crate::image::import::digest_of;
 use crate::image::store::Store;
 use crate::image::tests::{Image, Place, Tar, descriptor, gzip, image};
 use crate::model::image::{ImageRef, StoredImage};
+use crate::model::observed::Outlook;
+use crate::model::pull_environment::PullEnvironment;
+use crate::model::pull_secret::PullSecret;
 use crate::model::time::Timestamp;
 
 const REGISTRY: &str = "/usr/bin/docker-registry";
@@ -125,6 +128,10 @@ impl Drop for Registry {
     }
 }
 
+fn environment(docker_config: PathBuf) -> PullEnvironment {
+    PullEnvironment { docker_config, ..PullEnvironment::default() }
+}
+
 fn app(content: &str) -> Image {
     let base = Tar::new().file("etc/base", "the same in all").end();
     image(&[base, Tar::new().file("bin/app", content).end()], gzip)
@@ -226,7 +233,7 @@ fn a_guest_is_given_nothing_for_the_credentials_of_the_machine() {
         "docker.json",
         format!("{{\"auths\": {{\"{address}\": {{\"auth\": \"{ANN}\"}}}}}}").as_bytes(),
     );
-    let access = Access::read(&registries, &docker).unwrap();
+    let access = Access::read(&registries, environment(docker)).unwrap();
     let image = ImageRef::parse(&format!("{address}/app:v1"), Path::new("/")).unwrap();
     let guest = image.clone().for_guest();
     let store = registry.store();
@@ -237,19 +244,138 @@ fn a_guest_is_given_nothing_for_the_credentials_of_the_machine() {
     assert_eq!(store.find(&guest).unwrap(), None, "nor what was brought in for others");
 }
 
+/// A diff id is no secret: anybody can write an image that names the layer of another.
+#[test]
+fn nobody_is_given_a_private_layer_for_naming_it() {
+    let (Some(closed), Some(open)) = (Registry::start_with(Some(ACCOUNTS)), Registry::start()) else {
+        return;
+    };
+    let private = app("of the team");
+    closed.push("v1", &private);
+    let place = &closed.place;
+    let listed = format!("hosts: [{{host: \"{}\", plainHttp: true}}]", open.address);
+    let registries = place.write("registries.yaml", listed.as_bytes());
+    let auths = format!("{{\"auths\": {{\"{}\": {{\"auth\": \"{ANN}\"}}}}}}", closed.address);
+    let access =
+        Access::read(&registries, environment(place.write("docker.json", auths.as_bytes()))).unwrap();
+    let store = closed.store();
+    let named = |registry: &Registry, tag: &str| {
+        ImageRef::parse(&format!("{}/app:{tag}", registry.address), Path::new("/")).unwrap()
+    };
+    let pull = |image: &ImageRef| pull(&store, image, &access, Timestamp::UNIX_EPOCH);
+    pull(&named(&closed, "v1")).unwrap();
+
+    let own = gzip(&Tar::new().file("etc/mine", "no more than this").end());
+    let described = descriptor("layer.v1.tar", &own);
+    let manifest = serde_json::json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": descriptor("config.v1+json", &private.config),
+        "layers": [described, described],
+    });
+    let (layers, config) = (vec![own], private.config.clone());
+    open.push("forged", &Image { layers, config, manifest: serde_json::to_vec(&manifest).unwrap() });
+    let forged = named(&open, "forged");
+    for image in [forged.clone().for_guest(), forged.clone()] {
+        let refused = pull(&image).unwrap_err().message;
+        assert!(refused.starts_with("an unpacked layer is not what its digest"), "{refused}");
+    }
+    assert_eq!(store.find(&forged.for_guest()).unwrap(), None);
+
+    // Whoever can show it has it, and need not show it again.
+    open.push("same", &private);
+    let same = named(&open, "same").for_guest();
+    let brought = pull(&same).unwrap();
+    for layer in &private.layers {
+        std::fs::write(open.blob(&digest_of(layer)), "damaged").unwrap();
+    }
+    assert_eq!(pull(&same).unwrap(), brought);
+}
+
+#[test]
+fn the_secrets_of_pods_are_tried_before_the_credentials_of_the_machine_and_none_is_told() {
+    let Some(registry) = Registry::start_with(Some(ACCOUNTS)) else { return };
+    registry.push("v1", &app("v1"));
+    let address = &registry.address;
+    let of = |user: &str, password: &str| {
+        let auths = serde_json::json!({(address): {"username": user, "password": password}});
+        PullSecret::DockerCfg(auths.to_string().into_bytes())
+    };
+    let image = ImageRef::parse(&format!("{address}/app:v1"), Path::new("/")).unwrap();
+    let store = registry.store();
+    let pull = |secrets: &[PullSecret]| {
+        let access = Access::default().with_pull_secrets(secrets).unwrap();
+        pull(&store, &image, &access, Timestamp::UNIX_EPOCH).map_err(|error| error.message)
+    };
+    let refused = pull(&[of("eve", "guessed")]).unwrap_err();
+    assert!(refused.contains("does not let the user of its imagePullSecrets pull"), "{refused}");
+    assert!(!refused.contains("eve") && !refused.contains("guessed"), "{refused}");
+    pull(&[of("eve", "guessed"), of("ann", "hub-secret")]).unwrap();
+    assert!(store.find(&image).unwrap().is_some(), "whoever names it next finds it");
+    assert_eq!(store.find(&image.for_guest()).unwrap(), None);
+}
+
 #[test]
 fn a_guest_pulls_what_a_registry_gives_to_anybody() {
     let Some(registry) = Registry::start() else { return };
     registry.push("v1", &app("v1"));
     let listed = format!("hosts: [{{host: \"{}\", plainHttp: true}}]", registry.address);
     let registries = registry.place.write("registries.yaml", listed.as_bytes());
-    let access = Access::read(&registries, &registry.place.0.join("none.json")).unwrap();
+    let access = Access::read(&registries, environment(registry.place.0.join("none.json"))).unwrap();
     let image = ImageRef::parse(&format!("{}/app:v1", registry.address), Path::new("/")).unwrap().for_guest();
     let store = registry.store();
     let pulled = pull(&store, &image, &access, Timestamp::UNIX_EPOCH).unwrap();
     assert_eq!(store.find(&image).unwrap().map(|stored| stored.image), Some(pulled));
     let refused = pull(&store, &image, &Access::default(), Timestamp::UNIX_EPOCH).unwrap_err().message;
     assert!(refused.starts_with("cannot reach registry 127.0.0.1:"), "not listed, and so by TLS: {refused}");
+}
+
+/// Answers each of these requests in its turn, on a port of its own; a head may name the address by `HERE`.
+fn answering(answers: &'static [&'static str]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let here = address.clone();
+    std::thread::spawn(move || {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                head.push(byte[0]);
+            }
+            let (head, body) = answer.split_once("\n\n").unwrap();
+            let head = head.replace('\n', "\r\n").replace("HERE", &here);
+            let length = body.len();
+            let text =
+                format!("HTTP/1.1 {head}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}");
+            stream.write_all(text.as_bytes()).unwrap();
+        }
+    });
+    address
+}
+
+#[test]
+fn a_token_service_in_trouble_is_no_denial_and_tried_again() {
+    const CHALLENGE: &str =
+        "401 Unauthorized\nWWW-Authenticate: Bearer realm=\"http://HERE/token\",service=\"x\"\n\n";
+    let place = Place::new();
+    let store = Store::at(&place.0.join("images"));
+    for (answers, part, outlook) in [
+        (&[CHALLENGE, "503 Service Unavailable\n\nupstream is down"], "is in trouble", Outlook::MayPass),
+        (&[CHALLENGE, "429 Too Many Requests\n\nToo Many Requests"], "limits how much", Outlook::MayPass),
+        (
+            &[CHALLENGE, "403 Forbidden\n\n{\"errors\": [{\"code\": \"DENIED\"}]}"],
+            "does not let anonymous users pull",
+            Outlook::Final,
+        ),
+    ] {
+        let address = answering(answers);
+        let image = ImageRef::parse(&format!("{address}/app"), Path::new("/")).unwrap();
+        let refused = pull(&store, &image, &Access::default(), Timestamp::UNIX_EPOCH).unwrap_err();
+        assert!(refused.message.contains(part), "{}", refused.message);
+        assert_eq!(refused.outlook, outlook, "{}", refused.message);
+    }
 }
 
 #[test]

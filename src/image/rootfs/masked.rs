@@ -26,8 +26,9 @@ pub(super) enum What {
     Absent,
 }
 
-/// Homes, droppod's own, keys of SSH servers that keep them in a directory of their own, and files with password hashes
-/// under all the names that the tools which change passwords give them.
+/// Homes, droppod's own, keys of TLS servers and of SSH servers that keep them in a directory of their own, passwords that
+/// packages were set up with, and files with password hashes under all the names that the tools which change passwords give
+/// them.
 const PLACES: &[&str] = &[
     "/root",
     "/home",
@@ -53,8 +54,11 @@ const PLACES: &[&str] = &[
     "/etc/ssh/ssh_host_ecdsa_key",
     "/etc/ssh/ssh_host_ed25519_key",
     "/etc/ssh/ssh_host_rsa_key",
+    "/etc/ssl/private",
     "/var/backups/gshadow.bak",
     "/var/backups/shadow.bak",
+    "/var/cache/debconf/passwords.dat",
+    "/var/cache/debconf/passwords.dat-old",
 ];
 
 /// What there is to mask, shortest first, nothing inside something that is masked already.

@@ -84,8 +84,12 @@ fn layers_go_when_nobody_names_or_holds_them() {
     for layer in [&kept, &held, &loose] {
         std::fs::create_dir_all(store.layer(layer).join("etc")).unwrap();
     }
+    for layer in [&kept, &loose] {
+        store.note_public(layer).unwrap();
+    }
     let holding = store.hold_layer(&held).unwrap().unwrap();
     assert_eq!(store.collect().unwrap(), Collected::Layers(1));
+    assert_eq!([&kept, &held, &loose].map(|layer| store.is_public(layer)), [true, false, false]);
     let there = |layer: &str| store.layer(layer).exists();
     assert_eq!([&kept, &held, &loose].map(|layer| there(layer)), [true, true, false]);
     drop(holding);

@@ -238,6 +238,9 @@ impl<R: Read> Entries<R> {
                     if self.read > self.limits.bytes {
                         return Err(UnpackError::TooMuch { what: "bytes", limit: self.limits.bytes });
                     }
+                    if self.read > self.limits.room {
+                        return Err(UnpackError::Room);
+                    }
                     return Ok(got);
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}

@@ -35,7 +35,7 @@ fn wants(id: PodId) -> impl Strategy<Value = Option<DesiredPod>> {
         }
         let want = match kind {
             0..=2 => Want::Run(Box::new(plan)),
-            3 => Want::Wait(blocked()),
+            3 => Want::Wait { why: blocked(), meanwhile: Some(Box::new(plan)) },
             4 => Want::Gone { grace: Some(1) },
             _ => return None,
         };
@@ -69,7 +69,7 @@ fn sights(id: PodId) -> impl Strategy<Value = Option<PodObservation>> {
     proptest::option::of(seen.prop_map(move |(alive, told, recorded, ended, boot, deaths)| PodObservation {
         namespace: id.namespace.clone(),
         name: id.name.clone(),
-        told: told.map(|stop| Told { revision: revision("a", "a"), stop }),
+        told: told.map(|stop| told_of(revision("a", "a"), stop)),
         process: if alive { ProcessObservation::Alive } else { ProcessObservation::Dead },
         record: recorded.map(|(state, outcome)| record(id.clone(), state, outcome)),
         finished: ended.then(|| {
@@ -135,11 +135,11 @@ proptest! {
             match &pod.want {
                 Want::Run(plan) => {
                     let seen = seen.unwrap();
-                    let told = seen.told.as_ref().map(|told| &told.revision);
+                    let told = seen.told.as_ref().map(|told| &told.plan.revision);
                     let runs = seen.process == ProcessObservation::Alive && told == Some(&plan.revision);
                     prop_assert!(runs || seen.finished.is_some(), "{seen:?}");
                 }
-                Want::Wait(_) => {}
+                Want::Wait { .. } => {}
                 Want::Gone { .. } => prop_assert!(false, "{pod:?} is still there"),
             }
         }
@@ -162,9 +162,23 @@ proptest! {
         for _ in 0..6 {
             let plan = world.plan();
             for action in &plan.actions {
-                if let Action::Launch(plan) | Action::Tell(plan) = action {
-                    let wanted = world.desired.pods.get(&plan.id.uid).map(|pod| &pod.want);
-                    prop_assert!(matches!(wanted, Some(Want::Run(_))));
+                let wanted = |plan: &PodPlan| world.desired.pods.get(&plan.id.uid).map(|pod| &pod.want);
+                match action {
+                    Action::Launch(plan) => prop_assert!(matches!(wanted(plan), Some(Want::Run(_)))),
+                    Action::Tell(plan) => match wanted(plan) {
+                        Some(Want::Run(_)) => {}
+                        Some(Want::Wait { meanwhile, .. }) => {
+                            let lives = world.observed.pods[&plan.id.uid].process == ProcessObservation::Alive;
+                            prop_assert!(lives && meanwhile.as_ref() == Some(plan));
+                        }
+                        Some(Want::Gone { .. }) | None => prop_assert!(false, "{plan:?} is told"),
+                    },
+                    Action::Pull(_)
+                    | Action::Stop { .. }
+                    | Action::Wait { .. }
+                    | Action::Sweep { .. }
+                    | Action::Forget { .. }
+                    | Action::Lose { .. } => {}
                 }
             }
             world.act(&plan);

@@ -33,7 +33,7 @@ impl World {
         let seen = self.observed.pods.entry(id.uid.clone()).or_insert_with(|| PodObservation {
             namespace: id.namespace.clone(),
             name: id.name.clone(),
-            told: Some(Told { revision: revision("a", "a"), stop: None }),
+            told: Some(told_of(revision("a", "a"), None)),
             process: ProcessObservation::Alive,
             record: Some(record(id.clone(), running(), None)),
             finished: None,
@@ -63,11 +63,11 @@ impl World {
                 Action::Tell(plan) => {
                     let seen = self.observed.pods.get_mut(&plan.id.uid).unwrap();
                     let stop = seen.told.as_ref().and_then(|told| told.stop);
-                    seen.told = Some(Told { revision: plan.revision.clone(), stop });
+                    seen.told = Some(told_of(plan.revision.clone(), stop));
                 }
                 Action::Stop { pod, why, .. } => {
                     let seen = self.observed.pods.get_mut(&pod.uid).unwrap();
-                    let told = Told { revision: revision("?", "?"), stop: None };
+                    let told = told_of(revision("?", "?"), None);
                     seen.told.get_or_insert(told).stop = Some(*why);
                 }
                 Action::Wait { .. } => {}
@@ -97,7 +97,7 @@ impl World {
         let seen = PodObservation {
             namespace: plan.id.namespace.clone(),
             name: plan.id.name.clone(),
-            told: Some(Told { revision: plan.revision.clone(), stop: None }),
+            told: Some(told_of(plan.revision.clone(), None)),
             process: ProcessObservation::Alive,
             record: Some(record(plan.id.clone(), running(), None)),
             finished: None,

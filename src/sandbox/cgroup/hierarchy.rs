@@ -10,6 +10,9 @@ use crate::sandbox::mounts::Mount;
 /// Controllers that limit a pod. The others of a version 2 hierarchy stay as the machine's owner has them.
 const WANTED: [&str; 4] = ["cpu", "hugetlb", "memory", "pids"];
 
+/// What a hierarchy of version 1 is told from others by that has no controllers.
+const NAME: &str = "name=";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::sandbox) enum Version {
     One,
@@ -23,8 +26,7 @@ pub(in crate::sandbox) struct Hierarchy {
     controllers: Vec<String>,
 }
 
-/// Hierarchies among the mounts. One that is mounted twice counts once, and one without
-/// controllers that only names processes (`name=systemd`) is the service manager's alone.
+/// Hierarchies among the mounts. One that is mounted twice counts once.
 pub(super) fn among(mounts: Vec<Mount>) -> io::Result<Vec<Hierarchy>> {
     let mut found: Vec<Hierarchy> = Vec::new();
     for Mount { point: mount, kind, data, .. } in mounts {
@@ -33,13 +35,12 @@ pub(super) fn among(mounts: Vec<Mount>) -> io::Result<Vec<Hierarchy>> {
             "cgroup2" => (Version::Two, v2_controllers(&mount)?),
             _ => continue,
         };
-        let named_only = version == Version::One && controllers.is_empty();
         let known = found.iter().any(|h| h.version == version && h.controllers == controllers);
-        if !named_only && !known {
+        if !known {
             found.push(Hierarchy { mount, version, controllers });
         }
     }
-    if found.iter().any(|hierarchy| hierarchy.version == Version::One) {
+    if found.iter().any(|hierarchy| hierarchy.version == Version::One && !hierarchy.only_names()) {
         // What a hybrid leaves to version 2 limits nobody: containers have no place there.
         for hierarchy in found.iter_mut().filter(|hierarchy| hierarchy.version == Version::Two) {
             hierarchy.controllers.clear();
@@ -48,12 +49,14 @@ pub(super) fn among(mounts: Vec<Mount>) -> io::Result<Vec<Hierarchy>> {
     Ok(found)
 }
 
+/// With the hierarchy's own name, `name=systemd`, if it has one.
 fn v1_controllers(options: &str) -> Vec<String> {
     const OF_THE_MOUNT: [&str; 7] =
         ["rw", "ro", "noprefix", "xattr", "clone_children", "cpuset_v2_mode", "none"];
     options
         .split(',')
-        .filter(|option| !OF_THE_MOUNT.contains(option) && !option.contains('='))
+        .filter(|option| !OF_THE_MOUNT.contains(option))
+        .filter(|option| !option.contains('=') || option.starts_with(NAME))
         .map(str::to_owned)
         .collect()
 }
@@ -65,9 +68,26 @@ fn v2_controllers(mount: &Path) -> io::Result<Vec<String>> {
     Ok(text.split_whitespace().map(str::to_owned).collect())
 }
 
+/// Whether this process is at `path` of version 2 (cgroups(7), `/proc/pid/cgroup`).
+pub(crate) fn is_home(path: &Path) -> bool {
+    home_of("self").is_some_and(|home| home == path)
+}
+
+/// Where a process is in version 2, by its name in `/proc`.
+pub(super) fn home_of(process: &str) -> Option<PathBuf> {
+    let cgroups = std::fs::read_to_string(format!("/proc/{process}/cgroup")).ok()?;
+    cgroups.lines().find_map(|line| line.strip_prefix("0::")).map(PathBuf::from)
+}
+
 impl Hierarchy {
     pub(in crate::sandbox) fn has(&self, controller: &str) -> bool {
         self.controllers.iter().any(|known| known == controller)
+    }
+
+    /// Whether it is one of version 1 that controls nothing: by `name=systemd` a service manager knows which processes are
+    /// whose.
+    pub(super) fn only_names(&self) -> bool {
+        self.version == Version::One && self.controllers.iter().all(|one| one.starts_with(NAME))
     }
 
     /// The last part of where it is mounted, such as `memory`.
@@ -78,6 +98,21 @@ impl Hierarchy {
     /// `path` is the same in every hierarchy and starts with `/`.
     pub(in crate::sandbox) fn directory(&self, path: &Path) -> PathBuf {
         self.mount.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// What a process with one thread writes 0 to, to move to `path`. The kernel waits for a grace period, a hundredth of a
+    /// second, before it moves a process, and moves a thread by its own wish at once (`cgroup_procs_write_start`). Version
+    /// 2 moves no threads.
+    pub(super) fn door(&self, path: &Path) -> PathBuf {
+        self.directory(path).join(match self.version {
+            Version::One => "tasks",
+            Version::Two => "cgroup.procs",
+        })
+    }
+
+    /// Whether this process is at `path`. None of version 1 is asked: joining costs no more there.
+    pub(super) fn is_home(&self, path: &Path) -> bool {
+        self.version == Version::Two && is_home(path)
     }
 
     /// Every directory from below the mount point down to `path`.
@@ -104,6 +139,14 @@ impl Hierarchy {
             }
         }
         Ok(())
+    }
+
+    /// Moves a child into the directory, making it.
+    pub(super) fn put(&self, pid: i32, path: &Path) -> io::Result<()> {
+        self.make(path)?;
+        let procs = self.directory(path).join("cgroup.procs");
+        std::fs::write(&procs, pid.to_string())
+            .map_err(|error| cannot(format!("move a process to cgroup {}", procs.display()), error))
     }
 
     /// Version 2: lets the directory and those below it have the controllers that limit a pod. One that is refused

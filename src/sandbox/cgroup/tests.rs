@@ -126,6 +126,38 @@ fn nothing_outruns_a_kill_and_the_directory_can_go() {
 }
 
 #[test]
+fn what_shares_little_processor_time_ends_at_once_and_the_quotas_are_there_again() {
+    let Some(ground) = Ground::new("quota") else { return };
+    let pod = Ground { cgroups: ground.cgroups.clone(), path: ground.path.join("pods/uid") };
+    let container = Ground { cgroups: ground.cgroups.clone(), path: pod.path.join("main") };
+    let little = Resources { cpu_limit_milli: Some(10), ..Resources::default() };
+    ground.cgroups.make(&pod.path, &Resources::default()).unwrap();
+    for hierarchy in &ground.cgroups.hierarchies {
+        hierarchy.make(&container.path).unwrap();
+    }
+    let mut child = container.run("for i in 1 2 3 4 5 6 7 8 9 10; do while :; do :; done & done; wait");
+    let all = || ground.cgroups.processes(&container.path).unwrap().len() == 11;
+    let mut looks = 0..1000;
+    while !all() && looks.next().is_some() {
+        poll(&mut [], Some(&Timespec { tv_sec: 0, tv_nsec: 10_000_000 })).unwrap();
+    }
+    assert!(all());
+    let quotas = || {
+        let of = |place: &Ground| place.read("cpu", "cpu.cfs_quota_us").or(place.read("cpu", "cpu.max"));
+        [of(&pod), of(&container)]
+    };
+    for directory in [&pod, &container] {
+        ground.cgroups.limit(&directory.path, &little).unwrap();
+    }
+    let before = quotas();
+    // Or it would have timed out.
+    ground.cgroups.kill(&container.path).unwrap();
+    child.wait().unwrap();
+    assert_eq!(quotas(), before);
+    drop((container, pod));
+}
+
+#[test]
 fn a_frozen_process_is_killed_too() {
     let Some(ground) = Ground::new("frozen") else { return };
     let mut child = ground.run("sleep 1000");
@@ -178,11 +210,20 @@ fn hierarchies_are_told_from_the_mount_table() {
 32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct
 33 31 0:29 / /mnt/again rw,relatime - cgroup cgroup rw,cpu,cpuacct
 40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,release_agent=/lib/x,name=systemd
+41 31 0:38 / /sys/fs/cgroup/rc rw - cgroup cgroup rw,none,name=openrc
 ";
-    let [only] = hierarchy::among(mounts::parse(table.as_bytes())).unwrap().try_into().unwrap();
-    assert!(only.has("cpu") && only.has("cpuacct") && !only.has("memory"));
+    let [cpu, systemd, openrc] =
+        hierarchy::among(mounts::parse(table.as_bytes())).unwrap().try_into().unwrap();
+    assert!(cpu.has("cpu") && cpu.has("cpuacct") && !cpu.has("memory"));
+    assert_eq!([&cpu, &systemd, &openrc].map(Hierarchy::only_names), [false, true, true]);
     assert_eq!(
-        only.directory(Path::new("/droppod/0/shims")),
+        cpu.directory(Path::new("/droppod/0/shims")),
         Path::new("/sys/fs/cgroup/cpu,cpuacct/droppod/0/shims")
     );
+    // What only names processes limits no container: there is nothing for it to see or to enter.
+    let cgroups = Cgroups { hierarchies: vec![systemd, openrc] };
+    let path = Path::new("/droppod/0/pods/1/main");
+    assert_eq!(cgroups.view(path).unwrap(), CgroupView::Hierarchies(Vec::new()));
+    let Doors { early, late, .. } = cgroups.doors(path, 1).unwrap();
+    assert_eq!(early.len() + late.len(), 0);
 }

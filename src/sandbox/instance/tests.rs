@@ -110,7 +110,7 @@ fn an_instance_is_the_same_however_its_directory_is_written() {
 fn a_retired_instance_leaves_nothing_and_one_with_a_pod_stays() {
     alone(Kept::Inside, |places| {
         prepare(places).unwrap();
-        if let Err(error) = network::ensure(&places.id, None) {
+        if let Err(error) = network::ensure(&places.id, None, None) {
             return println!("skipped: {error}");
         }
         let cgroups = Cgroups::probe().unwrap();

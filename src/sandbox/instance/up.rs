@@ -65,11 +65,21 @@ pub(crate) fn sweep_dead(machine: &Places) -> io::Result<()> {
     // Somebody is making one, and swept before that.
     let Some(_alone) = lock_if_there(&ups)? else { return Ok(()) };
     let mut swept = Ok(());
-    for entry in std::fs::read_dir(&ups)? {
-        let run = entry?.path();
-        swept = swept.and(sweep(&places(run, machine)));
+    for up in all(machine)? {
+        swept = swept.and(sweep(&up));
     }
     swept
+}
+
+/// The instances below a machine's, whether somebody directs them or not.
+pub(crate) fn all(machine: &Places) -> io::Result<Vec<Places>> {
+    let ups = machine.ups();
+    let cannot = |error| cannot(format!("list {}", ups.display()), error);
+    match std::fs::read_dir(&ups) {
+        Ok(entries) => entries.map(|entry| Ok(places(entry.map_err(cannot)?.path(), machine))).collect(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(cannot(error)),
+    }
 }
 
 /// For a pod process on its way out whose `up` is gone: retires the instance unless another pod lives, which then

@@ -127,7 +127,7 @@ fn pod_with_ports(network: &InstanceNetwork, uid: &Uid, address: &str, ports: &[
 fn pods_reach_each_other_and_what_lies_beyond_the_machine() {
     alone(|| {
         let beyond = beyond();
-        let network = match ensure(&id("0badcafe"), None) {
+        let network = match ensure(&id("0badcafe"), None, None) {
             Ok(network) => network,
             Err(error) if error.to_string().contains("nf_tables") => return println!("skipped: {error}"),
             Err(error) => panic!("{error:?}"),
@@ -156,16 +156,16 @@ fn pods_reach_each_other_and_what_lies_beyond_the_machine() {
 fn what_was_taken_away_is_mended_and_the_range_is_kept() {
     alone(|| {
         let id = id("00c0ffee");
-        let network = ensure(&id, None).unwrap();
+        let network = ensure(&id, None, None).unwrap();
         let route = Route::open().unwrap();
         let bridge = route.link(&network.bridge).unwrap().unwrap();
-        assert_eq!(ensure(&id, None).unwrap(), network);
+        assert_eq!(ensure(&id, None, None).unwrap(), network);
 
         route.remove_address(bridge.index, range("10.77.0.1", 22)).unwrap();
         route.down(bridge.index).unwrap();
         Ruleset::open().unwrap().remove(tables::ip(&table_name(&id))).unwrap();
         std::fs::write(format!("/proc/sys/net/ipv4/conf/{}/forwarding", network.bridge), "0").unwrap();
-        assert_eq!(ensure(&id, Some(&network)).unwrap(), network);
+        assert_eq!(ensure(&id, Some(&network), None).unwrap(), network);
         let routes = route.routes().unwrap();
         assert!(routes.iter().any(|route| route.range == range("10.77.0.0", 22)), "{routes:?}");
         assert_eq!(Ruleset::open().unwrap().tables(Family::Ip).unwrap(), [table_name(&id)]);
@@ -180,8 +180,8 @@ fn what_was_taken_away_is_mended_and_the_range_is_kept() {
 #[test]
 fn a_second_instance_takes_the_next_range() {
     alone(|| {
-        let first = ensure(&id("00000001"), None).unwrap();
-        let second = ensure(&id("00000002"), None).unwrap();
+        let first = ensure(&id("00000001"), None, None).unwrap();
+        let second = ensure(&id("00000002"), None, None).unwrap();
         assert_eq!(first.network, Ipv4Addr::new(10, 77, 0, 0));
         assert_eq!(second.network, Ipv4Addr::new(10, 77, 4, 0));
     });
@@ -190,7 +190,7 @@ fn a_second_instance_takes_the_next_range() {
 #[test]
 fn a_pod_is_attached_while_its_predecessor_is_still_going() {
     alone(|| {
-        let network = ensure(&id("0000beef"), None).unwrap();
+        let network = ensure(&id("0000beef"), None, None).unwrap();
         let before = pod(&network, &uid('1'), "10.77.0.2");
         let after = pod(&network, &uid('1'), "10.77.0.2");
         let mut names: Vec<String> =

@@ -3,7 +3,7 @@
 
 use std::ffi::{CStr, CString, c_char};
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
@@ -26,8 +26,9 @@ pub(crate) struct Register(File);
 
 impl Register {
     pub(crate) fn new() -> io::Result<Register> {
-        let file = File::from(rustix::fs::memfd_create("register", MemfdFlags::CLOEXEC)?);
-        file.set_len(4)?;
+        let mut file = File::from(rustix::fs::memfd_create("register", MemfdFlags::CLOEXEC)?);
+        // Whoever writes first has the page on their account: not the container, which may have no memory left.
+        file.write_all(&[0; 4])?;
         Ok(Register(file))
     }
 
@@ -46,8 +47,9 @@ impl Register {
     /// In this process's memory until its end, and in that of no child.
     fn map(&self) -> io::Result<*mut i32> {
         let (access, fd) = (libc::PROT_READ | libc::PROT_WRITE, self.0.as_raw_fd());
+        let flags = libc::MAP_SHARED | libc::MAP_POPULATE;
         // SAFETY: a new mapping where the kernel chooses, of a file that is open for the call and never becomes shorter.
-        let page = unsafe { libc::mmap(std::ptr::null_mut(), 4, access, libc::MAP_SHARED, fd, 0) };
+        let page = unsafe { libc::mmap(std::ptr::null_mut(), 4, access, flags, fd, 0) };
         if page == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }

@@ -56,6 +56,30 @@ impl AsFd for SignalFd {
     }
 }
 
+/// All signals are blocked in the calling thread for as long as this lives.
+#[derive(Debug)]
+pub(super) struct Masked(libc::sigset_t);
+
+impl Masked {
+    pub(super) fn all() -> io::Result<Masked> {
+        let (mut all, mut before) = (set_of(&[]), set_of(&[]));
+        // SAFETY: fills an initialised set.
+        unsafe { libc::sigfillset(&raw mut all) };
+        // SAFETY: both are initialised sets.
+        match unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before) } {
+            0 => Ok(Masked(before)),
+            error => Err(io::Error::from_raw_os_error(error)),
+        }
+    }
+}
+
+impl Drop for Masked {
+    fn drop(&mut self) {
+        // SAFETY: an initialised set; the one before is not asked for.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut()) };
+    }
+}
+
 /// Children of this process are reaped by the kernel, each as it ends.
 pub(crate) fn reap_unseen() {
     // SAFETY: sets a disposition that runs no code; the number is a signal's that may be ignored.

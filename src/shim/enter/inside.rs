@@ -3,32 +3,29 @@
 
 use std::convert::Infallible;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::process::ExitCode;
 
 use oci_spec::runtime::Process;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 use rustix::process::{DumpableBehavior, Gid, Uid};
-use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
 use rustix::thread::{CapabilitySet, LinkNameSpaceType, move_into_link_name_space, set_capabilities};
 
 use super::Orders;
 use crate::sandbox::capability;
+use crate::sandbox::cgroup::is_home;
+use crate::sandbox::oom;
 use crate::sandbox::sys::birth::Register;
 use crate::sandbox::sys::{descriptor, keyring, prctl, scm};
-use crate::shim::birth::{Entrant, only};
+use crate::shim::birth::{Entrant, only, pass};
+use crate::shim::streams::{self, Nodes};
 use crate::shim::{console, verify};
 
 /// Where it finds what it is handed: the orders, the pipe of the verdict, the register, the namespaces, the doors of the
 /// control groups, and three streams or the socket that its terminal's master is sent over.
 const FIRST_FD: i32 = 3;
-
-const DEVPTS_MAGIC: u64 = 0x1cd1;
-/// Of the node in every devpts.
-const PTMX_INODE: u64 = 2;
 
 struct Handed(i32);
 
@@ -62,27 +59,33 @@ fn become_part(orders: File, mut handed: Handed, verdict: &OwnedFd) -> Result<In
     let orders: Orders = serde_json::from_reader(io::BufReader::new(orders))
         .map_err(|error| format!("cannot read the orders: {error}"))?;
     let process = &orders.process;
+    // Where it is refused, an event of the container has told so when it started.
+    drop(oom::set_own(orders.score));
     let register = Register::of(handed.next()?);
     let namespaces = [handed.next()?, handed.next()?, handed.next()?];
-    let doors = (0..orders.doors).map(|_| handed.next()).collect::<Result<Vec<_>, _>>()?;
+    let (early, late) = orders.doors;
+    let early = (0..early).map(|_| handed.next()).collect::<Result<Vec<_>, _>>()?;
+    let doors = (0..late).map(|_| handed.next()).collect::<Result<Vec<_>, _>>()?;
     let streams = match process.terminal() {
         Some(true) => Streams::Console(handed.next()?),
         Some(false) | None => Streams::Pipes([handed.next()?, handed.next()?, handed.next()?]),
     };
     keyring::join_new_session().map_err(cannot("make a session keyring"))?;
-    for door in doors {
-        // 0 is the writer.
-        File::from(door).write_all(b"0").map_err(cannot("join the container's control groups"))?;
+    let nodes = Nodes::new().map_err(cannot("find this process's descriptors"))?;
+    if !orders.unified.is_some_and(|cgroup| is_home(&cgroup)) {
+        pass(&early)?;
     }
     let kinds = [LinkNameSpaceType::Mount, LinkNameSpaceType::ControlGroup, LinkNameSpaceType::ProcessID];
     for (namespace, kind) in namespaces.into_iter().zip(kinds) {
         move_into_link_name_space(namespace.as_fd(), Some(kind))
             .map_err(|error| cannot("join the container's namespaces")(error.into()))?;
     }
-    streams.connect().map_err(cannot("make a terminal"))?;
+    streams.connect(&nodes, process.user().uid()).map_err(cannot("connect the standard streams"))?;
     console::fit(process);
+    drop(nodes);
     // Whatever else is open, nobody is to find it.
-    descriptor::close_all_but(&[verdict.as_fd(), register.as_fd()]);
+    let kept = [verdict.as_fd(), register.as_fd()].into_iter().chain(doors.iter().map(AsFd::as_fd));
+    descriptor::close_all_but(&kept.collect::<Vec<_>>());
     if let Some(mask) = process.user().umask() {
         rustix::process::umask(Mode::from_raw_mode(mask));
     }
@@ -96,7 +99,8 @@ fn become_part(orders: File, mut handed: Handed, verdict: &OwnedFd) -> Result<In
     }
     verify::process(process, lent)?;
     let (filter, loading) = (orders.filter.as_ref(), orders.loading);
-    Entrant { process, lent, filter, loading, verdict: verdict.as_fd(), register: &register }.be_born()
+    Entrant { process, lent, filter, loading, verdict: verdict.as_fd(), register: &register, doors: &doors }
+        .be_born()
 }
 
 /// No link of the container's making leads anywhere but into the container: those of `/proc` to somebody's directory or
@@ -143,35 +147,23 @@ enum Streams {
 }
 
 impl Streams {
-    fn connect(self) -> io::Result<()> {
+    /// To be called when the container's mounts are joined, by who may give them away.
+    fn connect(self, nodes: &Nodes, uid: u32) -> io::Result<()> {
         let [stdin, stdout, stderr] = match self {
             Streams::Pipes(pipes) => pipes,
             Streams::Console(socket) => {
-                let (master, terminal) = open_terminal()?;
+                let (master, terminal) = nodes.terminal()?;
+                streams::give_terminal(&master, uid);
                 scm::send(&socket, b"t", &[master.as_fd()])?;
                 [terminal.try_clone()?, terminal.try_clone()?, terminal]
             }
         };
-        rustix::stdio::dup2_stdin(&stdin)?;
-        rustix::stdio::dup2_stdout(&stdout)?;
-        rustix::stdio::dup2_stderr(&stderr)?;
+        for stream in [&stdin, &stdout, &stderr] {
+            streams::give(stream, uid);
+        }
+        rustix::stdio::dup2_stdin(nodes.in_place_of_hosts(stdin)?)?;
+        rustix::stdio::dup2_stdout(nodes.in_place_of_hosts(stdout)?)?;
+        rustix::stdio::dup2_stderr(nodes.in_place_of_hosts(stderr)?)?;
         Ok(())
     }
-}
-
-/// A pair of the container's own devpts, whatever the container has put in place of names in `/dev` (CVE-2025-52565).
-fn open_terminal() -> io::Result<(OwnedFd, OwnedFd)> {
-    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    let master = File::from(openat2(CWD, "/dev/pts/ptmx", flags, Mode::empty(), resolve)?);
-    let found = master.metadata()?;
-    let is_devpts = u64::try_from(rustix::fs::fstatfs(&master)?.f_type) == Ok(DEVPTS_MAGIC);
-    let is_ptmx = found.file_type().is_char_device() && found.rdev() == libc::makedev(5, 2);
-    if !(is_devpts && is_ptmx && found.ino() == PTMX_INODE) {
-        return Err(io::Error::other("/dev/pts/ptmx in the container is something else"));
-    }
-    unlockpt(&master)?;
-    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-    let terminal = ioctl_tiocgptpeer(&master, flags)?;
-    Ok((master.into(), terminal))
 }

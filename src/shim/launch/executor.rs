@@ -110,6 +110,7 @@ impl Exec {
             loading: joining.loading,
             verdict: self.verdict.as_fd(),
             register: &joining.register,
+            doors: &[],
         };
         entrant.be_born()
     }

@@ -8,6 +8,7 @@ fn report<'a>(state: FileState, items: Vec<(&'a Known, &'a Course)>) -> FileRepo
     FileReport {
         name: "web.yaml",
         state,
+        tense: Tense::Present,
         observed_hash: "sha256:1",
         applied_hash: "sha256:1",
         note: None,
@@ -60,6 +61,37 @@ fn the_status_file_of_an_invalid_manifest() {
 }
 
 #[test]
+fn what_goes_on_beside_a_broken_edit_is_told_with_it() {
+    let mistakes = [Mistake {
+        severity: Severity::Error,
+        field: String::new(),
+        message: "unknown field".to_owned(),
+        help: None,
+        labels: Vec::new(),
+        line: 4,
+        column: 1,
+    }];
+    let (web, course) = (web(), course(vec![entry("c", Role::App, running())]));
+    let mut report = report(FileState::Invalid, vec![(&web, &course)]);
+    report.mistakes = &mistakes;
+    let line = "  summary: 'invalid: 1 error; as before: 1 pod running'\n";
+    assert!(render(&report).contains(line), "{}", render(&report));
+}
+
+#[test]
+fn a_sandbox_that_cannot_be_made_is_told_with_its_reason() {
+    let mut course = course(vec![entry("c", Role::App, waiting(""))]);
+    course.record.as_mut().unwrap().sandbox =
+        SandboxState::Failed { message: "/x is no directory".to_owned() };
+    assert_eq!(summary_of(&web(), &course), "1 pod waiting (ContainerCreating: /x is no directory)");
+    let status = seen(&web(), &course).status.unwrap();
+    let state = status.container_statuses.unwrap()[0].state.clone().unwrap();
+    assert_eq!(state.waiting.unwrap().message.as_deref(), Some("/x is no directory"));
+    course.lost = true;
+    assert_eq!(course.sandbox_trouble(), None);
+}
+
+#[test]
 fn no_key_of_a_file_is_repeated_unless_it_looks_like_a_fields_name() {
     let mistake = |field: &str| Mistake {
         severity: Severity::Error,
@@ -104,10 +136,25 @@ fn a_line_for_a_person_sums_the_file_up() {
         (vec![(&web, &killed)], "1 pod failed (DeadlineExceeded)"),
     ];
     for (items, summary) in cases {
-        let text = render(&report(FileState::Applied, items));
-        let line = text.lines().find_map(|line| line.trim().strip_prefix("summary: ")).unwrap();
-        assert_eq!(line.trim_matches('"').trim_matches('\''), summary);
+        assert_eq!(summary_in(&report(FileState::Applied, items)), summary);
     }
+}
+
+fn summary_in(report: &FileReport<'_>) -> String {
+    let text = render(report);
+    let (_, rest) = text.split_once("summary: ").unwrap();
+    let (folded, _) = rest.split_once("\n  errors:").unwrap();
+    let line = folded.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.trim_matches('"').trim_matches('\'').to_owned()
+}
+
+pub(super) fn summary_of(known: &Known, course: &Course) -> String {
+    summary_in(&report(FileState::Applied, vec![(known, course)]))
+}
+
+pub(super) fn summary_at_the_end(known: &Known, course: &Course) -> String {
+    let report = report(FileState::Applied, vec![(known, course)]);
+    summary_in(&FileReport { tense: Tense::Past, ..report })
 }
 
 #[test]

@@ -1,3 +1,4 @@
 mod cron_laws;
 mod laws;
+mod rest;
 pub(crate) mod world;

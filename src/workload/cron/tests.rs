@@ -176,8 +176,7 @@ fn the_end_of_a_job_is_told_once_and_so_is_that_it_went_missing() {
     assert_eq!(told(&world, "SawCompletedJob"), [format!("Saw completed job: {first}, condition: Complete")]);
     world.wait(299).settle();
     let second = jobs(&world)[1].record.uid.clone();
-    world.objects.get_mut(&second).unwrap().record.deletion =
-        Some(crate::model::object::Deletion { at: world.wall, grace: None });
+    world.delete(&second, None);
     world.settle();
     let second = minute_name("2026-05-04T12:10:00Z");
     assert_eq!(told(&world, "MissingJob"), [format!("Active job went missing: {second}")]);
@@ -320,8 +319,7 @@ fn daylight_saving_is_as_in_kubernetes_unless_once_is_asked_for() {
 fn a_cron_job_that_is_removed_takes_everything_along() {
     let mut world = cron(json!({}));
     world.wait(270).settle();
-    let known = world.objects.get_mut(&uid(1)).unwrap();
-    known.record.deletion = Some(crate::model::object::Deletion { at: world.wall, grace: None });
+    world.delete(&uid(1), None);
     world.settle();
     assert!(world.objects.is_empty(), "{:?}", world.objects.keys().collect::<Vec<&Uid>>());
 }

@@ -106,9 +106,8 @@ impl Look<'_> {
         let going = pods.going.iter().flatten().copied().filter(|_| self.waits_for_going());
         let busy: std::collections::BTreeSet<u64> =
             pods.active.iter().filter_map(|pod| pod.index).chain(going).collect();
-        let open = (0..indexes).filter(|index| {
-            !busy.contains(index) && !next.completed.contains(*index) && !next.failed_indexes.contains(*index)
-        });
+        let open = next.completed.absent_below(indexes);
+        let open = open.filter(|index| !busy.contains(index) && !next.failed_indexes.contains(*index));
         let mut found = Vec::new();
         for index in open {
             let waits = by_index

@@ -8,6 +8,7 @@ use crate::workload::control::tests::world::{Ends, World, uid};
 
 mod deleted;
 mod indexes;
+mod policy;
 
 const OK: Ends = Ends::With(0);
 const BAD: Ends = Ends::With(1);
@@ -241,67 +242,6 @@ fn a_job_with_nothing_to_complete_is_complete() {
 }
 
 #[test]
-fn should_allow_to_use_the_pod_failure_policy_on_exit_code_to_fail_job_early() {
-    let rule = json!({"action": "FailJob", "onExitCodes": {"containerName": "main", "operator": "In", "values": [3, 42]}});
-    let mut world =
-        World::job(json!({"parallelism": 2, "completions": 5, "podFailurePolicy": {"rules": [rule]}}));
-    world.settle();
-    let pods = world.active();
-    world.end(&pods[0], Ends::With(42));
-    let name = world.objects[&pods[0]].record.key.name.clone();
-    world.settle();
-    assert_eq!(world.ended(), Some("PodFailurePolicy"));
-    let expected = format!(
-        "Container main for pod default/{name} failed with exit code 42 matching FailJob rule at index 0"
-    );
-    assert_eq!(world.record().verdict.unwrap().message, expected);
-    assert!(world.active().is_empty());
-}
-
-#[test]
-fn should_allow_to_use_a_pod_failure_policy_to_ignore_failure_matching_on_disruption_target_condition() {
-    let rule = json!({"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]});
-    let mut world = World::job(json!({"backoffLimit": 0, "podFailurePolicy": {"rules": [rule]}}));
-    world.settle().end_all(Ends::Lost).settle();
-    assert_eq!((world.ended(), world.record().failed), (None, 0));
-    world.wait(10).settle().end_all(BAD).settle();
-    assert_eq!((world.ended(), world.record().failed), (Some("BackoffLimitExceeded"), 1));
-}
-
-#[test]
-fn a_condition_matches_only_what_the_pod_says_of_itself() {
-    let cases = [
-        ("DisruptionTarget", "False", BAD, 1),
-        ("DisruptionTarget", "True", BAD, 1),
-        ("DisruptionTarget", "True", Ends::Lost, 0),
-        ("Ready", "False", BAD, 0),
-        ("Ready", "True", BAD, 1),
-        ("PodScheduled", "True", BAD, 0),
-        ("example.com/Sick", "False", BAD, 1),
-    ];
-    for (kind, status, end, failed) in cases {
-        let rule = json!({"action": "Ignore", "onPodConditions": [{"type": kind, "status": status}]});
-        let mut world = World::job(json!({"podFailurePolicy": {"rules": [rule]}}));
-        world.settle().end_all(end).settle();
-        assert_eq!(world.record().failed, failed, "{kind}={status} of {end:?}");
-    }
-}
-
-#[test]
-fn not_in_and_the_first_rule_that_fits_decide() {
-    let rules = json!([
-        {"action": "Count", "onExitCodes": {"operator": "In", "values": [1]}},
-        {"action": "Ignore", "onExitCodes": {"operator": "NotIn", "values": [5]}},
-        {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [5, 6]}},
-    ]);
-    for (code, failed, ended) in [(1, 1, None), (6, 0, None), (5, 1, Some("PodFailurePolicy"))] {
-        let mut world = World::job(json!({"podFailurePolicy": {"rules": rules}}));
-        world.settle().end_all(Ends::With(code)).settle();
-        assert_eq!((world.record().failed, world.ended()), (failed, ended), "{code}");
-    }
-}
-
-#[test]
 fn a_finished_job_keeps_its_word_and_loses_its_pods_when_its_time_is_over() {
     let mut world = World::job(json!({"ttlSecondsAfterFinished": 100}));
     world.settle().end_all(OK).settle();
@@ -358,8 +298,7 @@ fn back_off_goes_on_over_a_restart_of_the_machine() {
 fn should_delete_a_job() {
     let mut world = World::job(json!({}));
     world.settle();
-    let old = world.objects.get_mut(&uid(1)).unwrap();
-    old.record.deletion = Some(crate::model::object::Deletion { at: world.wall, grace: Some(5) });
+    world.delete(&uid(1), Some(5));
     world.declare(2, "Job", "pi", json!({}), crate::workload::control::tests::world::job_spec(json!({})));
     world.pass();
     assert_eq!((world.made.len(), world.active().len()), (1, 0));

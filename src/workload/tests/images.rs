@@ -86,8 +86,8 @@ fn what_others_can_write_is_pulled_without_the_credentials_of_the_machine() {
     let mut scene = Scene::new().web(json!({"image": "absent:1"}));
     let scope = scope_of(std::path::Path::new("/pods"));
     let namespace = |scene: &mut Scene, name: &str| {
-        for known in scene.objects.values_mut() {
-            known.record.key.namespace = name.to_owned();
+        for uid in scene.objects.keys().cloned().collect::<Vec<_>>() {
+            scene.objects.change(&uid, |known| known.record.key.namespace = name.to_owned());
         }
     };
     namespace(&mut scene, &format!("default-{scope}"));

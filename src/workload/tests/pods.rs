@@ -266,6 +266,76 @@ fn a_pod_to_go_is_gone_and_one_that_has_ended_wants_nothing() {
     scene.observed.pods.insert(uid.clone(), seen);
     assert_eq!(scene.desired(), Desired::default());
     let deletion = Deletion { at: at(99).wall, grace: Some(7) };
-    scene.objects.get_mut(&uid).unwrap().record.deletion = Some(deletion);
+    scene.objects.change(&uid, |known| known.record.deletion = Some(deletion));
     assert_eq!(scene.want("web"), Want::Gone { grace: Some(7) });
+}
+
+/// The pod `web` as it lives by what it was told.
+fn living(scene: &mut Scene) -> PodPlan {
+    let told = scene.plan("web");
+    let seen = PodObservation {
+        namespace: "default".to_owned(),
+        name: "web".to_owned(),
+        told: Some(Told { plan: told.clone().into(), stop: None }),
+        process: ProcessObservation::Alive,
+        record: None,
+        finished: None,
+        launched_in: None,
+        departed: None,
+        deaths: None,
+    };
+    let uid = scene.uid("web");
+    scene.observed.pods.insert(uid, seen);
+    told
+}
+
+#[test]
+fn a_living_pod_keeps_the_image_that_it_was_given() {
+    let mut scene = Scene::new().web(json!({"imagePullPolicy": "Always"}));
+    let told = living(&mut scene);
+    scene.image("web:1", ImageConfig { user: "other".to_owned(), ..ImageConfig::default() });
+    assert_eq!(scene.plan("web").containers[0].image, told.containers[0].image);
+    scene.observed.images.clear();
+    assert_eq!(scene.plan("web").containers[0].image, told.containers[0].image);
+    assert_eq!(scene.desired().pulls, BTreeSet::new());
+    // Its process is gone: the next one starts with what there is.
+    let uid = scene.uid("web");
+    scene.observed.pods.get_mut(&uid).unwrap().process = ProcessObservation::Dead;
+    assert!(!scene.desired().pulls.is_empty());
+}
+
+#[test]
+fn a_living_pod_takes_over_what_needs_nothing_that_is_missing() {
+    let from = json!({"envFrom": [{"configMapRef": {"name": "env"}}]});
+    let mut scene = Scene::new().config_map("env", json!({"A": "1"})).web(from);
+    let told = living(&mut scene);
+    let (map, web) = (scene.uid("env"), scene.uid("web"));
+    let map = scene.objects.remove(&map).unwrap();
+    let meanwhile = |scene: &Scene| match scene.want("web") {
+        Want::Wait { meanwhile: Some(plan), .. } => *plan,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(meanwhile(&scene), told, "nothing was edited");
+    let edit = |scene: &mut Scene, field: &str, value: Value| {
+        scene.objects.change(&web, |known| {
+            known.record.authored["spec"]["containers"][0][field] = value;
+            known.object = Object::Pod(serde_json::from_value(known.record.authored.clone()).unwrap());
+        });
+    };
+    edit(&mut scene, "resources", json!({"limits": {"memory": "80Mi"}}));
+    let taken = meanwhile(&scene);
+    assert_eq!(taken.containers[0].resources.memory_limit, Some(80 << 20));
+    assert_eq!(taken.live.resources.memory_limit, Some(80 << 20));
+    assert_eq!(taken.revision.pod, told.revision.pod);
+    assert_eq!(taken.containers[0].env, told.containers[0].env);
+    // An image that is not there is the only thing that is still to be told.
+    edit(&mut scene, "image", json!("absent:1"));
+    assert_eq!(meanwhile(&scene), taken);
+    edit(&mut scene, "image", json!("web:1"));
+    scene.objects.put(map);
+    assert_eq!(scene.plan("web").revision, taken.revision);
+    // What makes it another pod is not taken over.
+    edit(&mut scene, "command", json!(["true"]));
+    edit(&mut scene, "image", json!("absent:1"));
+    assert!(matches!(scene.want("web"), Want::Wait { meanwhile: None, .. }));
 }

@@ -33,8 +33,9 @@ fn what_is_optional_may_be_missing() {
 #[test]
 fn an_object_that_is_to_go_is_not_there() {
     let mut scene = Scene::new().web(env_from_config_map("k", false)).config_map("app", json!({"k": "1"}));
-    let app = scene.objects.get_mut(&scene.uid("app")).unwrap();
-    app.record.deletion = Some(Deletion { at: at(99).wall, grace: None });
+    let deletion = Some(Deletion { at: at(99).wall, grace: None });
+    let app = scene.uid("app");
+    scene.objects.change(&app, |app| app.record.deletion = deletion);
     assert_eq!(scene.waits().1, "configmap \"app\" not found");
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use super::{events, job, pod, up, without_image};
-use crate::bench::{Bench, Ran};
+use crate::bench::{Bench, Ran, unfolded};
 
 /// Says when it can be stopped, and ends in its own way when it is.
 const STAYS: &str = "trap 'echo bye; echo last words > /dev/termination-log; exit 33' TERM; echo hi; touch /go/$$(cat /proc/sys/kernel/hostname); \
@@ -83,6 +83,25 @@ fn what_is_stopped_is_told_to_its_end() {
     told_to_the_end(&ran, "long");
     let ran = up(&bench, &["--timeout", "8s"]).exits(11).says("long: Terminating");
     assert!(!ran.stderr.contains("long: ContainerCreating\nlong: stopped"), "{ran:#?}");
+    bench.until_clean();
+}
+
+#[test]
+fn a_status_file_tells_how_the_pods_of_a_job_ended_that_was_stopped() {
+    let Some(bench) = Bench::new() else { return };
+    pair(&bench, "part", "", "exit 0");
+    up(&bench, &["--timeout", "12s"]).exits(11);
+    let status = unfolded(&bench.read("part.status.yaml"));
+    for part in [
+        "summary: 1 job stopped with the command (1/2)",
+        "phase: Succeeded",
+        "phase: Failed",
+        "exitCode: 33",
+        "last words",
+    ] {
+        assert!(status.contains(part), "{part}\n{status}");
+    }
+    assert!(!status.contains("active:") && !status.contains("phase: Running"), "{status}");
     bench.until_clean();
 }
 

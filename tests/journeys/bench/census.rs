@@ -6,7 +6,8 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::{Bench, deadline, past, pause};
+use super::Bench;
+use super::clock::{deadline, past, pause};
 
 impl Bench {
     /// Everything that pods have left; empty when none is there.

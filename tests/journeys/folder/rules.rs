@@ -1,6 +1,8 @@
 //! Which files of a folder are read, who has an object, and where its status goes.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 
 use crate::bench::{Bench, Running};
 
@@ -72,8 +74,42 @@ fn the_second_file_of_an_object_names_the_first_and_takes_over_when_that_goes() 
     assert!(uid().contains("\"value\""));
     bench.remove("a.yaml");
     bench.until("the other has it", || uid().contains("\"other\""));
-    bench.until("and says so", || bench.read("b.status.yaml").contains("state: Applied"));
+    let mut status = String::new();
+    bench.until("and says so", || {
+        status = bench.read("b.status.yaml");
+        status.contains("state: Applied")
+    });
+    let hash = |field: &str| status.split_once(field).unwrap().1.lines().next();
+    assert_eq!(hash("appliedHash"), hash("observedHash"), "all of it at once: {status}");
     assert!(bench.said("file=b.yaml state=Applied"), "{}", bench.log());
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn a_manifest_whose_name_is_no_text_is_told_of_wherever_it_would_count() {
+    let Some(bench) = Bench::new() else { return };
+    // As an old archive has it.
+    let odd = bench.folder().join(OsStr::from_bytes(b"one-\xe9.yaml"));
+    fs::write(&odd, map("odd")).unwrap();
+    bench.manifest("a.yaml", &map("a"));
+    let folder = bench.folder().to_str().unwrap().to_owned();
+    let shown = "one-\u{fffd}.yaml";
+    for (verb, code) in [("validate", 2), ("apply", 1), ("up", 1)] {
+        bench.run(&[verb, "-f", &folder]).exits(code).says(shown).says("its path is not UTF-8; rename it");
+    }
+    let watch = bench.watch();
+    until_names(&bench, &["a"]);
+    bench.until("it is told", || bench.said(shown));
+    bench.run(&["doctor"]).says(shown).says("not read until they are renamed");
+    fs::rename(&odd, bench.folder().join("one.yaml")).unwrap();
+    until_names(&bench, &["a", "odd"]);
+    fs::rename(bench.folder().join("one.yaml"), &odd).unwrap();
+    until_names(&bench, &["a"]);
+    let warned = |bench: &Bench| bench.log().matches("no status file written").count();
+    bench.until("it is told again", || warned(&bench) == 2);
+    bench.manifest("b.yaml", &map("b"));
+    until_names(&bench, &["a", "b"]);
+    assert_eq!(warned(&bench), 2, "once each time that it comes: {}", bench.log());
     assert_eq!(watch.stop(), 0);
 }
 
@@ -144,6 +180,26 @@ fn status_files_go_below_a_directory_of_their_own() {
     assert_eq!(fs::read_dir(bench.folder()).unwrap().count(), 2, "nothing is written beside them");
     bench.remove("a.yaml");
     bench.until("it goes with its manifest", || !place.join("a.status.yaml").exists());
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn a_status_file_that_is_taken_away_comes_back_and_one_that_is_not_ours_is_left() {
+    let Some(bench) = Bench::new() else { return };
+    bench
+        .manifest("a.yaml", &map("a"))
+        .manifest("b.yaml", &map("b"))
+        .manifest("b.status.yaml", "mine: true\n");
+    let folder = bench.folder();
+    let watch = bench.start(&["watch", folder.to_str().unwrap(), "--rescan", "1s"]);
+    let is_told = |name: &str| bench.read(&format!("{name}.status.yaml")).contains("state: Applied");
+    bench.until("it is reported", || is_told("a"));
+    until_names(&bench, &["a", "b"]);
+    bench.remove("a.status.yaml");
+    bench.until("it comes back", || is_told("a"));
+    assert_eq!(bench.read("b.status.yaml"), "mine: true\n");
+    bench.remove("b.status.yaml");
+    bench.until("its place is taken", || is_told("b"));
     assert_eq!(watch.stop(), 0);
 }
 

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -13,6 +14,12 @@ use crate::bench::{Bench, Running};
 
 pub(crate) const HOST: &str = "127.0.0.1:5000";
 
+/// Name, password, both as HTTP and Docker write them, and as a registry keeps them.
+pub(crate) const USER: &str = "ann";
+pub(crate) const PASSWORD: &str = "hub-secret";
+pub(crate) const ACCOUNT: &str = "YW5uOmh1Yi1zZWNyZXQ=";
+const ACCOUNTS: &str = "ann:$2b$04$abcdefghijklmnopqrstuuWoAb7lTGXwlsJc59P5YQEVSfUSpuVjm\n";
+
 pub(crate) struct Registry {
     namespace: File,
     _process: Running,
@@ -21,13 +28,44 @@ pub(crate) struct Registry {
 impl Registry {
     /// Runs until it is dropped. `None`, and a line that says why, where there is none.
     pub(crate) fn start(bench: &Bench) -> Option<Registry> {
-        if !std::path::Path::new("/usr/bin/docker-registry").exists() {
+        Registry::start_with(bench, "")
+    }
+
+    /// One that gives nothing to anybody but [`USER`].
+    pub(crate) fn start_closed(bench: &Bench) -> Option<Registry> {
+        let accounts = bench.path("accounts");
+        fs::write(&accounts, ACCOUNTS).unwrap();
+        let auth = format!("auth: {{htpasswd: {{realm: test, path: {}}}}}\n", accounts.display());
+        Registry::start_with(bench, &auth)
+    }
+
+    /// One at another address that speaks TLS and has what was pushed before; nobody waits for it here.
+    pub(crate) fn start_closed_by_tls(
+        bench: &Bench,
+        address: &str,
+        key: &Path,
+        certificate: &Path,
+    ) -> Running {
+        let (config, data) = (bench.path("registry-tls.yml"), bench.path("registry"));
+        let text = format!(
+            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n\
+             http: {{addr: '{address}', tls: {{key: {}, certificate: {}}}}}\n",
+            data.display(),
+            key.display(),
+            certificate.display()
+        );
+        fs::write(&config, text).unwrap();
+        bench.start_program("/usr/bin/docker-registry", &["serve", config.to_str().unwrap()])
+    }
+
+    fn start_with(bench: &Bench, more: &str) -> Option<Registry> {
+        if !Path::new("/usr/bin/docker-registry").exists() {
             crate::bench::say("skipped: docker-registry is not there");
             return None;
         }
         let (config, data) = (bench.path("registry.yml"), bench.path("registry"));
         let text = format!(
-            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '{HOST}'}}\n",
+            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '{HOST}'}}\n{more}",
             data.display()
         );
         fs::write(&config, text).unwrap();
@@ -62,7 +100,7 @@ impl Registry {
                 stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
                 let head = format!(
                     "{method} {place} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\nContent-Type: {kind}\r\n\
-                     Content-Length: {}\r\n\r\n",
+                     Authorization: Basic {ACCOUNT}\r\nContent-Length: {}\r\n\r\n",
                     body.len()
                 );
                 stream.write_all(head.as_bytes()).unwrap();

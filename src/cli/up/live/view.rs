@@ -9,7 +9,7 @@ use crate::cli::terminal::Color;
 use crate::daemon::{ImageStanding, JobStanding, News, Progress, Standing};
 use crate::model::desired::{Blocked, Cause};
 use crate::model::id::PodId;
-use crate::model::record::{ContainerState, PodRecord};
+use crate::model::record::{ContainerState, PodRecord, SandboxState};
 use crate::model::time::{Moment, Now, Timestamp};
 use crate::status::{Course, age};
 use crate::workload::Retry;
@@ -221,6 +221,9 @@ fn of_record(record: &PodRecord) -> Stage {
     if record.stopping.is_some() {
         return Stage::Stops;
     }
+    if let SandboxState::Failed { message } = &record.sandbox {
+        return Stage::Waits { why: cell(message), since: record.started_at };
+    }
     let mut starts = false;
     for container in &record.containers {
         let ContainerState::Waiting { reason, message } = &container.state else { continue };
@@ -274,7 +277,7 @@ impl Stage {
 
 /// `in 7s`; what is due may take a moment.
 fn within(rest: Duration) -> String {
-    if rest.is_zero() { "now".to_owned() } else { format!("in {}", age(rest)) }
+    if rest.is_zero() { "now".to_owned() } else { format!("in {}", age(duration::rounded_up(rest))) }
 }
 
 impl Entry {

@@ -11,7 +11,7 @@ use super::world::{Ends, World, job_spec, merge, uid};
 use crate::api::Object;
 use crate::model::id::Uid;
 use crate::model::job::Ending;
-use crate::model::object::{Deletion, Known};
+use crate::model::object::Known;
 use crate::model::schedule::{Dst, Schedule, zone_named};
 use crate::model::time::Timestamp;
 
@@ -177,8 +177,7 @@ impl Life {
                 let staying = self.jobs().filter(|job| job.record.deletion.is_none());
                 let jobs: Vec<Uid> = staying.map(|job| job.record.uid.clone()).collect();
                 if !jobs.is_empty() {
-                    let known = self.world.objects.get_mut(&jobs[at % jobs.len()]).unwrap();
-                    known.record.deletion = Some(Deletion { at: self.world.wall, grace: None });
+                    self.world.delete(&jobs[at % jobs.len()], None);
                 }
                 return Ok(());
             }

@@ -1,6 +1,6 @@
 //! A world small enough to try all of it: Jobs and CronJobs, what controllers make for them, and how that ends.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +14,14 @@ use crate::model::control::{Controlled, Step, Steps};
 use crate::model::id::{PodId, Uid};
 use crate::model::job::{JobRecord, Present};
 use crate::model::object::{Deletion, Known, ObjectKey, ObjectRecord, Source};
+use crate::model::objects::Objects;
 use crate::model::observed::{Finished, Observed, PodObservation, ProcessObservation, Told};
-use crate::model::pod_plan::{Revision, Role};
+use crate::model::pod_plan::{Revision, Role, sample};
 use crate::model::record::{
     ContainerRecord, ContainerState, Exit, FORMAT, Outcome, PodRecord, SandboxState, StopReason,
 };
 use crate::model::time::{Moment, Now, Timestamp};
-use crate::workload::control;
+use crate::workload::{Agenda, control};
 
 /// How a pod ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +33,8 @@ pub(crate) enum Ends {
 
 #[derive(Debug, Clone)]
 pub(crate) struct World {
-    pub(crate) objects: BTreeMap<Uid, Known>,
+    pub(crate) objects: Objects,
+    agenda: Agenda,
     pub(crate) controlled: Controlled,
     pub(crate) observed: Observed,
     pub(crate) wall: Timestamp,
@@ -70,7 +72,8 @@ pub(crate) fn merge(value: &mut Value, more: Value) {
 impl World {
     pub(crate) fn at(wall: &str) -> World {
         World {
-            objects: BTreeMap::new(),
+            objects: Objects::default(),
+            agenda: Agenda::default(),
             controlled: Controlled::default(),
             observed: Observed::default(),
             wall: wall.parse().unwrap(),
@@ -109,7 +112,7 @@ impl World {
             deletion: None,
             owner: None,
         };
-        self.objects.insert(uid(number), Known { record, object: revive(&authored).unwrap() });
+        self.objects.put(Known { record, object: revive(&authored).unwrap() });
     }
 
     /// The file is edited.
@@ -121,13 +124,55 @@ impl World {
         merge(&mut authored, edit);
         let object = revive(&authored).unwrap();
         let record = ObjectRecord { authored, ..known.record.clone() };
-        self.objects.insert(uid(number), Known { record, object });
+        self.objects.put(Known { record, object });
     }
 
-    pub(crate) fn steps(&self) -> Steps {
-        let now = Now { wall: self.wall, boot: Moment(Duration::from_secs(self.boot)) };
+    pub(crate) fn delete(&mut self, uid: &Uid, grace: Option<u32>) {
+        let at = self.wall;
+        self.objects.change(uid, |known| known.record.deletion = Some(Deletion { at, grace }));
+    }
+
+    fn now(&self) -> Now {
+        Now { wall: self.wall, boot: Moment(Duration::from_secs(self.boot)) }
+    }
+
+    /// Jobs and CronJobs that do not rest.
+    pub(crate) fn due(&mut self) -> BTreeSet<Uid> {
+        self.agenda.wake(self.objects.take_stirred());
+        self.agenda.due(&self.objects, self.now())
+    }
+
+    /// What a look at all gives; whoever rests must have no part in it.
+    pub(crate) fn steps(&mut self) -> Steps {
+        let (due, now) = (self.due(), self.now());
         let present = Present { now, boot_id: &self.boot_id };
-        control(&self.objects, &self.controlled, &self.observed, &TimeZone::UTC, present)
+        let steps =
+            |due| control(&self.objects, &self.controlled, &self.observed, &TimeZone::UTC, present, due);
+        let of_due = steps(&due);
+        let mut all = steps(&self.objects.makers().map(|known| known.record.uid.clone()).collect());
+        assert_eq!(of_due.steps, all.steps, "of {due:?}");
+        for (uid, until) in &of_due.rests {
+            self.agenda.rest(uid, until.map(|until| now.boot + until));
+        }
+        for (_, until) in all.rests.clone() {
+            all.wake_in(until);
+        }
+        all
+    }
+
+    /// Pods that have ended and been counted come to rest.
+    fn let_rest(&mut self) {
+        let ended = self.observed.pods.iter().filter(|(_, seen)| seen.finished.is_some());
+        let counted = ended.filter(|(uid, _)| {
+            let owner = self.objects.get(*uid).and_then(|known| known.record.owner.as_ref());
+            owner.is_some_and(|owner| {
+                let job = self.controlled.jobs.get(&owner.uid);
+                job.is_some_and(|job| job.finished.is_some() || job.counted.contains(owner.number))
+            })
+        });
+        for uid in counted.map(|(uid, _)| uid.clone()).collect::<Vec<_>>() {
+            self.objects.rest(&uid);
+        }
     }
 
     /// One pass; tells how many steps there were.
@@ -138,23 +183,27 @@ impl World {
         for step in steps.steps {
             self.take(step);
         }
+        self.let_rest();
         count
     }
 
     pub(crate) fn take(&mut self, step: Step) {
         match step {
-            Step::Job(uid, record) => drop(self.controlled.jobs.insert(uid, *record)),
+            Step::Job(uid, record) => {
+                self.objects.stir(&uid);
+                self.controlled.jobs.insert(uid, *record);
+            }
             Step::Cron(uid, record) => drop(self.controlled.crons.insert(uid, *record)),
             Step::Make(record) => {
                 assert!(!self.objects.contains_key(&record.uid), "{} was made twice", record.key);
                 self.made.push(record.key.name.clone());
                 let object = revive(&record.authored).unwrap();
-                self.objects.insert(record.uid.clone(), Known { record: *record, object });
+                self.objects.put(Known { record: *record, object });
             }
             Step::End { uid, grace } => {
-                let known = self.objects.get_mut(&uid).unwrap();
-                assert!(known.record.deletion.is_none(), "{} was ended twice", known.record.key);
-                known.record.deletion = Some(Deletion { at: self.wall, grace });
+                let record = &self.objects[&uid].record;
+                assert!(record.deletion.is_none(), "{} was ended twice", record.key);
+                self.delete(&uid, grace);
             }
             Step::Forget(uid) => {
                 self.objects.remove(&uid);
@@ -324,7 +373,7 @@ impl World {
         PodObservation {
             namespace: "default".into(),
             name,
-            told: Some(Told { revision: revision(), stop: None }),
+            told: Some(Told { plan: Arc::new(sample::pod()), stop: None }),
             process: ProcessObservation::Alive,
             record: Some(record),
             finished: None,

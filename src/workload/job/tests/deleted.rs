@@ -53,8 +53,7 @@ fn a_pod_that_is_deleted_and_waited_for_counts_as_it_ends() {
     let mut world = World::job(json!({"podReplacementPolicy": "Failed", "backoffLimit": 0}));
     world.settle();
     let pod = world.active()[0].clone();
-    let deletion = crate::model::object::Deletion { at: world.wall, grace: None };
-    world.objects.get_mut(&pod).unwrap().record.deletion = Some(deletion);
+    world.delete(&pod, None);
     assert_eq!(world.settle().ended(), Some("BackoffLimitExceeded"));
 }
 
