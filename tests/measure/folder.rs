@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a measurement fails by it, and says where")]
 
 #[path = "../journeys/bench.rs"]
-#[expect(dead_code, reason = "journeys use the rest of it")]
+#[expect(dead_code, unused_imports, reason = "journeys use the rest of it")]
 mod bench;
 #[path = "folder/idle.rs"]
 mod idle;

@@ -11,7 +11,7 @@
 #[path = "torture/batch.rs"]
 mod batch;
 #[path = "../journeys/bench.rs"]
-#[expect(dead_code, reason = "journeys use the rest of it")]
+#[expect(dead_code, unused_imports, reason = "journeys use the rest of it")]
 mod bench;
 #[path = "torture/dice.rs"]
 mod dice;
@@ -25,6 +25,7 @@ mod manifest;
 #[path = "torture/record.rs"]
 mod record;
 #[path = "../journeys/image/registry.rs"]
+#[expect(dead_code, reason = "journeys use the rest of it")]
 mod registry;
 #[path = "torture/rest.rs"]
 mod rest;
