@@ -98,6 +98,7 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 enum Verb {
     /// Keep the machine in the state that folders of manifests describe
     Watch(watch::WatchArgs),
@@ -208,7 +209,6 @@ pub fn main() -> ExitCode {
 
 fn verb(args: impl Iterator<Item = OsString>) -> Result<Exit, Failure> {
     let mut known = Cli::command();
-    known.build();
     let typed = typed::read(args, &known);
     let cli = match parse(&typed.args) {
         Ok(cli) => cli,

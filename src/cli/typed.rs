@@ -15,7 +15,8 @@ pub(super) struct Typed {
     pub(super) words: Vec<String>,
 }
 
-/// `root` is built. `help get` is `get --help`; `--no-headers=true` is `--no-headers`, and with `=false` nothing.
+/// `help get` is `get --help`; `--no-headers=true` is `--no-headers`, and with `=false` nothing. Of `root` only the verbs
+/// that are named are built: all of them take longer than many a verb.
 pub(super) fn read(typed: impl Iterator<Item = OsString>, root: &Command) -> Typed {
     let mut typed: Vec<OsString> = typed.collect();
     if typed.get(1).is_some_and(|word| word == "help") {
@@ -24,7 +25,7 @@ pub(super) fn read(typed: impl Iterator<Item = OsString>, root: &Command) -> Typ
     }
     let mut rest = typed.into_iter();
     let mut read = Typed { args: rest.next().into_iter().collect(), verbs: Vec::new(), words: Vec::new() };
-    let mut command = root;
+    let mut verbs: Vec<Command> = Vec::new();
     while let Some(word) = rest.next() {
         let text = word.to_string_lossy().into_owned();
         if text == "--" {
@@ -32,22 +33,26 @@ pub(super) fn read(typed: impl Iterator<Item = OsString>, root: &Command) -> Typ
             break;
         }
         if !text.starts_with('-') || text == "-" {
-            match command.find_subcommand(&text) {
+            match verbs.last().unwrap_or(root).find_subcommand(&text) {
                 Some(verb) if read.words.is_empty() => {
-                    command = verb;
+                    let mut verb = verb.clone();
+                    verb.build();
                     read.verbs.push(verb.get_name().to_owned());
+                    verbs.push(verb);
                 }
                 Some(_) | None => read.words.push(text),
             }
             read.args.push(word);
             continue;
         }
-        match switch(command, &text) {
+        // Options of the root are options of all verbs.
+        let option = |name: &str| [root].into_iter().chain(&verbs).rev().find_map(|one| option(one, name));
+        match switch(&text, option) {
             Some((switch, true)) => read.args.push(switch.into()),
             Some((_, false)) => {}
             None => {
                 read.args.push(word);
-                if takes_next(command, &text) {
+                if option(&text).is_some_and(takes_next) {
                     read.args.extend(rest.next());
                 }
             }
@@ -68,21 +73,20 @@ fn option<'a>(command: &'a Command, name: &str) -> Option<&'a Arg> {
 }
 
 /// A switch that is told its value, as Go's flags take it.
-fn switch<'a>(command: &Command, text: &'a str) -> Option<(&'a str, bool)> {
+fn switch<'a, 'c>(text: &'a str, option: impl Fn(&str) -> Option<&'c Arg>) -> Option<(&'a str, bool)> {
     let (name, value) = text.split_once('=')?;
     let on = match value {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => true,
         "0" | "f" | "F" | "false" | "FALSE" | "False" => false,
         _ => return None,
     };
-    let arg = option(command, name)?;
+    let arg = option(name)?;
     matches!(arg.get_action(), ArgAction::SetTrue).then_some((name, on))
 }
 
 /// Its value is the next word.
-fn takes_next(command: &Command, text: &str) -> bool {
-    let arg = option(command, text);
-    arg.is_some_and(|arg| arg.get_action().takes_values() && !arg.is_require_equals_set())
+fn takes_next(arg: &Arg) -> bool {
+    arg.get_action().takes_values() && !arg.is_require_equals_set()
 }
 
 #[cfg(test)]
@@ -95,9 +99,7 @@ mod tests {
         let watch = Arg::new("watch").short('w').long("watch").action(ArgAction::SetTrue);
         let namespace = Arg::new("namespace").short('n').long("namespace").global(true);
         let get = Command::new("get").arg(word("words")).arg(headers).arg(watch);
-        let mut root = Command::new("droppod").arg(namespace).subcommand(get);
-        root.build();
-        root
+        Command::new("droppod").arg(namespace).subcommand(get)
     }
 
     fn typed(line: &str) -> (String, Typed) {
