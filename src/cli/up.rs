@@ -146,7 +146,7 @@ pub(crate) fn run(args: &UpArgs, settings: &Settings) -> Result<Exit, Failure> {
     if declared.iter().filter(|(_, one)| runs(&one.object)).all(|(_, one)| is_suspended(&one.object)) {
         let what = "every Job and CronJob is suspended, nothing will run";
         if args.fail_fast {
-            return Err(Failure::new(Exit::EndedFailed, what).help("take away their `suspend: true`"));
+            return Err(Failure::new(Exit::Failed, what).help("take away their `suspend: true`"));
         }
         tell(&format!("warning: {what} until a signal ends this"));
     }
@@ -197,12 +197,18 @@ fn is_suspended(object: &Object) -> bool {
     }
 }
 
-/// Told before anything runs, not at the end of it.
+/// Told before anything runs, not at the end of it. The report of an earlier run would be taken for that of this one if
+/// this one never comes to write its own.
 fn writable(path: &Path) -> Result<PathBuf, Failure> {
     let failed = || Failure::new(Exit::Usage, format!("cannot write a test report to {}", path.display()));
     let whole = std::path::absolute(path).map_err(|error| failed().because(error))?;
     match whole.parent().map(Path::is_dir) {
-        Some(true) if !whole.is_dir() => Ok(whole),
+        Some(true) if !whole.is_dir() => {
+            if whole.is_file() {
+                std::fs::remove_file(&whole).map_err(|error| failed().because(error))?;
+            }
+            Ok(whole)
+        }
         Some(_) | None => Err(failed().help("name a file in a directory that is there")),
     }
 }
@@ -264,7 +270,10 @@ fn direct(
             }
         };
         if !is_told {
-            tell(table::render(&report, &settings.namespace, terminal::stderr_width()).trim_end());
+            let table = table::render(&report, &settings.namespace, terminal::stderr_width());
+            if !table.is_empty() {
+                tell(table.trim_end());
+            }
         }
         if let Some(path) = &junit {
             let text = junit::render(end, &report);
@@ -305,8 +314,8 @@ fn exit_of(end: BatchEnd, report: &BatchReport, exit_from: Option<&ExitFrom>) ->
         BatchEnd::TimedOut | BatchEnd::NotRunning => return Exit::TimedOut,
         BatchEnd::Interrupted => return Exit::Interrupted,
         BatchEnd::NoImage | BatchEnd::Hopeless(Obstacle::Image) => return Exit::NoImage,
-        BatchEnd::Hopeless(Obstacle::Reference) => return Exit::EndedFailed,
-        BatchEnd::Blocked => return Exit::Failed,
+        // Nothing of what was to run has failed.
+        BatchEnd::Hopeless(Obstacle::Reference) | BatchEnd::Blocked => return Exit::Failed,
         BatchEnd::Completed => {}
     }
     if let Some(code) = exit_from.and_then(|from| from.code(report)) {

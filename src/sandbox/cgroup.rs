@@ -9,6 +9,7 @@
 mod hierarchy;
 mod kill;
 mod limits;
+mod quota;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use hierarchy::is_home;
 use hierarchy::{Hierarchy, Version, below};
+pub(crate) use quota::QuotaLifted;
 
 use super::failure::cannot;
 use super::mounts;
@@ -234,6 +236,11 @@ impl Cgroups {
     /// It will be gone when that ends; ask again.
     pub(crate) fn kill(&self, path: &Path) -> io::Result<()> {
         kill::kill(self, path)
+    }
+
+    /// As long as the answer lives, the pod's other containers cannot keep this one from its processor time.
+    pub(crate) fn lift_pod_quota(&self, container: &Path) -> QuotaLifted {
+        QuotaLifted::of_pod(&self.hierarchies, container)
     }
 
     /// Every process in this directory and below.

@@ -7,8 +7,11 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
-use rustix::fs::{MemfdFlags, SealFlags};
-use rustix::io::Errno;
+use rustix::fs::{Mode, OFlags, StatVfsMountFlags};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_reconfigure, fsconfig_set_flag,
+    fsmount, fsopen,
+};
 
 use super::failure::cannot;
 use super::sys::process;
@@ -18,10 +21,15 @@ pub(crate) const LOCK_FD: i32 = 3;
 /// Read end of the pipe that an `up` holds open for as long as it lives.
 pub(crate) const LIFELINE_FD: i32 = 4;
 
+/// The file of the sealed copy; what runs from it shows it in `/proc/PID/exe`.
+const NAME: &str = "droppod";
+
 /// Where a pull finds what it is handed.
 pub(crate) const PULL_HANDOVER_FD: i32 = 3;
 
-/// A copy of this binary in a sealed memfd: a container that reaches it cannot change what runs.
+/// A copy of this binary in a file system of its own that is read-only and mounted nowhere: a container that reaches it by
+/// `/proc/PID/exe` can change neither what runs (CVE-2019-5736) nor whether it runs. The seals of a memfd would keep the
+/// former alone, its mode and its access list stay anybody's who has CAP_FOWNER.
 #[derive(Debug)]
 pub(crate) struct SealedBinary(File);
 
@@ -29,24 +37,26 @@ impl SealedBinary {
     /// Copies this process's binary. A process that runs from a sealed copy itself shares that one.
     pub(crate) fn copy() -> io::Result<SealedBinary> {
         let own = File::open("/proc/self/exe").map_err(|error| cannot("open this binary", error))?;
-        if rustix::fs::fcntl_get_seals(&own).is_ok_and(|seals| seals.contains(seals_wanted())) {
+        if is_sealed(&own)? {
             return Ok(SealedBinary(own));
         }
         SealedBinary::of(own).map_err(|error| cannot("make a sealed copy of this binary", error))
     }
 
     fn of(mut program: File) -> io::Result<SealedBinary> {
-        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        // A kernel may be set to make memory files that cannot be executed unless asked to (6.3); older ones do
-        // not know the question.
-        let copy = match rustix::fs::memfd_create("droppod", flags | MemfdFlags::EXEC) {
-            Err(Errno::INVAL) => rustix::fs::memfd_create("droppod", flags)?,
-            answer => answer?,
-        };
-        let mut copy = File::from(copy);
+        let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_create(&context)?;
+        let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+        let place = fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
+        let open =
+            |flags| rustix::fs::openat(&place, NAME, flags | OFlags::CLOEXEC, Mode::from_raw_mode(0o555));
+        let mut copy = File::from(open(OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY)?);
         io::copy(&mut program, &mut copy)?;
-        rustix::fs::fcntl_add_seals(&copy, seals_wanted())?;
-        Ok(SealedBinary(copy))
+        // Nothing may be open for writing when it becomes read-only.
+        drop(copy);
+        fsconfig_set_flag(&context, "ro")?;
+        fsconfig_reconfigure(&context)?;
+        Ok(SealedBinary(open(OFlags::RDONLY)?.into()))
     }
 
     /// Starts `droppod ARGS…` in a new session, environment empty, stdin `/dev/null`, stdout and stderr those
@@ -103,8 +113,13 @@ pub(crate) struct Child {
     pub(crate) pidfd: OwnedFd,
 }
 
-fn seals_wanted() -> SealFlags {
-    SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE
+/// Whether it is what [`SealedBinary::of`] has made.
+fn is_sealed(own: &File) -> io::Result<bool> {
+    let in_memory = rustix::fs::fstatfs(own)?.f_type == libc::TMPFS_MAGIC;
+    let read_only = rustix::fs::fstatvfs(own)?.f_flag.contains(StatVfsMountFlags::RDONLY);
+    // It lies in the root of a file system that has no place in any other.
+    let at_root = std::fs::read_link("/proc/self/exe")?.as_os_str() == OsStr::new("/droppod");
+    Ok(in_memory && read_only && at_root)
 }
 
 #[cfg(test)]

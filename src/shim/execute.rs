@@ -147,6 +147,9 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Vec<io::Err
     let oom_kills_before = shim.at.cgroups.oom_kills(&ground.cgroup).unwrap_or(0);
     let score = oom_score_adj(plan.qos, &container.resources, machine_memory());
     let uid = spec.process().as_ref().map_or(0, |process| process.user().uid());
+    // libcontainer waits for the container's first process, which is in its control groups by then: containers beside it
+    // that have used up what the pod has would hold up this whole process.
+    let lifted = cgroups.lift_pod_quota(&ground.cgroup);
     let (started, lent) = oom::lend(score, || {
         start_wired(shim, container.stdin, uid, log, |wiring, created| {
             let between = |pid| {
@@ -159,6 +162,7 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Vec<io::Err
                 .map_err(|error| error.to_string())
         })
     });
+    drop(lifted);
     // Its end is not reaped before this returns, so the number still stands for the process.
     let opened = started.and_then(|(launched, wires)| match pidfd::open(launched.pid) {
         Ok(process) => Ok((launched, wires, process)),

@@ -257,9 +257,10 @@ impl<'a> Look<'a> {
         metadata["name"] = json!(name);
         metadata["namespace"] = json!(self.known.record.key.namespace);
         metadata["ownerReferences"] = json!([owner_reference(self.known)]);
-        let local = due.to_zoned(self.zone.clone());
-        mapping(metadata, "annotations")[SCHEDULED] =
-            json!(local.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string());
+        // RFC 3339 as Go writes it: UTC is `Z`.
+        let local = due.to_zoned(self.zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string();
+        let local = local.strip_suffix("+00:00").map_or(local.clone(), |utc| format!("{utc}Z"));
+        mapping(metadata, "annotations")[SCHEDULED] = json!(local);
         authored["apiVersion"] = json!("batch/v1");
         authored["kind"] = json!("Job");
         made(self.known, number, "batch", "Job", name, authored, self.present)

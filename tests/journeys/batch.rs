@@ -164,7 +164,7 @@ fn what_can_never_start_ends_everything_at_once_where_that_is_asked_for() {
         "    env: [{name: X, valueFrom: {configMapKeyRef: {name: nowhere, key: x}}}]\n    command:",
     );
     bench.manifest("never.yaml", &missing);
-    let ran = up(&bench, &["--fail-fast", "--timeout", "50s"]).exits(10);
+    let ran = up(&bench, &["--fail-fast", "--timeout", "50s"]).exits(1);
     assert!(
         ran.stderr.contains("lacks can never start: container main: CreateContainerConfigError"),
         "{ran:#?}"
@@ -178,7 +178,7 @@ fn what_can_never_start_ends_everything_at_once_where_that_is_asked_for() {
         let volume = format!("  volumes: [{{name: v, {source}}}]\n  containers:");
         bench.manifest("never.yaml", &pod("lacks", "true").replace("  containers:", &volume));
         let why = format!("MountVolume.SetUp failed for volume \"v\" : {message}");
-        let ran = up(&bench, &["--fail-fast", "--timeout", "50s"]).exits(10);
+        let ran = up(&bench, &["--fail-fast", "--timeout", "50s"]).exits(1);
         assert!(ran.stderr.contains("lacks can never start: ") && ran.stderr.contains(&why), "{ran:#?}");
     }
     // Where nothing else runs, nobody has to ask for that.
@@ -255,7 +255,7 @@ fn two_runs_of_the_same_files_at_once_do_not_clash() {
 fn jobs_that_are_all_suspended_are_told_at_once() {
     let Some(bench) = Bench::new() else { return };
     bench.manifest("job.yaml", &job("later", "  suspend: true\n", "true"));
-    up(&bench, &["--fail-fast"]).exits(10).says("every Job and CronJob is suspended, nothing will run");
+    up(&bench, &["--fail-fast"]).exits(1).says("every Job and CronJob is suspended, nothing will run");
     let running = bench.start(&["up", "-f", bench.folder().to_str().unwrap()]);
     bench.until("it is told", || bench.said("warning: every Job and CronJob is suspended"));
     bench.until("it has looked", || !bench.read("job.status.yaml").is_empty());

@@ -10,15 +10,17 @@
 #[path = "../journeys/bench.rs"]
 #[expect(dead_code, unused_imports, reason = "journeys use the rest of it")]
 mod bench;
+#[expect(dead_code, reason = "other measurements use the rest of it")]
+mod cost;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use bench::{Bench, let_pass, say};
+use cost::{clock, come_to_rest, cpu, rss_mib, share};
 
 /// Over which idling is observed.
 const IDLE: Duration = Duration::from_secs(30);
@@ -65,28 +67,6 @@ fn argument(name: &str) -> Option<usize> {
     arguments.next().map(|count| count.parse().unwrap())
 }
 
-/// Nanoseconds of CLOCK_MONOTONIC.
-fn clock() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
-}
-
-/// Nanoseconds of CPU that all threads of a process have used.
-fn cpu(pid: u32) -> u64 {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-    let used = |task: &Path| {
-        let told = fs::read_to_string(task.join("schedstat")).unwrap_or_default();
-        told.split(' ').next().and_then(|time| time.parse::<u64>().ok()).unwrap_or(0)
-    };
-    tasks.map(|task| used(&task.unwrap().path())).sum()
-}
-
-fn rss_mib(pid: u32) -> f64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
-}
-
 fn cron_job(number: usize, minute: usize) -> String {
     format!(
         "apiVersion: batch/v1\nkind: CronJob\nmetadata: {{name: cron-{number}}}\nspec:\n  schedule: '{minute} 2 * * *'\n  \
@@ -129,9 +109,7 @@ fn crowd(bench: &Bench, count: usize, edits: usize) {
     wait_for(bench, "job.json", "\"finished\":{", count);
     let pid = watch.child.id();
     come_to_rest(pid);
-    let before = cpu(pid);
-    let_pass(IDLE);
-    let idle = (cpu(pid) - before) as f64 / IDLE.as_nanos() as f64 * 100.0;
+    let idle = share(pid, IDLE);
     let before = cpu(pid);
     let mut reactions: Vec<u64> =
         (0..edits).map(|edit| edit_one(bench, edit % count, 1 + edit % 59)).collect();
@@ -143,20 +121,6 @@ fn crowd(bench: &Bench, count: usize, edits: usize) {
     let reaction = format!("{:.1} (..{:.1})", past(edits / 2), past(edits * 9 / 10));
     say(&format!("{:>7} {:>9.1} {idle:>16.3} {reaction:>22} {cost:>16.2}", 2 * count, rss_mib(pid)));
     watch.stop();
-}
-
-/// Waits until what the last files have stirred is done: a twentieth of a core for two seconds. Told if it takes longer
-/// than a minute, since what follows then shows it.
-fn come_to_rest(pid: u32) {
-    let window = Duration::from_secs(2);
-    for _ in 0..30 {
-        let before = cpu(pid);
-        let_pass(window);
-        if u128::from(cpu(pid) - before) * 20 < window.as_nanos() {
-            return;
-        }
-    }
-    say("not at rest after a minute");
 }
 
 /// Nanoseconds from the arrival of a file to its being in force.

@@ -7,12 +7,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::bench::say;
-
-/// Nanoseconds of CLOCK_MONOTONIC, as `stamp` tells them.
-pub(crate) fn clock() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
-}
+use crate::cost::clock;
 
 /// The directory of the compiled measuring programs. `None`, and a line that says why, without a C compiler.
 pub(crate) fn programs(place: &Path) -> Option<PathBuf> {
@@ -202,25 +197,4 @@ impl Floor {
 
 fn started(said: &str) -> u64 {
     said.lines().find_map(|line| line.strip_prefix("start ")).unwrap().parse().unwrap()
-}
-
-/// User and system time of a process, in ticks of 10 ms.
-pub(crate) fn cpu_ticks(pid: u32) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
-}
-
-pub(crate) fn status_kib(pid: u32, field: &str) -> u64 {
-    kib(&format!("/proc/{pid}/status"), field)
-}
-
-pub(crate) fn pss_kib(pid: i32) -> u64 {
-    kib(&format!("/proc/{pid}/smaps_rollup"), "Pss:")
-}
-
-fn kib(path: &str, field: &str) -> u64 {
-    let text = fs::read_to_string(path).unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix(field)).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
 }

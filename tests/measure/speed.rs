@@ -8,6 +8,7 @@
 #[path = "../journeys/bench.rs"]
 #[expect(dead_code, unused_imports, reason = "journeys use the rest of it")]
 mod bench;
+mod cost;
 mod peer;
 mod table;
 
@@ -16,14 +17,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bench::{Bench, Running};
-use peer::{Crun, Floor, clock};
-use table::{Table, millis};
+use cost::clock;
+use peer::{Crun, Floor};
+use table::Table;
 
 /// Pods at once, where there are many.
 const MANY: usize = 100;
 const FEW: usize = 10;
+/// How often there are.
+const ROUNDS: usize = 3;
 /// Over which idling is observed.
-const IDLE: Duration = Duration::from_secs(10);
+const IDLE: Duration = Duration::from_secs(30);
 
 fn main() {
     let runs = argument("--runs").unwrap_or(30);
@@ -39,8 +43,7 @@ fn main() {
     warm_up(&bench);
     starts(&bench, crun.as_ref(), &floor, &programs, runs, &mut table);
     execs(&bench, crun.as_ref(), runs, &mut table);
-    let few = many(&bench, FEW, &watch, None, &mut table);
-    many(&bench, MANY, &watch, Some((crun.as_ref(), few)), &mut table);
+    crowds(&bench, crun.as_ref(), &watch, &mut table);
     watch.stop();
     ups(&bench, crun.as_ref(), runs, &mut table);
     table.print();
@@ -74,12 +77,21 @@ fn warm_up(bench: &Bench) {
     bench.until_clean();
 }
 
-/// What the only container of a pod has printed in a line that starts with this.
-fn stamp(bench: &Bench, pod: &str, word: &str) -> Option<u64> {
+/// The log of the only container of a pod.
+fn log(bench: &Bench, pod: &str) -> Option<PathBuf> {
     let begin = format!("default_{pod}_");
-    let logs = fs::read_dir(bench.path("l")).ok()?.map(|entry| entry.unwrap().path());
+    let mut logs = fs::read_dir(bench.path("l")).ok()?.map(|entry| entry.unwrap().path());
     let of_pod = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(&begin);
-    let text = fs::read_to_string(logs.into_iter().find(of_pod)?.join("main/0.log")).ok()?;
+    Some(logs.find(of_pod)?.join("main/0.log"))
+}
+
+/// What it has printed in a line that starts with this.
+fn stamp(bench: &Bench, pod: &str, word: &str) -> Option<u64> {
+    stamp_of(&log(bench, pod)?, word)
+}
+
+fn stamp_of(log: &Path, word: &str) -> Option<u64> {
+    let text = fs::read_to_string(log).ok()?;
     let line = text.lines().find_map(|line| {
         line.split_once(" F ").map(|(_, said)| said.to_owned()).filter(|said| said.starts_with(word))
     })?;
@@ -134,17 +146,51 @@ fn execs(bench: &Bench, crun: Option<&Crun>, runs: usize, table: &mut Table) {
     table.row("exec, start to exit", &ours, &theirs, Some(1.0));
 }
 
-/// Many dropped and removed at once. Gives the time until all ran, per pod.
-fn many(
-    bench: &Bench,
-    count: usize,
-    watch: &Running,
-    judge: Option<(Option<&Crun>, u64)>,
-    table: &mut Table,
-) -> u64 {
+/// What became of many pods that were dropped and removed at once, in nanoseconds.
+struct Crowd {
+    /// From the first file to the first instruction of the last.
+    up: u64,
+    /// From the last removal until the last had SIGTERM.
+    told: u64,
+    /// From the last removal until nothing was left.
+    gone: u64,
+}
+
+/// Few, many and `crun` in turn.
+fn crowds(bench: &Bench, crun: Option<&Crun>, watch: &Running, table: &mut Table) {
+    let mut row = Vec::new();
+    let (mut few, mut many) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        few.push(crowd(bench, FEW, || ()));
+        many.push(crowd(bench, MANY, || {
+            if round == 0 {
+                idle(bench, watch.child.id(), table);
+            }
+        }));
+        row.extend(crun.map(|crun| (0..MANY).map(|_| crun.run_whole("stamp")).sum::<u64>()));
+    }
+    let all = |crowds: &[Crowd], one: fn(&Crowd) -> u64| crowds.iter().map(one).collect::<Vec<u64>>();
+    let per_pod = |crowds, count| {
+        all(crowds, |one| one.up).into_iter().map(|up| up / count as u64).collect::<Vec<u64>>()
+    };
+    table.row(&format!("{MANY} dropped, all running"), &all(&many, |one| one.up), &row, Some(2.5));
+    table.row(
+        &format!("per pod at {MANY}, beside {FEW}"),
+        &per_pod(&many, MANY),
+        &per_pod(&few, FEW),
+        Some(1.2),
+    );
+    table.row(&format!("{MANY} removed, nothing left"), &all(&many, |one| one.gone), &row, Some(2.0));
+    let settling = Duration::from_millis(50);
+    table.limit(&format!("{MANY} removed, last SIGTERM"), &all(&many, |one| one.told), settling);
+}
+
+fn crowd(bench: &Bench, count: usize, at_rest: impl FnOnce()) -> Crowd {
     let names: Vec<String> = (0..count).map(|number| format!("many{number}")).collect();
-    let staged = bench.path("staged");
-    fs::create_dir_all(&staged).unwrap();
+    let (staged, kept) = (bench.path("staged"), bench.path("kept"));
+    for place in [&staged, &kept] {
+        fs::create_dir_all(place).unwrap();
+    }
     for name in &names {
         fs::write(staged.join(format!("{name}.yaml")), manifest(name, WAIT, bench)).unwrap();
     }
@@ -154,78 +200,58 @@ fn many(
         fs::rename(staged.join(&file), bench.folder().join(&file)).unwrap();
     }
     bench.until("all have started", || names.iter().all(|name| stamp(bench, name, "start").is_some()));
-    let last = names.iter().filter_map(|name| stamp(bench, name, "start")).max().unwrap();
-    let up = last - before;
-    if judge.is_some() {
-        idle(bench, count, watch.child.id(), table);
+    let up = names.iter().filter_map(|name| stamp(bench, name, "start")).max().unwrap() - before;
+    at_rest();
+    // Logs go with their pods; their last lines are wanted.
+    for name in &names {
+        fs::hard_link(log(bench, name).unwrap(), kept.join(name)).unwrap();
     }
     for name in &names {
         bench.remove(&format!("{name}.yaml"));
     }
     let removed = clock();
-    let told = last_term(bench, &names);
     bench.until_clean();
     let gone = clock() - removed;
-    let per_pod = up / count as u64;
-    if let Some((crun, few)) = judge {
-        let row = crun.map(|crun| (0..count).map(|_| crun.run_whole("stamp")).sum::<u64>());
-        let in_a_row: Vec<u64> = row.into_iter().collect();
-        table.row(&format!("{count} dropped, all running"), &[up], &in_a_row, Some(2.5));
-        table.row(&format!("per pod at {count}, beside {FEW}"), &[per_pod], &[few], Some(1.2));
-        table.row(&format!("{count} removed, nothing left"), &[gone], &in_a_row, Some(2.0));
-        let late = told.map_or(0, |told| told.saturating_sub(removed));
-        table.fact(
-            &format!("{count} removed, last SIGTERM"),
-            &format!("{} ms after the last removal (aim 50)", millis(late)),
-        );
-    }
-    per_pod
+    let told = names.iter().map(|name| stamp_of(&kept.join(name), "term").expect("it was told to end"));
+    let told = told.max().unwrap().saturating_sub(removed);
+    fs::remove_dir_all(kept).unwrap();
+    Crowd { up, told, gone }
 }
 
-/// When the last of them had SIGTERM. Logs go with their pods, so they are read while these leave.
-fn last_term(bench: &Bench, names: &[String]) -> Option<u64> {
-    let mut told = std::collections::BTreeMap::new();
-    bench.until("all have been told to end, or are gone", || {
-        for name in names {
-            if let Some(at) = stamp(bench, name, "term") {
-                told.insert(name.clone(), at);
-            }
-        }
-        bench.shims().is_empty()
-    });
-    told.into_values().max()
-}
-
-fn idle(bench: &Bench, count: usize, watcher: u32, table: &mut Table) {
-    let ticks = peer::cpu_ticks(watcher);
-    bench::let_pass(IDLE);
-    let used = peer::cpu_ticks(watcher) - ticks;
-    table.fact(
-        &format!("watcher beside {count} idle pods"),
-        &format!(
-            "{:.1} MiB RSS (aim 15), {used} ticks of 10 ms in {} s (aim 0.2 % of a core: 2)",
-            peer::status_kib(watcher, "VmRSS:") as f64 / 1024.0,
-            IDLE.as_secs(),
-        ),
-    );
+fn idle(bench: &Bench, watcher: u32, table: &mut Table) {
+    cost::come_to_rest(watcher);
+    let share = cost::share(watcher, IDLE);
     let shims = bench.shims();
-    let pss: u64 = shims.iter().map(|pid| peer::pss_kib(*pid)).sum();
-    table.fact(
-        "pod process, mean",
-        &format!("{:.2} MiB PSS of {} (aim 0.6)", pss as f64 / 1024.0 / shims.len() as f64, shims.len()),
-    );
+    let pss: f64 = shims.iter().map(|pid| cost::pss_mib((*pid).try_into().unwrap())).sum();
+    let many = format!("watcher beside {MANY} idle pods");
+    table.amount(&format!("{many}, MiB RSS"), cost::rss_mib(watcher), 15.0);
+    table.amount(&format!("{many}, % of a core"), share, 0.2);
+    table.amount("pod process, mean MiB PSS", pss / shims.len() as f64, 0.6);
 }
 
 fn ups(bench: &Bench, crun: Option<&Crun>, runs: usize, table: &mut Table) {
     bench.manifest("up.yaml", &manifest("up", ONCE, bench));
     let file = bench.folder().join("up.yaml");
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let (mut ours, mut theirs, mut bridges) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..runs {
         let before = clock();
         to_its_end(bench, &["up", "-f", file.to_str().unwrap()]);
         ours.push(clock() - before);
         assert_eq!(bench.census(), Vec::<String>::new());
         theirs.extend(crun.map(|crun| crun.run_whole("stamp")));
+        bridges.push(bridge(bench));
     }
+    table.row("floor: a bridge made and removed", &bridges, &theirs, None);
     table.row_plus("`up`, to everything gone", &ours, &theirs, Duration::from_millis(40));
+}
+
+/// What the kernel takes for the network of `up` alone.
+fn bridge(bench: &Bench) -> u64 {
+    let before = clock();
+    let made = "link add floor type bridge\nlink set floor up\nlink del floor\n";
+    let file = bench.path("bridge");
+    fs::write(&file, made).unwrap();
+    let mut ip = bench.program("ip");
+    assert!(ip.arg("-batch").arg(&file).status().unwrap().success());
+    clock() - before
 }

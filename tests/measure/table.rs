@@ -10,19 +10,19 @@ pub(crate) struct Table {
 }
 
 /// Nanoseconds as milliseconds.
-pub(crate) fn millis(nanos: u64) -> String {
+fn millis(nanos: u64) -> String {
     format!("{:.1}", nanos as f64 / 1e6)
 }
 
 impl Table {
     pub(crate) fn new(runs: usize) -> Table {
         let head = format!(
-            "{:38} {:>20} {:>20} {:>7}  aim\n{}",
+            "{:44} {:>20} {:>20} {:>7}  aim\n{}",
             "",
             "ours: median (..p90)",
             "beside: same",
             "ratio",
-            "-".repeat(100)
+            "-".repeat(106)
         );
         Table { lines: vec![format!("{runs} runs, milliseconds; {}", pressure()), head] }
     }
@@ -43,8 +43,15 @@ impl Table {
         self.line(what, ours, beside, &verdict.unwrap_or_default());
     }
 
-    pub(crate) fn fact(&mut self, what: &str, fact: &str) {
-        self.lines.push(format!("{what:38} {fact}"));
+    /// Times that are judged by themselves.
+    pub(crate) fn limit(&mut self, what: &str, ours: &[u64], most: Duration) {
+        let met = median(ours).is_some_and(|ours| u128::from(ours) <= most.as_nanos());
+        self.line(what, ours, &[], &format!("at most {} ms: {}", most.as_millis(), word(met)));
+    }
+
+    /// What is no time.
+    pub(crate) fn amount(&mut self, what: &str, ours: f64, most: f64) {
+        self.lines.push(format!("{what:44} {ours:>20.2} {:>28}  at most {most}: {}", "", word(ours <= most)));
     }
 
     pub(crate) fn print(&self) {
@@ -56,7 +63,7 @@ impl Table {
 
     fn line(&mut self, what: &str, ours: &[u64], beside: &[u64], verdict: &str) {
         let ratio = ratio(ours, beside).map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
-        self.lines.push(format!("{what:38} {:>20} {:>20} {ratio:>7}  {verdict}", told(ours), told(beside)));
+        self.lines.push(format!("{what:44} {:>20} {:>20} {ratio:>7}  {verdict}", told(ours), told(beside)));
     }
 }
 

@@ -125,16 +125,24 @@ impl ExitFrom {
         }
     }
 
-    /// Of a Job that failed, that of the pod which failed last; if none did, of the last that was stopped with it.
+    /// Of a Job that failed, that of the pod which failed last; if none did, of the last that was stopped with it. A pod
+    /// of an index that failed counts before others, one of an index that is completed does not: it was forgiven.
     fn code_of(&self, job: &JobReport, report: &BatchReport) -> Option<i32> {
         match facts::ending(job)? {
             Ending::Success => Some(0),
             Ending::Failure => {
                 let own = |one: &&PodReport| one.owner.as_ref().is_some_and(|owner| owner.uid == job.uid);
                 let code = |one: &PodReport| facts::exit_code(&one.course, self.container.as_deref());
-                let own = report.pods.iter().filter(own);
+                let forgiven =
+                    |one: &&PodReport| one.index.is_some_and(|index| job.record.completed.contains(index));
+                let own = report.pods.iter().filter(own).filter(|one| !forgiven(one));
                 let bad = own.filter_map(|one| Some((one, code(one).filter(|code| *code != 0)?)));
-                let rank = |one: &PodReport| (facts::has_failed(&one.course), facts::ended_at(&one.course));
+                let is_to_blame = |one: &PodReport| {
+                    one.index.is_some_and(|index| job.record.failed_indexes.contains(index))
+                };
+                let rank = |one: &PodReport| {
+                    (facts::has_failed(&one.course), is_to_blame(one), facts::ended_at(&one.course))
+                };
                 bad.max_by_key(|(one, _)| rank(one)).map(|(_, code)| code)
             }
         }
@@ -235,5 +243,24 @@ mod tests {
         assert_eq!(code(vec![stopped(33)]), Some(33));
         assert_eq!(code(vec![failed(), stopped(33)]), Some(42));
         assert_eq!(code(vec![stopped(0)]), None, "a Job that failed is no success");
+    }
+
+    #[test]
+    fn what_was_forgiven_gives_no_exit_code() {
+        let failed = |index, code| {
+            let outcome = Outcome::Failed { reason: String::new(), message: String::new() };
+            let one = pod("j-x", Some(9), ended(outcome, vec![container("main", Role::App, code)]));
+            PodReport { index: Some(index), ..one }
+        };
+        let code = |pods| {
+            let mut job = job("j", 9, Some(JobEnd::FailedIndexes));
+            job.record.failed_indexes.insert(0);
+            job.record.completed.insert(1);
+            let report = BatchReport { pods, jobs: vec![job], hopeless: None };
+            ExitFrom::parse("job/j", "default").unwrap().code(&report)
+        };
+        assert_eq!(code(vec![failed(0, 42), failed(1, 7)]), Some(42), "index 1 succeeded in the end");
+        assert_eq!(code(vec![failed(0, 42), failed(2, 9)]), Some(42), "index 2 was not given up");
+        assert_eq!(code(vec![failed(2, 9)]), Some(9));
     }
 }

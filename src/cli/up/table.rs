@@ -27,6 +27,9 @@ pub(super) fn render(report: &BatchReport, home: &str, width: Option<usize>) -> 
         let line = format!("{}: {}", only.name, facts::line(only.word, &cell(&only.note)));
         return width.map_or_else(|| format!("{line}\n"), |width| folded(&line, 0, width));
     }
+    if rows.is_empty() {
+        return String::new();
+    }
     let mut table = vec![HEAD.map(str::to_owned).to_vec()];
     table.extend(rows.iter().map(Row::cells));
     let lines = lined(&table);

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::hierarchy::{Version, below};
+use super::quota::{QuotaLifted, put_back};
 use super::{Cgroups, Hierarchy};
 use crate::sandbox::sys::pidfd;
 
@@ -21,7 +22,7 @@ pub(super) fn kill(cgroups: &Cgroups, path: &Path) -> io::Result<()> {
         return Ok(());
     }
     let _held = ForksHeld::hold(&cgroups.hierarchies, path);
-    let _lifted = QuotaLifted::lift(&cgroups.hierarchies, path)?;
+    let _lifted = QuotaLifted::below(&cgroups.hierarchies, path)?;
     for hierarchy in &cgroups.hierarchies {
         match hierarchy.version {
             Version::One if hierarchy.has("freezer") => thaw(&hierarchy.directory(path))?,
@@ -117,52 +118,5 @@ impl ForksHeld {
 impl Drop for ForksHeld {
     fn drop(&mut self) {
         put_back(&self.0);
-    }
-}
-
-/// While this lives, nothing in the directory waits for processor time: ending takes some, and many processes that share a
-/// hundredth of a core would take a minute for it. The quotas that were there come back afterwards.
-struct QuotaLifted(Vec<(PathBuf, String)>);
-
-impl QuotaLifted {
-    fn lift(hierarchies: &[Hierarchy], path: &Path) -> io::Result<QuotaLifted> {
-        let mut lifted = Vec::new();
-        for hierarchy in hierarchies.iter().filter(|hierarchy| hierarchy.has("cpu")) {
-            let (name, none) = match hierarchy.version {
-                Version::One => ("cpu.cfs_quota_us", "-1"),
-                Version::Two => ("cpu.max", "max"),
-            };
-            // The pod's holds for each of its containers.
-            let pod = pod_of(path).map(|pod| hierarchy.directory(pod));
-            for directory in pod.into_iter().chain(below(&hierarchy.directory(path))?) {
-                let file = directory.join(name);
-                // A kernel without bandwidth control has none, nor has the top directory.
-                if let Ok(before) = std::fs::read_to_string(&file)
-                    && !before.starts_with(none)
-                    && std::fs::write(&file, none).is_ok()
-                {
-                    lifted.push((file, before));
-                }
-            }
-        }
-        Ok(QuotaLifted(lifted))
-    }
-}
-
-impl Drop for QuotaLifted {
-    fn drop(&mut self) {
-        put_back(&self.0);
-    }
-}
-
-/// Of a container's directory, `…/pods/<uid>/<container>`.
-fn pod_of(path: &Path) -> Option<&Path> {
-    path.parent().filter(|pod| pod.parent().is_some_and(|pods| pods.ends_with("pods")))
-}
-
-/// A directory that has been removed meanwhile needs no limit.
-fn put_back(limits: &[(PathBuf, String)]) {
-    for (file, before) in limits {
-        drop(std::fs::write(file, before.trim()));
     }
 }

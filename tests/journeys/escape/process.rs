@@ -28,6 +28,12 @@ fn beside_execs(prison: &Prison, script: &str, spec: &str, rounds: usize) -> Str
     said
 }
 
+fn with_command(pod: &str, command: &str) -> String {
+    let start = pod.find("command: ").unwrap();
+    let end = start + pod[start..].find('\n').unwrap();
+    format!("{}command: {command}{}", &pod[..start], &pod[end..])
+}
+
 #[test]
 fn cve_2019_5736_proc_self_exe_is_not_overwritten() {
     let Some(prison) = Prison::new() else { return };
@@ -46,12 +52,31 @@ fn cve_2019_5736_by_an_entry_point_that_is_proc_self_exe() {
     let Some(prison) = Prison::new() else { return };
     let before = binary();
     let pod = prison.pod("", "    securityContext: {runAsUser: 0}\n", "true");
-    let start = pod.find("command: ").unwrap();
-    let end = start + pod[start..].find('\n').unwrap();
-    let hostile = format!("{}command: [/proc/self/exe, version]{}", &pod[..start], &pod[end..]);
     // What it runs is the sealed copy, which cannot be written.
-    prison.tries(&hostile);
+    prison.tries(&with_command(&pod, "[/proc/self/exe, version]"));
     assert_eq!(binary(), before);
+}
+
+#[test]
+fn proc_self_exe_is_not_taken_from_those_who_run_it_next() {
+    let Some(prison) = Prison::new() else { return };
+    let pod = prison.pod("", "    stdin: true\n    securityContext: {runAsUser: 0}\n", "true");
+    // It waits for a manifest, and is the binary that every process of droppod's runs from.
+    prison.bench.manifest("one.yaml", &with_command(&pod, "[/proc/self/exe, validate, -f, '-']"));
+    let watch = prison.bench.watch();
+    prison.bench.until_status("one", "Running");
+    let busybox = |words: &[&str]| {
+        let words = [&["exec", "one", "--", "/bin/busybox"], words].concat();
+        prison.bench.run(&words)
+    };
+    for taken in [["chmod", "0"], ["chown", "1"], ["truncate", "-s0"]] {
+        let refused = busybox(&[&taken[..], &["/proc/1/exe"]].concat()).exits(1);
+        assert!(refused.stderr.contains("Read-only file system"), "{refused:#?}");
+    }
+    busybox(&["true"]).exits(0);
+    prison.bench.remove("one.yaml");
+    prison.bench.until_clean();
+    assert_eq!(watch.stop(), 0);
 }
 
 #[test]
