@@ -5,6 +5,7 @@ mod moved;
 mod place;
 mod rules;
 mod tools;
+mod trust;
 mod writing;
 
 use std::fs;
