@@ -1,5 +1,6 @@
 //! What may befall a folder under `watch`: it goes, comes back, is another, and has things in it that are no manifests.
 
+pub(crate) mod disc;
 mod events;
 mod moved;
 mod place;
