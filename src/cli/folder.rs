@@ -180,7 +180,8 @@ fn must_be_safe(folder: &Path) -> Result<(), Failure> {
         // All that is on the way to where it would be made was looked at.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => {
-            Err(Failure::new(Exit::Failed, format!("cannot read the folder {}", folder.display())).because(error))
+            Err(Failure::new(Exit::Failed, format!("cannot read the folder {}", folder.display()))
+                .because(error))
         }
     }
 }
