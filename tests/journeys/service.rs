@@ -96,7 +96,10 @@ fn a_hangup_reads_files_whose_times_tell_nothing() {
     let Some(disc) = Disc::mounted_on(&folder, &bench) else { return };
     let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: map}\ndata: {text: before}\n";
     bench.manifest("sleeper.yaml", SLEEPER).manifest("map.yaml", map);
-    let watch = bench.start(&["watch", folder.to_str().unwrap(), "--rescan", "1h"]);
+    // One that has just changed is read at each look.
+    let modified = fs::metadata(folder.join("map.yaml")).unwrap().modified().unwrap();
+    bench.until("its time is past", || modified.elapsed().unwrap() > Duration::from_secs(1));
+    let watch = bench.start(&["watch", folder.to_str().unwrap(), "--rescan", "1s"]);
     bench.until_status("sleeper", "Running");
     let pids = bench.pids("sleeper", "main");
     let stamp = || {
@@ -107,11 +110,15 @@ fn a_hangup_reads_files_whose_times_tell_nothing() {
     disc.replace_behind("map.yaml", "text: before", "text: behind");
     assert_eq!(fs::read_to_string(folder.join("map.yaml")).unwrap(), map.replace("before", "behind"));
     assert_eq!(stamp(), before);
+    let text = |name: &str| bench.run(&["get", "configmap", name, "-o", "jsonpath={.data.text}"]).stdout;
+    // A look at the whole folder does not find it.
+    fs::create_dir(folder.join("team")).unwrap();
+    fs::write(folder.join("team/later.yaml"), map.replace("{name: map}", "{name: later}")).unwrap();
+    bench.until("a later file counts", || text("later") == "before");
+    assert_eq!(text("map"), "before");
     signal(&watch, "-HUP");
     bench.until("it says so", || bench.said("all files are read again"));
-    bench.until("what was changed counts", || {
-        bench.run(&["get", "configmap", "map", "-o", "jsonpath={.data.text}"]).stdout == "behind"
-    });
+    bench.until("what was changed counts", || text("map") == "behind");
     assert_eq!(bench.pids("sleeper", "main"), pids, "it was restarted");
     bench.remove("sleeper.yaml");
     bench.until_status("sleeper", "");

@@ -269,16 +269,18 @@ fn a_directory_that_cannot_be_read_is_no_empty_one() {
     for directory in ["/", "/team"] {
         let harm = disc.harm(directory);
         assert!(fs::read_dir(bench.folder().join(&directory[1..])).unwrap().any(|entry| entry.is_err()));
-        for state in ["SourceLost", "SourceLost"] {
-            desk.until_state("web", state);
-            desk.until_state("team/map", state);
+        let is_lost = || {
+            desk.until_state("web", "SourceLost");
+            desk.until_state("team/map", "SourceLost");
             assert_eq!((bench.status("web").as_str(), bench.pids("web", "main")), ("Running", pids.clone()));
             bench.run(&["get", "configmap", "map", "-o", "name"]).prints("configmap/map\n");
-            // A watcher that starts meanwhile says the same.
-            assert_eq!(watch.stop(), 0);
-            drop(fs::remove_dir_all(bench.path("status")));
-            watch = desk.watch();
-        }
+        };
+        is_lost();
+        // A watcher that starts meanwhile says the same.
+        assert_eq!(watch.stop(), 0);
+        fs::remove_dir_all(bench.path("status")).unwrap();
+        watch = desk.watch();
+        is_lost();
         disc.mend(harm);
         desk.until_state("web", "Applied");
         desk.until_state("team/map", "Applied");
