@@ -99,7 +99,7 @@ pub(crate) fn put(
     telling: &Telling,
     settings: &Settings,
 ) -> Result<Exit, Failure> {
-    let folder = Folder::look(&settings.manifests)?;
+    let folder = Folder::look(settings)?;
     let records = Records::load(&settings.places)?;
     let mut writes = Vec::new();
     for (at, wish) in wishes.iter().enumerate() {

@@ -67,7 +67,7 @@ pub(crate) fn run(args: &CreateArgs, settings: &Settings) -> Result<Exit, Failur
     let cron = &cron.ok_or_else(|| not_found("cronjobs.batch", name))?.known.record;
 
     let job = key("Job", &args.name);
-    let is_there = Folder::look(&settings.manifests)?.place_of(&job, &records).is_some();
+    let is_there = Folder::look(settings)?.place_of(&job, &records).is_some();
     if is_there || records.shown.iter().any(|shown| shown.known.record.key == job) {
         return Err(Failure::new(Exit::Failed, format!("jobs.batch \"{}\" already exists", args.name)));
     }

@@ -99,7 +99,7 @@ enum Output {
 }
 
 pub(crate) fn run(args: &DeleteArgs, settings: &Settings) -> Result<Exit, Failure> {
-    let folder = Folder::look(&settings.manifests)?;
+    let folder = Folder::look(settings)?;
     let records = Records::load(&settings.places)?;
     let mut victims = Vec::new();
     for wanted in wanted(args, &folder, &records, settings)? {

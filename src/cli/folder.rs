@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::daemon::folder::trust::folder_objection;
 use crate::manifest::{Declared, Policy, Severity, Strictness, read, to_yaml};
 use crate::model::object::ObjectKey;
 use crate::publish::{Durability, Published, publish};
@@ -17,7 +18,7 @@ use super::failure::Failure;
 use super::input::{self, Depth, manifests_in};
 use super::records::Records;
 use super::selector::Selector;
-use super::settings::file_of;
+use super::settings::{Settings, absolute, file_of};
 
 /// What a manifest that names no namespace means by that in a folder.
 pub(crate) const NAMESPACE: &str = "default";
@@ -75,7 +76,12 @@ impl Change {
 
 impl Folder {
     /// A file with mistakes in it declares nothing; a folder that is not there has no files.
-    pub(crate) fn look(path: &Path) -> Result<Folder, Failure> {
+    ///
+    /// # Errors
+    /// If others could have written what is in it, or put another in its place.
+    pub(crate) fn look(settings: &Settings) -> Result<Folder, Failure> {
+        must_be_safe(&settings.named_manifests)?;
+        let path = &settings.manifests;
         let unread = |error| {
             Failure::new(Exit::Failed, format!("cannot read the folder {}", path.display())).because(error)
         };
@@ -97,7 +103,7 @@ impl Folder {
                 place: Place { path: file.clone(), line: Some(line) },
             }));
         }
-        Ok(Folder { path: path.to_owned(), declared, broken })
+        Ok(Folder { path: path.clone(), declared, broken })
     }
 
     /// Where an object is declared: in this folder, or in another that the instance knows. A file that is broken
@@ -158,6 +164,24 @@ impl Folder {
             Ok(present) if present.text == to_yaml(authored).as_bytes() => Change::Unchanged,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Change::Created,
             Ok(_) | Err(_) => Change::Configured,
+        }
+    }
+}
+
+/// By the rule of `watch`: what is written there is to run, what is taken from there may be another's.
+fn must_be_safe(folder: &Path) -> Result<(), Failure> {
+    match absolute(folder).and_then(|folder| folder_objection(&folder)) {
+        Ok(None) => Ok(()),
+        Ok(Some((at, why))) => {
+            let what = format!("folder {} is not safe to keep manifests in", folder.display());
+            let help = "let only root, or whoever runs this, own it and write there, or name another: --manifests DIR";
+            Err(Failure::new(Exit::Failed, what).because(format!("{}: {why}", at.display())).help(help))
+        }
+        // All that is on the way to where it would be made was looked at.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => {
+            Err(Failure::new(Exit::Failed, format!("cannot read the folder {}", folder.display()))
+                .because(error))
         }
     }
 }

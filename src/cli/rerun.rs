@@ -44,7 +44,7 @@ pub(crate) fn run(args: &RerunArgs, settings: &Settings) -> Result<Exit, Failure
         namespace: settings.namespace.clone(),
         name: name.to_owned(),
     };
-    let folder = Folder::look(&settings.manifests)?;
+    let folder = Folder::look(settings)?;
     let records = Records::load(&settings.places)?;
     let shown = records.shown.iter().find(|shown| shown.known.record.key == key);
     if shown.is_some_and(|shown| shown.known.record.owner.is_some()) {

@@ -223,7 +223,7 @@ fn print_only(args: &RunArgs, manifest: Value, settings: &Settings) -> Result<Ex
 
 /// `run` makes pods and changes none; `apply` does that.
 fn must_be_new(declared: &[(usize, Declared)], settings: &Settings) -> Result<(), Failure> {
-    let folder = Folder::look(&settings.manifests)?;
+    let folder = Folder::look(settings)?;
     let records = Records::load(&settings.places)?;
     for (_, Declared { key, .. }) in declared {
         let is_there = folder.place_of(key, &records).is_some()

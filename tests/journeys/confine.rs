@@ -5,6 +5,7 @@ use std::os::fd::AsRawFd;
 use std::process::Command;
 
 use crate::bench::{Bench, unfolded};
+use crate::image::made::Made;
 
 mod hidden;
 
@@ -248,25 +249,31 @@ fn what_was_kept_is_not_started_against_a_stricter_policy_and_what_runs_stays() 
     assert_eq!(watch.stop(), 0);
 }
 
-const RESTRICTED: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: guest}\nspec:\n  \
+/// A pod that a folder which others can write to may run, and that tells what a Secret holds.
+const GUEST: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: guest}\nspec:\n  terminationGracePeriodSeconds: 1\n  \
     securityContext: {runAsNonRoot: true, runAsUser: 1000, seccompProfile: {type: RuntimeDefault}}\n  containers:\n  \
-    - name: main\n    image: example.test/none:1\n    imagePullPolicy: Never\n    \
+    - name: main\n    image: example.test/app:1\n    imagePullPolicy: Never\n    command: [/bin/sh, -c, 'echo the key is $key; exec sleep 1000']\n    \
     envFrom: [{secretRef: {name: keys}}]\n    \
     securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}\n";
+
+fn keys(of: &str) -> String {
+    format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: keys}}\nstringData: {{key: {of}}}\n")
+}
 
 #[test]
 fn a_folder_that_others_can_write_to_is_refused_or_kept_apart() {
     let Some(bench) = Bench::new() else { return };
+    let Some(made) = Made::new("guest") else { return };
     let open = bench.path("open");
     fs::create_dir(&open).unwrap();
     Command::new("chmod").arg("0777").arg(&open).status().unwrap();
     let named = open.to_str().unwrap().to_owned();
     let refused = bench.run(&["watch", "--once", &named]).exits(1);
     refused.says("others can write to it").says(&format!("--allow-untrusted-dir {named}"));
-    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: keys}\nstringData: {a: b}\n";
-    bench.manifest("keys.yaml", secret);
-    fs::write(open.join("guest.yaml"), RESTRICTED).unwrap();
-    fs::write(open.join("steal.yaml"), secret.replace("a: b", "a: mine").replace("keys", "other")).unwrap();
+    bench.manifest("keys.yaml", &keys("hosts"));
+    fs::create_dir_all(bench.path("s/preload")).unwrap();
+    made.write_oci_archive(&bench.path("s/preload/app.tar"), "example.test/app:1");
+    fs::write(open.join("guest.yaml"), GUEST).unwrap();
     fs::write(open.join("bad.yaml"), pod("", "", "true")).unwrap();
     let folder = bench.folder();
     let watch = bench.start(&["watch", folder.to_str().unwrap(), "--allow-untrusted-dir", &named]);
@@ -275,16 +282,36 @@ fn a_folder_that_others_can_write_to_is_refused_or_kept_apart() {
     let row = table().lines().find(|line| line.contains("guest")).unwrap().to_owned();
     assert!(row.starts_with("default-u"), "{row}");
     let namespace = row.split_whitespace().next().unwrap().to_owned();
-    let json = || bench.run(&["get", "pod", "guest", "-n", &namespace, "-o", "json"]).stdout;
-    bench.until("it says why", || json().contains("ErrImageNeverPull") || json().contains("keys"));
+    let object = |what: [&str; 2], namespace: &str| -> serde_json::Value {
+        let json = bench.run(&["get", what[0], what[1], "-n", namespace, "-o", "json"]).stdout;
+        serde_json::from_str(&json).unwrap_or_default()
+    };
+    let waiting = || object(["pod", "guest"], &namespace)["status"]["containerStatuses"][0]["state"].clone();
+    let reason = serde_json::json!({
+        "reason": "CreateContainerConfigError", "message": "secret \"keys\" not found"
+    });
+    bench.until("its owner's Secret is not there for it", || waiting()["waiting"] == reason);
     let bad = || unfolded(&fs::read_to_string(open.join("bad.status.yaml")).unwrap_or_default());
     bench.until("the bad one is refused", || bad().contains("state: Invalid"));
     has(&bad(), &["pod security restricted"]);
     assert_eq!(bench.status("guest"), "", "in nobody else's namespace");
-    for name in ["guest.yaml", "steal.yaml", "bad.yaml"] {
+
+    // One of the same name displaces none, and is what the guest has.
+    let trusted = object(["secret", "keys"], "default");
+    assert_eq!(trusted["data"]["key"], "aG9zdHM=");
+    fs::write(open.join("keys.yaml"), keys("guests")).unwrap();
+    bench.until("the guest runs", || waiting()["running"].is_object());
+    bench.until("it has a Secret of its own", || {
+        bench.run(&["logs", "guest", "-n", &namespace]).stdout == "the key is guests\n"
+    });
+    assert_eq!(object(["secret", "keys"], "default"), trusted);
+    let status = unfolded(&fs::read_to_string(open.join("keys.status.yaml")).unwrap());
+    assert!(status.contains("state: Applied"), "{status}");
+    for name in ["guest.yaml", "keys.yaml", "bad.yaml"] {
         fs::remove_file(open.join(name)).unwrap();
     }
-    bench.remove("keys.yaml");
     bench.until_clean();
+    bench.until("its Secret goes", || object(["secret", "keys"], &namespace).is_null());
+    assert_eq!(object(["secret", "keys"], "default"), trusted);
     assert_eq!(watch.stop(), 0);
 }

@@ -1,10 +1,12 @@
 //! What may befall a folder under `watch`: it goes, comes back, is another, and has things in it that are no manifests.
 
+pub(crate) mod disc;
 mod events;
 mod moved;
 mod place;
 mod rules;
 mod tools;
+mod trust;
 mod writing;
 
 use std::fs;

@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use crate::bench::{Bench, Running, let_pass};
+use crate::folder::disc::Disc;
 
 const SLEEPER: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: sleeper}\nspec:\n  terminationGracePeriodSeconds: 1\n  \
                        containers:\n  - {name: main, image: droppod.local/host, command: [sleep, '1000']}\n";
@@ -90,13 +92,38 @@ fn a_service_manager_is_told_of_the_whole_life_of_a_watcher() {
 #[test]
 fn a_hangup_reads_files_whose_times_tell_nothing() {
     let Some(bench) = Bench::new() else { return };
-    bench.manifest("sleeper.yaml", SLEEPER);
     let folder = bench.folder();
-    let watch = bench.start(&["watch", folder.to_str().unwrap(), "--rescan", "1h"]);
+    let Some(disc) = Disc::mounted_on(&folder, &bench) else { return };
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: map}\ndata: {text: before}\n";
+    bench.manifest("sleeper.yaml", SLEEPER).manifest("map.yaml", map);
+    // One that has just changed is read at each look.
+    let modified = fs::metadata(folder.join("map.yaml")).unwrap().modified().unwrap();
+    bench.until("its time is past", || modified.elapsed().unwrap() > Duration::from_secs(1));
+    let watch = bench.start(&["watch", folder.to_str().unwrap(), "--rescan", "1s"]);
     bench.until_status("sleeper", "Running");
+    let pids = bench.pids("sleeper", "main");
+    let stamp = || {
+        let is = fs::metadata(folder.join("map.yaml")).unwrap();
+        (is.ino(), is.size(), is.mtime_nsec(), is.ctime_nsec(), is.ctime())
+    };
+    let before = stamp();
+    disc.replace_behind("map.yaml", "text: before", "text: behind");
+    assert_eq!(fs::read_to_string(folder.join("map.yaml")).unwrap(), map.replace("before", "behind"));
+    assert_eq!(stamp(), before);
+    let text = |name: &str| bench.run(&["get", "configmap", name, "-o", "jsonpath={.data.text}"]).stdout;
+    // A look at the whole folder does not find it.
+    fs::create_dir(folder.join("team")).unwrap();
+    fs::write(folder.join("team/later.yaml"), map.replace("{name: map}", "{name: later}")).unwrap();
+    bench.until("a later file counts", || text("later") == "before");
+    assert_eq!(text("map"), "before");
     signal(&watch, "-HUP");
     bench.until("it says so", || bench.said("all files are read again"));
-    assert_eq!(bench.status("sleeper"), "Running");
+    bench.until("what was changed counts", || text("map") == "behind");
+    assert_eq!(bench.pids("sleeper", "main"), pids, "it was restarted");
+    bench.remove("sleeper.yaml");
+    bench.until_status("sleeper", "");
+    drop(disc);
+    bench.until_clean();
     assert_eq!(watch.stop(), 0);
 }
 

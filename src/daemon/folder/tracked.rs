@@ -125,3 +125,31 @@ pub(super) fn is_fresh(stamp: &Stamp, now: Now) -> bool {
     let grain = i128::try_from(CLOCK_GRAIN.as_nanos()).unwrap_or(i128::MAX);
     (now.wall.as_nanosecond() - stamp.changed).abs() < grain || stamp.changed <= grain
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::time::Timestamp;
+
+    #[test]
+    fn a_file_whose_time_is_just_now_or_tells_nothing_is_read_at_each_look() {
+        let nanos = |millis: i128| millis * 1_000_000;
+        let at = |millis: i128| {
+            let stamp =
+                Stamp { device: 1, inode: 2, size: 3, modified: nanos(millis), changed: nanos(millis) };
+            let wall = Timestamp::from_second(2_000_000_000).unwrap();
+            is_fresh(&stamp, Now { wall, boot: Moment(Duration::from_secs(7)) })
+        };
+        let now = 2_000_000_000_000;
+        // Also of a clock that was set back since.
+        for fresh in [now, now - 999, now + 999] {
+            assert!(at(fresh), "{fresh}");
+        }
+        for settled in [now - 1_000, now - 3_600_000, now + 1_000, 1_001] {
+            assert!(!at(settled), "{settled}");
+        }
+        for constant in [0, 1, 1_000, -1] {
+            assert!(at(constant), "{constant}");
+        }
+    }
+}

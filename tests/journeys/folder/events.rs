@@ -4,6 +4,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use rustix::fs::inotify::{self, WatchFlags};
+use rustix::io::Errno;
+
 use super::pod;
 use crate::bench::{Bench, Running, say};
 
@@ -154,4 +157,31 @@ fn without_a_watch_of_inotify_a_folder_is_polled() {
     let Some(watch) = watch_without(&bench, "inotify_add_watch", libc::ENOSPC) else { return };
     bench.until("it says so", || bench.said("folder cannot be watched, it is polled"));
     live_without_events(&bench, watch);
+}
+
+/// Written by a name outside of the folder, which is gone by then.
+#[test]
+fn an_edit_that_no_event_tells_of_counts_though_its_time_is_the_old_one() {
+    let Some(bench) = Bench::new() else { return };
+    let (file, outside) = (bench.folder().join("m.yaml"), bench.path("outside"));
+    bench.manifest("m.yaml", &map("m", "before"));
+    let (folder, status) = (bench.folder(), bench.path("status"));
+    let places = [folder.to_str().unwrap(), "--status-dir", status.to_str().unwrap()];
+    let watch = bench.start(&[&["watch", "--rescan", "1s"], &places[..]].concat());
+    until_text(&bench, "m", "before");
+    fs::hard_link(&file, &outside).unwrap();
+    let mut writer = OpenOptions::new().write(true).open(&outside).unwrap();
+    fs::remove_file(outside).unwrap();
+    let modified = writer.metadata().unwrap().modified().unwrap();
+    let ear = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC).unwrap();
+    let looks = WatchFlags::OPEN | WatchFlags::ACCESS | WatchFlags::CLOSE_NOWRITE;
+    inotify::add_watch(&ear, &folder, WatchFlags::ALL_EVENTS - looks).unwrap();
+    // As long as before.
+    writer.write_all(map("m", "behind").as_bytes()).unwrap();
+    writer.set_modified(modified).unwrap();
+    drop(writer);
+    assert_eq!(fs::metadata(&file).unwrap().modified().unwrap(), modified);
+    until_text(&bench, "m", "behind");
+    assert_eq!(rustix::io::read(&ear, &mut [0; 512]), Err(Errno::AGAIN), "an event has told of it");
+    assert_eq!(watch.stop(), 0);
 }

@@ -5,9 +5,14 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
+use super::disc::Disc;
 use super::pod;
-use crate::bench::{Bench, Running, unfolded};
+use crate::bench::{Bench, Running, now, unfolded};
+
+/// What has gone with most of a folder is looked for again after this.
+const SECOND_LOOK: Duration = Duration::from_secs(5);
 
 /// Something mounted on the folder of a bench, gone at the end of the test.
 struct Mounted(PathBuf);
@@ -33,32 +38,33 @@ impl Drop for Mounted {
 }
 
 /// A bench whose status files lie elsewhere, so that a folder that is lost can be told of.
-struct Desk {
-    bench: Bench,
+pub(super) struct Desk {
+    pub(super) bench: Bench,
 }
 
 impl Desk {
-    fn new() -> Option<Desk> {
+    pub(super) fn new() -> Option<Desk> {
         Some(Desk { bench: Bench::new()? })
     }
 
-    fn watch(&self) -> Running {
+    pub(super) fn watch(&self) -> Running {
+        self.watch_with(&[])
+    }
+
+    /// Watches these folders, too.
+    pub(super) fn watch_with(&self, more: &[&Path]) -> Running {
         let (folder, place) = (self.bench.folder(), self.bench.path("status"));
         let before = self.bench.log().len();
-        let watch = self.bench.start(&[
-            "watch",
-            folder.to_str().unwrap(),
-            "--rescan",
-            "1s",
-            "--status-dir",
-            place.to_str().unwrap(),
-        ]);
+        let mut args = vec!["watch", folder.to_str().unwrap()];
+        args.extend(more.iter().map(|folder| folder.to_str().unwrap()));
+        args.extend(["--rescan", "1s", "--status-dir", place.to_str().unwrap()]);
+        let watch = self.bench.start(&args);
         self.bench.until("the watcher is ready", || self.bench.log()[before..].contains(" watches "));
         watch
     }
 
     #[track_caller]
-    fn until_state(&self, name: &str, state: &str) {
+    pub(super) fn until_state(&self, name: &str, state: &str) {
         let path = self.bench.path("status").join(format!("{name}.status.yaml"));
         let told = || unfolded(&fs::read_to_string(&path).unwrap_or_default());
         self.bench.until(&format!("{name} is {state}"), || told().contains(&format!("state: {state}\n")));
@@ -242,6 +248,90 @@ fn a_status_file_elsewhere_goes_with_its_manifest_also_while_nobody_watches() {
     bench.remove("web.yaml");
     let watch = desk.watch();
     bench.until("it goes", || !bench.path("status/web.status.yaml").exists());
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn a_directory_that_cannot_be_read_is_no_empty_one() {
+    let Some(desk) = Desk::new() else { return };
+    let bench = &desk.bench;
+    let Some(disc) = Disc::mounted_on(&bench.folder(), bench) else { return };
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: map}\n";
+    fs::create_dir(bench.folder().join("team")).unwrap();
+    fs::write(bench.folder().join("team/map.yaml"), map).unwrap();
+    bench.manifest("web.yaml", &pod("web"));
+    let mut watch = desk.watch();
+    bench.until_status("web", "Running");
+    desk.until_state("web", "Applied");
+    let pids = bench.pids("web", "main");
+
+    for directory in ["/", "/team"] {
+        let harm = disc.harm(directory);
+        assert!(fs::read_dir(bench.folder().join(&directory[1..])).unwrap().any(|entry| entry.is_err()));
+        let is_lost = || {
+            desk.until_state("web", "SourceLost");
+            desk.until_state("team/map", "SourceLost");
+            assert_eq!((bench.status("web").as_str(), bench.pids("web", "main")), ("Running", pids.clone()));
+            bench.run(&["get", "configmap", "map", "-o", "name"]).prints("configmap/map\n");
+        };
+        is_lost();
+        // A watcher that starts meanwhile says the same.
+        assert_eq!(watch.stop(), 0);
+        fs::remove_dir_all(bench.path("status")).unwrap();
+        watch = desk.watch();
+        is_lost();
+        disc.mend(harm);
+        desk.until_state("web", "Applied");
+        desk.until_state("team/map", "Applied");
+    }
+    bench.manifest("web.yaml", &labelled("web"));
+    desk.until_labelled();
+    assert_eq!(bench.pids("web", "main"), pids, "it was restarted");
+    bench.remove("web.yaml");
+    bench.until_status("web", "");
+    drop(disc);
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
+fn a_directory_that_goes_with_most_pods_in_it_is_missed_only_by_a_second_look() {
+    let Some(desk) = Desk::new() else { return };
+    let bench = &desk.bench;
+    let (team, away) = (bench.folder().join("team"), bench.path("away"));
+    fs::create_dir(&team).unwrap();
+    let inside = ["a", "b", "c", "d"];
+    let names = [&inside[..], &["e", "f"]].concat();
+    for name in &names {
+        let path = if inside.contains(name) { &team } else { &bench.folder() };
+        fs::write(path.join(format!("{name}.yaml")), pod(name)).unwrap();
+    }
+    let watch = desk.watch();
+    let pids =
+        |names: &[&str]| -> Vec<Vec<i32>> { names.iter().map(|name| bench.pids(name, "main")).collect() };
+    names.iter().for_each(|name| bench.until_status(name, "Running"));
+    desk.until_state("team/d", "Applied");
+    let before = pids(&names);
+
+    fs::rename(&team, &away).unwrap();
+    desk.until_state("team/d", "PruneHeld");
+    fs::rename(&away, &team).unwrap();
+    desk.until_state("team/d", "Applied");
+    assert_eq!(pids(&names), before, "what came back was restarted");
+
+    let went = now();
+    fs::rename(&team, &away).unwrap();
+    desk.until_state("team/d", "PruneHeld");
+    bench.until("the second look agrees", || {
+        let told = bench.run(&["get", "pods", "-o", "name"]).exits(0).stdout;
+        let held_for = went.elapsed();
+        let all = told.lines().count() == names.len();
+        assert!(all || held_for >= SECOND_LOOK, "gone after {held_for:?}: {told}");
+        told == "pod/e\npod/f\n"
+    });
+    assert_eq!(pids(&["e", "f"]), before[inside.len()..], "a neighbour was restarted");
+    bench.remove("e.yaml").remove("f.yaml");
     bench.until_clean();
     assert_eq!(watch.stop(), 0);
 }

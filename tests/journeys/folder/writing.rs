@@ -5,8 +5,11 @@ use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
-use crate::bench::{Bench, say};
+use crate::bench::{Bench, now, say};
+
+const HALF_A_MINUTE: Duration = Duration::from_secs(30);
 
 pub(super) fn map(name: &str, text: &str) -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata:\n  text: {text}\n")
@@ -142,6 +145,28 @@ fn a_copy_that_stalls_counts_when_it_is_whole() {
     stalled.write_all(b"  text: whole\n").unwrap();
     drop(stalled);
     desk.reads("whole", 2);
+    assert_eq!(watch.stop(), 0);
+}
+
+/// It takes as long as that, and no processor time.
+#[test]
+fn a_writer_that_never_closes_is_waited_for_half_a_minute() {
+    let Some(mut desk) = Desk::new() else { return };
+    let watch = desk.bench.watch();
+    desk.begin();
+    let (began, text) = (now(), map("m", "held"));
+    let mut held = File::create(desk.file()).unwrap();
+    held.write_all(text.as_bytes()).unwrap();
+    let status = || desk.bench.read("m.status.yaml");
+    desk.bench.until("it is told to be on its way", || status().contains("state: Settling"));
+    desk.bench.until("it is read all the same", || status().contains("state: Applied"));
+    assert!(began.elapsed() >= HALF_A_MINUTE, "read after {:?}", began.elapsed());
+    desk.reads("held", 2);
+    // What comes after that counts, too.
+    held.write_all(b"  more: text\n").unwrap();
+    drop(held);
+    desk.bench
+        .until("the rest counts", || desk.object("m").is_some_and(|(_, generation, _)| generation == 3));
     assert_eq!(watch.stop(), 0);
 }
 
