@@ -1,0 +1,359 @@
+//! The course that a process is made to fail in: pods come to run, restart, end, are changed and go.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::bench::{Bench, Running, let_pass};
+use crate::image::made::Made;
+use crate::image::registry::{HOST, Registry};
+
+/// A place on the machine, the network and the discs, with a container before, one beside and one that is restarted;
+/// something that ends; something that is counted; something that waits for its time.
+const COURSE: &str = "
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings}
+data: {key: VALUE}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, labels: {value: VALUE}}
+spec:
+  terminationGracePeriodSeconds: 1
+  volumes: [{name: scratch, emptyDir: {}}, {name: settings, configMap: {name: settings}}]
+  initContainers:
+  - {name: before, image: 'IMAGE', command: [/bin/busybox, 'true']}
+  - {name: beside, image: 'IMAGE', restartPolicy: Always, command: [/bin/busybox, sleep, '1000']}
+  containers:
+  - name: main
+    image: 'IMAGE'
+    command: [/bin/busybox, sh, -c, 'test -e /scratch/second || { touch /scratch/second; exit 1; }; exec sleep 1000']
+    ports: [{containerPort: 80, hostPort: 8080}]
+    readinessProbe: {exec: {command: [/bin/busybox, test, -e, /settings/key]}, periodSeconds: 1}
+    volumeMounts: [{name: scratch, mountPath: /scratch}, {name: settings, mountPath: /settings}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: once}
+spec:
+  restartPolicy: Never
+  volumes: [{name: out, hostPath: {path: OUT}}]
+  containers:
+  - name: main
+    image: 'IMAGE'
+    command: [/bin/busybox, sh, -c, 'echo once; echo ran >>/out/once; exit 7']
+    volumeMounts: [{name: out, mountPath: /out}]
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: job}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      volumes: [{name: out, hostPath: {path: OUT}}]
+      containers:
+      - name: main
+        image: 'IMAGE'
+        command: [/bin/busybox, sh, -c, 'echo ran >>/out/job']
+        volumeMounts: [{name: out, mountPath: /out}]
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: later}
+spec:
+  schedule: '@yearly'
+  jobTemplate:
+    spec: {template: {spec: {restartPolicy: Never, containers: [{name: main, image: 'IMAGE'}]}}}
+";
+
+/// Between two looks, each by a program, in many courses at a time.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(150);
+
+/// What happens, and where.
+#[derive(Debug, Clone)]
+pub(super) struct Order {
+    pub(super) fault: Fault,
+    /// Which time a process gets there.
+    pub(super) ordinal: u32,
+    pub(super) boundary: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    Kill,
+    NoRoom,
+    BrokenDisc,
+    /// Late, and meanwhile the manifest is edited.
+    LateForAnEdit,
+    /// Late, and meanwhile the manifest is removed, or comes back if it was removed.
+    LateForTheReverse,
+}
+
+impl Fault {
+    fn word(self) -> &'static str {
+        match self {
+            Fault::Kill => "kill",
+            Fault::NoRoom => "ENOSPC",
+            Fault::BrokenDisc => "EIO",
+            Fault::LateForAnEdit | Fault::LateForTheReverse => "delay",
+        }
+    }
+}
+
+impl std::fmt::Display for Order {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{} {} {}", self.fault.word(), self.ordinal, self.boundary)
+    }
+}
+
+/// How what is to end with 7 may end.
+fn ends(order: &Order) -> &'static [(&'static str, i64)] {
+    const KNOWN: (&str, i64) = ("Error", 7);
+    const WITH_ITS_POD_PROCESS: (&str, i64) = ("ContainerStatusUnknown", 137);
+    const BEFORE_IT_BEGAN: (&str, i64) = ("ContainerCannotRun", 128);
+    match order.fault {
+        Fault::LateForAnEdit | Fault::LateForTheReverse => &[KNOWN],
+        Fault::Kill => &[KNOWN, WITH_ITS_POD_PROCESS],
+        Fault::NoRoom | Fault::BrokenDisc => &[KNOWN, BEFORE_IT_BEGAN],
+    }
+}
+
+/// Whether what is to run once has run once for sure, as it has not been cut off while it ran.
+fn runs_once(order: &Order) -> bool {
+    match order.fault {
+        Fault::LateForAnEdit => true,
+        // What comes back is another.
+        Fault::LateForTheReverse => false,
+        Fault::Kill | Fault::NoRoom | Fault::BrokenDisc => {
+            !["container created", "container started", "state published", "exit seen"]
+                .contains(&order.boundary.as_str())
+        }
+    }
+}
+
+/// One bench and what goes on in it.
+struct Course<'a> {
+    order: &'a Order,
+    bench: Bench,
+    watch: Option<Running>,
+    manifest: String,
+    /// While the bench has its network.
+    _registry: Option<Registry>,
+}
+
+/// Tells whether anybody came to where it was to fail; `None` where journeys cannot be made.
+pub(super) fn run(image: &Made, order: &Order) -> Option<bool> {
+    let mut course = Course::begin(image, order)?;
+    course.bench.manifest("all.yaml", &course.declared("one"));
+    match order.fault {
+        Fault::Kill | Fault::NoRoom | Fault::BrokenDisc => course.goes_on(),
+        Fault::LateForAnEdit => course.is_edited_meanwhile(),
+        Fault::LateForTheReverse => course.is_reversed_meanwhile(),
+    }
+    Some(course.end())
+}
+
+impl Course<'_> {
+    fn begin<'a>(image: &Made, order: &'a Order) -> Option<Course<'a>> {
+        let bench = Bench::new()?;
+        let of_registry =
+            ["manifest resolved", "blob made", "blob verified"].contains(&order.boundary.as_str());
+        let (registry, name) = if of_registry {
+            let registry = Registry::start(&bench)?;
+            registry.push(image, "image", "1");
+            (Some(registry), format!("{HOST}/image:1"))
+        } else {
+            image.write_docker_archive(&bench.path("image.tar"), "image:1");
+            (None, "docker-archive:../image.tar".to_owned())
+        };
+        let out = bench.path("ran");
+        fs::create_dir(&out).unwrap();
+        fs::set_permissions(&out, fs::Permissions::from_mode(0o777)).unwrap();
+        fs::create_dir(bench.path("s")).unwrap();
+        fs::write(bench.path("s/failpoint"), order.to_string()).unwrap();
+        let manifest = COURSE.replace("IMAGE", &name).replace("OUT", out.to_str().unwrap());
+        Some(Course { order, watch: Some(bench.watch()), bench, manifest, _registry: registry })
+    }
+
+    fn declared(&self, value: &str) -> String {
+        self.manifest.replace("VALUE", value)
+    }
+
+    fn is_obeyed(&self) -> bool {
+        !self.bench.path("s/failpoint").exists()
+    }
+
+    /// Waits for a fact by a watcher that may be killed by what it is ordered to reach, and is put back.
+    fn until(&mut self, fact: &str, mut holds: impl FnMut(&Bench) -> bool) {
+        let (bench, watch) = (&self.bench, &mut self.watch);
+        bench.until(&format!("{}: {fact}", self.order), || {
+            if !watch.as_mut().is_some_and(Running::is_running) {
+                *watch = Some(bench.watch());
+            }
+            holds(bench) || {
+                let_pass(BETWEEN_LOOKS);
+                false
+            }
+        });
+    }
+
+    fn until_as_declared(&mut self, value: &str) {
+        self.until("all is as declared", |bench| {
+            let all = objects(bench);
+            runs(&all, value) && ended(&all).is_some() && is_complete(&all)
+        });
+    }
+
+    /// Until somebody has obeyed, or all is as declared with nobody having come there.
+    fn until_obeyed_or_as_declared(&mut self) {
+        let order = self.bench.path("s/failpoint");
+        self.until("somebody comes there, or all is as declared", |bench| {
+            let all = if order.exists() { objects(bench) } else { Vec::new() };
+            !order.exists() || (runs(&all, "one") && ended(&all).is_some() && is_complete(&all))
+        });
+    }
+
+    fn goes_on(&mut self) {
+        self.until_as_declared("one");
+        let is_past = self.is_obeyed();
+        let before = one(&objects(&self.bench), "Pod", "web");
+        self.bench.manifest("all.yaml", &self.declared("two"));
+        self.until_edited("two");
+        let after = one(&objects(&self.bench), "Pod", "web");
+        assert_eq!(before["metadata"]["uid"], after["metadata"]["uid"], "{}: edited in place", self.order);
+        if is_past {
+            let ids = |pod: &Value| pod["status"]["containerStatuses"][0]["containerID"].clone();
+            assert_eq!(ids(&before), ids(&after), "{}: edited in place", self.order);
+        }
+        self.ends_are_true();
+        self.goes();
+    }
+
+    fn is_edited_meanwhile(&mut self) {
+        self.until_obeyed_or_as_declared();
+        self.bench.manifest("all.yaml", &self.declared("two"));
+        self.until_edited("two");
+        self.ends_are_true();
+        self.goes();
+    }
+
+    fn is_reversed_meanwhile(&mut self) {
+        self.until_obeyed_or_as_declared();
+        let was_late = self.is_obeyed();
+        self.bench.remove("all.yaml");
+        if !was_late {
+            let order = self.bench.path("s/failpoint");
+            self.until("somebody comes there", |_| !order.exists());
+            self.bench.manifest("all.yaml", &self.declared("two"));
+            self.until_edited("two");
+            self.bench.remove("all.yaml");
+        }
+        self.until_nothing_is_left();
+    }
+
+    fn until_edited(&mut self, value: &str) {
+        self.until_as_declared(value);
+        self.until("the container sees the edit", |bench| {
+            bench.run(&["exec", "web", "-c", "main", "--", "/bin/busybox", "cat", "/settings/key"]).stdout
+                == value
+        });
+    }
+
+    fn ends_are_true(&self) {
+        let order = self.order;
+        let (reason, code) = ended(&objects(&self.bench)).unwrap();
+        assert!(ends(order).contains(&(reason.as_str(), code)), "{order}: {reason} {code}");
+        let ran = |name: &str| {
+            fs::read_to_string(self.bench.path("ran").join(name)).unwrap_or_default().lines().count()
+        };
+        assert!(ran("once") <= 1 && ran("job") >= 1, "{order}: {} and {}", ran("once"), ran("job"));
+        if reason == "Error" {
+            assert_eq!(ran("once"), 1, "{order}");
+            assert_eq!(self.bench.run(&["logs", "once"]).stdout, "once\n", "{order}");
+        }
+        if runs_once(order) {
+            let begun = usize::from(reason != "ContainerCannotRun");
+            assert_eq!((ran("once"), ran("job")), (begun, 1), "{order}: {reason} {code}");
+        }
+    }
+
+    fn goes(&mut self) {
+        self.bench.remove("all.yaml");
+        self.until_nothing_is_left();
+    }
+
+    fn until_nothing_is_left(&mut self) {
+        self.until("nothing is left", |bench| {
+            bench.census().is_empty()
+                && bench.run(&["get", "pods,jobs,cronjobs,cm", "-o", "name"]).stdout.is_empty()
+        });
+    }
+
+    fn end(mut self) -> bool {
+        let order = self.order;
+        assert!(!self.bench.folder().join("all.status.yaml").exists(), "{order}: its status stays");
+        self.bench.run(&["doctor", "--census"]).exits(0);
+        if let Some(watch) = self.watch.take() {
+            assert_eq!(watch.stop(), 0, "{order}");
+        }
+        let mut drafts = Vec::new();
+        for place in ["s", "r", "m"] {
+            drafts_below(&self.bench.path(place), &mut drafts);
+        }
+        assert!(drafts.is_empty(), "{order}: {drafts:?}");
+        self.is_obeyed()
+    }
+}
+
+fn drafts_below(directory: &Path, found: &mut Vec<String>) {
+    for entry in fs::read_dir(directory).unwrap().flatten() {
+        let path = entry.path();
+        if entry.file_type().unwrap().is_dir() {
+            drafts_below(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "tmp") {
+            found.push(path.display().to_string());
+        }
+    }
+}
+
+fn objects(bench: &Bench) -> Vec<Value> {
+    let ran = bench.run(&["get", "pods,jobs", "-o", "json"]);
+    let list: Value = serde_json::from_str(&ran.stdout).unwrap_or_default();
+    list["items"].as_array().cloned().unwrap_or_default()
+}
+
+fn one(all: &[Value], kind: &str, name: &str) -> Value {
+    let is = |object: &&Value| object["kind"] == kind && object["metadata"]["name"] == name;
+    all.iter().find(is).cloned().unwrap_or_default()
+}
+
+/// The container before has ended, the one beside runs, and the main one is ready, in its second run at least.
+fn runs(all: &[Value], value: &str) -> bool {
+    let web = one(all, "Pod", "web");
+    let status = &web["status"];
+    let first = |list: &str, at: usize| &status[list][at];
+    web["metadata"]["labels"]["value"] == value
+        && status["phase"] == "Running"
+        && first("initContainerStatuses", 0)["state"]["terminated"]["exitCode"] == 0
+        && first("initContainerStatuses", 1)["ready"] == true
+        && first("containerStatuses", 0)["ready"] == true
+        && first("containerStatuses", 0)["restartCount"].as_i64() >= Some(1)
+}
+
+fn ended(all: &[Value]) -> Option<(String, i64)> {
+    let once = one(all, "Pod", "once");
+    let end = &once["status"]["containerStatuses"][0]["state"]["terminated"];
+    Some((end["reason"].as_str()?.to_owned(), end["exitCode"].as_i64()?))
+}
+
+fn is_complete(all: &[Value]) -> bool {
+    let job = one(all, "Job", "job");
+    let conditions = job["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    job["status"]["succeeded"] == 1
+        && conditions.iter().any(|condition| condition["type"] == "Complete" && condition["status"] == "True")
+}
