@@ -7,6 +7,7 @@
 
 mod boundaries;
 mod course;
+mod cron;
 mod store;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,8 +32,18 @@ const MOST: u32 = 20;
 const OF_STORE: [&str; 2] = ["layers marked", "layer taken"];
 /// What only a `down` leads to.
 const OF_DOWN: [&str; 1] = ["interruption recorded"];
+/// What only a removal leads to: there is nothing to be edited.
+const OF_REMOVAL: [&str; 6] = [
+    "removal recorded",
+    "stop ordered",
+    "container signalled",
+    "container killed",
+    "departure recorded",
+    "object forgotten",
+];
 /// The error of these is dropped, so that it would change nothing.
-const FORGIVEN: [&str; 3] = ["state published", "exit recorded", "departure recorded"];
+const FORGIVEN: [&str; 4] =
+    ["state published", "exit recorded", "departure recorded", "interruption recorded"];
 /// Where no room is another thing than a broken disc.
 const OF_IMAGES: [&str; 9] = [
     "manifest resolved",
@@ -49,18 +60,23 @@ const OF_IMAGES: [&str; 9] = [
 fn concerns(fault: Fault, boundary: &str, is: Boundary) -> bool {
     let can_fail = is == Boundary::Fails && !FORGIVEN.contains(&boundary);
     !OF_STORE.contains(&boundary)
-        && !OF_DOWN.contains(&boundary)
         && match fault {
             Fault::Kill => true,
             Fault::NoRoom => can_fail && OF_IMAGES.contains(&boundary),
             Fault::BrokenDisc => can_fail,
-            Fault::LateForAnEdit | Fault::LateForTheReverse => !DRAFTS.contains(&boundary),
+            Fault::LateForAnEdit => !DRAFTS.contains(&boundary) && !OF_REMOVAL.contains(&boundary),
+            Fault::LateForTheReverse => !DRAFTS.contains(&boundary) && !OF_DOWN.contains(&boundary),
         }
 }
 
 /// Fails at a boundary at the first time, and at later ones where that is another thing. Tells how often.
 fn at(image: &Made, fault: Fault, boundary: &str) -> u32 {
-    let is_repeated = REPEATED.contains(&boundary) && matches!(fault, Fault::Kill | Fault::BrokenDisc);
+    let is_repeated = match fault {
+        Fault::Kill => REPEATED.contains(&boundary),
+        // A status file that is refused is written by the next look, whichever look that is.
+        Fault::BrokenDisc => REPEATED.contains(&boundary) && boundary != "status file written",
+        Fault::NoRoom | Fault::LateForAnEdit | Fault::LateForTheReverse => false,
+    };
     for ordinal in 1..=MOST {
         let order = Order { fault, ordinal, boundary: boundary.to_owned() };
         match course::run(image, &order) {

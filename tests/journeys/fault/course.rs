@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::OF_DOWN;
 use crate::bench::{Bench, Running, let_pass};
 use crate::image::made::Made;
 use crate::image::registry::{HOST, Registry};
@@ -74,6 +75,9 @@ spec:
 /// Between two looks, each by a program, in many courses at a time.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(150);
 
+/// Longest wait for a fact: a minute of a schedule, and as long for a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// What happens, and where.
 #[derive(Debug, Clone)]
 pub(super) struct Order {
@@ -137,9 +141,9 @@ fn runs_once(order: &Order) -> bool {
 }
 
 /// One bench and what goes on in it.
-struct Course<'a> {
+pub(super) struct Course<'a> {
     order: &'a Order,
-    bench: Bench,
+    pub(super) bench: Bench,
     watch: Option<Running>,
     manifest: String,
     /// While the bench has its network.
@@ -148,9 +152,12 @@ struct Course<'a> {
 
 /// Tells whether anybody came to where it was to fail; `None` where journeys cannot be made.
 pub(super) fn run(image: &Made, order: &Order) -> Option<bool> {
-    let mut course = Course::begin(image, order)?;
+    let mut course = Course::begin(image, order, COURSE)?;
     course.bench.manifest("all.yaml", &course.declared("one"));
     match order.fault {
+        Fault::Kill | Fault::LateForAnEdit if OF_DOWN.contains(&order.boundary.as_str()) => {
+            course.is_stopped()
+        }
         Fault::Kill | Fault::NoRoom | Fault::BrokenDisc => course.goes_on(),
         Fault::LateForAnEdit => course.is_edited_meanwhile(),
         Fault::LateForTheReverse => course.is_reversed_meanwhile(),
@@ -159,7 +166,7 @@ pub(super) fn run(image: &Made, order: &Order) -> Option<bool> {
 }
 
 impl Course<'_> {
-    fn begin<'a>(image: &Made, order: &'a Order) -> Option<Course<'a>> {
+    pub(super) fn begin<'a>(image: &Made, order: &'a Order, manifest: &str) -> Option<Course<'a>> {
         let bench = Bench::new()?;
         let of_registry =
             ["manifest resolved", "blob made", "blob verified"].contains(&order.boundary.as_str());
@@ -176,11 +183,11 @@ impl Course<'_> {
         fs::set_permissions(&out, fs::Permissions::from_mode(0o777)).unwrap();
         fs::create_dir(bench.path("s")).unwrap();
         fs::write(bench.path("s/failpoint"), order.to_string()).unwrap();
-        let manifest = COURSE.replace("IMAGE", &name).replace("OUT", out.to_str().unwrap());
+        let manifest = manifest.replace("IMAGE", &name).replace("OUT", out.to_str().unwrap());
         Some(Course { order, watch: Some(bench.watch()), bench, manifest, _registry: registry })
     }
 
-    fn declared(&self, value: &str) -> String {
+    pub(super) fn declared(&self, value: &str) -> String {
         self.manifest.replace("VALUE", value)
     }
 
@@ -189,9 +196,9 @@ impl Course<'_> {
     }
 
     /// Waits for a fact by a watcher that may be killed by what it is ordered to reach, and is put back.
-    fn until(&mut self, fact: &str, mut holds: impl FnMut(&Bench) -> bool) {
+    pub(super) fn until(&mut self, fact: &str, mut holds: impl FnMut(&Bench) -> bool) {
         let (bench, watch) = (&self.bench, &mut self.watch);
-        bench.until(&format!("{}: {fact}", self.order), || {
+        bench.until_at_most(PATIENCE, &format!("{}: {fact}", self.order), || {
             if !watch.as_mut().is_some_and(Running::is_running) {
                 *watch = Some(bench.watch());
             }
@@ -242,6 +249,25 @@ impl Course<'_> {
         self.goes();
     }
 
+    /// By a `down`, and goes on with the next watcher.
+    fn is_stopped(&mut self) {
+        self.until_as_declared("one");
+        if let Some(watch) = self.watch.take() {
+            assert_eq!(watch.stop(), 0, "{}", self.order);
+        }
+        let order = self.bench.path("s/failpoint");
+        let mut down = self.bench.start(&["down"]);
+        self.bench.until("somebody comes there", || !order.exists());
+        let value = if self.order.fault == Fault::Kill { "one" } else { "two" };
+        self.bench.manifest("all.yaml", &self.declared(value));
+        assert!(down.child.wait().unwrap().success(), "{}", self.order);
+        self.bench.until_no_container();
+        self.watch = Some(self.bench.watch());
+        self.until_edited(value);
+        self.ends_are_true();
+        self.goes();
+    }
+
     fn is_reversed_meanwhile(&mut self) {
         self.until_obeyed_or_as_declared();
         let was_late = self.is_obeyed();
@@ -287,14 +313,14 @@ impl Course<'_> {
         self.until_nothing_is_left();
     }
 
-    fn until_nothing_is_left(&mut self) {
+    pub(super) fn until_nothing_is_left(&mut self) {
         self.until("nothing is left", |bench| {
             bench.census().is_empty()
                 && bench.run(&["get", "pods,jobs,cronjobs,cm", "-o", "name"]).stdout.is_empty()
         });
     }
 
-    fn end(mut self) -> bool {
+    pub(super) fn end(mut self) -> bool {
         let order = self.order;
         assert!(!self.bench.folder().join("all.status.yaml").exists(), "{order}: its status stays");
         self.bench.run(&["doctor", "--census"]).exits(0);
