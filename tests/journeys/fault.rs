@@ -9,6 +9,7 @@ mod boundaries;
 mod course;
 mod cron;
 mod store;
+mod verdict;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -19,7 +20,7 @@ use crate::bench::say;
 use crate::image::made::Made;
 
 /// Courses at a time in one test: they mostly wait.
-const SIDE_BY_SIDE: usize = 6;
+const SIDE_BY_SIDE: usize = 4;
 
 /// What is reached again and again, by a process that does something else each time. Such a boundary fails at the first
 /// time, the second and so on, until nobody comes to it that often.
@@ -45,7 +46,7 @@ const OF_REMOVAL: [&str; 6] = [
 const FORGIVEN: [&str; 4] =
     ["state published", "exit recorded", "departure recorded", "interruption recorded"];
 /// Where no room is another thing than a broken disc.
-const OF_IMAGES: [&str; 9] = [
+const OF_IMAGES: [&str; 8] = [
     "manifest resolved",
     "blob made",
     "blob verified",
@@ -54,7 +55,6 @@ const OF_IMAGES: [&str; 9] = [
     "layer committed",
     "manifest committed",
     "reference committed",
-    "layers marked",
 ];
 
 fn concerns(fault: Fault, boundary: &str, is: Boundary) -> bool {

@@ -76,7 +76,7 @@ pub(super) const DRAFTS: [&str; 7] = [
     "draft of state.json",
 ];
 
-/// Every boundary of the sources, and what the sources of it say of images.
+/// Every boundary of the sources.
 pub(super) fn all() -> BTreeMap<String, Boundary> {
     fn collect(directory: &Path, found: &mut BTreeMap<String, Boundary>) {
         for entry in fs::read_dir(directory).unwrap() {
