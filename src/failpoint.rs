@@ -1,17 +1,19 @@
 //! Where a test makes this process fail, right after something has been done that whoever comes next has to finish or
-//! undo. A build without the feature `failpoints`, such as every release, has nothing of it.
+//! undo. A build without the feature `failpoints` or without debug assertions, such as every release, has nothing of it:
+//! `cargo test --release` leaves its binary where a release lies, too.
 //!
 //! The file `failpoint` of the state directory says what is to happen once, to the first process that gets there:
-//! `kill`, `ENOSPC`, `EIO` or `delay`, and the boundary's name. It is read as a process starts, and gone once it has
-//! been obeyed.
+//! `kill`, `ENOSPC`, `EIO` or `delay`, which time in that process, and the boundary's name, as in
+//! `kill 3 state published`. It is read as a process starts, and gone as soon as it is obeyed.
 
-#[cfg(feature = "failpoints")]
-pub(crate) use armed::{arm, reach};
-#[cfg(not(feature = "failpoints"))]
-pub(crate) use unarmed::{arm, reach};
+#[cfg(all(feature = "failpoints", debug_assertions))]
+pub(crate) use armed::{arm, pass, reach, reach_of};
+#[cfg(not(all(feature = "failpoints", debug_assertions)))]
+pub(crate) use unarmed::{arm, pass, reach, reach_of};
 
-#[cfg(not(feature = "failpoints"))]
+#[cfg(not(all(feature = "failpoints", debug_assertions)))]
 mod unarmed {
+    use std::ffi::OsStr;
     use std::io;
     use std::path::Path;
 
@@ -21,19 +23,28 @@ mod unarmed {
     pub(crate) const fn reach(_boundary: &str) -> io::Result<()> {
         Ok(())
     }
+
+    #[expect(clippy::unnecessary_wraps, reason = "with the feature it fails")]
+    pub(crate) const fn reach_of(_boundary: &str, _name: &OsStr) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) const fn pass(_boundary: &str) {}
 }
 
-#[cfg(feature = "failpoints")]
+#[cfg(all(feature = "failpoints", debug_assertions))]
 mod armed {
+    use std::ffi::OsStr;
     use std::io;
     use std::path::{Path, PathBuf};
     use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     use rustix::event::{Timespec, poll};
     use rustix::io::Errno;
     use rustix::process::{Signal, getpid, kill_process};
 
-    const DELAY: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+    const DELAY: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
 
     static ORDER: OnceLock<Option<Order>> = OnceLock::new();
 
@@ -42,6 +53,8 @@ mod armed {
         file: PathBuf,
         boundary: String,
         fault: Fault,
+        /// How often this process is to get there yet.
+        ahead: AtomicU32,
     }
 
     #[derive(Debug, Clone, Copy)]
@@ -58,7 +71,8 @@ mod armed {
 
     fn read(file: PathBuf) -> Option<Order> {
         let text = std::fs::read_to_string(&file).ok()?;
-        let (fault, boundary) = text.trim().split_once(' ')?;
+        let (fault, rest) = text.trim().split_once(' ')?;
+        let (ordinal, boundary) = rest.split_once(' ')?;
         let fault = match fault {
             "kill" => Fault::Kill,
             "ENOSPC" => Fault::Error(Errno::NOSPC),
@@ -66,21 +80,48 @@ mod armed {
             "delay" => Fault::Delay,
             _ => return None,
         };
-        Some(Order { file, boundary: boundary.to_owned(), fault })
+        let ahead = AtomicU32::new(ordinal.parse().ok()?);
+        Some(Order { file, boundary: boundary.to_owned(), fault, ahead })
     }
 
     /// # Errors
     /// What was ordered for this boundary.
     pub(crate) fn reach(boundary: &str) -> io::Result<()> {
-        let Some(Some(order)) = ORDER.get() else { return Ok(()) };
-        // Whoever removes the order is the one that it is for.
-        if order.boundary != boundary || std::fs::remove_file(&order.file).is_err() {
-            return Ok(());
+        match ORDER.get() {
+            Some(Some(order)) if order.boundary == boundary => order.obey(),
+            Some(_) | None => Ok(()),
         }
-        match order.fault {
-            Fault::Kill => Ok(kill_process(getpid(), Signal::KILL)?),
-            Fault::Error(error) => Err(error.into()),
-            Fault::Delay => poll(&mut [], Some(&DELAY)).map(drop).map_err(io::Error::from),
+    }
+
+    /// A boundary for each of many of a kind: `draft of goal.json`.
+    ///
+    /// # Errors
+    /// What was ordered for this boundary.
+    pub(crate) fn reach_of(boundary: &str, name: &OsStr) -> io::Result<()> {
+        let named =
+            |order: &Order| order.boundary.strip_prefix(boundary).map(str::trim_start) == name.to_str();
+        match ORDER.get() {
+            Some(Some(order)) if named(order) => order.obey(),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// As [`reach`] where nothing can fail: only a kill or a delay is of use.
+    pub(crate) fn pass(boundary: &str) {
+        drop(reach(boundary));
+    }
+
+    impl Order {
+        fn obey(&self) -> io::Result<()> {
+            // Whoever removes the order is the one that it is for.
+            if self.ahead.fetch_sub(1, Ordering::Relaxed) != 1 || std::fs::remove_file(&self.file).is_err() {
+                return Ok(());
+            }
+            match self.fault {
+                Fault::Kill => Ok(kill_process(getpid(), Signal::KILL)?),
+                Fault::Error(error) => Err(error.into()),
+                Fault::Delay => poll(&mut [], Some(&DELAY)).map(drop).map_err(io::Error::from),
+            }
         }
     }
 }

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 
+use crate::failpoint;
+
 mod abandoned;
 pub(crate) mod status;
 mod tree;
@@ -220,6 +222,7 @@ impl Draft {
     fn rename(mut self) -> io::Result<Draft> {
         if let Some(temporary) = &self.temporary {
             let Target { directory, name } = &self.target;
+            failpoint::reach_of("draft of", name)?;
             rustix::fs::renameat(directory, temporary, directory, name)?;
             self.temporary = None;
         }

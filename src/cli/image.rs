@@ -3,6 +3,7 @@
 use std::io::{self, stdout};
 use std::path::{Path, PathBuf};
 
+use crate::failpoint;
 use crate::image::store::{Store, StoredReference};
 use crate::model::id::PodId;
 use crate::model::image::ImageRef;
@@ -70,6 +71,7 @@ enum ImageVerb {
 }
 
 pub(crate) fn run(args: &ImageArgs, settings: &Settings) -> Result<Exit, Failure> {
+    failpoint::arm(&settings.places.state);
     let images = Store::at(&settings.places.images);
     let base = std::env::current_dir()
         .map_err(|error| Failure::new(Exit::Failed, "cannot tell the current directory").because(error))?;

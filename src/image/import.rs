@@ -184,6 +184,7 @@ fn layer(
 ) -> Result<(), ImportError> {
     let place = session.path().join("layer");
     let root = make_place(&place).map_err(failed("make a directory in the image store"))?;
+    failpoint::reach("layer directory made").map_err(failed("make a directory in the image store"))?;
     let unpacked = place.join("fs");
     let free = free_space(&root)?;
     let trash = open_directory(&place.join("trash")).map_err(failed("open the image store"))?;

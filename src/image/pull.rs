@@ -7,6 +7,7 @@ use super::archive;
 use super::import::{self, ImportError, failed};
 use super::registry::{RegistryError, Repository};
 use super::store::{Rights, Session, Store, StoredReference};
+use crate::failpoint;
 use crate::model::image::{ImageRef, StoredImage};
 use crate::model::observed::Outlook;
 use crate::model::time::Timestamp;
@@ -95,6 +96,7 @@ fn fetch(
 ) -> Result<(StoredImage, Vec<u8>, Rights), ImportError> {
     let (mut repository, found) = admitted(Repository::all(reference, access, session)?)?;
     let found = import::resolve(&mut repository, found)?;
+    failpoint::reach("manifest resolved").map_err(import::failed("resolve the image"))?;
     let rights = repository.rights();
     let brought = import::import(store, session, &mut repository, &found, rights)?;
     Ok((brought, found.text, rights))

@@ -26,6 +26,7 @@ use super::document::{DOCUMENT_BYTES, Descriptor};
 use super::import::{Blobs, ImportError, failed, free_space, is_for_room};
 use super::keyring::{Credential, Holder};
 use super::store::{Rights, Session};
+use crate::failpoint;
 use crate::model::observed::Outlook;
 use token::Refusal;
 
@@ -189,6 +190,7 @@ impl<'a> Repository<'a> {
         let path = self.session.path().join("blob");
         let make = || {
             let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+            failpoint::reach("blob made")?;
             // Without a name it is gone whenever this process is.
             std::fs::remove_file(&path)?;
             Ok(file)
@@ -204,6 +206,7 @@ impl<'a> Repository<'a> {
             }
             error => self.explain(error).into(),
         })?;
+        failpoint::reach("blob verified").map_err(failed("keep a download"))?;
         io::Seek::rewind(&mut file).map_err(failed("read a download"))?;
         Ok(file)
     }

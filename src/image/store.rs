@@ -165,6 +165,7 @@ impl Store {
             known.iter().map(|stored| self.manifest(&stored.image.digest)).collect();
         let session = Session::below(&self.root.join("tmp"))?;
         self.remove_drafts()?;
+        failpoint::reach("layers marked")?;
         let mut removed = 0;
         for name in names(&self.root.join("layers"))? {
             let path = self.root.join("layers").join(&name);

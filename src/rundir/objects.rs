@@ -154,6 +154,7 @@ pub(crate) fn interrupt(places: &Places, uid: &Uid, interrupted: &Interrupted) -
     let directory = places.object(uid);
     if finished_of(places, uid)?.is_none() && directory.0.is_dir() {
         publish_json(&directory.interrupted(), interrupted, Durability::Whole)?;
+        failpoint::reach("interruption recorded")?;
     }
     Ok(())
 }
@@ -168,6 +169,7 @@ pub(crate) fn depart(places: &Places, uid: &Uid, last: &Finished) -> io::Result<
     let directory = places.object(uid);
     if directory.0.is_dir() {
         publish_json(&directory.departed(), last, Durability::Whole)?;
+        failpoint::reach("departure recorded")?;
     }
     Ok(())
 }
@@ -189,7 +191,7 @@ pub(crate) fn job_of(places: &Places, uid: &Uid) -> io::Result<Option<JobRecord>
 /// Records what a controller knows of a CronJob.
 pub(crate) fn save_cron(places: &Places, uid: &Uid, record: &CronRecord) -> io::Result<()> {
     publish_json(&places.object(uid).cron(), record, Durability::Durable)?;
-    Ok(())
+    failpoint::reach("schedule noted")
 }
 
 pub(crate) fn cron_of(places: &Places, uid: &Uid) -> io::Result<Option<CronRecord>> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 
+use crate::failpoint;
 use crate::model::id::Uid;
 use crate::model::record::StartRecord;
 use crate::paths::Places;
@@ -11,7 +12,7 @@ use crate::publish::{Durability, publish_json, read_json, remove};
 pub(crate) fn write(places: &Places, uid: &Uid, record: &StartRecord) -> io::Result<()> {
     std::fs::create_dir_all(places.starts())?;
     publish_json(&places.start(uid), record, Durability::Volatile)?;
-    Ok(())
+    failpoint::reach("start recorded")
 }
 
 pub(crate) fn read(places: &Places, uid: &Uid) -> io::Result<Option<StartRecord>> {

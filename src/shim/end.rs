@@ -7,6 +7,7 @@ use std::path::Path;
 use super::event_loop::Shim;
 use super::launch::{self, Instance};
 use super::{ground, handler, say, session};
+use crate::failpoint;
 use crate::logs::write::LogWriter;
 use crate::model::pod_plan::MessagePolicy;
 use crate::model::record::Exit;
@@ -33,6 +34,7 @@ pub(super) fn hear_verdict(shim: &mut Shim, name: &str) {
 pub(super) fn of_run(shim: &mut Shim, name: &str, ended: &Reaped) {
     hear_verdict(shim, name);
     let Some(running) = shim.running.remove(name) else { return };
+    failpoint::pass("exit seen");
     handler::end_all_of(shim, name);
     session::end_all_of(shim, name);
     // In a shared pid namespace its other processes live on until they are killed.
@@ -75,6 +77,7 @@ pub(super) fn clear_run(shim: &Shim, name: &str, id: &str, cgroup: &Path) {
     drop(shim.at.cgroups.remove(cgroup));
     let bundle = shim.at.pod.bundle(name);
     drop(launch::forget(Instance { runtime: &shim.at.pod.runtime(), bundle: &bundle, id }));
+    failpoint::pass("container deleted");
     drop(crate::publish::remove(&shim.at.pod.message(id)));
     if let Some(container) = shim.state.plan().container(name) {
         ground::release(&shim.at, container);

@@ -15,6 +15,7 @@ use super::wires::{Wires, start_wired};
 use super::{birth, end, filter, ground, handler, leave};
 use crate::bundle::seccomp::Filter;
 use crate::bundle::{self, Ground, oom_score_adj};
+use crate::failpoint;
 use crate::image::rootfs::HeldLayers;
 use crate::logs::reader::Reader;
 use crate::logs::write::LogWriter;
@@ -66,12 +67,14 @@ pub(super) fn execute(shim: &mut Shim, effect: Effect) {
             if let Some(running) = shim.running.get(&container) {
                 // Gone already is as good as signalled: its end is on the way.
                 drop(pidfd::signal(&running.process, signal));
+                failpoint::pass("container signalled");
             }
         }
         Effect::Kill { container } => {
             if let Some(running) = shim.running.get(&container) {
                 // A process that cannot be killed keeps its pod Terminating; the next deadline kills again.
                 drop(shim.at.cgroups.kill(&running.ground.cgroup));
+                failpoint::pass("container killed");
             }
         }
         Effect::RunHandler { errand, work } => handler::run(shim, errand, &work),

@@ -132,7 +132,10 @@ pub(super) fn tear_down(at: &Started, plan: &PodPlan) -> Result<(), GroundError>
         .and_then(|()| failpoint::reach("pod killed"))
         .map_err(failed("kill what is left of the pod"))?;
     // From here on none of the pod's mounts is seen, so nothing behind one can be removed.
-    at.host.enter().map_err(failed("go back to the host's namespaces"))?;
+    at.host
+        .enter()
+        .and_then(|()| failpoint::reach("mounts left"))
+        .map_err(failed("go back to the host's namespaces"))?;
     at.cgroups
         .remove(&cgroup)
         .and_then(|()| failpoint::reach("cgroup removed"))

@@ -11,6 +11,7 @@ use rustix::pipe::PipeFlags;
 use super::enter::{self, Passage, Straggler, TOO_LATE};
 use super::event_loop::Shim;
 use super::session::{self, Refusal};
+use crate::failpoint;
 use crate::model::handler::{CallOrder, Errand, Verdict, Work};
 use crate::model::time::Moment;
 use crate::pod::Event;
@@ -204,6 +205,7 @@ pub(super) fn ended(shim: &mut Shim, ended: &Reaped) -> bool {
     let mut handler = shim.handlers.swap_remove(at);
     handler.finish();
     let verdict = handler.verdict(ended);
+    failpoint::pass("handler ended");
     shim.happened.push_back(Event::HandlerEnded { errand: handler.errand, verdict });
     true
 }

@@ -3,7 +3,7 @@
 pub(crate) mod made;
 mod odd;
 mod reached;
-mod registry;
+pub(crate) mod registry;
 mod secrets;
 
 use std::fs;

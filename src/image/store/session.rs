@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::failpoint;
 use crate::publish::{names, remove_tree_at};
 
 #[derive(Debug)]
@@ -61,6 +62,7 @@ impl Session {
         }
         let Some(name) = layer.file_name() else { return Ok(false) };
         rustix::fs::renameat(rustix::fs::CWD, layer, &self.directory, name)?;
+        failpoint::reach("layer taken")?;
         remove_tree_at(&self.directory, name)?;
         Ok(true)
     }
