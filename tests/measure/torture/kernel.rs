@@ -13,8 +13,8 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// What a watcher has at most for itself after it has worked, and for each pod, beyond what one had that was fresh.
 const DESCRIPTORS: usize = 16;
-const DESCRIPTORS_EACH: usize = 8;
-const KIBIBYTES: u64 = 64 << 10;
+const DESCRIPTORS_EACH: usize = 5;
+const KIBIBYTES: u64 = 32 << 10;
 const KIBIBYTES_EACH: u64 = 512;
 
 /// One instance of droppod.
