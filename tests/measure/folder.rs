@@ -1,11 +1,15 @@
-//! A folder under a storm of edits, a flood of manifests, and at rest. Run by name: `cargo test --release --test folder --
-//! [storm] [many] [idle] [--edits N] [--pods N] [--seconds N]`; without one of the words all three. Each ends in a verdict, and
-//! the exit code tells whether all were kept.
+//! A folder under a storm of edits, a flood of manifests, at rest, and on discs without room. Run by name: `cargo test --release
+//! --test folder -- [storm] [many] [idle] [full] [--edits N] [--pods N] [--seconds N]`; without one of the words all four. Each
+//! ends in a verdict, and the exit code tells whether all were kept.
 #![expect(clippy::unwrap_used, reason = "a measurement fails by it, and says where")]
 
 #[path = "../journeys/bench.rs"]
 #[expect(dead_code, unused_imports, reason = "journeys use the rest of it")]
 mod bench;
+#[path = "folder/disc.rs"]
+mod disc;
+#[path = "folder/full.rs"]
+mod full;
 #[path = "folder/idle.rs"]
 mod idle;
 #[path = "folder/many.rs"]
@@ -35,8 +39,12 @@ impl Verdict {
 type Measure = fn() -> Option<Verdict>;
 
 fn main() -> ExitCode {
-    let parts: [(&str, Measure); 3] =
-        [("storm", storm::measure), ("many", many::measure), ("idle", idle::measure)];
+    let parts: [(&str, Measure); 4] = [
+        ("storm", storm::measure),
+        ("many", many::measure),
+        ("idle", idle::measure),
+        ("full", full::measure),
+    ];
     let asked: Vec<String> = std::env::args().collect();
     let all = parts.iter().all(|(name, _)| !asked.iter().any(|word| word == name));
     let mut code = ExitCode::SUCCESS;

@@ -33,6 +33,8 @@ mod rest;
 mod settle;
 #[path = "torture/tally.rs"]
 mod tally;
+#[path = "torture/told.rs"]
+mod told;
 #[path = "torture/truth.rs"]
 mod truth;
 #[path = "torture/victim.rs"]
@@ -47,7 +49,7 @@ use bench::say;
 use tally::Tally;
 use world::World;
 
-/// Kills between two lines that tell how it goes, and between two looks at what only droppod can list.
+/// Kills between two lines that tell how it goes, and between two looks at what is slow to go wrong.
 const NEWS: usize = 50;
 
 fn main() -> ExitCode {
@@ -91,7 +93,7 @@ fn torture(kills: usize, seed: u64) {
             Err(wrong) => fail(&world, seed, kill, &format!("{}: {wrong}", victim.name())),
         }
         if kill % NEWS == 0 {
-            if let Err(wrong) = world.listed_by_droppod() {
+            if let Err(wrong) = world.weariness() {
                 fail(&world, seed, kill, &wrong);
             }
             say(&tally.line(world.truth.figures()));

@@ -1,4 +1,4 @@
-//! State, logs and folder, each on a disc of its own that fills up or becomes read-only under pods that run.
+//! State, logs and folder, each on a disc of its own that runs out of room or inodes or becomes read-only under pods that run.
 
 use super::guest::{self, Errand, Guest};
 use super::kernel;

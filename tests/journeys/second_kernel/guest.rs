@@ -33,8 +33,8 @@ pub(super) struct Guest {
 
 /// What a guest does after it has come up.
 pub(super) enum Errand<'a> {
-    /// Tests of this binary, chosen by the beginnings of their names.
-    Journeys(&'a [&'a str]),
+    /// Tests of this binary, by their names.
+    Journeys(&'a [String]),
     /// A part of this binary that is for guests, and files that are its discs; the first is mounted.
     Part(&'a str, &'a [PathBuf]),
 }
@@ -172,11 +172,14 @@ fn init_script(kernel: &Kernel, errand: &Errand<'_>) -> String {
     let errand = match errand {
         Errand::Journeys(journeys) => {
             let doctor = format!("{} doctor", env!("CARGO_BIN_EXE_droppod"));
-            format!("NO_COLOR=1 {doctor}\n{exe} --nocapture --test-threads=2 {} 2>&1\n", journeys.join(" "))
+            format!(
+                "NO_COLOR=1 {doctor}\n{exe} --exact --nocapture --test-threads=2 {} 2>&1\n",
+                journeys.join(" ")
+            )
         }
         Errand::Part(part, _) => format!(
             "mkdir {DISC} {VOICE}\n\
-             mkfifo {VOICE}/pipe\n\
+             mkfifo -m 666 {VOICE}/pipe\n\
              cat <>{VOICE}/pipe &\n\
              mount -t ext4 /dev/ubda {DISC} || exit\n\
              export {PART}='{part}'\n\

@@ -11,6 +11,12 @@ use crate::record::{Pod, Records, containers};
 /// Where a hierarchy of cgroup v1 each is mounted, or the one of cgroup v2.
 const CGROUPS: &str = "/sys/fs/cgroup";
 
+/// What a watcher has at most for itself after it has worked, and for each pod, beyond what one had that was fresh.
+const DESCRIPTORS: usize = 16;
+const DESCRIPTORS_EACH: usize = 5;
+const KIBIBYTES: u64 = 32 << 10;
+const KIBIBYTES_EACH: u64 = 512;
+
 /// One instance of droppod.
 pub(crate) struct Instance {
     pub(crate) id: String,
@@ -224,6 +230,33 @@ pub(crate) fn links(bench: &Bench, own: (&Instance, &Records), ups: &[(&Instance
 fn is_of(interface: &str, uid: &str) -> bool {
     let short: String = uid.chars().filter(char::is_ascii_hexdigit).take(11).collect();
     interface.starts_with(&format!("v{short}"))
+}
+
+/// What a process holds.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) descriptors: usize,
+    /// Resident memory.
+    pub(crate) kibibytes: u64,
+}
+
+impl Held {
+    pub(crate) fn by(pid: u32) -> Held {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        Held {
+            descriptors: list(Path::new(&format!("/proc/{pid}/fd"))).len(),
+            kibibytes: line.split_whitespace().nth(1).unwrap().parse().unwrap(),
+        }
+    }
+
+    /// What the same process may hold once it has so many pods.
+    pub(crate) fn with(&self, pods: usize) -> Held {
+        Held {
+            descriptors: self.descriptors + DESCRIPTORS + DESCRIPTORS_EACH * pods,
+            kibibytes: self.kibibytes + KIBIBYTES + KIBIBYTES_EACH * pods as u64,
+        }
+    }
 }
 
 /// What a process is, for a person.

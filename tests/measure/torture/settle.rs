@@ -10,6 +10,7 @@ use crate::bench::{Bench, let_pass};
 use crate::kernel::{self, Instance};
 use crate::record::Records;
 use crate::rest;
+use crate::told;
 use crate::world::World;
 
 /// Longest way to rest on a busy machine.
@@ -42,7 +43,8 @@ impl World {
         let own = Instance::of_bench(&self.bench);
         let records = own.records();
         self.truth.judge(&records)?;
-        let mut found = rest::unrest(&self.declared(), &records);
+        let mut found =
+            rest::unrest(&self.manifests().map(|(_, declared)| declared).collect::<Vec<_>>(), &records);
         if !found.is_empty() {
             // Nobody leaves anything for good before that.
             return Ok(found);
@@ -72,6 +74,12 @@ impl World {
         found.extend(kernel::mounts(&self.bench));
         found.extend(leftovers(&self.bench));
         found.extend(self.files_that_are_left(&records));
+        for (file, declared) in self.manifests() {
+            found.extend(told::untrue(&self.bench.folder(), file, &declared.name, &records));
+        }
+        if found.is_empty() {
+            found.extend(self.listed_by_droppod());
+        }
         Ok(found)
     }
 
@@ -82,7 +90,7 @@ impl World {
         let of_none = |name: &String| !records.objects.keys().any(|uid| name.ends_with(uid.as_str()));
         found.extend(logs.filter(of_none).map(|name| format!("logs {name}")));
         let manifests: BTreeSet<String> =
-            self.files().iter().map(|file| file.replace(".yaml", ".status.yaml")).collect();
+            self.manifests().map(|(file, _)| file.replace(".yaml", ".status.yaml")).collect();
         let there =
             list(&self.bench.folder()).into_iter().filter(|name| name.ends_with(".status.yaml")).collect();
         found.extend(

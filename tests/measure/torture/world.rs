@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::batch::Batch;
+use crate::bench::census::list;
 use crate::bench::{Bench, Running, let_pass};
 use crate::dice::Dice;
-use crate::kernel::Instance;
+use crate::kernel::{Held, Instance};
 use crate::made::{Made, Planted};
 use crate::manifest::{self, Declared, Kind, put};
 use crate::registry::Registry;
@@ -30,6 +31,8 @@ pub(crate) struct World {
     /// Instances of `up` that were ever seen, and the commands' own pods among them.
     pub(crate) ups: BTreeMap<PathBuf, String>,
     pub(crate) registry: Option<Registry>,
+    /// By a watcher that has no pods.
+    fresh: Held,
     pub(crate) bench: Bench,
 }
 
@@ -71,8 +74,10 @@ impl World {
             file: format!("p{number}.yaml"),
             declared: None,
         });
+        let watcher = bench.watch();
         Some(World {
-            watcher: bench.watch(),
+            fresh: Held::by(watcher.child.id()),
+            watcher,
             batch: None,
             dice: Dice::new(seed),
             truth: Truth::new(bench.path("t/log")),
@@ -84,12 +89,9 @@ impl World {
         })
     }
 
-    pub(crate) fn declared(&self) -> Vec<&Declared> {
-        self.slots.iter().filter_map(|slot| slot.declared.as_ref()).collect()
-    }
-
-    pub(crate) fn files(&self) -> Vec<&str> {
-        self.slots.iter().filter(|slot| slot.declared.is_some()).map(|slot| slot.file.as_str()).collect()
+    /// Files of the watched folder, and what they declare.
+    pub(crate) fn manifests(&self) -> impl Iterator<Item = (&str, &Declared)> {
+        self.slots.iter().filter_map(|slot| Some((slot.file.as_str(), slot.declared.as_ref()?)))
     }
 
     /// Puts a watcher in the place of one that is gone.
@@ -208,9 +210,29 @@ impl World {
     }
 
     /// What only droppod can list: interfaces that are pinned, host ports.
-    pub(crate) fn listed_by_droppod(&mut self) -> Result<(), String> {
+    pub(crate) fn listed_by_droppod(&self) -> Option<String> {
         let ran = self.bench.run(&["doctor", "--census"]);
-        if ran.code == 0 { Ok(()) } else { Err(format!("doctor --census: {}{}", ran.stdout, ran.stderr)) }
+        (ran.code != 0).then(|| format!("doctor --census: {}{}", ran.stdout, ran.stderr))
+    }
+
+    /// What is slow to go wrong, in a world at rest: images, what the watcher holds, and what anybody said in dying.
+    pub(crate) fn weariness(&self) -> Result<(), String> {
+        let ran = self.bench.run(&["image", "verify"]);
+        if ran.code != 0 {
+            return Err(format!("image verify: {}{}", ran.stdout, ran.stderr));
+        }
+        for name in ["err", "up.err"] {
+            let said = fs::read_to_string(self.bench.path(name)).unwrap_or_default();
+            if let Some(line) = said.lines().find(|line| line.contains("panicked")) {
+                return Err(format!("{name}: {line}"));
+            }
+        }
+        let held = Held::by(self.watcher.child.id());
+        let bound = self.fresh.with(list(&self.bench.path("r/pods")).len());
+        if held.descriptors > bound.descriptors || held.kibibytes > bound.kibibytes {
+            return Err(format!("the watcher holds {held:?}, and should at most {bound:?}"));
+        }
+        Ok(())
     }
 
     /// Declares nothing any more; then nothing may be left.
@@ -226,7 +248,7 @@ impl World {
             let_pass(Duration::from_millis(10));
         }
         self.settle()?;
-        self.listed_by_droppod()?;
+        self.weariness()?;
         let left = self.bench.census();
         if left.is_empty() { Ok(()) } else { Err(left.join("\n")) }
     }

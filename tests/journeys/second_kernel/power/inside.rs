@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::bench::{Bench, Running, let_pass};
+use crate::image::made::{Made, Planted};
 use crate::second_kernel::inside::{again, job, pod, put, root, tell, tick};
 
 /// Jobs that there are at a time, ended or not. Those before them go, so that each boot has work that does not rest after
@@ -69,6 +70,10 @@ impl Shift {
         for state in ["s", "l", "m"] {
             torn(&bench.path(state));
         }
+        let images = bench.run(&["image", "verify"]);
+        if images.code != 0 {
+            tell(&format!("torn images: {}", (images.stdout + &images.stderr).replace('\n', "; ")));
+        }
         let told: BTreeSet<String> = ends(&bench).into_keys().collect();
         for what in &told {
             tell(&format!("has {what}"));
@@ -103,6 +108,9 @@ impl Shift {
             tell(&format!("removing {name}"));
             drop(fs::remove_file(self.bench.folder().join(format!("{name}.yaml"))));
         }
+        // It may be in use still, or never have been brought in.
+        self.bench.run(&["image", "rm", &image(&archive(&self.bench, number))]);
+        drop(fs::remove_file(archive(&self.bench, number)));
     }
 
     fn add_job(&mut self) {
@@ -119,8 +127,28 @@ impl Shift {
         put(bench, &rerun, &again(&rerun, "restartPolicy: Never,", "sleep 0.3"));
         // Each index waits for itself alone after a cut.
         let spec = "completionMode: Indexed, completions: 8, parallelism: 3, backoffLimitPerIndex: 1000,";
-        put(bench, &work, &job(&work, spec, "sleep 0.1"));
+        let archive = archive(bench, number);
+        save(&archive, number);
+        let image = format!("\"{}\"", image(&archive));
+        put(bench, &work, &job(&work, spec, "sleep 0.1").replace("droppod.local/host", &image));
     }
+}
+
+fn archive(bench: &Bench, number: u64) -> PathBuf {
+    bench.path(&format!("work-{number}.tar"))
+}
+
+fn image(archive: &Path) -> String {
+    format!("docker-archive:{}", archive.display())
+}
+
+/// Each layer comes twice, the second time as another image.
+fn save(archive: &Path, number: u64) {
+    let edition = format!("edition {}", number / 2);
+    let planted = [("srv/edition", Planted::File(edition.as_bytes()))];
+    let made = Made::with(&format!("work {number}"), &planted).unwrap();
+    made.write_docker_archive(archive, &format!("work:{number}"));
+    fs::File::open(archive.parent().unwrap()).unwrap().sync_all().unwrap();
 }
 
 /// Tells of ends that have not been told of, once they are on disc, as `wait` does.
@@ -150,7 +178,8 @@ fn torn(directory: &Path) {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if path.is_dir() {
-            if name != "scratch" && !path.is_symlink() {
+            // What containers have written, what images hold, and what nobody had finished.
+            if !["scratch", "layers", "tmp"].contains(&name.as_str()) && !path.is_symlink() {
                 torn(&path);
             }
             continue;
@@ -159,7 +188,7 @@ fn torn(directory: &Path) {
         let why = match name.as_str() {
             _ if name.starts_with('.') => None,
             "launched" if text.len() != 36 => Some("no boot id".to_owned()),
-            _ if name.ends_with(".json") => {
+            _ if name.ends_with(".json") || directory.ends_with("refs") => {
                 serde_json::from_slice::<Value>(&text).err().map(|why| why.to_string())
             }
             _ if name.ends_with(".yaml") => {

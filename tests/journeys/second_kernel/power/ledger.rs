@@ -60,6 +60,14 @@ impl Ledger {
         )
     }
 
+    /// So many cuts prove nothing unless most of them hit work, and some came after an end that may not be lost.
+    #[track_caller]
+    pub(super) fn has_met(&self, cuts: usize) {
+        let Counts { runs, watched, .. } = self.counts;
+        let met = 2 * watched >= cuts && runs >= cuts && self.acknowledged.len() >= cuts / 2;
+        assert!(met, "{cuts} cuts hit next to nothing: {}", self.summary());
+    }
+
     pub(super) fn hear_all(&mut self, lines: &[String]) {
         for line in lines {
             self.hear(line);
