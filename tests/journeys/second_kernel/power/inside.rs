@@ -44,7 +44,7 @@ pub(in crate::second_kernel) fn peace() {
             told.len() > before
         });
     }
-    bench.until("no half-written file is left", || drafts(&bench).is_empty());
+    bench.until("nothing half-written is left", || drafts(&bench).is_empty());
     assert_eq!(watcher.stop(), 0);
     bench.run(&["down", "--all"]).exits(0);
     bench.until_clean();
@@ -163,13 +163,17 @@ fn look(bench: &Bench, told: &mut BTreeSet<String>) {
     }
 }
 
-/// Files that were being written, in the folder and where the watcher's own records lie.
+/// What was being written: in the folder, where the watcher's own records lie, and in the image store.
 fn drafts(bench: &Bench) -> Vec<PathBuf> {
-    let objects = fs::read_dir(bench.path("s/objects")).unwrap().map(|entry| entry.unwrap().path());
-    let directories = objects.chain([bench.folder(), bench.path("s")]);
-    let files = directories.flat_map(|directory| fs::read_dir(directory).into_iter().flatten());
-    let files = files.map(|entry| entry.unwrap().path());
-    files.filter(|path| path.extension().is_some_and(|end| end == "tmp")).collect()
+    let entries = |directory: PathBuf| fs::read_dir(directory).into_iter().flatten();
+    let paths = |directory: PathBuf| entries(directory).map(|entry| entry.unwrap().path());
+    let images = bench.path("s/images");
+    let directories = ["refs", "manifests", "preloaded"].map(|place| images.join(place));
+    let directories = directories.into_iter().chain([bench.folder(), bench.path("s")]);
+    let directories = directories.chain(paths(bench.path("s/objects")));
+    let files = directories.flat_map(paths);
+    let drafts = files.filter(|path| path.extension().is_some_and(|end| end == "tmp"));
+    drafts.chain(paths(images.join("tmp"))).collect()
 }
 
 /// Tells of each record and status file that is not whole.
