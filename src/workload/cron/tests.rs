@@ -62,7 +62,7 @@ fn a_job_is_made_each_time_that_is_due() {
     world.wait(269).settle();
     assert!(jobs(&world).is_empty());
     world.wait(1).settle();
-    assert_eq!(due(&world), ["2026-05-04T12:05:00+00:00"]);
+    assert_eq!(due(&world), ["2026-05-04T12:05:00Z"]);
     // The minute it was due at is in its name.
     assert_eq!(names(&world), [format!("tick-{}", world.wall.as_second() / 60)]);
     world.wait(299).settle();
@@ -87,9 +87,9 @@ fn should_not_schedule_jobs_when_suspended() {
 fn should_not_schedule_new_jobs_when_forbid_concurrent() {
     let mut world = cron(json!({"concurrencyPolicy": "Forbid"}));
     world.wait(270).settle().wait(300).settle();
-    assert_eq!(due(&world), ["2026-05-04T12:05:00+00:00"]);
+    assert_eq!(due(&world), ["2026-05-04T12:05:00Z"]);
     world.wait(60).end_all(Ends::With(0)).settle();
-    assert_eq!(due(&world), ["2026-05-04T12:05:00+00:00", "2026-05-04T12:10:00+00:00"]);
+    assert_eq!(due(&world), ["2026-05-04T12:05:00Z", "2026-05-04T12:10:00Z"]);
     assert_eq!(told(&world, "JobAlreadyActive").len(), 1);
 }
 
@@ -109,7 +109,7 @@ fn should_replace_jobs_when_replace_concurrent() {
     world.wait(270).settle();
     let pod = world.active()[0].clone();
     world.wait(300).settle();
-    assert_eq!(due(&world), ["2026-05-04T12:10:00+00:00"]);
+    assert_eq!(due(&world), ["2026-05-04T12:10:00Z"]);
     assert!(world.active().len() == 1 && world.active()[0] != pod);
     assert_eq!(
         told(&world, "SuccessfulDelete"),
@@ -126,7 +126,7 @@ fn the_last_is_replaced_also_by_a_job_of_a_watcher_that_died_right_after_it_had_
     assert!(matches!(make, crate::model::control::Step::Make(_)));
     world.take(make);
     world.settle();
-    assert_eq!(due(&world), ["2026-05-04T12:10:00+00:00"]);
+    assert_eq!(due(&world), ["2026-05-04T12:10:00Z"]);
     assert_eq!(world.active().len(), 1);
 }
 
@@ -146,7 +146,7 @@ fn a_time_missed_for_longer_than_the_deadline_is_not_served() {
     let missed = "Missed scheduled time to start a job: Mon, 04 May 2026 12:05:00 +0000";
     assert_eq!(told(&world, "MissSchedule"), [missed]);
     world.wait(230).settle();
-    assert_eq!(due(&world), ["2026-05-04T12:10:00+00:00"]);
+    assert_eq!(due(&world), ["2026-05-04T12:10:00Z"]);
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn as_many_ended_jobs_are_kept_as_the_limits_say() {
         world.end_all(Ends::With(0)).settle().wait(300).settle();
     }
     world.end_all(Ends::With(0)).settle();
-    assert_eq!(due(&world), ["2026-05-04T12:25:00+00:00", "2026-05-04T12:30:00+00:00"]);
+    assert_eq!(due(&world), ["2026-05-04T12:25:00Z", "2026-05-04T12:30:00Z"]);
     world.edit(1, json!({"jobTemplate": {"spec": {"backoffLimit": 0}}}));
     world.wait(300).settle().end_all(Ends::With(1)).settle();
     assert_eq!(jobs(&world).len(), 2);
@@ -190,13 +190,13 @@ fn an_interval_is_counted_from_the_last_time_or_from_when_the_cron_job_came() {
     world.wait(89).settle();
     assert!(jobs(&world).is_empty());
     world.wait(31).settle();
-    assert_eq!(due(&world), ["2026-05-04T12:02:00+00:00"], "and not from when that was seen");
+    assert_eq!(due(&world), ["2026-05-04T12:02:00Z"], "and not from when that was seen");
     assert_eq!(world.wake_in.map(|wait| wait.as_secs()), Some(60));
     world.wait(1000).settle();
-    assert_eq!(due(&world)[1..], ["2026-05-04T12:18:30+00:00"]);
+    assert_eq!(due(&world)[1..], ["2026-05-04T12:18:30Z"]);
     world.edit(1, json!({"schedule": "@every 5m", "startingDeadlineSeconds": 60}));
     world.wait(300).settle();
-    assert_eq!(due(&world)[2..], ["2026-05-04T12:23:30+00:00"]);
+    assert_eq!(due(&world)[2..], ["2026-05-04T12:23:30Z"]);
 }
 
 #[test]
@@ -243,12 +243,12 @@ fn a_clock_that_was_hours_ahead_leaves_times_out_and_that_is_told() {
     world.settle();
     world.wall = "2026-05-04T12:07:00Z".parse().unwrap();
     world.settle().wait(300).settle();
-    assert_eq!(due(&world), ["2026-05-04T15:00:00+00:00"]);
+    assert_eq!(due(&world), ["2026-05-04T15:00:00Z"]);
     let message = "the clock was set back: nothing is due until it shows more than 2026-05-04T15:00:00Z";
     assert_eq!(told(&world, "ClockSetBack"), [message]);
     world.wall = "2026-05-04T15:05:00Z".parse().unwrap();
     world.settle();
-    assert_eq!(due(&world)[1..], ["2026-05-04T15:05:00+00:00"]);
+    assert_eq!(due(&world)[1..], ["2026-05-04T15:05:00Z"]);
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn a_clock_that_was_years_ahead_does_not_stop_the_schedule() {
     assert_eq!(jobs(&world).len(), 1);
     assert_eq!(told(&world, "ClockSetBack").len(), 1);
     world.wait(180).settle();
-    assert_eq!(due(&world)[0], "2026-05-04T12:10:00+00:00");
+    assert_eq!(due(&world)[0], "2026-05-04T12:10:00Z");
 }
 
 #[test]
@@ -280,7 +280,7 @@ fn a_machine_that_knows_no_date_at_boot_serves_no_time_twice() {
     world.settle();
     assert_eq!(world.made.len(), wrongly);
     world.wait(180).settle();
-    assert_eq!(due(&world), ["2026-05-04T12:10:00+00:00"]);
+    assert_eq!(due(&world), ["2026-05-04T12:10:00Z"]);
 }
 
 #[test]
@@ -291,7 +291,7 @@ fn a_machine_without_a_clock_at_boot_serves_one_time_when_it_learns_the_date() {
     world.settle();
     world.wall = "2026-05-04T12:30:00Z".parse().unwrap();
     world.settle();
-    assert_eq!(due(&world), ["2026-05-04T12:00:00+00:00"]);
+    assert_eq!(due(&world), ["2026-05-04T12:00:00Z"]);
 }
 
 #[test]
