@@ -7,10 +7,12 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
+use rustix::event::{Timespec, poll};
 use rustix::fs::{Mode, OFlags, StatVfsMountFlags};
+use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_reconfigure, fsconfig_set_flag,
-    fsmount, fsopen,
+    FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags, fsconfig_create, fsconfig_reconfigure,
+    fsconfig_set_flag, fsmount, fsopen, fspick,
 };
 
 use super::failure::cannot;
@@ -20,6 +22,10 @@ use super::sys::process;
 pub(crate) const LOCK_FD: i32 = 3;
 /// Read end of the pipe that an `up` holds open for as long as it lives.
 pub(crate) const LIFELINE_FD: i32 = 4;
+
+const A_MOMENT: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+/// How many moments a file may be busy.
+const PATIENCE: u32 = 1000;
 
 /// The file of the sealed copy; what runs from it shows it in `/proc/PID/exe`.
 const NAME: &str = "droppod";
@@ -52,10 +58,8 @@ impl SealedBinary {
             |flags| rustix::fs::openat(&place, NAME, flags | OFlags::CLOEXEC, Mode::from_raw_mode(0o555));
         let mut copy = File::from(open(OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY)?);
         io::copy(&mut program, &mut copy)?;
-        // Nothing may be open for writing when it becomes read-only.
         drop(copy);
-        fsconfig_set_flag(&context, "ro")?;
-        fsconfig_reconfigure(&context)?;
+        make_read_only(&place)?;
         Ok(SealedBinary(open(OFlags::RDONLY)?.into()))
     }
 
@@ -111,6 +115,20 @@ fn argv(args: &[&OsStr]) -> io::Result<Vec<CString>> {
 pub(crate) struct Child {
     pub(crate) pid: i32,
     pub(crate) pidfd: OwnedFd,
+}
+
+/// Nothing may be open for writing then: whatever another thread forks has the descriptor until it executes something.
+fn make_read_only(place: &OwnedFd) -> io::Result<()> {
+    for _ in 0..PATIENCE {
+        let context = fspick(place, "", FsPickFlags::FSPICK_EMPTY_PATH | FsPickFlags::FSPICK_CLOEXEC)?;
+        fsconfig_set_flag(&context, "ro")?;
+        match fsconfig_reconfigure(&context) {
+            // Nothing tells when it is free.
+            Err(Errno::BUSY) => drop(poll(&mut [], Some(&A_MOMENT))),
+            answer => return Ok(answer?),
+        }
+    }
+    Err(Errno::BUSY.into())
 }
 
 /// Whether it is what [`SealedBinary::of`] has made.

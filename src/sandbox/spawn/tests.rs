@@ -1,9 +1,8 @@
 use std::io::Read;
 use std::os::fd::AsRawFd;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{Gid, Uid, XattrFlags};
-use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions};
 
 use super::*;
