@@ -26,7 +26,9 @@ pub(super) fn runs_once(order: &Order) -> bool {
         Fault::LateForAnEdit => true,
         // What comes back is another.
         Fault::LateForTheReverse => false,
-        Fault::Kill | Fault::NoRoom | Fault::BrokenDisc => {
+        // Of what a killed process had not put on record nobody knows; what it had is not run again.
+        Fault::Kill => ["end recorded", "job counted"].contains(&order.boundary.as_str()),
+        Fault::NoRoom | Fault::BrokenDisc => {
             !["container created", "container started", "state published", "exit seen"]
                 .contains(&order.boundary.as_str())
         }
