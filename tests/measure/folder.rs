@@ -6,6 +6,9 @@
 #[path = "../journeys/bench.rs"]
 #[expect(dead_code, unused_imports, reason = "journeys use the rest of it")]
 mod bench;
+#[expect(dead_code, reason = "other measurements use the rest of it")]
+#[path = "cost.rs"]
+mod cost;
 #[path = "folder/disc.rs"]
 mod disc;
 #[path = "folder/full.rs"]
@@ -17,10 +20,10 @@ mod many;
 #[path = "folder/storm.rs"]
 mod storm;
 
-use std::fs;
 use std::process::ExitCode;
 
 use bench::say;
+use cost::{cpu, rss_mib};
 
 /// Whether what was promised was kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,22 +64,6 @@ fn main() -> ExitCode {
 fn argument(name: &str) -> Option<usize> {
     let mut arguments = std::env::args().skip_while(|argument| argument != name).skip(1);
     arguments.next().map(|count| count.parse().unwrap())
-}
-
-/// Nanoseconds of CPU that all threads of a process have used.
-fn cpu(pid: u32) -> u64 {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-    let used = |task: fs::DirEntry| {
-        let told = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
-        told.split(' ').next().and_then(|time| time.parse::<u64>().ok()).unwrap_or(0)
-    };
-    tasks.map(|task| used(task.unwrap())).sum()
-}
-
-fn rss_mib(pid: u32) -> f64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
 }
 
 /// A pod that sleeps.
