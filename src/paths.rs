@@ -239,6 +239,11 @@ impl PodDir {
         self.exits().join(format!("{container}.{restart}.json"))
     }
 
+    /// There from before the run's program starts until its end is recorded.
+    pub(crate) fn begun(&self, container: &str, restart: u32) -> PathBuf {
+        self.exits().join(format!("{container}.{restart}.begun"))
+    }
+
     pub(crate) fn bundle(&self, container: &str) -> PathBuf {
         self.0.join("bundle").join(container)
     }

@@ -1,6 +1,7 @@
 //! Actions → small things done. Each asks and returns; what comes of it is seen by the next pass.
 
 pub(crate) mod children;
+mod ends;
 mod launch;
 mod memory;
 mod pull;

@@ -1,6 +1,9 @@
 //! Exit records: one file for each end of a container, made once and never changed. The state is behind by one run at
-//! most, so the last two are all that anybody asks for; a container that ends again and again takes no more room.
+//! most, so the last two are all that anybody asks for; a container that ends again and again takes no more room. A run
+//! that may have begun and has no record has a mark: whoever finds it after the pod process has died knows that something
+//! ran, though the state does not tell of it yet.
 
+use std::fs::File;
 use std::io;
 
 use crate::failpoint;
@@ -8,10 +11,21 @@ use crate::model::record::Exit;
 use crate::paths::PodDir;
 use crate::publish::{publish_new, read_json, remove};
 
+/// Marks run number `restart` of a container as one whose program may start from now on.
+pub(crate) fn begin(pod: &PodDir, container: &str, restart: u32) -> io::Result<()> {
+    File::create(pod.begun(container, restart)).map(drop)
+}
+
+/// Whether a run may have begun that has no record of its end.
+pub(crate) fn has_begun(pod: &PodDir, container: &str, restart: u32) -> io::Result<bool> {
+    pod.begun(container, restart).try_exists()
+}
+
 /// Records how run number `restart` of a container ended. A second record of the same run is refused with
 /// `AlreadyExists`.
 pub(crate) fn write(pod: &PodDir, container: &str, restart: u32, exit: &Exit) -> io::Result<()> {
     publish_new(&pod.exit(container, restart), &serde_json::to_vec(exit)?)?;
+    remove(&pod.begun(container, restart))?;
     if let Some(old) = restart.checked_sub(2) {
         remove(&pod.exit(container, old))?;
     }

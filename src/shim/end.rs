@@ -2,12 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::event_loop::Shim;
+use super::execute::Running;
 use super::launch::{self, Instance};
 use super::{ground, handler, say, session};
 use crate::failpoint;
+use crate::image::rootfs::HeldLayers;
 use crate::logs::write::LogWriter;
 use crate::model::pod_plan::MessagePolicy;
 use crate::model::record::Exit;
@@ -18,6 +20,13 @@ use crate::sandbox::sys::reap::Reaped;
 
 /// Bytes of a termination message, as the kubelet limits it.
 const MESSAGE_LIMIT: u64 = 4096;
+
+/// What a run that has ended leaves, until its end is on record.
+pub(super) struct Remains {
+    id: String,
+    cgroup: PathBuf,
+    _layers: HeldLayers,
+}
 
 /// The pipe of a process on its way to its program has something to tell, or has ended.
 pub(super) fn hear_verdict(shim: &mut Shim, name: &str) {
@@ -45,22 +54,23 @@ pub(super) fn of_run(shim: &mut Shim, name: &str, ended: &Reaped) {
     let oom_kills = shim.at.cgroups.oom_kills(&running.ground.cgroup).unwrap_or(0);
     let policy = shim.state.plan().container(name).map(|container| container.termination_message.policy);
     let last_word = termination_message(&running.message, policy, ended.code, &log);
-    clear_run(shim, name, &running.id, &running.ground.cgroup);
-    if let Some(message) = running.not_started {
-        shim.happened.push_back(Event::NotStarted {
-            container: name.to_owned(),
-            reason: "RunContainerError",
-            message,
-        });
-        return;
-    }
-    let end = RawEnd {
-        code: ended.code,
-        signal: ended.signal,
-        oom_killed: oom_kills > running.oom_kills_before,
-        message: last_word,
+    let event = match running.not_started {
+        Some(message) => {
+            Event::NotStarted { container: name.to_owned(), reason: "RunContainerError", message }
+        }
+        None => {
+            let end = RawEnd {
+                code: ended.code,
+                signal: ended.signal,
+                oom_killed: oom_kills > running.oom_kills_before,
+                message: last_word,
+            };
+            Event::Exited { container: name.to_owned(), end }
+        }
     };
-    shim.happened.push_back(Event::Exited { container: name.to_owned(), end });
+    shim.happened.push_back(event);
+    let Running { id, ground, layers, .. } = running;
+    shim.remains.insert(name.to_owned(), Remains { id, cgroup: ground.cgroup, _layers: layers });
 }
 
 /// What no later line of the log can tell.
@@ -99,7 +109,8 @@ fn termination_message(file: &Path, policy: Option<MessagePolicy>, code: i32, lo
     }
 }
 
-pub(super) fn record(shim: &Shim, container: &str, restart: u32, exit: &Exit) {
+/// The end is on record before what is left of the run is removed.
+pub(super) fn record(shim: &mut Shim, container: &str, restart: u32, exit: &Exit) {
     match exits::write(&shim.at.pod, container, restart, exit) {
         Ok(()) => {}
         // This pod process took over from one that died: the first record stands.
@@ -108,5 +119,8 @@ pub(super) fn record(shim: &Shim, container: &str, restart: u32, exit: &Exit) {
             let id = &shim.state.plan().id;
             say(&format!("pod {id}: cannot record the end of container {container}: {error}"));
         }
+    }
+    if let Some(remains) = shim.remains.remove(container) {
+        clear_run(shim, container, &remains.id, &remains.cgroup);
     }
 }

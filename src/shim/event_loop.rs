@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::audience::Audience;
 use super::control::{self, Connection};
-use super::end;
+use super::end::{self, Remains};
 use super::enter::Straggler;
 use super::execute::{self, Running};
 use super::farewell::{self, Farewell};
@@ -38,6 +38,7 @@ pub(super) struct Shim {
     pub(super) state: PodState,
     pub(super) sandbox: Option<Sandbox>,
     pub(super) running: BTreeMap<String, Running>,
+    pub(super) remains: BTreeMap<String, Remains>,
     /// To those who were attached to containers that have ended.
     pub(super) farewells: Vec<Farewell>,
     pub(super) connections: Vec<Connection>,
@@ -122,6 +123,7 @@ pub(super) fn run(started: Started) -> Result<(), ShimError> {
         state,
         sandbox: None,
         running: BTreeMap::new(),
+        remains: BTreeMap::new(),
         farewells: Vec::new(),
         connections: Vec::new(),
         sessions: Vec::new(),

@@ -22,7 +22,7 @@ use crate::logs::write::LogWriter;
 use crate::model::pod_plan::Privilege;
 use crate::paths::{Places, container_log};
 use crate::pod::{Effect, Event};
-use crate::rundir::terminal;
+use crate::rundir::{exits, terminal};
 use crate::sandbox::cgroup::Cgroups;
 use crate::sandbox::oom;
 use crate::sandbox::sys::pidfd;
@@ -48,7 +48,7 @@ pub(super) struct Running {
     /// Why its process could not become its program.
     pub(super) not_started: Option<String>,
     /// Keeps the image's layers from being removed below a mounted root.
-    _layers: HeldLayers,
+    pub(super) layers: HeldLayers,
 }
 
 pub(super) fn execute(shim: &mut Shim, effect: Effect) {
@@ -157,9 +157,11 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Vec<io::Err
         start_wired(shim, container.stdin, uid, log, |wiring, created| {
             let between = |pid| {
                 created();
+                exits::begin(&shim.at.pod, name, restart)?;
                 let placed = cgroups.put_beside(pid, &ground.cgroup);
                 let before = std::mem::replace(&mut restricted, Ok(()));
                 restricted = before.and(placed).and_then(|()| restrict_further(cgroups, privilege, &ground));
+                Ok(())
             };
             launch::start(instance, spec, wiring, filter.clone(), shared, between)
                 .map_err(|error| error.to_string())
@@ -186,7 +188,7 @@ fn launch(shim: &Shim, name: &str, restart: u32) -> Result<(Running, Vec<io::Err
                 oom_kills_before,
                 score,
                 not_started: None,
-                _layers: layers,
+                layers,
             },
             restricted.err().into_iter().chain(lent.err()).collect(),
         )),

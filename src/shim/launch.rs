@@ -117,7 +117,7 @@ pub(super) fn start(
     wiring: Wiring,
     filter: Option<Rc<Filter>>,
     shared: Option<Shared>,
-    between: impl FnOnce(i32),
+    between: impl FnOnce(i32) -> io::Result<()>,
 ) -> Result<Launched, LaunchError> {
     let broken = |operation| move |source| LaunchError::Prepare { operation, source };
     let lent = match spec.process_mut() {
@@ -148,7 +148,7 @@ pub(super) fn start(
     let lost = || LaunchError::Runtime { message: "the container has no process".to_owned() };
     let pid = container.pid().ok_or_else(lost)?.as_raw();
     failpoint::reach("container created").map_err(broken("create the container"))?;
-    between(pid);
+    between(pid).map_err(broken("write down that the container starts"))?;
     container.start().map_err(|error| attempt.explain(&error))?;
     let pid = match place {
         Place::Own => pid,

@@ -15,12 +15,11 @@ use crate::model::record::{
 };
 use crate::model::time::{Now, Timestamp};
 use crate::paths::Places;
-use crate::publish::read_json;
 use crate::rundir::{goal, objects, pods};
 use crate::sandbox::leftover;
 
 use super::launch::output_file;
-use super::{ActError, Hands, children, clear, clear_directory, memory};
+use super::{ActError, Hands, children, clear, clear_directory, ends, memory};
 
 impl Hands {
     /// The end is on disc before anything that tells of the pod is removed.
@@ -44,6 +43,13 @@ impl Hands {
         drop(clear_directory(&places.scratch(&pod.uid), pod));
         // What cannot be read of it tells nothing, and must not keep it from being swept.
         let last = pods::read_record(&places.pod(&pod.uid)).ok().flatten();
+        let then = match then {
+            AfterSweep::StartLater if is_over(places, pod, last.as_ref(), now) => AfterSweep::RecordLoss,
+            AfterSweep::Nothing
+            | AfterSweep::RecordLoss
+            | AfterSweep::StartAgain
+            | AfterSweep::StartLater => then,
+        };
         match then {
             AfterSweep::RecordLoss => record_loss(places, pod, known, now)?,
             AfterSweep::Nothing => keep_end(places, pod, now)?,
@@ -68,21 +74,21 @@ impl Hands {
     }
 }
 
-/// How the runs of each container ended, as its pod goes on under another process: by the record of the end, which is
-/// written before the state that tells of it; a run that left none is lost.
+/// The state was behind: by what is known now the pod is not to be started again.
+fn is_over(places: &Places, pod: &PodId, last: Option<&PodRecord>, now: Now) -> bool {
+    let directory = places.pod(&pod.uid);
+    let goal = goal::read(&directory).ok().flatten();
+    last.zip(goal)
+        .is_some_and(|(last, goal)| ends::are_final(&directory, &goal.plan, last, now).unwrap_or(false))
+}
+
+/// How the runs of each container ended, as its pod goes on under another process.
 fn past(places: &Places, pod: &PodId, last: Option<&PodRecord>, now: Now) -> BTreeMap<String, Past> {
     let directory = places.pod(&pod.uid);
     let containers = last.into_iter().flat_map(|last| &last.containers);
     let past = containers.filter_map(|container| {
         let ran = container.restart_count;
-        let recorded: Option<Exit> = read_json(&directory.exit(&container.name, ran)).ok().flatten();
-        let end = match (&container.state, recorded) {
-            (_, Some(end)) => Some(end),
-            (ContainerState::Terminated(end), None) => Some(end.clone()),
-            (ContainerState::Running { since, .. }, None) => Some(lost_exit(Some(*since), now.wall)),
-            (ContainerState::Waiting { .. }, None) => None,
-        };
-        let past = match end {
+        let past = match ends::of(&directory, container, now).ok().flatten() {
             Some(end) => Past { runs: ran + 1, last: Some(end) },
             None if ran > 0 => Past { runs: ran, last: container.last.clone() },
             None => return None,
@@ -131,16 +137,7 @@ pub(super) fn record_loss(places: &Places, pod: &PodId, known: &Objects, now: No
         }
     };
     for container in &mut record.containers {
-        let since = match &container.state {
-            ContainerState::Running { since, .. } => Some(*since),
-            ContainerState::Waiting { .. } => None,
-            ContainerState::Terminated(_) => continue,
-        };
-        // An end is written down before the state that tells of it.
-        let left: Option<Exit> =
-            read_json(&directory.exit(&container.name, container.restart_count)).map_err(failed)?;
-        let end = left.or_else(|| since.map(|since| lost_exit(Some(since), now.wall)));
-        if let Some(end) = end {
+        if let Some(end) = ends::of(&directory, container, now).map_err(failed)? {
             container.state = ContainerState::Terminated(end);
             container.ready = false;
         }

@@ -10,7 +10,7 @@ use crate::model::desired::{Blocked, Waiting};
 use crate::model::network::InstanceNetwork;
 use crate::model::object::{ObjectKey, ObjectRecord, Source};
 use crate::model::observed::Finished;
-use crate::model::pod_plan::{NetworkPlan, PodPlan, RestartPolicy, Revision, Role, sample};
+use crate::model::pod_plan::{ContainerPlan, NetworkPlan, PodPlan, RestartPolicy, Revision, Role, sample};
 use crate::model::record::{
     ContainerRecord, ContainerState, Exit, FORMAT, Outcome, PodRecord, SandboxState, StopReason,
 };
@@ -275,4 +275,31 @@ fn a_pod_that_leaves_while_it_is_looked_at_has_told_how_it_ended() {
     assert_eq!(look(), Some(last));
     pods::write_record(&places.pod(&id().uid), &record(Vec::new())).unwrap();
     assert_eq!(look(), None, "it is there again");
+}
+
+/// The state says that nothing has run yet, as it does for a moment after something has.
+#[test]
+fn what_ran_is_known_before_the_state_tells_of_it() {
+    let ground = Ground::new();
+    let directory = ground.places().pod(&id().uid);
+    std::fs::create_dir_all(directory.exits()).unwrap();
+    let creating = ContainerState::Waiting { reason: "ContainerCreating".to_owned(), message: String::new() };
+    let state = record(vec![container("main", creating)]);
+    let is_final = |policy| {
+        let main = ContainerPlan { restart_policy: policy, ..sample::container("main") };
+        let plan = PodPlan { restart_policy: policy, containers: vec![main], ..sample::pod() };
+        ends::are_final(&directory, &plan, &state, now()).unwrap()
+    };
+    let end = || ends::of(&directory, &state.containers[0], now()).unwrap();
+    let (never, failing, always) = (RestartPolicy::Never, RestartPolicy::OnFailure, RestartPolicy::Always);
+
+    assert_eq!(end(), None);
+    assert_eq!([never, failing, always].map(is_final), [false, false, false]);
+    exits::begin(&directory, "main", 0).unwrap();
+    assert_eq!(end().map(|end| end.code), Some(137));
+    assert_eq!([never, failing, always].map(is_final), [true, false, false]);
+    exits::write(&directory, "main", 0, &exit(0)).unwrap();
+    assert_eq!(end(), Some(exit(0)));
+    assert_eq!([never, failing, always].map(is_final), [true, true, false]);
+    assert!(!exits::has_begun(&directory, "main", 0).unwrap());
 }

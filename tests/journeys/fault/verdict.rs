@@ -20,14 +20,15 @@ pub(super) fn ends(order: &Order) -> &'static [(&'static str, i64)] {
     }
 }
 
-/// Whether what is to run once has run once for sure, as it has not been cut off while it ran.
+/// Whether what is counted has run once for sure, as it has not been cut off while it ran.
 pub(super) fn runs_once(order: &Order) -> bool {
     match order.fault {
         Fault::LateForAnEdit => true,
         // What comes back is another.
         Fault::LateForTheReverse => false,
-        // Of what a killed process had not put on record nobody knows; what it had is not run again.
-        Fault::Kill => ["end recorded", "job counted"].contains(&order.boundary.as_str()),
+        // Of an end that a killed process had not put on record nobody knows, and a Job makes up for it.
+        Fault::Kill => !["container started", "state published", "draft of state.json", "exit seen"]
+            .contains(&order.boundary.as_str()),
         Fault::NoRoom | Fault::BrokenDisc => {
             !["container created", "container started", "state published", "exit seen"]
                 .contains(&order.boundary.as_str())
