@@ -91,15 +91,16 @@ impl SealedBinary {
     }
 
     /// As [`SealedBinary::start_in`], and waits for nothing: where a control group has no processor time, or is frozen, a
-    /// child may take for ever to come to its first instruction. One that does not even become this binary just ends.
+    /// child may take for ever to come to its first instruction. Why one does not even become this binary is told to `verdict`.
     pub(crate) fn begin_in(
         &self,
         cgroup: Option<BorrowedFd<'_>>,
         args: &[&OsStr],
         stdio: BorrowedFd<'_>,
         handed: &[BorrowedFd<'_>],
+        verdict: BorrowedFd<'_>,
     ) -> io::Result<Child> {
-        let (pid, pidfd) = process::begin(self.0.as_fd(), &argv(args)?, stdio, handed, cgroup)
+        let (pid, pidfd) = process::begin(self.0.as_fd(), &argv(args)?, stdio, handed, cgroup, verdict)
             .map_err(|error| cannot("start a process of this binary", error))?;
         Ok(Child { pid, pidfd })
     }

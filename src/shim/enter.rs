@@ -142,8 +142,9 @@ pub(super) fn begin(mut entry: Entry<'_>) -> Result<Passage, LaunchError> {
         .collect();
     let null = File::options().read(true).write(true).open("/dev/null").map_err(cannot("open /dev/null"))?;
     let birthplace = entry.doors.birthplace.as_ref().map(AsFd::as_fd);
-    let started = SealedBinary::copy()
-        .and_then(|binary| binary.begin_in(birthplace, &["enter".as_ref()], null.as_fd(), &handed));
+    let started = SealedBinary::copy().and_then(|binary| {
+        binary.begin_in(birthplace, &["enter".as_ref()], null.as_fd(), &handed, theirs.as_fd())
+    });
     let child = started.map_err(cannot("start the process that enters"))?;
     let console = entry.stdio.is_none().then_some(console);
     let outside = Outside { child, register, console, until: clock::boot() + PATIENCE };
@@ -208,7 +209,11 @@ impl Passage {
             return Err(self.verdict.failure().unwrap_or_else(killed));
         };
         let lost = |error: io::Error| format!("cannot hold on to the process: {error}");
-        let inside = Inside { pid, process: pidfd::open(pid).map_err(lost)? };
+        let process = pidfd::open(pid).map_err(|error| {
+            kill_unreaped(pid);
+            lost(error)
+        })?;
+        let inside = Inside { pid, process };
         match outside.console.as_ref().map(master).transpose() {
             Ok(master) => {
                 self.place = Place::Inside(inside);
@@ -260,17 +265,17 @@ impl Outside {
 impl Inside {
     /// Of a process that is not reaped yet, so that the number of its group is still its own.
     fn kill(&self) {
-        kill_group(self.pid, &self.process);
+        kill_unreaped(self.pid);
     }
 }
 
-/// SIGKILL to a child that leads a group, or is about to, and to the group.
-pub(super) fn kill_group(pid: i32, process: &OwnedFd) {
-    if let Some(group) = Pid::from_raw(pid) {
+/// SIGKILL to a child that leads a group, or is about to, and to the group. It is not reaped, so that the number is its own.
+pub(super) fn kill_unreaped(pid: i32) {
+    if let Some(child) = Pid::from_raw(pid) {
         // There is no such group if it ended before it made one of its own.
-        let _ = rustix::process::kill_process_group(group, Signal::KILL);
+        let _ = rustix::process::kill_process_group(child, Signal::KILL);
+        let _ = rustix::process::kill_process(child, Signal::KILL);
     }
-    drop(pidfd::signal(process, libc::SIGKILL));
 }
 
 /// Whether no more may be begun in a container, where none of the last ones has ended.
@@ -284,10 +289,8 @@ pub(super) fn look_at_stragglers(stragglers: &mut Vec<Straggler>, pid: i32) {
         if !outside.is(pid) {
             return true;
         }
-        if let Some(born) = outside.born()
-            && let Ok(process) = pidfd::open(born)
-        {
-            kill_group(born, &process);
+        if let Some(born) = outside.born() {
+            kill_unreaped(born);
         }
         false
     });

@@ -96,7 +96,7 @@ impl Handler {
         match &mut self.process {
             Process::Exec(passage) => passage.call_off(),
             Process::Call(child) => {
-                enter::kill_group(child.pid, &child.pidfd);
+                enter::kill_unreaped(child.pid);
                 None
             }
         }

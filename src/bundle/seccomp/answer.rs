@@ -6,13 +6,13 @@ use super::{Architecture, Filter};
 
 /// Flags of the `clone` by which a process is born into a process namespace: `CLONE_PARENT`, `CLONE_PARENT_SETTID`,
 /// SIGCHLD.
-pub(crate) const BIRTH_FLAGS: u64 = 0x0010_8011;
+pub(crate) const BIRTH_FLAGS: u32 = 0x0010_8011;
 
 /// What is called from the loading of a filter on until `execve`, or until it has failed, by a process that is born with
 /// it: `capset`, `clone` and `exit_group` by its parent, the others by itself. With those arguments that do not vary.
 const OF_BIRTH: &[(&str, &[u64])] = &[
     ("capset", &[]),
-    ("clone", &[BIRTH_FLAGS]),
+    ("clone", &[BIRTH_FLAGS as u64]),
     ("exit_group", &[]),
     // PR_SET_PDEATHSIG, SIGKILL
     ("prctl", &[1, 9]),

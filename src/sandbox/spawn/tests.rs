@@ -74,6 +74,19 @@ fn a_file_that_is_no_program_is_told_by_the_caller_and_leaves_no_child() {
 }
 
 #[test]
+fn a_file_that_is_no_program_is_told_to_who_waits_for_nothing() {
+    let Some(text) = sealed("/proc/self/status") else { return };
+    let (mut told, verdict) = io::pipe().unwrap();
+    let child = text.begin_in(None, &[], std::io::stderr().as_fd(), &[], verdict.as_fd()).unwrap();
+    drop(verdict);
+    let mut words = Vec::new();
+    told.read_to_end(&mut words).unwrap();
+    let expected = "cannot execute droppod itself: Exec format error (os error 8)";
+    assert_eq!(crate::sandbox::sys::birth::said(&words), expected);
+    rustix::process::waitpid(Pid::from_raw(child.pid), WaitOptions::empty()).unwrap();
+}
+
+#[test]
 fn neither_what_the_copy_holds_nor_who_may_run_it_can_be_changed() {
     let Some(copy) = sealed("/proc/self/exe") else { return };
     let path = format!("/proc/self/fd/{}", copy.0.as_raw_fd());

@@ -117,8 +117,10 @@ impl<'a> Birth<'a> {
     pub(crate) fn give(&self) -> ! {
         // SAFETY: as fork does it, on a copy of this thread's stack. The child runs `live` alone, which allocates
         // nothing, takes no lock and never returns; the register is mapped, aligned and read by nobody in this process.
-        let child =
-            unsafe { libc::syscall(libc::SYS_clone, BIRTH_FLAGS, 0_usize, self.register, 0_usize, 0_usize) };
+        let child = unsafe {
+            let flags = libc::c_ulong::from(BIRTH_FLAGS);
+            libc::syscall(libc::SYS_clone, flags, 0_usize, self.register, 0_usize, 0_usize)
+        };
         match child {
             -1 => self.end(c"cannot begin a process in the container: ", errno(&io::Error::last_os_error())),
             0 => self.live(),
@@ -174,7 +176,7 @@ fn errno(error: &io::Error) -> i32 {
 }
 
 /// In one piece, by a bare system call.
-fn tell(verdict: BorrowedFd<'_>, why: &CStr, errno: i32) {
+pub(super) fn tell(verdict: BorrowedFd<'_>, why: &CStr, errno: i32) {
     let mut told = [0; WHY_LIMIT + 1 + size_of::<i32>()];
     let why = why.to_bytes();
     let length = why.len().min(WHY_LIMIT);
@@ -183,15 +185,21 @@ fn tell(verdict: BorrowedFd<'_>, why: &CStr, errno: i32) {
     let _ = rustix::io::write(verdict, &told[..length + 1 + size_of::<i32>()]);
 }
 
-/// What was told, in words: a reason and, behind a NUL, the number of the kernel's own.
+/// What was told, in words.
 pub(crate) fn said(told: &[u8]) -> String {
+    let (why, reason) = parts(told);
+    let reason = reason.map(|reason| reason.to_string());
+    String::from_utf8_lossy(why).into_owned() + &reason.unwrap_or_default()
+}
+
+/// A reason and, behind a NUL, the number of the kernel's own.
+pub(super) fn parts(told: &[u8]) -> (&[u8], Option<io::Error>) {
     let (why, number) = match told.iter().position(|byte| *byte == 0) {
         Some(end) => (&told[..end], told[end + 1..].first_chunk()),
         None => (told, None),
     };
     let number = number.map(|number| i32::from_ne_bytes(*number)).filter(|number| *number != 0);
-    let reason = number.map(|number| io::Error::from_raw_os_error(number).to_string());
-    String::from_utf8_lossy(why).into_owned() + &reason.unwrap_or_default()
+    (why, number.map(io::Error::from_raw_os_error))
 }
 
 #[cfg(test)]
@@ -201,7 +209,7 @@ mod tests {
     #[test]
     fn the_flags_that_a_filter_is_asked_for_are_those_of_the_c_library() {
         let flags = libc::CLONE_PARENT | libc::CLONE_PARENT_SETTID | libc::SIGCHLD;
-        assert_eq!(u64::try_from(flags), Ok(BIRTH_FLAGS));
+        assert_eq!(u32::try_from(flags), Ok(BIRTH_FLAGS));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::WaitOptions;
 
-use super::{execve, pidfd, signal};
+use super::{birth, execve, pidfd, signal};
 
 /// Where handed descriptors begin.
 const FIRST_HANDED: i32 = 3;
@@ -51,7 +51,9 @@ pub(crate) fn start(
     handed: &[BorrowedFd<'_>],
     cgroup: Option<BorrowedFd<'_>>,
 ) -> io::Result<(i32, OwnedFd)> {
-    let Ready { orders, failed, descriptors } = Ready::of(program, argv, output, handed)?;
+    let (failed, failure) = io::pipe()?;
+    let Ready { orders, descriptors } = Ready::of(program, argv, output, handed, failure.as_fd())?;
+    drop(failure);
     let pid = clone(&orders, cgroup)?;
     // Only the child may keep the pipe open, or its end would never be seen.
     drop(descriptors);
@@ -65,15 +67,16 @@ pub(crate) fn start(
 }
 
 /// As [`start`], and waits for nothing, with a copy of this process's memory: a child in a control group without processor
-/// time may take for ever to become the program. One that cannot become it just ends.
+/// time may take for ever to become the program. Why it cannot is written to `verdict`, see [`birth::said`].
 pub(crate) fn begin(
     program: BorrowedFd<'_>,
     argv: &[CString],
     output: BorrowedFd<'_>,
     handed: &[BorrowedFd<'_>],
     cgroup: Option<BorrowedFd<'_>>,
+    verdict: BorrowedFd<'_>,
 ) -> io::Result<(i32, OwnedFd)> {
-    let ready = Ready::of(program, argv, output, handed)?;
+    let ready = Ready::of(program, argv, output, handed, verdict)?;
     // SAFETY: the child runs `carry_out` alone, which makes only async-signal-safe calls and never returns.
     let pid = match unsafe { cgroup.and_then(|cgroup| fork_into(cgroup)).unwrap_or_else(|| libc::fork()) } {
         -1 => return Err(io::Error::last_os_error()),
@@ -86,7 +89,6 @@ pub(crate) fn begin(
 /// All that is made before the child is.
 struct Ready {
     orders: Orders,
-    failed: io::PipeReader,
     /// What the orders name by number.
     descriptors: Vec<OwnedFd>,
 }
@@ -98,13 +100,13 @@ impl Ready {
         argv: &[CString],
         output: BorrowedFd<'_>,
         handed: &[BorrowedFd<'_>],
+        failure: BorrowedFd<'_>,
     ) -> io::Result<Ready> {
         let count = i32::try_from(handed.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
         let beyond = FIRST_HANDED + count;
         let above = |descriptor: BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(descriptor, beyond);
         let null = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-        let (failed, failure) = io::pipe()?;
-        let (failure, program) = (above(failure.as_fd())?, above(program)?);
+        let (failure, program) = (above(failure)?, above(program)?);
         let sources = [null.as_fd(), output, output]
             .into_iter()
             .chain(handed.iter().copied())
@@ -119,7 +121,7 @@ impl Ready {
             limit: descriptor_limit(),
             failure: failure.as_raw_fd(),
         };
-        Ok(Ready { orders, failed, descriptors: sources.into_iter().chain([failure, program]).collect() })
+        Ok(Ready { orders, descriptors: sources.into_iter().chain([failure, program]).collect() })
     }
 }
 
@@ -231,10 +233,11 @@ extern "C" fn child(orders: *mut c_void) -> c_int {
 
 /// The pipe ends without a word when the child has become the program.
 fn failure_told(mut failed: io::PipeReader) -> io::Result<()> {
-    let mut errno = [0; 4];
-    match io::Read::read(&mut failed, &mut errno)? {
-        4 => Err(io::Error::from_raw_os_error(i32::from_ne_bytes(errno))),
-        _ => Ok(()),
+    let mut told = Vec::new();
+    io::Read::read_to_end(&mut failed, &mut told)?;
+    match birth::parts(&told) {
+        (_, Some(error)) => Err(error),
+        (_, None) => Ok(()),
     }
 }
 
@@ -276,8 +279,8 @@ fn carry_out(orders: &Orders) -> ! {
                 libc::AT_EMPTY_PATH,
             );
         }
-        let errno = (*libc::__errno_location()).to_ne_bytes();
-        libc::write(orders.failure, errno.as_ptr().cast(), errno.len());
+        let errno = *libc::__errno_location();
+        birth::tell(BorrowedFd::borrow_raw(orders.failure), c"cannot execute droppod itself: ", errno);
         libc::_exit(127)
     }
 }
