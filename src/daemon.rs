@@ -39,8 +39,8 @@ use crate::sandbox::oom;
 use crate::sandbox::sys::clock;
 
 pub(crate) use batch::{
-    BatchEnd, BatchReport, ImageStanding, JobReport, JobStanding, News, Obstacle, Patience, PodReport,
-    Progress, Standing, Terms,
+    BatchEnd, BatchReport, CronStanding, ImageStanding, JobReport, JobStanding, News, Obstacle, Patience,
+    PodReport, Progress, Standing, Terms,
 };
 pub(crate) use execute::PULLS;
 pub(crate) use folder::{Root, Select};

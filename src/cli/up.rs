@@ -54,13 +54,12 @@ const RESCAN: Duration = Duration::from_secs(10);
   droppod up -f tests/ --timeout 10m --fail-fast --junit report.xml
   droppod up -f server.yaml -f tests.yaml --exit-code-from job/tests:runner
 
-It ends when every Job and every pod that ends by itself has ended; with only endless pods it runs until a
-signal.
-An image that is not there or not for you ends it at once with 13; a registry that is in trouble is asked again, until
-the --timeout or, without one, five times.
-The first Ctrl-C stops the pods with their grace periods, the second kills them.
+It ends when every Job and every pod that ends by itself has ended; with only endless pods it runs until a signal. \
+An image that is not there or not for you ends it at once with 13; a registry that is in trouble is asked again, \
+until the --timeout or, without one, five times. The first Ctrl-C stops the pods with their grace periods, the \
+second kills them.
 
-With --output json each line of stdout is an object: {\"type\": \"status\", …} when the STATUS of a pod changes,
+With --output json each line of stdout is an object: {\"type\": \"status\", …} when the STATUS of a pod changes, \
 `started` and `exited` for each run of a container, `log` for each line it writes, at last `summary`.")]
 pub(crate) struct UpArgs {
     /// A manifest, a directory of them, or - for standard input

@@ -29,7 +29,7 @@ mod standing;
 
 pub(crate) use awaited::Obstacle;
 use awaited::{awaited, hopeless, pulls, verdict};
-pub(crate) use standing::{ImageStanding, JobStanding, Standing};
+pub(crate) use standing::{CronStanding, ImageStanding, JobStanding, Standing};
 
 /// What there is to tell while a batch goes on.
 #[derive(Debug, Clone, PartialEq)]

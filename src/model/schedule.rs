@@ -120,3 +120,8 @@ impl Schedule {
 pub(crate) fn zone_named(name: &str) -> Option<TimeZone> {
     jiff::tz::TimeZoneDatabase::bundled().get(name).ok()
 }
+
+/// Of all zones of the tz database.
+pub(crate) fn zone_names() -> Vec<String> {
+    jiff::tz::TimeZoneDatabase::bundled().available().map(|name| name.to_string()).collect()
+}

@@ -79,7 +79,7 @@ impl Goal {
         let met = match self {
             Goal::Create => true,
             Goal::Delete => false,
-            Goal::Finished => return Ok(finished(object)),
+            Goal::Finished => return finished(object),
             Goal::Condition { name, value } => {
                 condition(object, name).is_some_and(|status| status.eq_ignore_ascii_case(value))
             }
@@ -106,16 +106,21 @@ impl Goal {
     }
 }
 
-/// Pods tell their end by their phase, what runs them to an end by a condition.
-fn finished(object: &Value) -> Progress {
+/// Pods tell their end by their phase, what runs them to an end by a condition; nothing else has one.
+fn finished(object: &Value) -> Result<Progress, Failure> {
+    let kind = object["kind"].as_str().unwrap_or_default();
+    if !["Pod", "Job"].contains(&kind) {
+        return Err(Failure::new(Exit::Failed, format!("a {kind} does not finish"))
+            .help("--for=finished is for pods and jobs"));
+    }
     let is_true = |name: &str| condition(object, name).is_some_and(|status| status == "True");
-    match object.pointer("/status/phase").and_then(Value::as_str) {
+    Ok(match object.pointer("/status/phase").and_then(Value::as_str) {
         Some("Succeeded") => Progress::Met,
         Some("Failed") => Progress::Failed,
         Some(_) | None if is_true("Complete") => Progress::Met,
         Some(_) | None if is_true("Failed") => Progress::Failed,
         Some(_) | None => Progress::NotYet,
-    }
+    })
 }
 
 fn condition<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
@@ -133,6 +138,7 @@ mod tests {
 
     fn progress(goal: &str) -> Option<Progress> {
         let pod = json!({
+            "kind": "Pod",
             "metadata": {"name": "web"},
             "status": {
                 "phase": "Running",
@@ -175,12 +181,14 @@ mod tests {
 
     #[test]
     fn the_end_of_a_pod_is_its_phase_and_of_a_job_its_condition() {
-        let end = |status: Value| finished(&json!({"status": status}));
+        let end = |status: Value| finished(&json!({"kind": "Job", "status": status})).unwrap();
         assert_eq!(end(json!({"phase": "Succeeded"})), Progress::Met);
         assert_eq!(end(json!({"phase": "Failed"})), Progress::Failed);
         assert_eq!(end(json!({"conditions": [{"type": "Complete", "status": "True"}]})), Progress::Met);
         assert_eq!(end(json!({"conditions": [{"type": "Failed", "status": "True"}]})), Progress::Failed);
         assert_eq!(end(json!({"phase": "Pending"})), Progress::NotYet);
+        let error = finished(&json!({"kind": "CronJob", "status": {}})).unwrap_err();
+        assert!(error.to_string().starts_with("error: a CronJob does not finish\n"), "{error}");
     }
 
     #[test]

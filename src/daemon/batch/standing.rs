@@ -1,12 +1,12 @@
-//! What goes on besides the pods: Jobs and the images that are not there.
+//! What goes on besides the pods: Jobs, CronJobs and the images that are not there.
 
 use std::collections::BTreeMap;
 
 use crate::api::Object;
 use crate::model::job::Present;
-use crate::model::object::ObjectKey;
+use crate::model::object::{Known, ObjectKey};
 use crate::model::observed::{ImageObservation, PullError};
-use crate::model::time::{Moment, Now};
+use crate::model::time::{Moment, Now, Timestamp};
 use crate::workload::{self, Retry};
 
 use super::{JobReport, Passed, World};
@@ -16,6 +16,7 @@ use super::{JobReport, Passed, World};
 pub(crate) struct Standing {
     /// That have not ended.
     pub(crate) jobs: Vec<JobStanding>,
+    pub(crate) crons: Vec<CronStanding>,
     /// That are on their way, or were not to be had.
     pub(crate) images: BTreeMap<String, ImageStanding>,
 }
@@ -29,6 +30,13 @@ pub(crate) struct JobStanding {
     pub(crate) completions: Option<u64>,
     /// While what has failed rests.
     pub(crate) retry: Option<Retry>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CronStanding {
+    pub(crate) key: ObjectKey,
+    /// None while it is suspended.
+    pub(crate) next: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,5 +74,23 @@ pub(super) fn of(jobs: &[JobReport], world: &World, passed: &Passed, now: Now) -
         };
         Some((image.to_string(), standing))
     });
-    Standing { jobs: jobs.collect(), images: images.collect() }
+    let crons = world.inventory.objects().makers().filter_map(|known| of_cron(known, world, now));
+    Standing { jobs: jobs.collect(), crons: crons.collect(), images: images.collect() }
+}
+
+fn of_cron(known: &Known, world: &World, now: Now) -> Option<CronStanding> {
+    match &known.object {
+        Object::CronJob(cron) => {
+            let record = world.inventory.controlled().crons.get(&known.record.uid);
+            let served = record.and_then(|record| record.last_schedule).unwrap_or(known.record.created_at);
+            let next = workload::next_time(cron, served, now.wall, &world.zone);
+            Some(CronStanding { key: known.record.key.clone(), next })
+        }
+        Object::Pod(_)
+        | Object::ConfigMap(_)
+        | Object::Secret(_)
+        | Object::Namespace(_)
+        | Object::Job(_)
+        | Object::Unserved { .. } => None,
+    }
 }

@@ -113,6 +113,19 @@ fn what_a_cron_job_may_not_say_is_told() {
 }
 
 #[test]
+fn a_time_zone_that_was_likely_meant_is_named() {
+    for (given, meant) in [
+        ("Europe/Berln", Some("did you mean `Europe/Berlin`?")),
+        ("berlin", Some("did you mean `Europe/Berlin`?")),
+        ("Mars/Olympus", None),
+    ] {
+        let mistakes = strict(&cron(&format!("schedule: '@daily'\ntimeZone: {given}"))).mistakes;
+        let help = mistakes[0].help.as_deref().filter(|help| help.starts_with("did"));
+        assert_eq!(help, meant, "{given}");
+    }
+}
+
+#[test]
 fn the_template_of_a_job_is_held_to_the_rules_of_a_pod() {
     let text = job("").replace("image: perl", "image: perl, command: 5");
     assert_eq!(messages(&text).len(), 1);

@@ -3,7 +3,8 @@
 use crate::api::CronJob;
 use crate::manifest::fault::Fault;
 use crate::manifest::node::At;
-use crate::model::schedule::{Schedule, ScheduleError, zone_named};
+use crate::manifest::unknown::similar;
+use crate::model::schedule::{Schedule, ScheduleError, zone_named, zone_names};
 
 use super::{Rules, job, metadata};
 
@@ -34,8 +35,11 @@ pub(super) fn check(cron: &CronJob, at: &At<'_>, rules: &mut Rules) {
     if let Some(zone) = &spec.time_zone
         && (zone.eq_ignore_ascii_case("local") || zone_named(zone).is_none())
     {
-        let help = "write one of the tz database, such as Europe/Berlin, or Etc/UTC";
-        rules.wrong(&spec_at.key("timeZone"), "there is no such time zone", help);
+        let help = match zone_like(zone) {
+            Some(similar) => format!("did you mean `{similar}`?"),
+            None => "write one of the tz database, such as Europe/Berlin, or Etc/UTC".to_owned(),
+        };
+        rules.wrong(&spec_at.key("timeZone"), "there is no such time zone", &help);
     }
     rules.one_of(&spec_at.key("concurrencyPolicy"), &["", "Allow", "Forbid", "Replace"]);
     let numbers = [
@@ -70,4 +74,12 @@ fn remedy(error: &ScheduleError) -> &'static str {
             "the fields are minute, hour, day of the month, month, day of the week: `30 4 * * mon-fri`"
         }
     }
+}
+
+/// The zone that was likely meant: of a similar name, or of this city.
+fn zone_like(name: &str) -> Option<String> {
+    let names = zone_names();
+    let city = |known: &&String| known.rsplit('/').next().is_some_and(|city| city.eq_ignore_ascii_case(name));
+    let similar = || similar(name, names.iter().map(String::as_str)).map(str::to_owned);
+    names.iter().find(city).cloned().or_else(similar)
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use crate::cli::duration;
 use crate::cli::table::cell;
 use crate::cli::terminal::Color;
-use crate::daemon::{ImageStanding, JobStanding, News, Progress, Standing};
+use crate::daemon::{CronStanding, ImageStanding, JobStanding, News, Progress, Standing};
 use crate::model::desired::{Blocked, Cause};
 use crate::model::id::PodId;
+use crate::model::object::ObjectKey;
 use crate::model::record::{ContainerState, PodRecord, SandboxState};
 use crate::model::time::{Moment, Now, Timestamp};
 use crate::status::{Course, age};
@@ -129,6 +130,7 @@ impl View {
     /// What there is most to say of comes first.
     fn entries(&self, now: Now) -> Vec<Entry> {
         let jobs = self.standing.jobs.iter().map(|job| of_job(job, &self.home, now.boot));
+        let crons = self.standing.crons.iter().map(|cron| of_cron(cron, &self.home, now));
         let images = self.standing.images.iter().map(|(image, standing)| {
             let since = self.coming.get(image).copied().unwrap_or(now.boot);
             of_image(image, standing, since, now)
@@ -139,7 +141,7 @@ impl View {
             .filter_map(|(pod, stage)| stage.entry(super::super::name(pod, &self.home), now))
             .collect();
         pods.sort_by_key(|(rank, _)| *rank);
-        jobs.chain(images).chain(pods.into_iter().map(|(_, entry)| entry)).collect()
+        jobs.chain(images).chain(crons).chain(pods.into_iter().map(|(_, entry)| entry)).collect()
     }
 
     fn counts(&self, now: Now) -> String {
@@ -161,8 +163,6 @@ impl View {
 
 fn of_job(job: &JobStanding, home: &str, now: Moment) -> Entry {
     let JobStanding { key, succeeded, failed, completions, retry } = job;
-    let name =
-        if key.namespace == home { key.name.clone() } else { format!("{}/{}", key.namespace, key.name) };
     let done = match completions {
         Some(completions) => format!("{succeeded}/{completions} done"),
         None => format!("{succeeded} done"),
@@ -175,7 +175,23 @@ fn of_job(job: &JobStanding, home: &str, now: Moment) -> Entry {
         let which = number.map_or_else(String::new, |number| format!(" ({number} of {limit})"));
         text.push_str(&format!(", tries again {}{which}", within(*due - now)));
     }
-    Entry { name: format!("job/{name}"), is_image: false, text, tone }
+    Entry { name: format!("job/{}", of_key(key, home)), is_image: false, text, tone }
+}
+
+fn of_cron(cron: &CronStanding, home: &str, now: Now) -> Entry {
+    let text = match cron.next {
+        Some(next) => {
+            let rest = Duration::try_from(next.duration_since(now.wall)).unwrap_or_default();
+            format!("next {}", within(rest))
+        }
+        None => "suspended".to_owned(),
+    };
+    let name = format!("cronjob/{}", of_key(&cron.key, home));
+    Entry { name, is_image: false, text, tone: Tone::Quiet }
+}
+
+fn of_key(key: &ObjectKey, home: &str) -> String {
+    if key.namespace == home { key.name.clone() } else { format!("{}/{}", key.namespace, key.name) }
 }
 
 fn of_image(image: &str, standing: &ImageStanding, since: Moment, now: Now) -> Entry {

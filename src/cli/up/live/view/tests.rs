@@ -64,6 +64,11 @@ fn what_goes_on_is_told_with_its_time() {
         namespace: "default".into(),
         name: "tests".into(),
     };
+    let nightly = ObjectKey { kind: "CronJob".into(), name: "nightly".into(), ..key.clone() };
+    let crons = vec![
+        CronStanding { next: Some(at(102).wall), key: nightly.clone() },
+        CronStanding { next: None, key: ObjectKey { namespace: "other".into(), ..nightly } },
+    ];
     let retry = Some(Retry { due: at(19).boot, number: Some(1), limit: 6 });
     let jobs = vec![JobStanding { key, succeeded: 3, failed: 1, completions: Some(5), retry }];
     let error = PullError {
@@ -77,7 +82,7 @@ fn what_goes_on_is_told_with_its_time() {
         ("b.example/db:2".into(), failed),
     ]);
     for news in [
-        News::Whole(Standing { jobs, images }),
+        News::Whole(Standing { jobs, crons, images }),
         of_pod("runs", with(&[(running(), None)])),
         of_pod("starts", with(&[(creating, None)])),
         of_pod("crashes", with(&[(resting, Some(exit))])),
@@ -89,12 +94,14 @@ fn what_goes_on_is_told_with_its_time() {
         view.hear(&news, at(6));
     }
     let expected = "\
-job/tests        3/5 done, 1 failed, tries again in 7s (1 of 6)
-a.example/web:1  pulling, 6s
-b.example/db:2   not pulled, again in 7s: no route...
-lacks            waits, 10s: configmap \"x\" not found
-crashes          c0 exited with 3, again in 13s; 1 restart
-starts           starting, 12s
+job/tests              3/5 done, 1 failed, tries again in 7s (1 of 6)
+a.example/web:1        pulling, 6s
+b.example/db:2         not pulled, again in 7s: no route...
+cronjob/nightly        next in 90s
+cronjob/other/nightly  suspended
+lacks                  waits, 10s: configmap \"x\" not found
+crashes                c0 exited with 3, again in 13s; 1 restart
+starts                 starting, 12s
 1 running, 1 starting, 2 waiting, 1 resting, 1 ended, 12s";
     assert_eq!(drawn(&view, 12, WIDE), expected);
 }
@@ -139,7 +146,7 @@ fn what_is_due_is_due_now() {
 fn a_long_image_keeps_its_end_and_another_name_its_beginning() {
     let mut view = view();
     let images = BTreeMap::from([("registry.example/team/long-name:1.2.3".into(), ImageStanding::Coming)]);
-    view.hear(&News::Whole(Standing { jobs: Vec::new(), images }), at(0));
+    view.hear(&News::Whole(Standing { images, ..Standing::default() }), at(0));
     view.hear(&of_pod("a-pod-with-a-long-name", Course::default()), at(0));
     let shown = drawn(&view, 1, Size { columns: 46, rows: 40 });
     assert_eq!(shown, "…ong-name:1.2.3  pulling, 1s\na-pod-with-a-l…  starting\n1 starting, 1s");
