@@ -16,10 +16,10 @@ use super::tell;
 #[command(after_help = "Examples:
   droppod accept /srv/pods
 
-A folder that vanishes, or comes back empty as another directory (a disc that was not
-mounted), stops nothing until its files return. This says that they will not: what the
+A folder that vanishes, or comes back empty as another directory (a disc that was not \
+mounted), stops nothing until its files return. This says that they will not: what the \
 folder declares from here on counts, and objects it no longer declares are removed.
-Of a folder that no watcher has any more, files that are gone lose their objects, and the
+Of a folder that no watcher has any more, files that are gone lose their objects, and the \
 others lose theirs to any watched file that declares the same.")]
 pub(crate) struct AcceptArgs {
     /// The folder as it was given to `watch`

@@ -33,7 +33,7 @@ enum What {
 #[command(after_help = "Example:
   droppod create job nightly-now --from=cronjob/nightly --wait
 
-The Job is written into the folder, as a file of its own. So the CronJob is not its owner, as it is after kubectl: the
+The Job is written into the folder, as a file of its own. So the CronJob is not its owner, as it is after kubectl: the \
 Job stays when the CronJob goes, and counts neither for its history nor for its concurrencyPolicy.")]
 struct JobArgs {
     /// The Job's name
