@@ -197,6 +197,7 @@ fn after_sweep(seen: &PodObservation, policy: RestartPolicy) -> AfterSweep {
             RestartPolicy::Always | RestartPolicy::OnFailure if is_decided(record) => AfterSweep::RecordLoss,
             RestartPolicy::Always | RestartPolicy::OnFailure => AfterSweep::StartLater,
             RestartPolicy::Never if record.containers.iter().any(has_started) => AfterSweep::RecordLoss,
+            // Whoever sweeps looks whether anything has begun meanwhile.
             RestartPolicy::Never => AfterSweep::StartLater,
         },
     }
@@ -220,7 +221,7 @@ fn is_decided(record: &PodRecord) -> bool {
 fn has_started(container: &ContainerRecord) -> bool {
     match container.state {
         ContainerState::Running { .. } | ContainerState::Terminated(_) => true,
-        ContainerState::Waiting { .. } => container.last.is_some() || container.restart_count > 0,
+        ContainerState::Waiting { .. } => false,
     }
 }
 

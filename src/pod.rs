@@ -139,11 +139,12 @@ pub(crate) enum Effect {
     /// Write changed limits to the cgroups of the pod and its containers.
     ApplyResources,
     /// Write down, once and for good, how run number `restart` ended. Given for each `Exited`, and for each
-    /// `NotStarted`, which counts as a run that ended with 128.
+    /// `NotStarted`, which counts as a run that ended with 128. `again`: as things are another run follows.
     RecordExit {
         container: String,
         restart: u32,
         exit: Exit,
+        again: bool,
     },
     /// Write changed projected files.
     RefreshVolumes,

@@ -195,6 +195,9 @@ pub(crate) struct Past {
     /// How many there were: the number of the next.
     pub(crate) runs: u32,
     pub(crate) last: Option<Exit>,
+    /// Of an app that is not to run again while others of its pod do.
+    #[serde(default)]
+    pub(crate) is_over: bool,
 }
 
 /// Deaths of a pod's processes in a row: each puts the next start off.

@@ -87,8 +87,9 @@ impl Course {
 }
 
 impl Container {
+    /// One whose last run under an earlier process was its last at all stays ended.
     pub(super) fn new(plan: &ContainerPlan, past: Option<&Past>) -> Container {
-        Container {
+        let fresh = Container {
             plan: Rc::new(plan.clone()),
             status: Status::Idle,
             restart: past.map_or(0, |past| past.runs),
@@ -96,6 +97,16 @@ impl Container {
             begun: Begun::Never,
             errands: 0,
             last: past.and_then(|past| past.last.clone()),
+        };
+        match past {
+            Some(Past { runs, last: Some(end), is_over: true }) => Container {
+                status: Status::Ended(end.clone()),
+                restart: runs.saturating_sub(1),
+                begun: Begun::Once,
+                last: None,
+                ..fresh
+            },
+            Some(_) | None => fresh,
         }
     }
 
@@ -183,7 +194,7 @@ impl Container {
     }
 
     fn end(&mut self, exit: Exit, again: bool, course: Course, told: Option<Waiting>, out: &mut Out) {
-        self.record(&exit, out);
+        self.record(&exit, again, out);
         self.crashes += 1;
         match self.plan.role {
             // The kubelet goes on with the next, whatever has become of this one.
@@ -202,17 +213,18 @@ impl Container {
 
     /// It runs again whatever its policy says.
     fn end_for_new_image(&mut self, exit: Exit, out: &mut Out) {
-        self.record(&exit, out);
+        self.record(&exit, true, out);
         self.crashes = 0;
         let waiting = Waiting::passing("ContainerCreating", String::new());
         self.status = Status::Resting { exit, until: out.now.boot, waiting };
     }
 
-    fn record(&self, exit: &Exit, out: &mut Out) {
+    fn record(&self, exit: &Exit, again: bool, out: &mut Out) {
         out.effects.push(Effect::RecordExit {
             container: self.plan.name.clone(),
             restart: self.restart,
             exit: exit.clone(),
+            again,
         });
     }
 

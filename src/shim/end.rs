@@ -12,9 +12,8 @@ use crate::failpoint;
 use crate::image::rootfs::HeldLayers;
 use crate::logs::write::LogWriter;
 use crate::model::pod_plan::MessagePolicy;
-use crate::model::record::Exit;
 use crate::pod::{Event, RawEnd};
-use crate::rundir::exits;
+use crate::rundir::exits::{self, ExitRecord};
 use crate::sandbox::sys::clock;
 use crate::sandbox::sys::reap::Reaped;
 
@@ -110,17 +109,24 @@ fn termination_message(file: &Path, policy: Option<MessagePolicy>, code: i32, lo
 }
 
 /// The end is on record before what is left of the run is removed.
-pub(super) fn record(shim: &mut Shim, container: &str, restart: u32, exit: &Exit) {
-    match exits::write(&shim.at.pod, container, restart, exit) {
+pub(super) fn record(shim: &mut Shim, container: &str, restart: u32, record: &ExitRecord) {
+    let pod = shim.at.pod.clone();
+    let mut written = exits::write(&pod, container, restart, record);
+    if let Some(remains) = shim.remains.remove(container) {
+        clear_run(shim, container, &remains.id, &remains.cgroup);
+    }
+    let is_there = |error: &io::Error| error.kind() == io::ErrorKind::AlreadyExists;
+    if written.as_ref().is_err_and(|error| !is_there(error)) {
+        // There may be room by now.
+        written = exits::write(&pod, container, restart, record);
+    }
+    match written {
         Ok(()) => {}
-        // This pod process took over from one that died: the first record stands.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        // Whoever watches has written it.
+        Err(error) if is_there(&error) => {}
         Err(error) => {
             let id = &shim.state.plan().id;
             say(&format!("pod {id}: cannot record the end of container {container}: {error}"));
         }
-    }
-    if let Some(remains) = shim.remains.remove(container) {
-        clear_run(shim, container, &remains.id, &remains.cgroup);
     }
 }

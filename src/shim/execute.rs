@@ -22,7 +22,8 @@ use crate::logs::write::LogWriter;
 use crate::model::pod_plan::Privilege;
 use crate::paths::{Places, container_log};
 use crate::pod::{Effect, Event};
-use crate::rundir::{exits, terminal};
+use crate::rundir::exits::{self, ExitRecord};
+use crate::rundir::terminal;
 use crate::sandbox::cgroup::Cgroups;
 use crate::sandbox::oom;
 use crate::sandbox::sys::pidfd;
@@ -84,7 +85,9 @@ pub(super) fn execute(shim: &mut Shim, effect: Effect) {
             // What cannot be written keeps its last content; the next change tries again.
             drop(volume::refresh(shim.state.plan(), &shim.at.pod));
         }
-        Effect::RecordExit { container, restart, exit } => end::record(shim, &container, restart, &exit),
+        Effect::RecordExit { container, restart, exit, again } => {
+            end::record(shim, &container, restart, &ExitRecord { exit, again: Some(again) });
+        }
         Effect::TearDown => leave::tear_down(shim),
         Effect::Leave => shim.course = Course::Leaves,
     }

@@ -279,7 +279,7 @@ pub(super) fn widest<'a>(declared: impl Iterator<Item = &'a Object>) -> usize {
 }
 
 fn past(places: &Places, pod: &PodId, container: &str, run: u32) -> Option<Exit> {
-    exits::read(&places.pod(&pod.uid), container, run).ok().flatten()
+    exits::read(&places.pod(&pod.uid), container, run).ok().flatten().map(|record| record.exit)
 }
 
 /// What the pod process has put down itself: the loop may not have looked since.

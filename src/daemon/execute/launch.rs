@@ -11,7 +11,7 @@ use crate::failpoint;
 use crate::model::pod_plan::{NetworkPlan, PodPlan};
 use crate::model::time::Now;
 use crate::paths::{Places, PodDir};
-use crate::publish::remove;
+use crate::publish::{remove, remove_tree};
 use crate::rundir::lock::Lock;
 use crate::rundir::{goal, lease};
 use crate::sandbox::spawn::{LIFELINE_FD, LOCK_FD};
@@ -76,7 +76,9 @@ pub(super) fn write_down(places: &Places, plan: &PodPlan) -> io::Result<Option<L
         lease::take(places, *address, &plan.id.uid)?;
         failpoint::reach("address leased")?;
     }
-    // A pod process that dies before it says anything must not be taken for the one before it.
+    // A pod process that dies before it says anything must not be taken for the one before it, nor its runs for others.
+    remove_tree(&directory.exits())?;
+    std::fs::create_dir(directory.exits())?;
     remove(&directory.record())?;
     remove(&directory.waiting())?;
     goal::write(&directory, &goal_of(places, plan, None))?;
@@ -88,7 +90,6 @@ fn make_directories(pod: &PodDir) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(0o700);
     builder.create(&pod.0)?;
-    builder.create(pod.exits())?;
     // The directory may be one that a waiting record was written to, made with the umask of its writer.
     let directory = File::open(&pod.0)?;
     rustix::fs::fchmod(directory, rustix::fs::Mode::RWXU)?;

@@ -8,14 +8,15 @@ use crate::model::action::AfterSweep;
 use crate::model::id::PodId;
 use crate::model::objects::Objects;
 use crate::model::observed::{Finished, LOST, lost_exit};
-use crate::model::pod_plan::{Revision, Role};
+use crate::model::pod_plan::{RestartPolicy, Revision, Role};
 use crate::model::record::{
     Conditions, ContainerRecord, ContainerState, Exit, FORMAT, NODE_LOST, Outcome, Past, PodRecord,
     SandboxState, StopReason,
 };
 use crate::model::time::{Now, Timestamp};
 use crate::paths::Places;
-use crate::rundir::{goal, objects, pods};
+use crate::rundir::goal::{self, Goal};
+use crate::rundir::{objects, pods};
 use crate::sandbox::leftover;
 
 use super::launch::output_file;
@@ -44,7 +45,7 @@ impl Hands {
         // What cannot be read of it tells nothing, and must not keep it from being swept.
         let last = pods::read_record(&places.pod(&pod.uid)).ok().flatten();
         let then = match then {
-            AfterSweep::StartLater if is_over(places, pod, last.as_ref(), now) => AfterSweep::RecordLoss,
+            AfterSweep::StartLater if is_over(places, pod, last.as_ref()) => AfterSweep::RecordLoss,
             AfterSweep::Nothing
             | AfterSweep::RecordLoss
             | AfterSweep::StartAgain
@@ -56,7 +57,7 @@ impl Hands {
             AfterSweep::StartAgain | AfterSweep::StartLater => {}
         }
         // Before the records of their ends are removed.
-        let past = past(places, pod, last.as_ref(), now);
+        let past = past(places, pod, last.as_ref(), then, now);
         match then {
             AfterSweep::Nothing | AfterSweep::RecordLoss => {}
             AfterSweep::StartAgain | AfterSweep::StartLater => {
@@ -75,22 +76,37 @@ impl Hands {
 }
 
 /// The state was behind: by what is known now the pod is not to be started again.
-fn is_over(places: &Places, pod: &PodId, last: Option<&PodRecord>, now: Now) -> bool {
+fn is_over(places: &Places, pod: &PodId, last: Option<&PodRecord>) -> bool {
     let directory = places.pod(&pod.uid);
-    let goal = goal::read(&directory).ok().flatten();
-    last.zip(goal)
-        .is_some_and(|(last, goal)| ends::are_final(&directory, &goal.plan, last, now).unwrap_or(false))
+    // One that was interrupted runs again, whatever it left as it went.
+    let Ok(None) = objects::interrupted_of(places, &pod.uid) else { return false };
+    // Without a goal there was no process.
+    let Some(Goal { plan, .. }) = goal::read(&directory).ok().flatten() else { return false };
+    // What cannot be read may be the end of what is not to run twice.
+    ends::are_final(&directory, &plan, last).unwrap_or(plan.restart_policy == RestartPolicy::Never)
 }
 
-/// How the runs of each container ended, as its pod goes on under another process.
-fn past(places: &Places, pod: &PodId, last: Option<&PodRecord>, now: Now) -> BTreeMap<String, Past> {
+/// How the runs of each container ended, as its pod goes on under another process. An app that is not to run again stays as
+/// it is, as under the kubelet, but for a pod that was told to stop and goes on: that ended all of it.
+fn past(
+    places: &Places,
+    pod: &PodId,
+    last: Option<&PodRecord>,
+    then: AfterSweep,
+    now: Now,
+) -> BTreeMap<String, Past> {
     let directory = places.pod(&pod.uid);
+    let goal = goal::read(&directory).ok().flatten();
+    let is_over = |container: &ContainerRecord| {
+        let goal = goal.as_ref().filter(|_| container.role == Role::App && then == AfterSweep::StartLater);
+        goal.is_some_and(|goal| matches!(ends::final_end(&directory, &goal.plan, container), Ok(Some(_))))
+    };
     let containers = last.into_iter().flat_map(|last| &last.containers);
     let past = containers.filter_map(|container| {
         let ran = container.restart_count;
         let past = match ends::of(&directory, container, now).ok().flatten() {
-            Some(end) => Past { runs: ran + 1, last: Some(end) },
-            None if ran > 0 => Past { runs: ran, last: container.last.clone() },
+            Some(end) => Past { runs: ran + 1, last: Some(end), is_over: is_over(container) },
+            None if ran > 0 => Past { runs: ran, last: container.last.clone(), is_over: false },
             None => return None,
         };
         Some((container.name.clone(), past))

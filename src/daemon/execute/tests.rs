@@ -15,7 +15,8 @@ use crate::model::record::{
     ContainerRecord, ContainerState, Exit, FORMAT, Outcome, PodRecord, SandboxState, StopReason,
 };
 use crate::model::time::{Moment, Timestamp};
-use crate::rundir::{exits, lock, pods};
+use crate::rundir::exits::{self, ExitRecord};
+use crate::rundir::{lock, pods};
 
 fn now() -> Now {
     Now { wall: Timestamp::from_second(1_000_000).unwrap(), boot: Moment(Duration::from_secs(60)) }
@@ -111,6 +112,10 @@ fn exit(code: i32) -> Exit {
     }
 }
 
+fn ended(code: i32) -> ExitRecord {
+    ExitRecord { exit: exit(code), again: Some(false) }
+}
+
 fn running() -> ContainerState {
     ContainerState::Running { pid: 4_000_001, since: now().wall }
 }
@@ -184,7 +189,7 @@ fn an_end_nobody_saw_is_recorded_as_unknown_and_one_on_disc_as_it_was() {
     std::fs::create_dir_all(directory.exits()).unwrap();
     pods::write_record(&directory, &record(vec![container("a", running()), container("b", running())]))
         .unwrap();
-    exits::write(&directory, "a", 0, &exit(3)).unwrap();
+    exits::write(&directory, "a", 0, &ended(3)).unwrap();
     sweep::record_loss(&places, &id(), &Objects::default(), now()).unwrap();
     let finished = objects::finished_of(&places, &id().uid).unwrap().unwrap();
     let codes: Vec<_> = finished
@@ -208,7 +213,7 @@ fn a_pod_whose_containers_all_ended_well_has_succeeded_though_its_process_died()
     let directory = places.pod(&id().uid);
     std::fs::create_dir_all(directory.exits()).unwrap();
     pods::write_record(&directory, &record(vec![container("a", running())])).unwrap();
-    exits::write(&directory, "a", 0, &exit(0)).unwrap();
+    exits::write(&directory, "a", 0, &ended(0)).unwrap();
     sweep::record_loss(&places, &id(), &Objects::default(), now()).unwrap();
     let finished = objects::finished_of(&places, &id().uid).unwrap().unwrap();
     assert_eq!(finished.outcome, Outcome::Succeeded);
@@ -222,8 +227,8 @@ fn an_end_that_every_container_told_itself_is_not_called_unknown() {
     let directory = places.pod(&id().uid);
     std::fs::create_dir_all(directory.exits()).unwrap();
     pods::write_record(&directory, &record(vec![container("a", running())])).unwrap();
-    exits::write(&directory, "a", 0, &exit(7)).unwrap();
-    let again = exits::write(&directory, "a", 0, &exit(0)).unwrap_err();
+    exits::write(&directory, "a", 0, &ended(7)).unwrap();
+    let again = exits::write(&directory, "a", 0, &ended(0)).unwrap_err();
     assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
     assert_eq!(std::fs::read_dir(directory.exits()).unwrap().count(), 1);
     sweep::record_loss(&places, &id(), &Objects::default(), now()).unwrap();
@@ -237,13 +242,13 @@ fn ends_that_the_state_has_told_of_take_no_room() {
     let directory = ground.places().pod(&id().uid);
     std::fs::create_dir_all(directory.exits()).unwrap();
     for restart in 0..5 {
-        exits::write(&directory, "a", restart, &exit(1)).unwrap();
+        exits::write(&directory, "a", restart, &ended(1)).unwrap();
     }
-    exits::write(&directory, "b", 0, &exit(1)).unwrap();
+    exits::write(&directory, "b", 0, &ended(1)).unwrap();
     let kept: Vec<_> =
         (0..5).filter(|restart| exits::read(&directory, "a", *restart).unwrap().is_some()).collect();
     assert_eq!(kept, [3, 4]);
-    assert_eq!(exits::read(&directory, "b", 0).unwrap(), Some(exit(1)));
+    assert_eq!(exits::read(&directory, "b", 0).unwrap(), Some(ended(1)));
 }
 
 #[test]
@@ -285,21 +290,40 @@ fn what_ran_is_known_before_the_state_tells_of_it() {
     std::fs::create_dir_all(directory.exits()).unwrap();
     let creating = ContainerState::Waiting { reason: "ContainerCreating".to_owned(), message: String::new() };
     let state = record(vec![container("main", creating)]);
-    let is_final = |policy| {
-        let main = ContainerPlan { restart_policy: policy, ..sample::container("main") };
-        let plan = PodPlan { restart_policy: policy, containers: vec![main], ..sample::pod() };
-        ends::are_final(&directory, &plan, &state, now()).unwrap()
+    let planned = |policy| ContainerPlan { restart_policy: policy, ..sample::container("main") };
+    let image = planned(RestartPolicy::Never).image.authored;
+    let are_final = |image: &str| {
+        let mut state = state.clone();
+        state.containers[0].image = image.to_owned();
+        [RestartPolicy::Never, RestartPolicy::OnFailure, RestartPolicy::Always].map(|policy| {
+            let plan = PodPlan { restart_policy: policy, containers: vec![planned(policy)], ..sample::pod() };
+            ends::are_final(&directory, &plan, Some(&state)).unwrap()
+        })
     };
     let end = || ends::of(&directory, &state.containers[0], now()).unwrap();
-    let (never, failing, always) = (RestartPolicy::Never, RestartPolicy::OnFailure, RestartPolicy::Always);
+    let witnessed = |code| ExitRecord { exit: exit(code), again: None };
 
-    assert_eq!(end(), None);
-    assert_eq!([never, failing, always].map(is_final), [false, false, false]);
+    assert_eq!((end(), are_final(&image)), (None, [false, false, false]));
     exits::begin(&directory, "main", 0).unwrap();
     assert_eq!(end().map(|end| end.code), Some(137));
-    assert_eq!([never, failing, always].map(is_final), [true, false, false]);
-    exits::write(&directory, "main", 0, &exit(0)).unwrap();
-    assert_eq!(end(), Some(exit(0)));
-    assert_eq!([never, failing, always].map(is_final), [true, true, false]);
+    assert_eq!(are_final(&image), [true, false, false]);
+    exits::write(&directory, "main", 0, &witnessed(0)).unwrap();
+    assert_eq!((end(), are_final(&image)), (Some(exit(0)), [true, true, false]));
+    assert_eq!(are_final("another"), [true, false, false], "that is to run in its place");
     assert!(!exits::has_begun(&directory, "main", 0).unwrap());
+}
+
+/// A probe has condemned it, or it makes room for another image: what it exits with does not count.
+#[test]
+fn an_end_that_another_run_was_to_follow_is_not_the_last() {
+    let ground = Ground::new();
+    let directory = ground.places().pod(&id().uid);
+    std::fs::create_dir_all(directory.exits()).unwrap();
+    exits::write(&directory, "main", 0, &ExitRecord { exit: exit(0), again: Some(true) }).unwrap();
+    let state = record(vec![container("main", running())]);
+    for policy in [RestartPolicy::OnFailure, RestartPolicy::Never] {
+        let main = ContainerPlan { restart_policy: policy, ..sample::container("main") };
+        let plan = PodPlan { restart_policy: policy, containers: vec![main], ..sample::pod() };
+        assert!(!ends::are_final(&directory, &plan, Some(&state)).unwrap());
+    }
 }

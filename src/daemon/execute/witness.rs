@@ -10,7 +10,7 @@ use crate::model::observed::PodObservation;
 use crate::model::record::{ContainerState, Exit, PodRecord};
 use crate::model::time::{Now, Timestamp};
 use crate::paths::Places;
-use crate::rundir::exits;
+use crate::rundir::exits::{self, ExitRecord};
 use crate::sandbox::cgroup::Cgroups;
 use crate::sandbox::sys::pidfd;
 
@@ -88,7 +88,8 @@ impl Witness {
                 started_at: Some(held.since),
                 finished_at: now.wall,
             };
-            match exits::write(&places.pod(&pod.uid), &held.container, held.run, &exit) {
+            let record = ExitRecord { exit, again: None };
+            match exits::write(&places.pod(&pod.uid), &held.container, held.run, &record) {
                 // The pod process has come to write it.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 written => written.map_err(ActError::pod("record the end of a container", pod))?,

@@ -229,7 +229,9 @@ fn each_end_is_recorded_once_with_its_run() {
     let mut pod = Script::ready(pod(Always).app("x"));
     let end = RawEnd { message: "bye".to_owned(), ..left_with(1) };
     pod.started("x").exits("x", end.clone());
-    let Effect::RecordExit { container, restart, exit } = &pod.asked[0] else { panic!("{:?}", pod.asked) };
+    let Effect::RecordExit { container, restart, exit, .. } = &pod.asked[0] else {
+        panic!("{:?}", pod.asked)
+    };
     assert_eq!((container.as_str(), *restart, exit.message.as_str()), ("x", 0, "bye"));
     pod.started("x").exits("x", end.clone());
     assert!(matches!(pod.asked[0], Effect::RecordExit { restart: 1, .. }));
