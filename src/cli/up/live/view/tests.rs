@@ -1,10 +1,11 @@
 use super::super::super::facts::tests::{container, ended, pod};
 use super::*;
-use crate::model::desired::Waiting;
-use crate::model::object::ObjectKey;
+use crate::model::desired::{Blocked, Cause, Waiting};
 use crate::model::observed::PullError;
 use crate::model::pod_plan::Role;
-use crate::model::record::{ContainerRecord, Exit, Outcome, WaitingRecord};
+use crate::model::record::{ContainerRecord, ContainerState, Exit, Outcome, WaitingRecord};
+use crate::model::time::Timestamp;
+use crate::status::Course;
 
 const WIDE: Size = Size { columns: 80, rows: 40 };
 
