@@ -253,6 +253,36 @@ impl Bench {
         self.until(&format!("{pod} is {status}"), || self.status(pod) == status);
     }
 
+    /// Waits until the status file of the one pod of a manifest says of it what `get` does, which is that it runs.
+    pub(crate) fn until_told(&self, file: &str, pod: &str, ready: &str, restarts: &str) {
+        self.until(&format!("{file}.status.yaml and `get` tell of {pod}"), || {
+            let json = self.run(&["get", "pod", pod, "-o", "json"]).stdout;
+            let object: serde_json::Value = serde_json::from_str(&json).unwrap_or_default();
+            let text = |at: &str| object.pointer(at).and_then(serde_json::Value::as_str).unwrap_or_default();
+            let file = self.read(&format!("{file}.status.yaml"));
+            let mut lines = vec![
+                format!("    uid: {}", text("/metadata/uid")),
+                format!("    podIP: {}", self.column(pod, 5)),
+                "    phase: Running".to_owned(),
+            ];
+            let containers =
+                object.pointer("/status/containerStatuses").and_then(serde_json::Value::as_array);
+            for container in containers.into_iter().flatten() {
+                lines.push(format!(
+                    "    - containerID: {}",
+                    container["containerID"].as_str().unwrap_or("none")
+                ));
+                lines.push(format!("      image: {}", container["image"].as_str().unwrap_or("none")));
+            }
+            // What follows says how long ago.
+            let restarted = self.column(pod, 3);
+            [1, 2].map(|index| self.column(pod, index)) == [ready, "Running"]
+                && restarted.split(' ').next() == Some(restarts)
+                && file.contains("summary: 1 pod running\n")
+                && lines.iter().all(|line| file.lines().any(|told| told == line))
+        });
+    }
+
     /// Host pids of a running container's processes, by its cgroup; the oldest first.
     pub(crate) fn pids(&self, pod: &str, container: &str) -> Vec<i32> {
         let json = self.run(&["get", "pod", pod, "-o", "json"]).stdout;

@@ -137,6 +137,7 @@ fn what_need_not_restart_keeps_its_process() {
             (uid_and_generation(&bench, "web"), bench.pids("web", "main"), bench.pids("web", "other"));
         assert_eq!(after, before, "it was taken for another pod: {text}");
     }
+    bench.until_told("web", "web", "2/2", "0");
 
     bench.manifest("web.yaml", &WEB.replace("  name: web\n", "  name: web\n  labels: {tier: front}\n"));
     bench.until("the label is in force", || {
@@ -148,6 +149,7 @@ fn what_need_not_restart_keeps_its_process() {
     bench.until("the status file has followed", || bench.folder().join("shop.status.yaml").exists());
     bench.until("the old one is gone", || !bench.folder().join("web.status.yaml").exists());
     assert_eq!(bench.pids("web", "main"), main, "a rename restarted the container");
+    bench.until_told("shop", "web", "2/2", "0");
 
     let uid = uid(&bench);
     bench.manifest("shop.yaml", &WEB.replace("'1000'", "'2000'"));
@@ -157,6 +159,7 @@ fn what_need_not_restart_keeps_its_process() {
     });
     assert_ne!(self::uid(&bench), uid, "a changed command makes another pod");
     assert_ne!(bench.pids("web", "other"), before.2);
+    bench.until_told("shop", "web", "2/2", "0");
     bench.remove("shop.yaml");
     bench.until_clean();
     assert_eq!(watch.stop(), 0);
@@ -235,8 +238,10 @@ fn a_broken_edit_leaves_the_pod_alone_and_is_explained() {
         bench.log().lines().any(|line| line.contains("state=Invalid") && line.contains("contianers"))
     });
     assert_eq!(bench.pids("web", "main"), pids);
+    assert_eq!([1, 2, 3].map(|index| bench.column("web", index)), ["2/2", "Running", "0"]);
     bench.manifest("web.yaml", WEB);
     bench.until("it is mended", || bench.read("web.status.yaml").contains("state: Applied"));
+    bench.until_told("web", "web", "2/2", "0");
     assert_eq!(bench.pids("web", "main"), pids);
     bench.remove("web.yaml");
     bench.until_clean();

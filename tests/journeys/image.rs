@@ -317,6 +317,7 @@ fn a_changed_image_restarts_that_container_and_the_pod_stays_who_it_is() {
     assert_eq!(uid(&bench), before);
     assert_eq!(bench.column("web", 5), address);
     assert_eq!(bench.pids("web", "other"), other, "the other container was restarted");
+    bench.until_told("web", "web", "2/2", "1");
     bench.remove("web.yaml");
     bench.until_clean();
     assert_eq!(watch.stop(), 0);
