@@ -244,6 +244,7 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
         hands: ready.hands,
         reporter,
         complaints: Complaints::default(),
+        unswept: None,
     };
     let mut directing = Directing::new(world, ears, signals, rescan);
     let ended = match mode {

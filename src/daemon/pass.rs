@@ -18,6 +18,7 @@ use crate::model::observed::ProcessObservation;
 use crate::model::time::{Moment, Now};
 use crate::plan;
 use crate::rundir::deletions::{self, Wanted};
+use crate::sandbox::instance::up;
 use crate::sandbox::sys::clock;
 use crate::status::{Course, Tense};
 use crate::workload::{self, Machine};
@@ -62,6 +63,8 @@ pub(super) struct World {
     pub(super) hands: Hands,
     pub(super) reporter: Reporter,
     pub(super) complaints: Complaints,
+    /// Why what an `up` has left that was killed could not be removed.
+    pub(super) unswept: Option<String>,
 }
 
 /// What the world is brought to.
@@ -89,6 +92,7 @@ impl World {
         tracing::debug!(%wake, "pass");
         let reaped = self.hands.reap(self.inventory.objects(), now);
         let mut complaints: Vec<String> = reaped.iter().map(|failure| chain(failure)).collect();
+        complaints.extend(self.unswept.clone());
 
         let (mut edits, read_again_at, beside) = self.read_manifests(&mut complaints, now);
         edits += self.delete_asked(&mut complaints, now);
@@ -191,8 +195,9 @@ impl World {
         gone
     }
 
-    /// The next pass looks at all that is in the folders.
+    /// The next pass looks at all that is in the folders. What others have left is removed: nobody says that they were killed.
     pub(super) fn scan(&mut self) {
+        self.unswept = up::sweep_dead(&self.hands.places).err().map(|error| chain(&error));
         self.folders.iter_mut().for_each(|folder| folder.settling.look_everywhere());
         self.inventory.look_at_strangers();
     }

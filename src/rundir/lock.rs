@@ -52,6 +52,13 @@ impl Lock {
         }
     }
 
+    /// Takes the lock of a directory once nobody else has it.
+    pub(crate) fn take_directory(path: &Path) -> io::Result<Lock> {
+        let directory = open_directory(path)?;
+        rustix::fs::flock(&directory, FlockOperation::LockExclusive)?;
+        Ok(Lock(directory))
+    }
+
     /// Shares the lock of a directory with others, once nobody has it alone.
     pub(crate) fn share_directory(path: &Path) -> io::Result<Lock> {
         let directory = open_directory(path)?;

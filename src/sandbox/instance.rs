@@ -69,20 +69,23 @@ pub(crate) enum NetworkPart {
 }
 
 /// Makes state, run and log directories (0700), mounts a tmpfs (nosuid, nodev, mode 0700) on the run directory if
-/// it does not lie on one, voids what an earlier boot left in it, marks it with the boot id. Refuses directories
-/// that are another user's or writable by others.
+/// it does not lie on one and nothing in it is in use, which that would hide; voids what an earlier boot left in it, marks
+/// it with the boot id. Refuses directories that are another user's or writable by others.
 pub(crate) fn prepare(places: &Places) -> io::Result<Boot> {
     // First, because those of an `up` lie in it.
     make_own(&places.run)?;
-    if !in_memory(&places.run)? {
+    let boot = boot_id()?;
+    let is_marked = || std::fs::read_to_string(places.boot_mark()).is_ok_and(|mark| mark == boot);
+    let is_in_use =
+        || Ok::<_, io::Error>(up::any_in_memory(places)? || is_marked() && has_entries(&places.pods())?);
+    if !in_memory(&places.run)? && !is_in_use()? {
         let flags = MountFlags::NOSUID | MountFlags::NODEV;
         rustix::mount::mount("tmpfs", &places.run, "tmpfs", flags, Some(c"mode=0700"))
             .map_err(|error| cannot(format!("mount a tmpfs on {}", places.run.display()), error.into()))?;
     }
     make_own(&places.state)?;
     make_own(&places.log)?;
-    let boot = boot_id()?;
-    let marked = std::fs::read_to_string(places.boot_mark()).is_ok_and(|mark| mark == boot);
+    let marked = is_marked();
     if !marked {
         void(places)?;
     }

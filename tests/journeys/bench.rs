@@ -301,8 +301,13 @@ impl Bench {
 
     /// Processes of droppod that are pods of this bench.
     pub(crate) fn shims(&self) -> Vec<i32> {
-        let end = format!("/droppod/{}/shims", self.instance());
-        processes().into_iter().filter(|(_, cgroup)| cgroup.ends_with(&end)).map(|(pid, _)| pid).collect()
+        shims(&self.instance())
+    }
+
+    /// Those of each `up` of this bench.
+    pub(crate) fn shims_of_ups(&self) -> Vec<i32> {
+        let ups = self.path("r/up");
+        census::list(&ups).iter().flat_map(|up| shims(&census::instance_of(&ups.join(up)))).collect()
     }
 
     fn instance(&self) -> String {
@@ -333,4 +338,9 @@ impl Drop for Bench {
 /// Also of a test that passes: of what it prints, the harness would keep quiet.
 pub(crate) fn say(line: &str) {
     std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
+}
+
+fn shims(instance: &str) -> Vec<i32> {
+    let end = format!("/droppod/{instance}/shims");
+    processes().into_iter().filter(|(_, cgroup)| cgroup.ends_with(&end)).map(|(pid, _)| pid).collect()
 }

@@ -103,6 +103,36 @@ fn a_pod_process_that_dies_takes_its_containers_along_and_comes_back() {
 }
 
 #[test]
+fn what_an_up_leaves_that_is_killed_with_its_pod_processes_is_swept_by_the_watcher() {
+    let Some(bench) = Bench::new() else { return };
+    let folder = bench.path("u");
+    fs::create_dir(&folder).unwrap();
+    for name in ["one", "two"] {
+        fs::write(folder.join(format!("{name}.yaml")), pod(name)).unwrap();
+    }
+    let up = bench.start(&["up", "-f", folder.to_str().unwrap()]);
+    bench.until("both run", || {
+        let out = fs::read_to_string(bench.path("out")).unwrap();
+        ["one", "two"].iter().all(|name| out.lines().any(|line| line.starts_with(name)))
+    });
+    // It may mount its directory first, but not over that of the `up`.
+    let watch = bench.start(&["watch", bench.folder().to_str().unwrap(), "--rescan", "1s"]);
+    bench.until("it watches", || bench.said(" watches "));
+    let shims = bench.shims_of_ups();
+    assert_eq!(shims.len(), 2);
+    let signal = |name: &str| {
+        let pids = shims.iter().map(i32::to_string);
+        assert!(std::process::Command::new("kill").arg(name).args(pids).status().unwrap().success());
+    };
+    // None of them sees that the others go.
+    signal("-STOP");
+    up.kill();
+    signal("-KILL");
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
 fn a_pod_process_that_dies_again_and_again_is_started_after_a_rest_and_its_file_says_why() {
     let Some(bench) = Bench::new() else { return };
     let watch = bench.watch();

@@ -1,8 +1,8 @@
 //! Instances of `up`: each a run directory below the machine's own, whose lock its command holds.
 //!
-//! A command that is killed leaves its instance to its pods, the last of which retires it. One that is killed
-//! before it has a pod leaves it to the next command that sweeps. Making and sweeping exclude each other by the
-//! lock of the directory that holds them all.
+//! A command that is killed leaves its instance to its pods, the last of which retires it. Where that is killed, too,
+//! or there was none yet, the watcher or the next command sweeps it. Making and sweeping exclude each other by the lock
+//! of the directory that holds them all.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use super::super::cgroup::Cgroups;
 use super::super::failure::cannot;
 use super::super::mounts;
-use super::{RunDirectory, id_of, make_own, prepare, retire};
+use super::{RunDirectory, id_of, in_memory, make_own, prepare, retire};
 use crate::paths::Places;
 use crate::publish::remove_tree;
 use crate::rundir::lock::{self, Lock};
@@ -82,9 +82,19 @@ pub(crate) fn all(machine: &Places) -> io::Result<Vec<Places>> {
     }
 }
 
+/// Whether any has a tmpfs of its own in the machine's run directory, as it has where that is none.
+pub(super) fn any_in_memory(machine: &Places) -> io::Result<bool> {
+    Ok(all(machine)?.iter().any(|up| in_memory(&up.run).unwrap_or(true)))
+}
+
 /// For a pod process on its way out whose `up` is gone: retires the instance unless another pod lives, which then
 /// does it.
 pub(crate) fn retire_orphaned(up: &Places) -> io::Result<()> {
+    // Somebody may sweep it just now.
+    let _ours = match Lock::take_directory(&up.run) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        taken => taken.map_err(|error| cannot(format!("lock {}", up.run.display()), error))?,
+    };
     if has_living_pod(up)? { Ok(()) } else { clear(up, &up.cgroup().join("pods")) }
 }
 
