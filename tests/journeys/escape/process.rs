@@ -15,13 +15,14 @@ fn binary() -> String {
 fn beside_execs(prison: &Prison, script: &str, spec: &str, rounds: usize) -> String {
     let context = "    securityContext: {runAsUser: 0}\n";
     // Before the watcher, which would run what an earlier attempt has left in the folder.
-    prison.bench.manifest("one.yaml", &prison.pod(spec, context, script));
+    prison.bench.manifest("one.yaml", &prison.pod(spec, context, &format!("echo looking; {script}")));
     let watch = prison.bench.watch();
-    prison.bench.until_status("one", "Running");
+    let said = || prison.bench.run(&["logs", "one"]).stdout;
+    prison.bench.until("it looks", || said() == "looking\n");
     for _ in 0..rounds {
         prison.bench.run(&["exec", "one", "--", "/bin/busybox", "true"]).exits(0);
     }
-    let said = prison.bench.run(&["logs", "one"]).stdout;
+    let said = said();
     prison.bench.remove("one.yaml");
     prison.bench.until_clean();
     assert_eq!(watch.stop(), 0);
@@ -53,7 +54,9 @@ fn cve_2019_5736_by_an_entry_point_that_is_proc_self_exe() {
     let before = binary();
     let pod = prison.pod("", "    securityContext: {runAsUser: 0}\n", "true");
     // What it runs is the sealed copy, which cannot be written.
-    prison.tries(&with_command(&pod, "[/proc/self/exe, version]"));
+    let ran = prison.run(&with_command(&pod, "[/proc/self/exe, version]"));
+    assert!(ran.stdout.contains(concat!("| droppod ", env!("CARGO_PKG_VERSION"), "\n")), "{ran:#?}");
+    prison.holds();
     assert_eq!(binary(), before);
 }
 
@@ -95,12 +98,23 @@ fn cve_2016_9962_no_directory_of_the_host_is_seen_through_what_enters() {
 #[test]
 fn cve_2024_21626_a_working_directory_is_no_leaked_descriptor() {
     let Some(prison) = Prison::new() else { return };
-    for number in 3..12 {
-        let container =
-            format!("    workingDir: /proc/self/fd/{number}\n    securityContext: {{runAsUser: 0}}\n");
-        let script = "cat ../../../../../../..$OUTSIDE/secret ./$OUTSIDE/secret && echo ESCAPED";
-        prison.tries(&prison.pod("", &container, script));
-    }
+    let container = "    workingDir: /proc/self/fd/3\n    securityContext: {runAsUser: 0}\n";
+    let script = "for f in ../../../../../../..$OUTSIDE/secret ./$OUTSIDE/secret; do \
+                  cat $f 2>/dev/null && echo ESCAPED; done; echo OVER";
+    let alone = prison.pod("", container, script);
+    let (_, like) = alone.split_once("  - name: main\n").unwrap();
+    let numbers = 4..24;
+    let others = numbers.clone().map(|number| {
+        let container = like.replace("/fd/3", &format!("/fd/{number}"));
+        format!("  - name: main{number}\n{container}")
+    });
+    let ran = prison.run(&format!("{alone}{}", others.collect::<String>()));
+    assert!(!ran.stdout.contains(" | "), "{ran:#?}");
+    // None, or no directory, or one that is not below the container's root.
+    let refused =
+        prison.refusals(&["failed to chdir", "failed to verify if current working directory is safe"]);
+    assert_eq!(refused, 1 + numbers.len(), "{}", prison.bench.read("one.status.yaml"));
+    prison.holds();
 }
 
 #[test]
@@ -131,7 +145,7 @@ fn cve_2024_21626_no_descriptor_is_inherited() {
     let out = prison.attempt("", "", "echo fds $(ls /proc/self/fd)");
     assert!(out.contains("fds 0 1 2 3\n"), "{out}");
     let said = beside_execs(&prison, "sleep 1000", "", 1);
-    assert_eq!(said, "");
+    assert_eq!(said, "looking\n");
 }
 
 #[test]
@@ -238,7 +252,7 @@ fn kernel_modules_and_reboot_are_refused() {
 #[test]
 fn what_enters_a_container_cannot_be_traced() {
     let Some(prison) = Prison::new() else { return };
-    let script = "$| = 1; while (1) { for my $p (glob '/proc/[0-9]*') { my $e = readlink \"$p/exe\" // next; \
+    let script = "$| = 1; print \"looking\\n\"; while (1) { for my $p (glob '/proc/[0-9]*') { my $e = readlink \"$p/exe\" // next; \
                   next unless $e =~ /droppod|memfd/; my ($n) = $p =~ /(\\d+)/; \
                   print \"ESCAPED $e\\n\" if syscall(101, 16, $n + 0, 0, 0) == 0; } }";
     let text = format!(
@@ -247,11 +261,12 @@ fn what_enters_a_container_cannot_be_traced() {
     );
     let watch = prison.bench.watch();
     prison.bench.manifest("one.yaml", &text);
-    prison.bench.until_status("one", "Running");
+    let said = || prison.bench.run(&["logs", "one"]).stdout;
+    prison.bench.until("it looks", || said() == "looking\n");
     for _ in 0..races(30) {
         prison.bench.run(&["exec", "one", "--", "true"]).exits(0);
     }
-    let said = prison.bench.run(&["logs", "one"]).stdout;
+    let said = said();
     assert!(!said.contains("ESCAPED"), "{said}");
     prison.bench.remove("one.yaml");
     prison.bench.until_clean();
