@@ -51,20 +51,36 @@ fn ipc_shared_memory_and_volumes_are_shared() {
 }
 
 #[test]
-fn hostnames_are_equal_and_processes_and_mounts_are_apart() {
+fn hostnames_are_equal_and_processes_files_and_mounts_are_apart() {
     let Some(bench) = Bench::new() else { return };
-    let script = "echo host $(cat /proc/sys/kernel/hostname); echo pid $BASHPID; \
-                  echo others $(ls -d /proc/[0-9]* | wc -l); mkdir -p /tmp/m-$1; \
-                  test -e /tmp/m-other && echo leak; mkdir -p /tmp/m-other; sleep 0.3; \
-                  echo count $(ls -d /tmp/m-* | wc -l)";
-    let out = up(&bench, &two(script, script));
-    assert_eq!(out.matches("host two").count(), 2, "{out}");
-    assert_eq!(out.matches("pid 1\n").count(), 2, "{out}");
-    assert!(!out.contains("leak"), "{out}");
-    // Its own shell, that of the substitution and the two in it.
-    let others = out.lines().filter_map(|line| line.rsplit_once("others ")?.1.parse::<u32>().ok());
-    let others: Vec<u32> = others.collect();
-    assert!(others.len() == 2 && others.iter().all(|seen| *seen <= 4), "{out}");
+    let watch = bench.watch();
+    let context = "    securityContext: {capabilities: {add: [SYS_ADMIN]}}\n    volumeMounts:";
+    bench.manifest("two.yaml", &two("sleep 1001", "sleep 1002").replace("    volumeMounts:", context));
+    bench.until_status("two", "Running");
+    let in_container = |name: &str, script: &str| {
+        bench.run(&["exec", "two", "-c", name, "--", "bash", "-c", script]).exits(0).stdout
+    };
+    let processes =
+        "cat /proc/sys/kernel/hostname; cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -o 'sleep 100[12]'";
+    assert_eq!(in_container("a", processes), "two\nsleep 1001\n");
+    assert_eq!(in_container("b", processes), "two\nsleep 1002\n");
+
+    let seen = "find /tmp/file-of-a /shared/place -type f 2>/dev/null; grep -c tmpfs-of-a /proc/self/mountinfo || true";
+    let make = "touch /tmp/file-of-a; mkdir /shared/place; mount -t tmpfs tmpfs-of-a /shared/place; touch /shared/place/inner";
+    assert_eq!(in_container("a", make), "");
+    assert_eq!(in_container("a", seen), "/tmp/file-of-a\n/shared/place/inner\n1\n");
+    assert_eq!(
+        in_container("b", seen),
+        "0\n",
+        "of what is mounted on a volume nothing but its place is shared"
+    );
+    let of_machine = [std::process::id().cast_signed()].into_iter().chain(bench.shims());
+    for pid in of_machine {
+        let mounts = fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap();
+        assert!(!mounts.contains("tmpfs-of-a"), "process {pid}: {mounts}");
+    }
+    bench.remove("two.yaml").until_clean();
+    assert_eq!(watch.stop(), 0);
 }
 
 #[test]
