@@ -152,6 +152,64 @@ fn limits_are_those_of_the_cgroup_and_hold() {
     assert_eq!(watch.stop(), 0);
 }
 
+/// The kubelet's for containers; what looks after them comes last of all.
+#[test]
+fn oom_scores_are_those_of_each_class_and_of_a_pod_process() {
+    const SYS_RESOURCE: u64 = 1 << 24;
+    let Some(bench) = Bench::new() else { return };
+    let own = |field: &str| {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        status.lines().find_map(|line| line.strip_prefix(field)).unwrap().trim().to_owned()
+    };
+    let may_lower = u64::from_str_radix(&own("CapEff:"), 16).unwrap() & SYS_RESOURCE != 0;
+    let machine = rustix::system::sysinfo();
+    let quarter = machine.totalram * u64::from(machine.mem_unit) / 4;
+    let burstable = format!("{{requests: {{memory: {quarter}}}}}");
+    let classes = [
+        ("guaranteed", "{limits: {cpu: 100m, memory: 64Mi}}", -997),
+        ("burstable", &burstable, 750),
+        ("best-effort", "{}", 1000),
+    ];
+    for (name, resources, _) in classes {
+        bench.manifest(
+            &format!("{name}.yaml"),
+            &format!(
+                "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec:\n  terminationGracePeriodSeconds: 1\n  \
+                 containers:\n  - {{name: main, image: droppod.local/host, command: [sleep, '1000'], resources: {resources}}}\n"
+            ),
+        );
+    }
+    let watch = bench.watch();
+    let score = |process: &str| -> i32 {
+        fs::read_to_string(format!("/proc/{process}/oom_score_adj")).unwrap().trim().parse().unwrap()
+    };
+    let given = score("self");
+    if !may_lower {
+        say("skipped: no OOM score is below that of who started it without CAP_SYS_RESOURCE");
+    }
+    let here = |score: i32| if may_lower { score } else { score.max(given) };
+    assert_eq!(score(&watch.child.id().to_string()), here(-999));
+    for (name, _, expected) in classes {
+        bench.until_status(name, "Running");
+        assert_eq!(score(&bench.pids(name, "main")[0].to_string()), here(expected), "{name}");
+        let said = bench.run(&["exec", name, "--", "cat", "/proc/self/oom_score_adj"]).exits(0).stdout;
+        assert_eq!(said, format!("{}\n", here(expected)), "what is executed in {name}");
+        let refused = here(expected) != expected;
+        let status = bench.read(&format!("{name}.status.yaml"));
+        assert_eq!(status.contains(&format!("cannot set oom_score_adj to {expected}")), refused, "{status}");
+    }
+    let shims = bench.shims();
+    assert_eq!(shims.len(), classes.len());
+    for pid in shims {
+        assert_eq!(score(&pid.to_string()), here(-998), "a pod process");
+    }
+    for (name, ..) in classes {
+        bench.remove(&format!("{name}.yaml"));
+    }
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}
+
 #[test]
 fn a_program_that_is_not_there_is_named() {
     let Some(bench) = Bench::new() else { return };
