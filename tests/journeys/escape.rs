@@ -11,6 +11,7 @@ mod folder;
 mod image;
 mod kernel;
 mod process;
+mod terminal;
 mod volume;
 
 use std::fs;
@@ -25,7 +26,7 @@ fn races(usual: usize) -> usize {
 }
 
 /// Containers of one pod, each of which is a race.
-const CROWD: usize = 10;
+const CROWD: usize = 20;
 
 /// A prison of one container, and something outside of it that must not be reached.
 struct Prison {

@@ -42,7 +42,7 @@ fn cve_2019_5736_proc_self_exe_is_not_overwritten() {
     let script = "while :; do for p in /proc/[0-9]*; do \
                   case $(/bin/busybox readlink $p/exe 2>/dev/null) in *busybox*|'') ;; \
                   *) (: >> $p/exe) 2>/dev/null && echo ESCAPED by $p;; esac; done; done";
-    let said = beside_execs(&prison, script, "", races(30));
+    let said = beside_execs(&prison, script, "", races(50));
     assert!(!said.contains("ESCAPED"), "{said}");
     assert_eq!(binary(), before);
     prison.holds();
@@ -90,7 +90,7 @@ fn cve_2016_9962_no_directory_of_the_host_is_seen_through_what_enters() {
                   test -e $p/cwd/$OUTSIDE/secret && echo ESCAPED by $p/cwd; \
                   for f in $p/fd/*; do test -d $f/ && test -e $f/../../../../..$OUTSIDE/secret && echo ESCAPED by $f; done; \
                   done; done 2>/dev/null";
-    let said = beside_execs(&prison, script, "", races(30));
+    let said = beside_execs(&prison, script, "", races(50));
     assert!(!said.contains("ESCAPED"), "{said}");
     prison.holds();
 }
@@ -299,7 +299,7 @@ fn what_enters_a_container_cannot_be_traced() {
     prison.bench.manifest("one.yaml", &text);
     let said = || prison.bench.run(&["logs", "one"]).stdout;
     prison.bench.until("it looks", || said() == "looking\n");
-    for _ in 0..races(30) {
+    for _ in 0..races(50) {
         prison.bench.run(&["exec", "one", "--", "true"]).exits(0);
     }
     let said = said();

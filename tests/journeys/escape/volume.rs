@@ -54,7 +54,7 @@ fn cve_2021_25741_a_sub_path_swapped_for_a_link_stays_inside() {
                      securityContext: {runAsUser: 0}\n";
     let script = "cat /sub/secret 2>/dev/null && echo ESCAPED; touch /sub/made";
     while_swapping(&volume, &prison.outside(), || {
-        let ended = prison.race(&spec, container, script, 50, &[LEADS_OUT]);
+        let ended = prison.race(&spec, container, script, 100, &[LEADS_OUT]);
         assert!(ended > 0, "none was started");
     });
 }
@@ -72,7 +72,7 @@ fn cve_2021_30465_a_mount_inside_a_volume_swapped_for_a_link_stays_inside() {
     let script = "touch /v/sub/made; test -e /v/sub/secret && echo ESCAPED";
     while_swapping(&volume, &prison.outside(), || {
         let refusal = "failed to mount Mount { destination: \"/v/sub\"";
-        let ended = prison.race(&spec, container, script, 50, &[refusal]);
+        let ended = prison.race(&spec, container, script, 80, &[refusal]);
         assert!(ended > 0, "none was started");
     });
 }
@@ -95,13 +95,15 @@ fn cve_2025_31133_and_52565_a_device_swapped_for_a_link_unmasks_nothing() {
     while_exchanging(&plain, &link, || {
         // Over `/dev/null` nothing can be put at all: the runtime makes it itself, and nothing may be there by then.
         let taken = "failed to mknod device err=Nix(EEXIST)";
-        for (device, refusals) in [("null", &[LEADS_OUT, taken][..]), ("console", &[LEADS_OUT])] {
+        for (device, times, refusals) in
+            [("null", 20, &[LEADS_OUT, taken][..]), ("console", 80, &[LEADS_OUT])]
+        {
             let container = format!(
                 "    tty: true\n    volumeMounts: [{{name: a, mountPath: /v}}, \
                  {{name: a, mountPath: /dev/{device}, subPath: sub}}]\n    \
                  securityContext: {{runAsUser: 0}}\n"
             );
-            let ended = prison.race(&spec, &container, script, 30, refusals);
+            let ended = prison.race(&spec, &container, script, times, refusals);
             assert_eq!(ended > 0, device == "console", "{ended} were started");
         }
     });
