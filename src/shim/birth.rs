@@ -130,8 +130,11 @@ impl Entrant<'_> {
             }
             (Some(_), Loading::AfterBirth) | (None, _) => (own, None),
         };
-        if let Some(filter) = early {
-            seccomp::load(&filter.program, filter.flags).map_err(told("load the seccomp filter"))?;
+        // From here on nothing is handed back to the caller: it owns descriptors that are closed.
+        if let Some(filter) = early
+            && let Err(error) = seccomp::load(&filter.program, filter.flags)
+        {
+            birth.end(c"cannot load the seccomp filter: ", error.raw_os_error().unwrap_or_default());
         }
         match set_capabilities(None, only(kept)) {
             Ok(()) => birth.give(),

@@ -11,6 +11,7 @@ mod folder;
 mod image;
 mod kernel;
 mod process;
+mod terminal;
 mod volume;
 
 use std::fs;
@@ -23,6 +24,9 @@ use crate::image::made::{Made, Planted};
 fn races(usual: usize) -> usize {
     std::env::var("DROPPOD_RACES").ok().and_then(|races| races.parse().ok()).unwrap_or(usual)
 }
+
+/// Containers of one pod, each of which is a race.
+const CROWD: usize = 20;
 
 /// A prison of one container, and something outside of it that must not be reached.
 struct Prison {
@@ -69,11 +73,11 @@ impl Prison {
         )
     }
 
-    /// The same pod with so many containers like the first: a race each.
-    fn crowd(&self, spec: &str, container: &str, script: &str, count: usize) -> String {
+    /// The same pod with a crowd of containers like the first.
+    fn crowd(&self, spec: &str, container: &str, script: &str) -> String {
         let alone = self.pod(spec, container, script);
         let (_, like) = alone.split_once("  - name: main\n").unwrap();
-        let others = (1..count).map(|nth| format!("  - name: main{nth}\n{like}"));
+        let others = (1..CROWD).map(|nth| format!("  - name: main{nth}\n{like}"));
         format!("{alone}{}", others.collect::<String>())
     }
 
@@ -96,13 +100,44 @@ impl Prison {
         ran.stdout
     }
 
-    /// Runs a pod that may be refused, and must not get out.
+    /// Runs a pod whose container is not started, for this reason.
     #[track_caller]
-    fn tries(&self, manifest: &str) -> Ran {
+    fn refused(&self, manifest: &str, why: &str) {
         let ran = self.run(manifest);
-        assert!(!ran.stdout.contains("ESCAPED") && !ran.stdout.contains(SECRET), "{ran:#?}");
+        let status = self.bench.read("one.status.yaml");
+        assert!(ran.code != 0 && status.contains(why), "no {why:?} in {status}\n{ran:#?}");
+        assert!(!ran.stdout.contains(" | "), "it was started: {ran:#?}");
         self.holds();
-        ran
+    }
+
+    /// Runs a script that says ESCAPED where it got out in containers of one pod, a race each, so many times. Each of them
+    /// comes to its end, or is refused for a reason that has one of these words. Tells how many came to their end.
+    #[track_caller]
+    fn race(&self, spec: &str, container: &str, script: &str, times: usize, refusals: &[&str]) -> usize {
+        let rounds = (0..races(times).div_ceil(CROWD)).map(|_| {
+            let ran = self.run(&self.crowd(spec, container, &format!("{script}; echo OVER")));
+            assert!(!ran.stdout.contains("ESCAPED") && !ran.stdout.contains(SECRET), "{ran:#?}");
+            let (ended, refused) = (ran.stdout.matches("OVER").count(), self.refusals(refusals));
+            assert_eq!(
+                ended + refused,
+                CROWD,
+                "{refused} refused: {}\n{ran:#?}",
+                self.bench.read("one.status.yaml")
+            );
+            self.holds();
+            ended
+        });
+        rounds.sum()
+    }
+
+    /// How many containers of the pod were not started, for a reason that has one of these words.
+    fn refusals(&self, words: &[&str]) -> usize {
+        let is_refusal = |line: &&str| {
+            let message = line.trim_start().strip_prefix("message: ").unwrap_or_default();
+            // An event says it again.
+            !message.contains("Error: ") && words.iter().any(|why| message.contains(why))
+        };
+        self.bench.read("one.status.yaml").lines().filter(is_refusal).count()
     }
 
     /// Nothing outside has changed, and nothing is left.

@@ -51,20 +51,36 @@ fn ipc_shared_memory_and_volumes_are_shared() {
 }
 
 #[test]
-fn hostnames_are_equal_and_processes_and_mounts_are_apart() {
+fn hostnames_are_equal_and_processes_files_and_mounts_are_apart() {
     let Some(bench) = Bench::new() else { return };
-    let script = "echo host $(cat /proc/sys/kernel/hostname); echo pid $BASHPID; \
-                  echo others $(ls -d /proc/[0-9]* | wc -l); mkdir -p /tmp/m-$1; \
-                  test -e /tmp/m-other && echo leak; mkdir -p /tmp/m-other; sleep 0.3; \
-                  echo count $(ls -d /tmp/m-* | wc -l)";
-    let out = up(&bench, &two(script, script));
-    assert_eq!(out.matches("host two").count(), 2, "{out}");
-    assert_eq!(out.matches("pid 1\n").count(), 2, "{out}");
-    assert!(!out.contains("leak"), "{out}");
-    // Its own shell, that of the substitution and the two in it.
-    let others = out.lines().filter_map(|line| line.rsplit_once("others ")?.1.parse::<u32>().ok());
-    let others: Vec<u32> = others.collect();
-    assert!(others.len() == 2 && others.iter().all(|seen| *seen <= 4), "{out}");
+    let watch = bench.watch();
+    let context = "    securityContext: {capabilities: {add: [SYS_ADMIN]}}\n    volumeMounts:";
+    bench.manifest("two.yaml", &two("sleep 1001", "sleep 1002").replace("    volumeMounts:", context));
+    bench.until_status("two", "Running");
+    let in_container = |name: &str, script: &str| {
+        bench.run(&["exec", "two", "-c", name, "--", "bash", "-c", script]).exits(0).stdout
+    };
+    let processes =
+        "cat /proc/sys/kernel/hostname; cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -o 'sleep 100[12]'";
+    assert_eq!(in_container("a", processes), "two\nsleep 1001\n");
+    assert_eq!(in_container("b", processes), "two\nsleep 1002\n");
+
+    let seen = "find /tmp/file-of-a /shared/place -type f 2>/dev/null; grep -c tmpfs-of-a /proc/self/mountinfo || true";
+    let make = "touch /tmp/file-of-a; mkdir /shared/place; mount -t tmpfs tmpfs-of-a /shared/place; touch /shared/place/inner";
+    assert_eq!(in_container("a", make), "");
+    assert_eq!(in_container("a", seen), "/tmp/file-of-a\n/shared/place/inner\n1\n");
+    assert_eq!(
+        in_container("b", seen),
+        "0\n",
+        "of what is mounted on a volume nothing but its place is shared"
+    );
+    let of_machine = [std::process::id().cast_signed()].into_iter().chain(bench.shims());
+    for pid in of_machine {
+        let mounts = fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap();
+        assert!(!mounts.contains("tmpfs-of-a"), "process {pid}: {mounts}");
+    }
+    bench.remove("two.yaml").until_clean();
+    assert_eq!(watch.stop(), 0);
 }
 
 #[test]
@@ -133,6 +149,64 @@ fn limits_are_those_of_the_cgroup_and_hold() {
     let said = bench.run(&["exec", "bound", "--", "setsid", "-w", "perl", "-e", bomb]).stdout;
     assert!((20..32).contains(&said.parse().unwrap_or(0)), "{said} forks");
     bench.remove("bound.yaml").until_clean();
+    assert_eq!(watch.stop(), 0);
+}
+
+/// The kubelet's for containers; what looks after them comes last of all.
+#[test]
+fn oom_scores_are_those_of_each_class_and_of_a_pod_process() {
+    const SYS_RESOURCE: u64 = 1 << 24;
+    let Some(bench) = Bench::new() else { return };
+    let own = |field: &str| {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        status.lines().find_map(|line| line.strip_prefix(field)).unwrap().trim().to_owned()
+    };
+    let may_lower = u64::from_str_radix(&own("CapEff:"), 16).unwrap() & SYS_RESOURCE != 0;
+    let machine = rustix::system::sysinfo();
+    let quarter = machine.totalram * u64::from(machine.mem_unit) / 4;
+    let burstable = format!("{{requests: {{memory: {quarter}}}}}");
+    let classes = [
+        ("guaranteed", "{limits: {cpu: 100m, memory: 64Mi}}", -997),
+        ("burstable", &burstable, 750),
+        ("best-effort", "{}", 1000),
+    ];
+    for (name, resources, _) in classes {
+        bench.manifest(
+            &format!("{name}.yaml"),
+            &format!(
+                "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec:\n  terminationGracePeriodSeconds: 1\n  \
+                 containers:\n  - {{name: main, image: droppod.local/host, command: [sleep, '1000'], resources: {resources}}}\n"
+            ),
+        );
+    }
+    let watch = bench.watch();
+    let score = |process: &str| -> i32 {
+        fs::read_to_string(format!("/proc/{process}/oom_score_adj")).unwrap().trim().parse().unwrap()
+    };
+    let given = score("self");
+    if !may_lower {
+        say("skipped: no OOM score is below that of who started it without CAP_SYS_RESOURCE");
+    }
+    let here = |score: i32| if may_lower { score } else { score.max(given) };
+    assert_eq!(score(&watch.child.id().to_string()), here(-999));
+    for (name, _, expected) in classes {
+        bench.until_status(name, "Running");
+        assert_eq!(score(&bench.pids(name, "main")[0].to_string()), here(expected), "{name}");
+        let said = bench.run(&["exec", name, "--", "cat", "/proc/self/oom_score_adj"]).exits(0).stdout;
+        assert_eq!(said, format!("{}\n", here(expected)), "what is executed in {name}");
+        let refused = here(expected) != expected;
+        let status = bench.read(&format!("{name}.status.yaml"));
+        assert_eq!(status.contains(&format!("cannot set oom_score_adj to {expected}")), refused, "{status}");
+    }
+    let shims = bench.shims();
+    assert_eq!(shims.len(), classes.len());
+    for pid in shims {
+        assert_eq!(score(&pid.to_string()), here(-998), "a pod process");
+    }
+    for (name, ..) in classes {
+        bench.remove(&format!("{name}.yaml"));
+    }
+    bench.until_clean();
     assert_eq!(watch.stop(), 0);
 }
 

@@ -32,8 +32,14 @@ const COURSES: [&str; 9] = [
 /// Its sidecar is stopped before a slow machine has let it say a word.
 const LEFT_OUT: &str = "pod::init_containers_come_first";
 
-/// What a container may do, and the devices that it has.
-const CONFINEMENT: [&str; 2] = ["confinement::", "escape::kernel::device_nodes"];
+/// What a container may do, the devices that it has, and what it does with masks, mounts and a terminal.
+const CONFINEMENT: [&str; 5] = [
+    "confinement::",
+    "escape::kernel::device_nodes",
+    "escape::kernel::m",
+    "escape::kernel::no_device",
+    "escape::terminal::",
+];
 
 #[test]
 #[ignore = "boots another kernel and takes minutes"]

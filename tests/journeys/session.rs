@@ -14,13 +14,16 @@ const USER: &str = "spec:\n  securityContext: {runAsUser: 1000}\n";
 fn exec_passes_input_output_and_exit_code() {
     let Some(bench) = Bench::new() else { return };
     let watch = bench.watch();
-    bench.manifest("web.yaml", WEB);
+    bench.manifest("web.yaml", &WEB.replace("    env:", "    workingDir: /away\n    env:"));
     bench.until_status("web", "Running");
     bench.run(&["exec", "web", "--", "bash", "-c", "echo $COLOUR; exit 7"]).exits(7).says("green");
     let ran = bench.run_with_input(&["exec", "-i", "web", "--", "wc", "-c"], "12345").exits(0);
     assert_eq!(ran.stdout.trim(), "5");
     bench.run(&["exec", "web", "--", "no-such-program"]).says("executable file not found");
     bench.run(&["exec", "web", "--", "bash", "-c", "kill -9 $$"]).exits(137);
+    bench.run(&["exec", "web", "--", "rmdir", "/away"]).exits(0);
+    let gone = "cannot change to the working directory /away: No such file or directory";
+    bench.run(&["exec", "web", "--", "true"]).exits(1).says(gone);
     bench.remove("web.yaml");
     bench.until_clean();
     assert_eq!(watch.stop(), 0);

@@ -75,6 +75,8 @@ fn become_part(orders: File, mut handed: Handed, verdict: &OwnedFd) -> Result<In
     if !orders.unified.is_some_and(|cgroup| is_home(&cgroup)) {
         pass(&early)?;
     }
+    // What has an owner must not be closed behind its back, below: whoever fails then closes it again.
+    drop(early);
     let kinds = [LinkNameSpaceType::Mount, LinkNameSpaceType::ControlGroup, LinkNameSpaceType::ProcessID];
     for (namespace, kind) in namespaces.into_iter().zip(kinds) {
         move_into_link_name_space(namespace.as_fd(), Some(kind))

@@ -10,16 +10,20 @@ use super::{Bench, Running};
 impl Bench {
     /// Runs a command on a terminal of its own, types into it, and gives what it showed.
     pub(crate) fn run_on_terminal(&self, args: &[&str], keys: &str) -> String {
+        self.at_terminal(&format!("{} {}", env!("CARGO_BIN_EXE_droppod"), args.join(" ")), keys)
+    }
+
+    /// The same with a line of the shell's.
+    pub(crate) fn at_terminal(&self, line: &str, keys: &str) -> String {
         let mut command = self.program("script");
-        let line = format!("{} {}", env!("CARGO_BIN_EXE_droppod"), args.join(" "));
-        command.args(["-qec", &line, "/dev/null"]);
+        command.args(["-qec", line, "/dev/null"]);
         let mut command = self.furnish(command);
         command.env("TERM", "xterm");
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         // Kept open: its end would be typed as the end of input.
         let mut keyboard = child.stdin.take().unwrap();
         keyboard.write_all(keys.as_bytes()).unwrap();
-        let ran = wait_with_deadline(child, args);
+        let ran = wait_with_deadline(child, &[line]);
         drop(keyboard);
         String::from_utf8_lossy(&ran.stdout).into_owned()
     }

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use super::{Prison, SECRET, races};
+use super::{Prison, SECRET};
 
-/// Containers of one pod, each of which is a race.
-const CROWD: usize = 10;
+/// Why a part of a volume is not mounted that is a link at that moment.
+const LEADS_OUT: &str = "its subPath leads out of the volume";
 
 /// Exchanges a directory and a link that leads outside, as fast as it can, while `during` runs.
 fn while_swapping(volume: &Path, outside: &Path, during: impl FnOnce()) {
@@ -49,14 +49,13 @@ impl Drop for Over<'_> {
 fn cve_2021_25741_a_sub_path_swapped_for_a_link_stays_inside() {
     let Some(prison) = Prison::new() else { return };
     let volume = prison.bench.path("volume");
+    let spec = format!("  volumes: [{{name: a, hostPath: {{path: {}}}}}]\n", volume.display());
+    let container = "    volumeMounts: [{name: a, mountPath: /sub, subPath: sub}]\n    \
+                     securityContext: {runAsUser: 0}\n";
+    let script = "cat /sub/secret 2>/dev/null && echo ESCAPED; touch /sub/made";
     while_swapping(&volume, &prison.outside(), || {
-        for _ in 0..races(50).div_ceil(CROWD) {
-            let spec = format!("  volumes: [{{name: a, hostPath: {{path: {}}}}}]\n", volume.display());
-            let container = "    volumeMounts: [{name: a, mountPath: /sub, subPath: sub}]\n    \
-                             securityContext: {runAsUser: 0}\n";
-            let script = "cat /sub/secret 2>/dev/null && echo ESCAPED; touch /sub/made";
-            prison.tries(&prison.crowd(&spec, container, script, CROWD));
-        }
+        let ended = prison.race(&spec, container, script, 100, &[LEADS_OUT]);
+        assert!(ended > 0, "none was started");
     });
 }
 
@@ -64,17 +63,17 @@ fn cve_2021_25741_a_sub_path_swapped_for_a_link_stays_inside() {
 fn cve_2021_30465_a_mount_inside_a_volume_swapped_for_a_link_stays_inside() {
     let Some(prison) = Prison::new() else { return };
     let volume = prison.bench.path("volume");
+    let spec = format!(
+        "  volumes: [{{name: a, hostPath: {{path: {}}}}}, {{name: b, emptyDir: {{}}}}]\n",
+        volume.display()
+    );
+    let container = "    volumeMounts: [{name: a, mountPath: /v}, {name: b, mountPath: /v/sub}]\n    \
+                     securityContext: {runAsUser: 0}\n";
+    let script = "touch /v/sub/made; test -e /v/sub/secret && echo ESCAPED";
     while_swapping(&volume, &prison.outside(), || {
-        for _ in 0..races(50).div_ceil(CROWD) {
-            let spec = format!(
-                "  volumes: [{{name: a, hostPath: {{path: {}}}}}, {{name: b, emptyDir: {{}}}}]\n",
-                volume.display()
-            );
-            let container = "    volumeMounts: [{name: a, mountPath: /v}, {name: b, mountPath: /v/sub}]\n    \
-                             securityContext: {runAsUser: 0}\n";
-            let script = "touch /v/sub/made; test -e /v/sub/secret && echo ESCAPED";
-            prison.tries(&prison.crowd(&spec, container, script, CROWD));
-        }
+        let refusal = "failed to mount Mount { destination: \"/v/sub\"";
+        let ended = prison.race(&spec, container, script, 80, &[refusal]);
+        assert!(ended > 0, "none was started");
     });
 }
 
@@ -92,17 +91,20 @@ fn cve_2025_31133_and_52565_a_device_swapped_for_a_link_unmasks_nothing() {
                   for f in /proc/sysrq-trigger /proc/sys/kernel/core_pattern; do \
                   (: >> $f) 2>/dev/null && echo ESCAPED: $f can be written; done; \
                   [ -c /dev/console ] || [ -z \"$(/bin/busybox head -c 1 /dev/console)\" ] || echo ESCAPED: console; true";
+    let spec = format!("  volumes: [{{name: a, hostPath: {{path: {}}}}}]\n", volume.display());
     while_exchanging(&plain, &link, || {
-        for device in ["null", "console"] {
-            for _ in 0..races(30).div_ceil(CROWD) {
-                let spec = format!("  volumes: [{{name: a, hostPath: {{path: {}}}}}]\n", volume.display());
-                let container = format!(
-                    "    tty: true\n    volumeMounts: [{{name: a, mountPath: /v}}, \
-                     {{name: a, mountPath: /dev/{device}, subPath: sub}}]\n    \
-                     securityContext: {{runAsUser: 0}}\n"
-                );
-                prison.tries(&prison.crowd(&spec, &container, script, CROWD));
-            }
+        // Over `/dev/null` nothing can be put at all: the runtime makes it itself, and nothing may be there by then.
+        let taken = "failed to mknod device err=Nix(EEXIST)";
+        for (device, times, refusals) in
+            [("null", 20, &[LEADS_OUT, taken][..]), ("console", 80, &[LEADS_OUT])]
+        {
+            let container = format!(
+                "    tty: true\n    volumeMounts: [{{name: a, mountPath: /v}}, \
+                 {{name: a, mountPath: /dev/{device}, subPath: sub}}]\n    \
+                 securityContext: {{runAsUser: 0}}\n"
+            );
+            let ended = prison.race(&spec, &container, script, times, refusals);
+            assert_eq!(ended > 0, device == "console", "{ended} were started");
         }
     });
 }
