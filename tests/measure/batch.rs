@@ -110,12 +110,13 @@ fn crowd(bench: &Bench, count: usize, edits: usize) {
     let pid = watch.child.id();
     come_to_rest(pid);
     let idle = share(pid, IDLE);
-    let before = cpu(pid);
+    let (begun, before) = (clock(), cpu(pid));
     let mut reactions: Vec<u64> =
         (0..edits).map(|edit| edit_one(bench, edit % count, 1 + edit % 59)).collect();
-    // What an edit costs includes the looks that follow it.
+    // What an edit costs includes the looks that follow it, and not those that are due without any.
     let_pass(Duration::from_secs(1));
-    let cost = (cpu(pid) - before) as f64 / 1e6 / edits as f64;
+    let idled = idle / 100.0 * (clock() - begun) as f64;
+    let cost = ((cpu(pid) - before) as f64 - idled) / 1e6 / edits as f64;
     reactions.sort_unstable();
     let past = |at: usize| reactions[at].saturating_sub(SETTLING.as_nanos() as u64) as f64 / 1e6;
     let reaction = format!("{:.1} (..{:.1})", past(edits / 2), past(edits * 9 / 10));
