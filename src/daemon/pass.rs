@@ -198,6 +198,11 @@ impl World {
     /// The next pass looks at all that is in the folders. What others have left is removed: nobody says that they were killed.
     pub(super) fn scan(&mut self) {
         self.unswept = up::sweep_dead(&self.hands.places).err().map(|error| chain(&error));
+        if self.store.has_sessions() {
+            let store = self.store.clone();
+            // It may be much, and nobody waits for it. What cannot be removed is told by the next pull.
+            drop(std::thread::Builder::new().spawn(move || store.sweep()));
+        }
         self.folders.iter_mut().for_each(|folder| folder.settling.look_everywhere());
         self.inventory.look_at_strangers();
     }

@@ -188,6 +188,16 @@ impl Store {
         Ok(Collected::Layers(removed))
     }
 
+    /// Whether anybody brings images in, or was killed at it.
+    pub(crate) fn has_sessions(&self) -> bool {
+        std::fs::read_dir(self.root.join("tmp")).is_ok_and(|mut sessions| sessions.next().is_some())
+    }
+
+    /// Removes what those that were killed have left of their work.
+    pub(crate) fn sweep(&self) -> io::Result<()> {
+        session::sweep(&self.root.join("tmp"))
+    }
+
     /// A place to bring an image in; until it ends no layer is removed.
     pub(crate) fn session(&self) -> io::Result<Session> {
         self.prepare()?;

@@ -1,5 +1,5 @@
 //! A directory below `tmp/` for one process's unfinished work, locked for as long as that lives. What a killed
-//! one left is removed by the next that comes.
+//! one left is removed by the next that comes, or by a watcher that looks around.
 
 use std::fs::File;
 use std::io;
@@ -84,6 +84,16 @@ impl Drop for Session {
     fn drop(&mut self) {
         // What cannot be removed here is removed by the next session, which also reports why not.
         drop(self.clear());
+    }
+}
+
+/// Removes every session whose process is gone, unless somebody begins one just now, and does it.
+pub(super) fn sweep(place: &Path) -> io::Result<()> {
+    let above = open_directory(place)?;
+    match rustix::fs::flock(&above, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => remove_abandoned(&above),
+        Err(Errno::WOULDBLOCK) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -76,6 +76,27 @@ fn an_image_of_the_disc_waits_for_no_registry() {
 }
 
 #[test]
+fn what_a_killed_pull_has_left_goes_though_nobody_wants_the_image_any_more() {
+    let Some(bench) = Bench::new() else { return };
+    serve(&bench, never);
+    let watch = bench.start(&["watch", bench.folder().to_str().unwrap(), "--rescan", "1s"]);
+    bench.manifest("app.yaml", &pod("app", "127.0.0.1:5000/app:1"));
+    let unfinished = || {
+        let sessions = std::fs::read_dir(bench.path("s/images/tmp")).into_iter().flatten().flatten();
+        sessions.map(|session| session.file_name().into_string().unwrap()).next()
+    };
+    bench.until("the pull is under way", || unfinished().is_some());
+    // It is named after its process.
+    let session = unfinished().unwrap();
+    let (pid, _) = session.split_once('.').unwrap();
+    assert!(std::process::Command::new("kill").args(["-9", pid]).status().unwrap().success());
+    bench.remove("app.yaml");
+    bench.until("nothing is left of it", || unfinished().is_none());
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
 fn a_manifest_without_end_fails_its_pull_alone() {
     let Some(bench) = Bench::new() else { return };
     serve(&bench, endless);
