@@ -15,6 +15,7 @@ use crate::model::record::{
     ContainerRecord, ContainerState, Exit, FORMAT, Outcome, PodRecord, SandboxState, StopReason,
 };
 use crate::model::time::{Moment, Timestamp};
+use crate::paths::PodDir;
 use crate::rundir::exits::{self, ExitRecord};
 use crate::rundir::{lock, pods};
 
@@ -67,6 +68,15 @@ fn declare(places: &Places) {
         owner: None,
     };
     objects::save(places, &record).unwrap();
+}
+
+/// A pod that is declared, and the directory that its process finds.
+fn launched(ground: &Ground) -> (Places, PodDir) {
+    let places = ground.places();
+    declare(&places);
+    let directory = places.pod(&id().uid);
+    std::fs::create_dir_all(directory.exits()).unwrap();
+    (places, directory)
 }
 
 fn container(name: &str, state: ContainerState) -> ContainerRecord {
@@ -183,10 +193,7 @@ fn a_wait_of_many_passes_is_one_event_and_keeps_its_beginning() {
 #[test]
 fn an_end_nobody_saw_is_recorded_as_unknown_and_one_on_disc_as_it_was() {
     let ground = Ground::new();
-    let places = ground.places();
-    declare(&places);
-    let directory = places.pod(&id().uid);
-    std::fs::create_dir_all(directory.exits()).unwrap();
+    let (places, directory) = launched(&ground);
     pods::write_record(&directory, &record(vec![container("a", running()), container("b", running())]))
         .unwrap();
     exits::write(&directory, "a", 0, &ended(3)).unwrap();
@@ -208,10 +215,7 @@ fn an_end_nobody_saw_is_recorded_as_unknown_and_one_on_disc_as_it_was() {
 #[test]
 fn a_pod_whose_containers_all_ended_well_has_succeeded_though_its_process_died() {
     let ground = Ground::new();
-    let places = ground.places();
-    declare(&places);
-    let directory = places.pod(&id().uid);
-    std::fs::create_dir_all(directory.exits()).unwrap();
+    let (places, directory) = launched(&ground);
     pods::write_record(&directory, &record(vec![container("a", running())])).unwrap();
     exits::write(&directory, "a", 0, &ended(0)).unwrap();
     sweep::record_loss(&places, &id(), &Objects::default(), now()).unwrap();
@@ -222,10 +226,7 @@ fn a_pod_whose_containers_all_ended_well_has_succeeded_though_its_process_died()
 #[test]
 fn an_end_that_every_container_told_itself_is_not_called_unknown() {
     let ground = Ground::new();
-    let places = ground.places();
-    declare(&places);
-    let directory = places.pod(&id().uid);
-    std::fs::create_dir_all(directory.exits()).unwrap();
+    let (places, directory) = launched(&ground);
     pods::write_record(&directory, &record(vec![container("a", running())])).unwrap();
     exits::write(&directory, "a", 0, &ended(7)).unwrap();
     let again = exits::write(&directory, "a", 0, &ended(0)).unwrap_err();
@@ -239,8 +240,7 @@ fn an_end_that_every_container_told_itself_is_not_called_unknown() {
 #[test]
 fn ends_that_the_state_has_told_of_take_no_room() {
     let ground = Ground::new();
-    let directory = ground.places().pod(&id().uid);
-    std::fs::create_dir_all(directory.exits()).unwrap();
+    let (_, directory) = launched(&ground);
     for restart in 0..5 {
         exits::write(&directory, "a", restart, &ended(1)).unwrap();
     }
@@ -286,8 +286,7 @@ fn a_pod_that_leaves_while_it_is_looked_at_has_told_how_it_ended() {
 #[test]
 fn what_ran_is_known_before_the_state_tells_of_it() {
     let ground = Ground::new();
-    let directory = ground.places().pod(&id().uid);
-    std::fs::create_dir_all(directory.exits()).unwrap();
+    let (_, directory) = launched(&ground);
     let creating = ContainerState::Waiting { reason: "ContainerCreating".to_owned(), message: String::new() };
     let state = record(vec![container("main", creating)]);
     let planned = |policy| ContainerPlan { restart_policy: policy, ..sample::container("main") };
@@ -317,8 +316,7 @@ fn what_ran_is_known_before_the_state_tells_of_it() {
 #[test]
 fn an_end_that_another_run_was_to_follow_is_not_the_last() {
     let ground = Ground::new();
-    let directory = ground.places().pod(&id().uid);
-    std::fs::create_dir_all(directory.exits()).unwrap();
+    let (_, directory) = launched(&ground);
     exits::write(&directory, "main", 0, &ExitRecord { exit: exit(0), again: Some(true) }).unwrap();
     let state = record(vec![container("main", running())]);
     for policy in [RestartPolicy::OnFailure, RestartPolicy::Never] {
