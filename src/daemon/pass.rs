@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use crate::api::CronJob;
 use crate::image::store::Store;
 use crate::model::action::{Action, Plan, Wake};
 use crate::model::desired::{Blocked, Cause, Desired, Waiting, Want};
 use crate::model::id::Uid;
 use crate::model::job::Present;
-use crate::model::object::Source;
+use crate::model::object::{Known, Source};
 use crate::model::observed::ProcessObservation;
-use crate::model::time::{Moment, Now};
+use crate::model::time::{Moment, Now, Timestamp};
 use crate::plan;
 use crate::rundir::deletions::{self, Wanted};
 use crate::sandbox::instance::up;
@@ -205,6 +206,13 @@ impl World {
         }
         self.folders.iter_mut().for_each(|folder| folder.settling.look_everywhere());
         self.inventory.look_at_strangers();
+    }
+
+    /// When a CronJob is due next; never while it is suspended.
+    pub(super) fn next_of(&self, known: &Known, cron: &CronJob, now: Now) -> Option<Timestamp> {
+        let record = self.inventory.controlled().crons.get(&known.record.uid);
+        let served = record.and_then(|record| record.last_schedule).unwrap_or(known.record.created_at);
+        workload::next_time(cron, served, now.wall, &self.zone)
     }
 
     fn has_lost_folder(&self) -> bool {

@@ -12,7 +12,6 @@ use crate::model::observed::ProcessObservation;
 use crate::model::time::{Moment, Now};
 use crate::sandbox::sys::clock;
 use crate::status;
-use crate::workload;
 
 use super::exhibit::{Exhibit, Picture, Readiness};
 use super::pass::{Passed, World};
@@ -146,12 +145,11 @@ fn job_status(world: &World, uid: &Uid, job: &Job) -> &'static str {
 
 fn of_cron(world: &World, known: &Known, cron: &CronJob, now: Now) -> Cron {
     let record = world.inventory.controlled().crons.get(&known.record.uid);
-    let served = record.and_then(|record| record.last_schedule).unwrap_or(known.record.created_at);
     let key = &known.record.key;
     Cron {
         namespace: key.namespace.clone(),
         name: key.name.clone(),
         last_success: record.and_then(|record| record.last_success),
-        next: workload::next_time(cron, served, now.wall, &world.zone),
+        next: world.next_of(known, cron, now),
     }
 }

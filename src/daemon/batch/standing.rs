@@ -81,10 +81,7 @@ pub(super) fn of(jobs: &[JobReport], world: &World, passed: &Passed, now: Now) -
 fn of_cron(known: &Known, world: &World, now: Now) -> Option<CronStanding> {
     match &known.object {
         Object::CronJob(cron) => {
-            let record = world.inventory.controlled().crons.get(&known.record.uid);
-            let served = record.and_then(|record| record.last_schedule).unwrap_or(known.record.created_at);
-            let next = workload::next_time(cron, served, now.wall, &world.zone);
-            Some(CronStanding { key: known.record.key.clone(), next })
+            Some(CronStanding { key: known.record.key.clone(), next: world.next_of(known, cron, now) })
         }
         Object::Pod(_)
         | Object::ConfigMap(_)
