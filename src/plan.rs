@@ -9,6 +9,8 @@
 //! unwanted   Stop                             Sweep                        —
 //! ended      leaves by itself                 Sweep                        — (Forget if Gone)
 //! ```
+//!
+//! A living process that has been told all this and goes by something else is reminded.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,7 +50,7 @@ fn turn(action: &Action) -> u8 {
         Action::Stop { .. } => 0,
         Action::Sweep { .. } => 1,
         Action::Forget { .. } | Action::Lose { .. } => 2,
-        Action::Tell(_) => 3,
+        Action::Tell(_) | Action::Remind { .. } => 3,
         Action::Launch(_) => 4,
         Action::Pull(_) => 5,
         Action::Wait { .. } => 6,
@@ -60,17 +62,23 @@ fn for_wanted(uid: &Uid, pod: &DesiredPod, observed: &Observed, boot_id: &str, n
     let there = Presence::of(seen);
     let ended = seen.is_some_and(|seen| seen.finished.is_some());
     match (&pod.want, there) {
-        (Want::Gone { grace }, Presence::Alive(told)) => stop_deleted(&pod.id, told, *grace),
+        (Want::Gone { grace }, Presence::Alive(seen)) => {
+            stop_deleted(&pod.id, seen.told.as_ref(), *grace).or_else(|| remind(&pod.id, seen))
+        }
         (Want::Gone { .. }, Presence::Remains(_)) => Some(sweep(&pod.id, AfterSweep::Nothing)),
         (Want::Gone { .. }, Presence::Absent) => Some(Action::Forget { pod: pod.id.clone() }),
         // It has recorded its end and leaves.
         (Want::Run(_) | Want::Wait { .. }, Presence::Alive(_)) if ended => None,
-        (Want::Run(plan), Presence::Alive(told)) => for_running(plan, told),
+        (Want::Run(plan), Presence::Alive(seen)) => {
+            for_running(plan, seen.told.as_ref()).or_else(|| remind(&pod.id, seen))
+        }
         // It runs on; why it does not change any further is for its events.
-        (Want::Wait { why, meanwhile }, Presence::Alive(told)) => Some(match meanwhile {
-            Some(plan) if is_to_be_told(plan, told) => Action::Tell(plan.clone()),
-            Some(_) | None => Action::Wait { pod: pod.id.clone(), why: why.clone() },
-        }),
+        (Want::Wait { why, meanwhile }, Presence::Alive(seen)) => {
+            let plan = meanwhile.as_ref().filter(|plan| is_to_be_told(plan, seen.told.as_ref()));
+            let tell = plan.map(|plan| Action::Tell(plan.clone()));
+            let wait = || Action::Wait { pod: pod.id.clone(), why: why.clone() };
+            Some(tell.or_else(|| remind(&pod.id, seen)).unwrap_or_else(wait))
+        }
         (Want::Run(_) | Want::Wait { .. }, Presence::Remains(seen)) => {
             Some(sweep(&pod.id, after_sweep(seen, pod.restart_policy)))
         }
@@ -86,7 +94,7 @@ fn for_unwanted(uid: &Uid, seen: &PodObservation) -> Option<Action> {
     let id = PodId { namespace: seen.namespace.clone(), name: seen.name.clone(), uid: uid.clone() };
     match Presence::of(Some(seen)) {
         Presence::Alive(_) if seen.finished.is_some() => None,
-        Presence::Alive(told) => stop_deleted(&id, told, None),
+        Presence::Alive(seen) => stop_deleted(&id, seen.told.as_ref(), None).or_else(|| remind(&id, seen)),
         Presence::Remains(_) => Some(sweep(&id, AfterSweep::Nothing)),
         Presence::Absent => None,
     }
@@ -94,8 +102,8 @@ fn for_unwanted(uid: &Uid, seen: &PodObservation) -> Option<Action> {
 
 /// What there is of a pod in the run directory.
 enum Presence<'a> {
-    /// A pod process, and what it was told.
-    Alive(Option<&'a Told>),
+    /// A pod process.
+    Alive(&'a PodObservation),
     /// No process, but its directory.
     Remains(&'a PodObservation),
     Absent,
@@ -105,7 +113,7 @@ impl<'a> Presence<'a> {
     fn of(seen: Option<&'a PodObservation>) -> Self {
         let Some(seen) = seen else { return Presence::Absent };
         match seen.process {
-            ProcessObservation::Alive => Presence::Alive(seen.told.as_ref()),
+            ProcessObservation::Alive => Presence::Alive(seen),
             ProcessObservation::Dead if seen.told.is_some() || seen.record.is_some() => {
                 Presence::Remains(seen)
             }
@@ -176,6 +184,15 @@ fn stop_deleted(pod: &PodId, told: Option<&Told>, grace: Option<u32>) -> Option<
             Some(Action::Stop { pod: pod.clone(), why: StopReason::Deleted, grace })
         }
     }
+}
+
+/// For a process that goes by another plan than it was told, or does not stop though it was told to. One that has published
+/// nothing yet has still to read what it was told.
+fn remind(pod: &PodId, seen: &PodObservation) -> Option<Action> {
+    let (told, record) = (seen.told.as_ref()?, seen.record.as_ref()?);
+    let stops = told.stop.is_none() || record.stopping.is_some() || record.outcome.is_some();
+    let knows = stops && record.revision == told.plan.revision;
+    (!knows).then(|| Action::Remind { pod: pod.clone() })
 }
 
 fn sweep(pod: &PodId, then: AfterSweep) -> Action {

@@ -95,6 +95,10 @@ impl Hands {
             Action::Pull(request) => self.pull(request, known, now)?,
             Action::Launch(plan) => self.launch(plan, now)?,
             Action::Tell(plan) => tell(&self.places, plan)?,
+            Action::Remind { pod } => {
+                goal::knock(&self.places.pod(&pod.uid));
+                Acted::AlreadySo
+            }
             Action::Stop { pod, why, grace } => {
                 let order = StopOrder { why: *why, grace: *grace };
                 goal::order_stop(&self.places.pod(&pod.uid), order)
@@ -181,6 +185,7 @@ fn tell_log(action: &Action) {
         Action::Pull(request) => tracing::info!(what = %request, "pull started"),
         Action::Launch(plan) => tracing::info!(pod = %plan.id, uid = %plan.id.uid, "pod started"),
         Action::Tell(plan) => tracing::info!(pod = %plan.id, uid = %plan.id.uid, "pod told its new plan"),
+        Action::Remind { pod } => tracing::info!(%pod, uid = %pod.uid, "pod reminded"),
         Action::Stop { pod, why, .. } => tracing::info!(%pod, uid = %pod.uid, %why, "pod told to stop"),
         Action::Wait { pod, why } => tracing::info!(%pod, uid = %pod.uid, %why, "pod waits"),
         Action::Sweep { pod, then } => tracing::info!(%pod, uid = %pod.uid, %then, "pod swept"),

@@ -24,6 +24,10 @@ pub(crate) enum Action {
     Launch(Box<PodPlan>),
     /// Tell a living pod process its new plan.
     Tell(Box<PodPlan>),
+    /// Have a living pod process look at what it was told: whoever told it may have died before it knocked.
+    Remind {
+        pod: PodId,
+    },
     /// `grace` in seconds, in place of the pod's own.
     Stop {
         pod: PodId,

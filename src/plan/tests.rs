@@ -13,7 +13,7 @@ use crate::model::observed::{Finished, PullError};
 use crate::model::pod_plan::{Revision, Role, sample};
 use crate::model::record::{Exit, FORMAT, PodRecord, SandboxState, Stopping};
 use crate::model::time::Timestamp;
-use world::World;
+use world::{World, moves};
 
 const THIS_BOOT: &str = "this-boot";
 const LAST_BOOT: &str = "last-boot";
@@ -216,6 +216,7 @@ fn a_living_pod_takes_over_what_it_can_once_and_then_waits_for_the_rest() {
     let mut living = world(&plan).see(&web, |_| {});
     assert_eq!(only_action(&living), Action::Tell(Box::new(plan.clone())));
     living.act(&living.plan());
+    living.pass();
     assert_eq!(only_action(&living), waits);
     assert_eq!(only_action(&world(&plan)), waits, "one that does not live is told nothing");
     plan.revision = revision("b", "b");
@@ -246,11 +247,41 @@ fn the_next_look_is_when_a_failed_pull_is_due() {
 fn a_second_delete_is_quiet_and_overrules_an_interruption() {
     let web = id("web", 1);
     let gone = || World::empty().want(web.clone(), RestartPolicy::Always, Want::Gone { grace: None });
-    let told = |why| gone().see(&web, |seen| seen.told = Some(told_of(revision("a", "a"), Some(why))));
+    let told = |why| {
+        gone().see(&web, |seen| {
+            seen.told = Some(told_of(revision("a", "a"), Some(why)));
+            seen.record.as_mut().unwrap().stopping = Some(Stopping { since: at(1).wall, why });
+        })
+    };
     assert_eq!(told(StopReason::Deleted).plan(), Plan::default());
     let stop = Action::Stop { pod: web.clone(), why: StopReason::Deleted, grace: None };
     assert_eq!(only_action(&told(StopReason::Interrupted)), stop);
     assert_eq!(only_action(&gone()), Action::Forget { pod: web.clone() });
+}
+
+#[test]
+fn what_a_pod_was_told_by_one_that_died_before_it_knocked_is_brought_to_its_notice() {
+    let web = id("web", 1);
+    let mut plan = plan_of(web.clone(), RestartPolicy::Always);
+    plan.revision = revision("a", "b");
+    let edited = |stop| move |seen: &mut PodObservation| seen.told = Some(told_of(revision("a", "b"), stop));
+    let remind = Action::Remind { pod: web.clone() };
+    for want in [
+        Want::Run(Box::new(plan.clone())),
+        Want::Wait { why: blocked(), meanwhile: Some(Box::new(plan)) },
+        Want::Wait { why: blocked(), meanwhile: None },
+    ] {
+        let mut world = World::empty().want(web.clone(), RestartPolicy::Always, want).see(&web, edited(None));
+        assert_eq!(only_action(&world), remind);
+        let seen = world.observed.pods.get_mut(&web.uid).unwrap();
+        seen.record.as_mut().unwrap().revision = revision("a", "b");
+        assert_eq!(moves(&world.plan()), 0);
+    }
+    let stops = edited(Some(StopReason::Deleted));
+    assert_eq!(only_action(&World::empty().see(&web, stops)), remind, "nobody wants it");
+    let starts = World::empty().run(web.clone(), RestartPolicy::Always);
+    let starts = starts.see(&web, |seen| seen.record = None);
+    assert_eq!(starts.plan(), Plan::default(), "it has yet to read what it was told");
 }
 
 #[test]

@@ -24,8 +24,14 @@ const SIDE_BY_SIDE: usize = 4;
 
 /// What is reached again and again, by a process that does something else each time. Such a boundary fails at the first
 /// time, the second and so on, until nobody comes to it that often.
-const REPEATED: [&str; 5] =
-    ["status file written", "state published", "exit recorded", "container started", "job counted"];
+const REPEATED: [&str; 6] = [
+    "status file written",
+    "state published",
+    "exit recorded",
+    "container started",
+    "job counted",
+    "goal published",
+];
 /// More often than any process comes to one of these.
 const MOST: u32 = 20;
 

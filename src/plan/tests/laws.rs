@@ -13,6 +13,7 @@ fn uid_of(action: &Action) -> Option<&Uid> {
         Action::Pull(_) => None,
         Action::Launch(plan) | Action::Tell(plan) => Some(&plan.id.uid),
         Action::Stop { pod, .. }
+        | Action::Remind { pod }
         | Action::Wait { pod, .. }
         | Action::Sweep { pod, .. }
         | Action::Forget { pod }
@@ -53,9 +54,10 @@ fn outcomes() -> impl Strategy<Value = Option<Outcome>> {
     ]
 }
 
-fn sights(id: PodId) -> impl Strategy<Value = Option<PodObservation>> {
+/// What is there of a pod, and whether its process is still to hear what it was told.
+fn sights(id: PodId) -> impl Strategy<Value = Option<(PodObservation, bool)>> {
     let stops = prop_oneof![Just(None), Just(Some(StopReason::Interrupted)), Just(Some(StopReason::Deleted))];
-    let told = prop_oneof![Just(None), stops.prop_map(Some)];
+    let told = prop_oneof![Just(None), (prop_oneof![Just("a"), Just("b")], stops).prop_map(Some)];
     let states = prop_oneof![Just(creating()), Just(running()), Just(ContainerState::Terminated(exit(1)))];
     let recorded = prop_oneof![Just(None), (states, outcomes()).prop_map(Some)];
     let boots = prop_oneof![Just(None), Just(Some(THIS_BOOT)), Just(Some(LAST_BOOT))];
@@ -66,10 +68,10 @@ fn sights(id: PodId) -> impl Strategy<Value = Option<PodObservation>> {
         words: "no room".to_owned(),
     });
     let seen = (any::<bool>(), told, recorded, any::<bool>(), boots, proptest::option::of(deaths));
-    proptest::option::of(seen.prop_map(move |(alive, told, recorded, ended, boot, deaths)| PodObservation {
+    let seen = seen.prop_map(move |(alive, told, recorded, ended, boot, deaths)| PodObservation {
         namespace: id.namespace.clone(),
         name: id.name.clone(),
-        told: told.map(|stop| told_of(revision("a", "a"), stop)),
+        told: told.map(|(live, stop)| told_of(revision("a", live), stop)),
         process: if alive { ProcessObservation::Alive } else { ProcessObservation::Dead },
         record: recorded.map(|(state, outcome)| record(id.clone(), state, outcome)),
         finished: ended.then(|| {
@@ -81,7 +83,8 @@ fn sights(id: PodId) -> impl Strategy<Value = Option<PodObservation>> {
         departed: None,
         launched_in: boot.map(str::to_owned),
         deaths,
-    }))
+    });
+    proptest::option::of((seen, any::<bool>()))
 }
 
 /// Two names; under each a pod, and perhaps an earlier one that is to go or that nobody knows of.
@@ -108,7 +111,16 @@ fn worlds() -> impl Strategy<Value = World> {
             for pod in desired {
                 world.desired.pods.insert(pod.id.uid.clone(), pod);
             }
-            world.observed.pods.extend(seen.into_iter().filter_map(|(uid, seen)| Some((uid, seen?))));
+            for (uid, seen) in seen {
+                let Some((seen, asleep)) = seen else { continue };
+                let lives = seen.process == ProcessObservation::Alive && seen.finished.is_none();
+                // Before it has published anything, it has yet to read what it was told; after its end, it does no more.
+                let could_hear = seen.record.as_ref().is_some_and(|record| record.outcome.is_none());
+                if asleep && lives && could_hear {
+                    world.asleep.insert(uid.clone());
+                }
+                world.observed.pods.insert(uid, seen);
+            }
         }
         let image = |number: u8| ImageRef::Registry(number.to_string());
         world.desired.pulls = wanted.into_iter().map(image).collect();
@@ -136,7 +148,10 @@ proptest! {
                 Want::Run(plan) => {
                     let seen = seen.unwrap();
                     let told = seen.told.as_ref().map(|told| &told.plan.revision);
-                    let runs = seen.process == ProcessObservation::Alive && told == Some(&plan.revision);
+                    let goes_by = seen.record.as_ref().map_or(&plan.revision, |record| &record.revision);
+                    let runs = seen.process == ProcessObservation::Alive
+                        && told == Some(&plan.revision)
+                        && *goes_by == plan.revision;
                     prop_assert!(runs || seen.finished.is_some(), "{seen:?}");
                 }
                 Want::Wait { .. } => {}
@@ -175,6 +190,7 @@ proptest! {
                     },
                     Action::Pull(_)
                     | Action::Stop { .. }
+                    | Action::Remind { .. }
                     | Action::Wait { .. }
                     | Action::Sweep { .. }
                     | Action::Forget { .. }

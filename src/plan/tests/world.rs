@@ -1,5 +1,6 @@
 //! A world in which plans are acted on, the way the daemon does.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use proptest::test_runner::TestCaseError;
@@ -12,11 +13,18 @@ pub(super) struct World {
     pub(super) desired: Desired,
     pub(super) observed: Observed,
     pub(super) seconds: u64,
+    /// Pod processes that were told something by whoever died before they were knocked up.
+    pub(super) asleep: BTreeSet<Uid>,
 }
 
 impl World {
     pub(super) fn empty() -> World {
-        World { desired: Desired::default(), observed: Observed::default(), seconds: 100 }
+        World {
+            desired: Desired::default(),
+            observed: Observed::default(),
+            seconds: 100,
+            asleep: BTreeSet::new(),
+        }
     }
 
     pub(super) fn want(mut self, id: PodId, policy: RestartPolicy, want: Want) -> World {
@@ -64,11 +72,16 @@ impl World {
                     let seen = self.observed.pods.get_mut(&plan.id.uid).unwrap();
                     let stop = seen.told.as_ref().and_then(|told| told.stop);
                     seen.told = Some(told_of(plan.revision.clone(), stop));
+                    self.asleep.remove(&plan.id.uid);
+                }
+                Action::Remind { pod } => {
+                    self.asleep.remove(&pod.uid);
                 }
                 Action::Stop { pod, why, .. } => {
                     let seen = self.observed.pods.get_mut(&pod.uid).unwrap();
                     let told = told_of(revision("?", "?"), None);
                     seen.told.get_or_insert(told).stop = Some(*why);
+                    self.asleep.remove(&pod.uid);
                 }
                 Action::Wait { .. } => {}
                 Action::Sweep { pod, then } => self.sweep(pod, *then),
@@ -92,6 +105,7 @@ impl World {
             .values()
             .any(|seen| seen.name == plan.id.name && seen.process == ProcessObservation::Alive);
         assert!(!name_taken, "two pods of one name at once");
+        self.asleep.remove(&plan.id.uid);
         let before = self.observed.pods.get(&plan.id.uid).and_then(|seen| seen.deaths.clone());
         let launched = Some(at(self.seconds).boot);
         let seen = PodObservation {
@@ -99,7 +113,10 @@ impl World {
             name: plan.id.name.clone(),
             told: Some(told_of(plan.revision.clone(), None)),
             process: ProcessObservation::Alive,
-            record: Some(record(plan.id.clone(), running(), None)),
+            record: Some(PodRecord {
+                revision: plan.revision.clone(),
+                ..record(plan.id.clone(), running(), None)
+            }),
             finished: None,
             departed: None,
             launched_in: Some(THIS_BOOT.to_owned()),
@@ -143,7 +160,13 @@ impl World {
                 self.desired.pulls.remove(reference);
             }
         }
-        for seen in self.observed.pods.values_mut() {
+        for (uid, seen) in &mut self.observed.pods {
+            if self.asleep.contains(uid) {
+                continue;
+            }
+            if let (Some(told), Some(record)) = (&seen.told, &mut seen.record) {
+                record.revision = told.plan.revision.clone();
+            }
             let stop = seen.told.as_ref().and_then(|told| told.stop);
             if stop.is_some() || seen.finished.is_some() {
                 seen.process = ProcessObservation::Dead;
