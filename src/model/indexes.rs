@@ -54,6 +54,12 @@ impl Indexes {
         below.map(|run| (run.end() + 1).min(bound) - run.start()).sum()
     }
 
+    /// Those that lie below `bound`.
+    pub(crate) fn below(&self, bound: u64) -> Indexes {
+        let below = self.0.range(..bound);
+        Indexes(below.map(|(first, last)| (*first, (*last).min(bound - 1))).collect())
+    }
+
     /// Numbers below `bound` that are not in it, the lowest first.
     pub(crate) fn absent_below(&self, bound: u64) -> impl Iterator<Item = u64> {
         let begins = std::iter::once(0).chain(self.0.values().map(|last| last.saturating_add(1)));

@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use crate::api::{Job, Object};
 use crate::model::control::Controlled;
 use crate::model::id::Uid;
+use crate::model::indexes::Indexes;
 use crate::model::job::{CronRecord, Ending, JobRecord, SuspensionState};
 use crate::model::object::Known;
 use crate::model::pod_plan::Role;
@@ -100,10 +101,10 @@ fn job_status(job: &Job, record: &JobRecord, pods: &[&Known], stage: impl Fn(&Ui
     let indexes = spec
         .filter(|spec| spec.completion_mode.as_deref() == Some("Indexed"))
         .map(|spec| spec.completions.and_then(|count| u64::try_from(count).ok()).unwrap_or(0));
-    let succeeded = match indexes {
-        Some(indexes) => record.completed.len_below(indexes),
-        None => record.succeeded,
-    };
+    // An edit may have taken indexes away that have ended by then.
+    let of_indexes = |ended: &Indexes| indexes.map(|indexes| ended.below(indexes));
+    let completed = of_indexes(&record.completed);
+    let succeeded = completed.as_ref().map_or(record.succeeded, Indexes::len);
     let living = || {
         let stages = pods.iter().map(|pod| (pod.record.deletion.is_some(), stage(&pod.record.uid)));
         stages.filter(|(_, stage)| *stage != Stage::Ended)
@@ -119,8 +120,8 @@ fn job_status(job: &Job, record: &JobRecord, pods: &[&Known], stage: impl Fn(&Ui
         terminating: number(terminating as u64),
         succeeded: number(succeeded).filter(|many| *many > 0),
         failed: number(record.failed).filter(|many| *many > 0),
-        completed_indexes: (!record.completed.is_empty()).then(|| record.completed.to_string()),
-        failed_indexes: by_index.then(|| record.failed_indexes.to_string()),
+        completed_indexes: completed.filter(|completed| !completed.is_empty()).map(|it| it.to_string()),
+        failed_indexes: of_indexes(&record.failed_indexes).filter(|_| by_index).map(|it| it.to_string()),
         start_time: record.started.as_ref().map(|at| Time(at.wall)),
         completion_time: record.finished.as_ref().filter(|_| ended_well).map(|at| Time(at.wall)),
         conditions: Some(conditions(record)).filter(|conditions| !conditions.is_empty()),

@@ -148,14 +148,16 @@ impl Look<'_> {
     }
 
     fn decide_by_index(&self, indexes: u64, next: &mut JobRecord) {
-        let failed = next.failed_indexes.len();
+        // An edit may have taken indexes away that have ended by then.
+        let failed = next.failed_indexes.len_below(indexes);
+        let completed = next.completed.below(indexes);
         let most = self.spec.max_failed_indexes.and_then(|most| u64::try_from(most).ok());
         if most.is_some_and(|most| failed > most) {
             let message = "Job has exceeded the specified maximal number of failed indexes";
             self.conclude(next, JobEnd::MaxFailedIndexesExceeded, message.to_owned());
-        } else if failed > 0 && failed + next.completed.len_below(indexes) >= indexes {
+        } else if failed > 0 && failed + completed.len() >= indexes {
             self.conclude(next, JobEnd::FailedIndexes, "Job has failed indexes".to_owned());
-        } else if let Some(rule) = policy::success(self.spec.success_policy.as_ref(), &next.completed) {
+        } else if let Some(rule) = policy::success(self.spec.success_policy.as_ref(), &completed) {
             self.conclude(next, JobEnd::SuccessPolicy, format!("Matched rules at index {rule}"));
         }
     }

@@ -34,7 +34,7 @@ impl Conditions {
         let PodRecord { containers, outcome, .. } = record;
         let lives = outcome.is_none();
         self.sandbox.turn(lives && record.sandbox == SandboxState::Ready, now);
-        self.initialized.turn(is_initialized(containers), now);
+        self.initialized.turn(record.is_initialized(), now);
         let ready = containers.iter().filter(|one| one.role != Role::Init).all(|one| one.ready);
         self.ready.turn(lives && ready, now);
     }
@@ -48,15 +48,18 @@ impl Standing {
     }
 }
 
-/// App containers start only after all of this, so one that has started settles it.
-fn is_initialized(containers: &[ContainerRecord]) -> bool {
-    let is_done = |one: &ContainerRecord| match one.role {
-        Role::Init => matches!(&one.state, ContainerState::Terminated(exit) if exit.code == 0),
-        Role::Sidecar => one.started,
-        Role::App => true,
-    };
-    let has_started = |one: &ContainerRecord| {
-        one.role == Role::App && (one.last.is_some() || !matches!(one.state, ContainerState::Waiting { .. }))
-    };
-    containers.iter().all(is_done) || containers.iter().any(has_started)
+impl PodRecord {
+    /// App containers start only after all of this, so one that has started settles it.
+    pub(crate) fn is_initialized(&self) -> bool {
+        let is_done = |one: &ContainerRecord| match one.role {
+            Role::Init => matches!(&one.state, ContainerState::Terminated(exit) if exit.code == 0),
+            Role::Sidecar => one.started,
+            Role::App => true,
+        };
+        let has_started = |one: &ContainerRecord| {
+            let waits = matches!(one.state, ContainerState::Waiting { .. });
+            one.role == Role::App && (one.last.is_some() || !waits)
+        };
+        self.containers.iter().all(is_done) || self.containers.iter().any(has_started)
+    }
 }

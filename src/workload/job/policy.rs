@@ -59,6 +59,7 @@ fn has(pod: &Ended<'_>, condition: &str) -> Option<&'static str> {
     match condition {
         "DisruptionTarget" => pod.outcome.is_disruption().then_some("True"),
         "PodReadyToStartContainers" | "Ready" | "ContainersReady" => Some("False"),
+        "Initialized" => pod.record.map(|record| if record.is_initialized() { "True" } else { "False" }),
         "PodScheduled" => Some("True"),
         _ => None,
     }

@@ -37,7 +37,7 @@ impl Look<'_> {
                 u64::try_from(completions).unwrap_or(0).saturating_sub(succeeded).min(parallelism)
             }
             // One success says that the work is done: no other pod is started.
-            None if succeeded > 0 => active.min(parallelism),
+            None if succeeded > 0 => active,
             None => parallelism,
         };
         let surplus = self.surplus(pods, active.saturating_sub(wanted));
@@ -54,22 +54,18 @@ impl Look<'_> {
         if missing == 0 {
             return;
         }
-        match self.indexes() {
+        let made: Vec<Option<u64>> = match self.indexes() {
             Some(indexes) => {
-                for index in self.pending(indexes, missing, pods, next, steps) {
-                    self.make(Some(index), next, work);
-                }
+                self.pending(indexes, missing, pods, next, steps).into_iter().map(Some).collect()
             }
-            None => {
-                if !self.backs_off(&next.failures, steps) {
-                    for _ in 0..missing {
-                        self.make(None, next, work);
-                    }
-                }
-            }
+            None if self.backs_off(&next.failures, steps) => Vec::new(),
+            None => (0..missing).map(|_| None).collect(),
+        };
+        // The next ones follow these; what waits for its back-off has its own time.
+        steps.wake_in((count(made.len()) == AT_ONCE).then_some(Duration::ZERO));
+        for index in made {
+            self.make(index, next, work);
         }
-        // What was made is active from here on: the Job is not complete without it.
-        steps.wake_in((missing == AT_ONCE).then_some(Duration::ZERO));
     }
 
     /// A pod on its way out is not replaced before it has gone.

@@ -175,6 +175,15 @@ fn a_job_that_is_active_for_too_long_fails_and_its_pods_go() {
 }
 
 #[test]
+fn many_that_fail_together_wait_for_their_back_off_together() {
+    let mut world = World::job(json!({"completions": 60, "parallelism": 60, "backoffLimit": 100}));
+    assert_eq!(world.settle().active().len(), 60);
+    world.end_all(BAD).settle();
+    assert_eq!((world.active().len(), world.wake_in.map(|wait| wait.as_secs())), (0, Some(600)));
+    assert_eq!(world.wait(600).settle().active().len(), 60);
+}
+
+#[test]
 fn a_clock_that_is_set_moves_no_deadline() {
     let mut world = World::job(json!({"activeDeadlineSeconds": 60}));
     world.settle();
@@ -193,7 +202,9 @@ fn a_job_without_completions_is_done_with_the_first_success_and_the_last_pod() {
     assert_eq!(pods.len(), 3);
     world.end(&pods[0], OK);
     world.settle();
-    assert_eq!((world.ended(), world.active().len()), (None, 2));
+    world.edit(1, json!({"parallelism": 1}));
+    world.settle();
+    assert_eq!((world.ended(), world.active().len()), (None, 2), "what runs is left to run");
     world.end(&pods[1], OK);
     world.end(&pods[2], BAD);
     world.settle();

@@ -180,6 +180,7 @@ impl World {
         let steps = self.steps();
         self.wake_in = steps.wake_in;
         let count = steps.steps.len();
+        assert!(count > 0 || self.wake_in != Some(Duration::ZERO), "it looks again at once for nothing");
         for step in steps.steps {
             self.take(step);
         }

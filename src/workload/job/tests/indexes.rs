@@ -104,4 +104,30 @@ fn indexes_that_are_taken_away_lose_their_pods_and_do_not_count() {
     assert_eq!(world.indexes(), [0, 1]);
     world.end_all(OK).settle();
     assert_eq!(world.ended(), Some("CompletionsReached"));
+    for (more, end) in [
+        (json!({"backoffLimitPerIndex": 0}), BAD),
+        (json!({"backoffLimitPerIndex": 0, "maxFailedIndexes": 0}), OK),
+        (json!({"successPolicy": {"rules": [{"succeededCount": 2}]}}), OK),
+    ] {
+        let mut world = indexed(more.clone());
+        world.end(&of_index(&world, 2), end);
+        world.edit(1, json!({"completions": 2, "parallelism": 2}));
+        world.settle();
+        world.end(&of_index(&world, 0), OK);
+        world.settle();
+        assert_eq!((world.ended(), world.indexes()), (None, vec![1]), "{more}");
+        world.end_all(OK).settle();
+        assert!(matches!(world.ended(), Some("CompletionsReached" | "SuccessPolicy")), "{more}");
+    }
+}
+
+#[test]
+fn many_indexes_that_are_given_up_leave_the_others_in_peace() {
+    let many = json!({"completions": 60, "parallelism": 60, "backoffLimitPerIndex": 0});
+    let mut world = indexed(many);
+    for index in 0..55 {
+        world.end(&of_index(&world, index), BAD);
+    }
+    world.settle();
+    assert_eq!((world.active().len(), world.wake_in), (5, None));
 }

@@ -39,6 +39,8 @@ fn a_condition_matches_only_what_the_pod_says_of_itself() {
         ("Ready", "False", BAD, 0),
         ("Ready", "True", BAD, 1),
         ("PodScheduled", "True", BAD, 0),
+        ("Initialized", "True", BAD, 0),
+        ("Initialized", "False", BAD, 1),
         ("example.com/Sick", "False", BAD, 1),
     ];
     for (kind, status, end, failed) in cases {
