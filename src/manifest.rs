@@ -57,6 +57,16 @@ pub(crate) struct Declared {
     pub(crate) object: Object,
     /// 1-based line of the document's first token.
     pub(crate) line: usize,
+    /// Those of its fields that no edit may change, and where each is written: 1-based line, and column in characters.
+    immutable: Vec<(&'static str, (usize, usize))>,
+}
+
+impl Declared {
+    /// Where a field is written that an edit may not change; one that is gone, where the document begins.
+    pub(crate) fn place_of(&self, field: &str) -> (usize, usize) {
+        let written = self.immutable.iter().find(|(name, _)| *name == field);
+        written.map_or((self.line, 1), |(_, place)| *place)
+    }
 }
 
 /// A rule that the file breaks, where, and what to do about it. Rendering is `cli::report`'s.
@@ -194,6 +204,7 @@ fn read_text(text: &Text<'_>, namespace: &str, strictness: Strictness, policy: &
             authored: found.authored,
             object: found.object,
             line: text.place(found.start).0,
+            immutable: found.immutable.into_iter().map(|(field, at)| (field, text.place(at))).collect(),
         };
         found.into_iter().map(declared).collect()
     } else {

@@ -78,8 +78,8 @@ pub(crate) struct Reconciled {
 /// An object that is not as its file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Undone {
-    /// Where the file declares it; the first line for one that it declares no more.
-    pub(crate) line: usize,
+    /// Line and column at which the file says so; the first for an object that it declares no more.
+    pub(crate) place: (usize, usize),
     pub(crate) field: &'static str,
     pub(crate) why: String,
     pub(crate) prospect: Prospect,

@@ -13,6 +13,7 @@ use super::decode::{Findings, decode};
 use super::defaults;
 use super::fault::Fault;
 use super::ignored::{self, Ignored};
+use super::immutable;
 use super::node::{At, Kind, Node};
 use super::podsecurity;
 use super::scalar;
@@ -36,6 +37,8 @@ pub(crate) struct Found {
     pub(crate) object: Object,
     /// Byte of the file.
     pub(crate) start: usize,
+    /// Those of its fields that no edit may change, and the byte that each is written at.
+    pub(crate) immutable: Vec<(&'static str, usize)>,
     pub(crate) name_span: Range<usize>,
 }
 
@@ -139,7 +142,23 @@ fn add(mut root: Node, place: Place<'_>, text: &Text<'_>, into: &mut Understood)
         namespace: object.metadata().namespace.clone().unwrap_or_default(),
         name: object.metadata().name.clone().unwrap_or_default(),
     };
-    into.objects.push(Found { key, authored, object, start, name_span: name.key("name").span() });
+    let (immutable, name_span) = (immutable_of(&at, &object), name.key("name").span());
+    into.objects.push(Found { key, authored, object, start, immutable, name_span });
+}
+
+fn immutable_of(at: &At<'_>, object: &Object) -> Vec<(&'static str, usize)> {
+    match object {
+        Object::Job(_) | Object::ConfigMap(_) | Object::Secret(_) => {}
+        Object::Pod(_) | Object::Namespace(_) | Object::CronJob(_) | Object::Unserved { .. } => {
+            return Vec::new();
+        }
+    }
+    let spec = at.key("spec");
+    let place = |field: &'static str| {
+        let at = field.strip_prefix("spec.").map_or_else(|| at.key(field), |inner| spec.key(inner));
+        at.is_set().then(|| (field, at.key_span().start))
+    };
+    immutable::FIELDS.into_iter().filter_map(place).collect()
 }
 
 /// What a document says it is.

@@ -11,6 +11,19 @@ pub(crate) struct Objection {
     pub(crate) help: &'static str,
 }
 
+/// All that an edit may be refused for.
+pub(super) const FIELDS: [&str; 9] = [
+    "spec.completions",
+    "spec.podFailurePolicy",
+    "spec.successPolicy",
+    "spec.backoffLimitPerIndex",
+    "spec.managedBy",
+    "immutable",
+    "data",
+    "binaryData",
+    "type",
+];
+
 /// As an API server words it.
 const SEALED: &str = "field is immutable when `immutable` is set";
 const ANEW: &str =

@@ -149,7 +149,7 @@ fn an_edit_that_a_job_cannot_take_is_told_until_it_is_run_again() {
         bench.until(&format!("{file} tells it"), || {
             let status = bench.read(file);
             status.contains("state: Invalid")
-                && status.contains("field: spec.completions")
+                && status.contains("- line: 5\n    column: 3\n    field: spec.completions")
                 && status.contains(why)
         });
     }

@@ -17,8 +17,8 @@ fn a_sealed_config_map_stays_as_it_is_and_its_file_says_why() {
     bench.manifest("sealed.yaml", &SEALED.replace("green", "red"));
     bench.until("the edit is refused", || bench.read("sealed.status.yaml").contains("state: Invalid"));
     let status = bench.read("sealed.status.yaml");
-    for part in ["field: data\n", "field is immutable when `immutable` is set", "help: put it back as it was"]
-    {
+    let place = "- line: 5\n    column: 1\n    field: data\n";
+    for part in [place, "field is immutable when `immutable` is set", "help: put it back as it was"] {
         assert!(status.contains(part), "no {part:?} in\n{status}");
     }
     bench.run(&colour).exits(0).prints("green");

@@ -87,7 +87,7 @@ impl Inventory {
 
     fn note_undone(&mut self, source: Source, line: usize, failure: InventoryError, done: &mut Reconciled) {
         let (why, prospect) = (chain(&failure), Prospect::TriedAgain);
-        let undone = Undone { line, field: "", why, prospect };
+        let undone = Undone { place: (line, 1), field: "", why, prospect };
         self.undone.entry(source).or_default().push(undone);
         done.failures.push(failure);
     }
@@ -145,7 +145,7 @@ impl Inventory {
                 continue;
             }
             let (source, line) = self.place(change);
-            if let Some(undone) = self.refused(change, line) {
+            if let Some(undone) = self.refused(change) {
                 refused.push((source.clone(), undone));
                 continue;
             }
@@ -294,13 +294,14 @@ impl Inventory {
     }
 
     /// An edit that the object in force does not take.
-    fn refused(&self, change: &Change<'_>, line: usize) -> Option<Undone> {
+    fn refused(&self, change: &Change<'_>) -> Option<Undone> {
         let Change::Update { uid, declared, .. } = change else { return None };
         let has_ended = self.controlled.jobs.get(*uid).is_some_and(|record| record.finished.is_some());
         let progress = if has_ended { Progress::Ended } else { Progress::GoesOn };
         let objection = immutable::objection(&self.objects[*uid].object, &declared.object, progress)?;
         let why = format!("{} is invalid: {}", declared.key, objection.message);
-        Some(Undone { line, field: objection.field, why, prospect: Prospect::Refused(objection.help) })
+        let place = declared.place_of(objection.field);
+        Some(Undone { place, field: objection.field, why, prospect: Prospect::Refused(objection.help) })
     }
 
     fn may_add(&self, change: &Change<'_>) -> Result<(), InventoryError> {

@@ -157,8 +157,8 @@ pub(super) fn undone(undone: &[Undone], mistakes: &[Mistake]) -> Option<Vec<Mist
             Prospect::Refused(help) => help.to_owned(),
         }),
         labels: Vec::new(),
-        line: undone.line,
-        column: 1,
+        line: undone.place.0,
+        column: undone.place.1,
     });
     (!undone.is_empty()).then(|| mistakes.iter().cloned().chain(told).collect())
 }
