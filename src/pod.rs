@@ -230,6 +230,18 @@ impl PodState {
     }
 
     /// The plan in force.
+    /// Whether it has been told to stop, or stops by itself, and has not gone.
+    pub(crate) fn is_stopping(&self) -> bool {
+        match self.stage {
+            Stage::Abandoning(_) | Stage::Stopping(_) | Stage::TearingDown(_) => true,
+            Stage::Making { .. }
+            | Stage::Undoing { .. }
+            | Stage::Retrying { .. }
+            | Stage::Live
+            | Stage::Gone(_) => false,
+        }
+    }
+
     pub(crate) fn plan(&self) -> &PodPlan {
         &self.plan
     }

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
@@ -59,6 +60,15 @@ pub(crate) fn publish(
     draft.sync(durability)?;
     draft.rename()?.target.settle(durability)?;
     Ok(Published::Written)
+}
+
+/// As [`publish`] of a file that somebody else has made: it stays his, and its mode as it was.
+pub(crate) fn publish_edited(path: &Path, content: &[u8]) -> io::Result<()> {
+    let present = path.metadata()?;
+    let draft = Target::of(path)?.draft(content, present.mode() & 0o7777)?;
+    fchown(&draft.file, Some(present.uid()), Some(present.gid()))?;
+    draft.sync(Durability::Durable)?;
+    draft.rename()?.target.settle(Durability::Durable)
 }
 
 /// As [`publish`] of each. They go to disc together: a file system with a journal then writes it a few times, not twice

@@ -8,6 +8,7 @@
 //!              Event → pod::step → Effects → done at once, what they lead to comes back as an Event
 //! ```
 
+mod again;
 mod attach;
 mod audience;
 mod birth;

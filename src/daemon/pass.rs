@@ -111,6 +111,9 @@ impl World {
         wake_at = earlier(wake_at, controlled.wake_at);
         let (acted, left, failures) = self.act(&plan, &seen, now);
         self.inventory.write_removals(&self.hands.places);
+        if !self.inventory.unwritten().is_empty() {
+            wake_at = earlier(wake_at, Some(now.boot + FIND_AGAIN));
+        }
         let acted = acted + controlled.changed;
         if acted > 0 {
             // What was done is seen by the next pass only; this one must not be the last to look.
@@ -188,7 +191,7 @@ impl World {
         }
         // Nothing but the wish says so, which is taken away now.
         self.inventory.write_removals(places);
-        for uid in taken {
+        for uid in taken.into_iter().filter(|uid| !self.inventory.unwritten().contains(uid)) {
             if let Err(error) = deletions::done(places, &uid) {
                 complaints.push(format!("cannot take away that object {uid} is deleted: {error}"));
             }

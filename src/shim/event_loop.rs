@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::again::{self, Again};
 use super::audience::Audience;
 use super::control::{self, Connection};
 use super::end::{self, Remains};
@@ -27,8 +28,6 @@ use crate::rundir::goal::{self, Goal, StopOrder};
 use crate::rundir::{pods, starts};
 use crate::sandbox::sys::clock;
 
-/// How often the goal is read while nobody can knock.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How often a container that waits for the reader of its log looks whether that has gone on. Its files hold more than it
 /// can write meanwhile.
 const LOOK_AT_READER: Duration = Duration::from_millis(50);
@@ -53,6 +52,7 @@ pub(super) struct Shim {
     pub(super) orphaned: bool,
     /// What could not be done for now, such as an end that a full disc did not take.
     pub(super) owed: Option<Owed>,
+    pub(super) again: Again,
     /// Why, as it was said last.
     pub(super) said: Option<String>,
     pub(super) course: Course,
@@ -132,10 +132,11 @@ pub(super) fn run(started: Started) -> Result<(), ShimError> {
         happened: VecDeque::new(),
         orphaned: false,
         owed: None,
+        again: Again::default(),
         said: None,
         course: Course::Goes,
     };
-    publish(&shim);
+    publish(&mut shim);
     for effect in effects {
         execute::execute(&mut shim, effect);
     }
@@ -146,12 +147,13 @@ pub(super) fn run(started: Started) -> Result<(), ShimError> {
         if shim.course == Course::Leaves && shim.farewells.is_empty() {
             leave::leave(&mut shim);
             if shim.course == Course::Goes {
-                publish(&shim);
+                publish(&mut shim);
             }
         }
         if shim.course == Course::Left {
             return Ok(());
         }
+        again::try_due(&mut shim, clock::boot());
         let ready =
             wait(&shim).map_err(|error| ShimError::Loop { operation: "wait", source: error.into() })?;
         for source in ready {
@@ -159,9 +161,6 @@ pub(super) fn run(started: Started) -> Result<(), ShimError> {
         }
         shim.connections.retain(Connection::is_open);
         shim.sessions.retain(Session::is_open);
-        if !control::has_room(&shim) {
-            look_at_goal(&mut shim);
-        }
         for running in shim.running.values_mut() {
             running.output.look_at_reader();
         }
@@ -200,10 +199,10 @@ fn settle(shim: &mut Shim) {
     }
 }
 
-fn publish(shim: &Shim) {
+pub(super) fn publish(shim: &mut Shim) {
     let pid = rustix::process::getpid().as_raw_nonzero().get();
-    // tmpfs may be full; the state goes out with the next change.
-    drop(pods::write_record(&shim.at.pod, &shim.state.record(pid)));
+    // tmpfs may be full.
+    shim.again.unpublished = pods::write_record(&shim.at.pod, &shim.state.record(pid)).is_err();
 }
 
 fn wait(shim: &Shim) -> rustix::io::Result<Vec<Source>> {
@@ -251,13 +250,12 @@ fn timeout(shim: &Shim) -> Option<Timespec> {
         return Some(Timespec { tv_sec: 0, tv_nsec: 0 });
     }
     let owed = shim.owed.as_ref().map(|owed| owed.at);
-    let deaf = (!control::has_room(shim)).then(|| clock::boot() + LOOK_AGAIN);
     let is_held = shim.running.values().any(|running| running.output.is_held());
     let held = is_held.then(|| clock::boot() + LOOK_AT_READER);
     let farewells = shim.farewells.iter().map(Farewell::until);
     let sessions = shim.sessions.iter().filter_map(Session::until);
     let entering = shim.handlers.iter().filter_map(Handler::until).chain(sessions);
-    let others = owed.into_iter().chain(deaf).chain(held).chain(farewells).chain(entering);
+    let others = owed.into_iter().chain(shim.again.at()).chain(held).chain(farewells).chain(entering);
     let all = shim.state.wake_at().into_iter().chain(others);
     let due = all.min()? - clock::boot();
     // One millisecond on top: waking before the deadline would only mean waking twice.
@@ -313,7 +311,7 @@ fn serve_signals(shim: &mut Shim) {
 }
 
 /// Compares the goal with what this process knows of it. Looking twice changes nothing.
-fn look_at_goal(shim: &mut Shim) {
+pub(super) fn look_at_goal(shim: &mut Shim) {
     // A goal that cannot be read is replaced by the next one; the pod lives on with the one it has.
     let Ok(Some(Goal { plan, stop, .. })) = goal::read(&shim.at.pod) else { return };
     if plan != shim.at.goal.plan {

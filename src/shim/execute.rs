@@ -82,8 +82,8 @@ pub(super) fn execute(shim: &mut Shim, effect: Effect) {
         Effect::EndHandler { errand } => handler::end(shim, &errand),
         Effect::ApplyResources => apply_resources(shim),
         Effect::RefreshVolumes => {
-            // What cannot be written keeps its last content; the next change tries again.
-            drop(volume::refresh(shim.state.plan(), &shim.at.pod));
+            // What cannot be written keeps its last content meanwhile.
+            shim.again.unrefreshed = volume::refresh(shim.state.plan(), &shim.at.pod).is_err();
         }
         Effect::RecordExit { container, restart, exit, again } => {
             end::record(shim, &container, restart, &ExitRecord { exit, again: Some(again) });

@@ -19,7 +19,8 @@ pub(super) fn write(root: &Path, files: &[ProjectedFile], group: Option<u32>) ->
     let version = format!("..{}", digest(files));
     let present = std::fs::read_link(root.join(DATA)).ok();
     if present.as_deref() == Some(Path::new(&version)) {
-        return Ok(());
+        // An earlier try may have got no further.
+        return link_names(root, files);
     }
     let directory = root.join(&version);
     crate::publish::remove_tree(&directory)?;
@@ -115,6 +116,9 @@ mod tests {
         names.sort();
         assert_eq!(names.len(), 4, "{names:?}");
         assert_eq!(names[1..], ["..data", "a", "c"]);
+        std::fs::remove_file(root.join("c")).unwrap();
+        write(&root, &[file("a", "3"), file("c", "4")], None).unwrap();
+        assert_eq!(std::fs::read_to_string(root.join("c")).unwrap(), "4", "there was no room for its name");
         std::fs::remove_dir_all(root).unwrap();
     }
 

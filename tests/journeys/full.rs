@@ -192,6 +192,30 @@ fn a_run_directory_that_another_program_has_filled_keeps_nothing_from_being_stop
 }
 
 #[test]
+fn a_pod_tells_what_has_become_of_it_once_its_run_directory_has_room() {
+    let Some(bench) = Bench::new() else { return };
+    let small = Small::mounted(&bench, "r", "8m");
+    let data = bench.path("data");
+    fs::create_dir(&data).unwrap();
+    let volume = format!("{{name: data, hostPath: {{path: {}}}}}", data.display());
+    let probe = "    readinessProbe: {periodSeconds: 1, exec: {command: [bash, -c, 'test -e /data/is && echo seen >>/data/seen']}}\n";
+    bench.manifest("web.yaml", &(pod("web", IDLE, &volume) + probe));
+    let watch = bench.watch();
+    bench.until_status("web", "Running");
+    small.fill();
+    fs::write(data.join("is"), "").unwrap();
+    // With the second time, what the first had to tell has found no room.
+    let seen = || fs::read_to_string(data.join("seen")).is_ok_and(|seen| seen.lines().count() >= 2);
+    bench.until("it is ready", seen);
+    assert_eq!(bench.column("web", 1), "0/1", "there was room");
+    small.make_room();
+    bench.until("it says so", || bench.column("web", 1) == "1/1");
+    bench.remove("web.yaml");
+    bench.until_clean();
+    assert_eq!(watch.stop(), 0);
+}
+
+#[test]
 fn a_batch_ends_though_its_run_directory_is_full() {
     let Some(bench) = Bench::new() else { return };
     let small = Small::mounted(&bench, "r", "8m");

@@ -1,12 +1,11 @@
 //! Taking one object's document out of a file that somebody wrote, and nothing else.
 
 use std::io;
-use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 
 use crate::manifest::{Policy, Reading, Strictness, read};
 use crate::model::object::ObjectKey;
-use crate::publish::{Durability, publish, remove};
+use crate::publish::{publish_edited, remove};
 
 use crate::cli::apply::must_be_taken;
 use crate::cli::exit::Exit;
@@ -76,9 +75,7 @@ impl<'a> Cut<'a> {
 
     fn edit(&self) -> io::Result<()> {
         let Some(rest) = &self.rest else { return remove(&self.path) };
-        let metadata = self.path.metadata()?;
-        publish(&self.path, rest.as_bytes(), metadata.mode() & 0o7777, Durability::Durable)?;
-        chown(&self.path, Some(metadata.uid()), Some(metadata.gid()))
+        publish_edited(&self.path, rest.as_bytes())
     }
 }
 

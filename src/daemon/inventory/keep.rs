@@ -2,7 +2,7 @@
 //! what makes room to write, and need not wait for a disc: nothing declares the object any more, so a watcher that starts
 //! meanwhile decides the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use crate::api::Object;
@@ -224,18 +224,26 @@ impl Inventory {
     }
 
     /// Writes down removals that are in force already, but for those of objects that have gone meanwhile. One that cannot
-    /// be written is told, and found out by the next watcher.
+    /// be written is told and tried again.
     pub(crate) fn write_removals(&mut self, places: &Places) {
         let unwritten = std::mem::take(&mut self.unwritten);
         let objects = unwritten.iter().filter_map(|uid| self.objects.get(uid)).map(|known| &known.record);
         let records: Vec<&ObjectRecord> =
             objects.filter(|record| places.object(&record.uid).object().exists()).collect();
+        let mut failed = BTreeSet::new();
         for (record, saved) in records.iter().zip(objects::save_all(places, &records)) {
             if let Err(error) = saved.and_then(|()| failpoint::reach("removal recorded")) {
                 let ObjectRecord { key, uid, .. } = record;
                 tracing::warn!(object = %key, %uid, reason = chain(&error), "removal not written down");
+                failed.insert(uid.clone());
             }
         }
+        self.unwritten = failed;
+    }
+
+    /// Objects that are to go as nothing but memory says yet.
+    pub(crate) fn unwritten(&self) -> &BTreeSet<Uid> {
+        &self.unwritten
     }
 }
 
