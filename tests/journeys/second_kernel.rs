@@ -1,6 +1,7 @@
 //! The same journeys on a second kernel: Linux 6.1 with cgroup v2 alone, as one ordinary program (User Mode Linux). Its
 //! root is this machine's, so this very test binary runs in it. It takes minutes, so it is asked for:
-//! `cargo test --test journeys -- --ignored second_kernel`.
+//! `cargo test --test journeys -- --ignored --test-threads=4 second_kernel`. A guest has one processor and often waits, so
+//! twice as many guests as processors are done soonest.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -16,13 +17,12 @@ mod kernel;
 mod power;
 mod reboot;
 
-/// Namespaces, limits, the end by memory, pids, exec, adoption, kills, each with its census.
-const COURSES: [&str; 9] = [
-    "pod::",
-    "load::a_container_that_has_used_up",
-    "session::exec",
-    "session::a_terminal",
-    "up::a_timeout",
+/// Namespaces, limits, the end by memory, pids, exec, each with its census.
+const COURSES: [&str; 5] =
+    ["pod::", "load::a_container_that_has_used_up", "session::exec", "session::a_terminal", "up::a_timeout"];
+
+/// Adoption, and kills of each process of ours.
+const KILLS: [&str; 4] = [
     "kill::moments::a_watcher_killed_at_any_moment",
     "kill::many_pods_outlive_their_watcher_and_are_adopted",
     "kill::a_pod_process_that_dies_takes_its_containers_along_and_comes_back",
@@ -33,13 +33,18 @@ const COURSES: [&str; 9] = [
 const LEFT_OUT: &str = "pod::init_containers_come_first";
 
 /// What a container may do, the devices that it has, and what it does with masks, mounts and a terminal.
-const CONFINEMENT: [&str; 5] = [
-    "confinement::",
+const CONFINEMENT: [&str; 7] = [
+    "confinement::a_",
+    "confinement::each_",
+    "confinement::the_",
     "escape::kernel::device_nodes",
     "escape::kernel::m",
     "escape::kernel::no_device",
     "escape::terminal::",
 ];
+
+/// The same of what comes into a container that runs.
+const ENTERING: [&str; 1] = ["confinement::entering::"];
 
 #[test]
 #[ignore = "boots another kernel and takes minutes"]
@@ -49,8 +54,20 @@ fn pods_take_their_course_on_cgroup_v2() {
 
 #[test]
 #[ignore = "boots another kernel and takes minutes"]
+fn pods_outlive_kills_on_cgroup_v2() {
+    hold("kills", &KILLS);
+}
+
+#[test]
+#[ignore = "boots another kernel and takes minutes"]
 fn containers_are_confined_on_cgroup_v2() {
     hold("confinement", &CONFINEMENT);
+}
+
+#[test]
+#[ignore = "boots another kernel and takes minutes"]
+fn what_enters_a_container_is_confined_on_cgroup_v2() {
+    hold("entering", &ENTERING);
 }
 
 fn hold(name: &str, journeys: &[&str]) {
