@@ -1,5 +1,6 @@
 //! A folder under `watch`: drop, edit, rename, break, mend, delete.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rustix::fs::CWD;
@@ -282,7 +283,7 @@ fn a_kind_that_is_not_served_says_so_and_harms_no_neighbour() {
 }
 
 #[test]
-fn a_pod_that_ended_is_not_run_again() {
+fn a_pod_that_ended_is_run_again_by_another_spec_or_by_hand_alone() {
     let Some(bench) = Bench::new() else { return };
     let once =
         WEB.replace("spec:\n", "spec:\n  restartPolicy: Never\n").replace("[sleep, '1000']", "['true']");
@@ -294,7 +295,26 @@ fn a_pod_that_ended_is_not_run_again() {
     let watch = bench.watch();
     bench.manifest("marker.yaml", &WEB.replace("name: web", "name: marker"));
     bench.until_status("marker", "Running");
-    assert_eq!((bench.status("web"), self::uid(&bench)), ("Completed".to_owned(), uid));
+    bench.manifest("once.yaml", &once.replace("name: web", "name: web\n  labels: {is: new}"));
+    let labelled = ["get", "pod", "-l", "is=new", "-o", "name"];
+    bench.until("the label is in force", || bench.run(&labelled).stdout == "pod/web\n");
+    assert_eq!((bench.status("web"), self::uid(&bench)), ("Completed".to_owned(), uid.clone()));
+    let mut uids = BTreeSet::from([uid]);
+    let runs_again = |uids: &mut BTreeSet<String>| {
+        bench.until("it has run again", || {
+            uids.insert(self::uid(&bench)) && {
+                bench.until_status("web", "Completed");
+                true
+            }
+        });
+    };
+    bench.manifest("once.yaml", &once.replace("['true']", "[bash, -c, 'true']"));
+    runs_again(&mut uids);
+    // The file is somebody's own: what `rerun` would write into it, it says.
+    bench.run(&["rerun", "pod/web"]).exits(1).says("droppod.dev/rerun");
+    let wish = "name: web\n  annotations: {droppod.dev/rerun: now}";
+    bench.manifest("once.yaml", &once.replace("['true']", "[bash, -c, 'true']").replace("name: web", wish));
+    runs_again(&mut uids);
     bench.remove("once.yaml").remove("marker.yaml");
     bench.until_clean();
     assert_eq!(watch.stop(), 0);
