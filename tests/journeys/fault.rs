@@ -48,7 +48,8 @@ const OF_REMOVAL: [&str; 6] = [
     "departure recorded",
     "object forgotten",
 ];
-/// The error of these is dropped, so that it would change nothing.
+/// The error of these changes nothing: it is dropped where the next record tells the same, and a state that found no room
+/// is published again by itself.
 const FORGIVEN: [&str; 4] =
     ["state published", "exit recorded", "departure recorded", "interruption recorded"];
 /// Where no room is another thing than a broken disc.
