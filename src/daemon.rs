@@ -239,7 +239,7 @@ pub(crate) async fn run(settings: Settings) -> Result<Ended, DaemonError> {
         // Without one, as in the initial RAM disc, schedules are read as UTC.
         zone: TimeZone::try_system().unwrap_or(TimeZone::UTC),
         trust,
-        ends: observe::Ends::default(),
+        memory: observe::Memory::default(),
         store: Store::at(&places.images),
         hands: ready.hands,
         reporter,

@@ -14,6 +14,7 @@ pub(crate) mod network;
 pub(crate) mod objects;
 pub(crate) mod pods;
 pub(crate) mod pulls;
+pub(crate) mod reread;
 pub(crate) mod starts;
 pub(crate) mod terminal;
 pub(crate) mod watcher;

@@ -23,7 +23,7 @@ use super::folder::{Folder, HasObjects, Look, News, Root, Select, chain};
 use super::inventory::file::Reader;
 use super::inventory::stir::Stir;
 use super::inventory::{Caution, Inventory};
-use super::observe::{Ends, observe};
+use super::observe::{Memory, observe};
 use super::report::{Reporter, Scene};
 
 /// Removes all that is left of a pod that does not run, its object last.
@@ -71,7 +71,7 @@ pub(crate) fn report(places: &Places) -> Result<(), DaemonError> {
         inventory.objects(),
         &Children::default(),
         Trust::Checked,
-        &mut Ends::default(),
+        &mut Memory::default(),
     )
     .map_err(|error| DaemonError::Objects(chain(&error)))?;
     let ends = BTreeMap::new();

@@ -14,11 +14,10 @@ use crate::model::image::{ImageRef, PullRequest};
 use crate::model::object::Known;
 use crate::model::objects::Objects;
 use crate::model::observed::{
-    Finished, ImageObservation, Interrupted, Observed, PodObservation, ProcessObservation, Told,
+    Finished, ImageObservation, Interrupted, Observed, PodObservation, ProcessObservation,
 };
-use crate::model::record::{Deaths, PodRecord, StartRecord, WaitingRecord};
+use crate::model::record::{Deaths, StartRecord, WaitingRecord};
 use crate::paths::Places;
-use crate::rundir::goal::{self, Goal};
 use crate::rundir::{lease, lock, objects, pods, pulls, starts};
 use crate::sandbox::network::taken;
 use crate::status::{self, Control, Course, Stage};
@@ -29,8 +28,10 @@ use super::folder::trust::Trust;
 
 mod mended;
 mod preload;
+mod records;
 
 use mended::is_mended;
+use records::{OfPod, Records};
 
 /// All that a pass sees; thinking is given `observed` alone.
 #[derive(Debug, Default)]
@@ -70,9 +71,23 @@ pub(crate) enum ObserveError {
     Untrusted { path: PathBuf, why: String },
 }
 
+/// What need not be read again at each pass.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    ends: Ends,
+    records: Records,
+}
+
+impl Memory {
+    /// Their objects are gone.
+    pub(crate) fn forget<'a>(&mut self, uids: impl Iterator<Item = &'a Uid>) {
+        self.ends.forget(uids);
+    }
+}
+
 /// Pods that have ended and left the run directory: what is on disc of them changes no more, and is read once.
 #[derive(Debug, Default)]
-pub(crate) struct Ends {
+struct Ends {
     pods: Arc<BTreeMap<Uid, PodObservation>>,
     starts: Arc<BTreeMap<Uid, StartRecord>>,
 }
@@ -86,8 +101,7 @@ impl Ends {
         }
     }
 
-    /// Their objects are gone.
-    pub(crate) fn forget<'a>(&mut self, uids: impl Iterator<Item = &'a Uid>) {
+    fn forget<'a>(&mut self, uids: impl Iterator<Item = &'a Uid>) {
         for uid in uids.filter(|uid| self.pods.contains_key(*uid)).collect::<Vec<_>>() {
             Arc::make_mut(&mut self.pods).remove(uid);
             Arc::make_mut(&mut self.starts).remove(uid);
@@ -103,15 +117,18 @@ pub(crate) fn observe(
     known: &Objects,
     children: &Children,
     trust: Trust,
-    ends: &mut Ends,
+    memory: &mut Memory,
 ) -> Result<Seen, ObserveError> {
+    let Memory { ends, records } = memory;
     let mut seen = Seen::default();
     let directories = pods::list(places).map_err(|source| ObserveError::Pods { source })?;
     seen.observed.leases = lease::all(places).map_err(|source| ObserveError::Leases { source })?;
     let with_directory: BTreeSet<&Uid> = directories.iter().collect();
+    records.keep_only(&with_directory);
     for uid in &directories {
-        seen.look_back(places, uid);
-        let pod = observe_pod(places, known, uid, &mut seen).map(Some);
+        let records = records.of(uid);
+        seen.look_back(uid, records.start(places, uid));
+        let pod = observe_pod(places, known, uid, records, &mut seen).map(Some);
         seen.take(uid, pod);
     }
     let pods = known.pods().map(|known| &known.record.uid);
@@ -120,7 +137,7 @@ pub(crate) fn observe(
             seen.left.insert(uid.clone());
             continue;
         }
-        seen.look_back(places, uid);
+        seen.look_back(uid, starts::read(places, uid));
         let interrupted = readable(objects::interrupted_of(places, uid), "interruption", uid, &mut seen);
         seen.interrupted.extend(interrupted.map(|interrupted| (uid.clone(), interrupted)));
         let pod = observe_absent(places, known, uid, &mut seen);
@@ -157,30 +174,29 @@ fn observe_pod(
     places: &Places,
     known: &Objects,
     uid: &Uid,
+    records: &mut OfPod,
     seen: &mut Seen,
 ) -> Result<PodObservation, ObserveError> {
-    let directory = places.pod(uid);
-    let alive = lock::is_held(&directory.lock()).map_err(|source| failed("lock", uid, source))?;
-    let goal: Option<Goal> = readable(goal::read(&directory), "goal", uid, seen);
-    let record: Option<PodRecord> = readable(pods::read_record(&directory), "state", uid, seen);
-    let waiting: Option<WaitingRecord> =
-        readable(pods::read_waiting(&directory), "waiting record", uid, seen);
+    let alive = lock::is_held(&places.pod(uid).lock()).map_err(|source| failed("lock", uid, source))?;
+    let told = readable(records.told(places, uid), "goal", uid, seen);
+    let record = readable(records.state(places, uid), "state", uid, seen);
+    let waiting = readable(records.waiting(places, uid), "waiting record", uid, seen);
     let finished = finished_of(places, uid)?;
     // It may have left since the directories were listed: what it told last is there by now.
-    let has_left = !alive && goal.is_none() && record.is_none();
+    let has_left = !alive && told.is_none() && record.is_none();
     let departed = if has_left { departed_of(places, uid, seen) } else { None };
-    let id = goal
+    let id = told
         .as_ref()
-        .map(|goal| &goal.plan.id)
+        .map(|told| &told.plan.id)
         .or(record.as_ref().map(|record| &record.id))
         .or(finished.as_ref().map(|finished| &finished.record.id))
         .or(waiting.as_ref().map(|waiting| &waiting.id))
         .cloned()
         .unwrap_or_else(|| name_of(known, uid));
-    if let Some(goal) = &goal
-        && !goal.plan.host_ports.is_empty()
+    if let Some(told) = &told
+        && !told.plan.host_ports.is_empty()
     {
-        seen.observed.ports.insert(uid.clone(), goal.plan.host_ports.clone());
+        seen.observed.ports.insert(uid.clone(), told.plan.host_ports.clone());
     }
     if let Some(waiting) = waiting {
         seen.waiting.insert(uid.clone(), waiting);
@@ -188,7 +204,7 @@ fn observe_pod(
     Ok(PodObservation {
         namespace: id.namespace,
         name: id.name,
-        told: goal.map(|goal| Told { plan: Arc::new(goal.plan), stop: goal.stop.map(|stop| stop.why) }),
+        told,
         process: if alive { ProcessObservation::Alive } else { ProcessObservation::Dead },
         record,
         finished,
@@ -334,8 +350,8 @@ impl Seen {
     }
 
     /// What is remembered of a pod from the times when it had no process.
-    fn look_back(&mut self, places: &Places, uid: &Uid) {
-        let start = readable(starts::read(places, uid), "start record", uid, self);
+    fn look_back(&mut self, uid: &Uid, start: io::Result<Option<StartRecord>>) {
+        let start = readable(start, "start record", uid, self);
         self.starts.extend(start.map(|start| (uid.clone(), start)));
     }
 

@@ -30,7 +30,7 @@ use super::folder::trust::Trust;
 use super::folder::{Folder, HasObjects, Look, Root, Select, chain, earlier};
 use super::inventory::control::Carried;
 use super::inventory::{FolderState, Inventory};
-use super::observe::{Ends, ObserveError, Seen, observe};
+use super::observe::{Memory, ObserveError, Seen, observe};
 use super::report::{Reporter, Scene};
 use super::start;
 
@@ -59,7 +59,7 @@ pub(super) struct World {
     pub(super) zone: TimeZone,
     /// Of folders, and of what lies in them.
     pub(super) trust: Trust,
-    pub(super) ends: Ends,
+    pub(super) memory: Memory,
     pub(super) store: Store,
     pub(super) hands: Hands,
     pub(super) reporter: Reporter,
@@ -229,8 +229,8 @@ impl World {
         let stirred = self.inventory.take_stirred();
         let Hands { places, children, .. } = &self.hands;
         let objects = self.inventory.objects();
-        self.ends.forget(stirred.iter().filter(|uid| !objects.contains_key(*uid)));
-        let seen = observe(places, &self.store, objects, children, self.trust, &mut self.ends)?;
+        self.memory.forget(stirred.iter().filter(|uid| !objects.contains_key(*uid)));
+        let seen = observe(places, &self.store, objects, children, self.trust, &mut self.memory)?;
         self.hands.witness(&seen.observed.pods);
         Ok(seen)
     }

@@ -20,9 +20,13 @@ pub(crate) fn untraced<T>(
     }
 }
 
-pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    let mut file = File::from(untraced(flags, |flags| rustix::fs::openat(CWD, path, flags, Mode::empty()))?);
+    Ok(untraced(flags, |flags| rustix::fs::openat(CWD, path, flags, Mode::empty()))?.into())
+}
+
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = open(path)?;
     let mut content = Vec::new();
     file.read_to_end(&mut content)?;
     Ok(content)

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::daemon::folder::trust::Trust;
-use crate::daemon::observe::{Ends, observe};
+use crate::daemon::observe::{Memory, observe};
 use crate::daemon::tests::ground::Ground;
 use crate::image::store::Store;
 use crate::model::desired::{Blocked, Waiting};
@@ -271,8 +271,8 @@ fn a_pod_that_leaves_while_it_is_looked_at_has_told_how_it_ended() {
     objects::depart(&places, &id().uid, &last).unwrap();
     let look = || {
         let (store, children) = (Store::at(&places.images), Children::default());
-        let (nothing, mut ends) = (Objects::default(), Ends::default());
-        let seen = observe(&places, &store, &nothing, &children, Trust::Checked, &mut ends).unwrap();
+        let (nothing, mut memory) = (Objects::default(), Memory::default());
+        let seen = observe(&places, &store, &nothing, &children, Trust::Checked, &mut memory).unwrap();
         seen.observed.pods.get(&id().uid).and_then(|pod| pod.departed.as_deref().cloned())
     };
     // Its directory is the last that goes, and its lock goes right before.
