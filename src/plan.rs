@@ -10,7 +10,7 @@
 //! ended      leaves by itself                 Sweep                        — (Forget if Gone)
 //! ```
 //!
-//! A living process that has been told all this and goes by something else is reminded.
+//! A living process that goes by something else than it was told is reminded of that.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -186,12 +186,12 @@ fn stop_deleted(pod: &PodId, told: Option<&Told>, grace: Option<u32>) -> Option<
     }
 }
 
-/// For a process that goes by another plan than it was told, or does not stop though it was told to. One that has published
-/// nothing yet has still to read what it was told.
+/// For a process that goes by another plan than it was told, or shows no sign of stopping though it was told to. One that
+/// has published nothing yet has still to read what it was told; one that stops reads it again by itself.
 fn remind(pod: &PodId, seen: &PodObservation) -> Option<Action> {
     let (told, record) = (seen.told.as_ref()?, seen.record.as_ref()?);
-    let stops = told.stop.is_none() || record.stopping.is_some() || record.outcome.is_some();
-    let knows = stops && record.revision == told.plan.revision;
+    let stops = record.stopping.is_some() || record.outcome.is_some() || is_decided(record);
+    let knows = stops || (told.stop.is_none() && record.revision == told.plan.revision);
     (!knows).then(|| Action::Remind { pod: pod.clone() })
 }
 

@@ -229,7 +229,6 @@ impl PodState {
         }
     }
 
-    /// The plan in force.
     /// Whether it has been told to stop, or stops by itself, and has not gone.
     pub(crate) fn is_stopping(&self) -> bool {
         match self.stage {
@@ -242,6 +241,7 @@ impl PodState {
         }
     }
 
+    /// The plan in force.
     pub(crate) fn plan(&self) -> &PodPlan {
         &self.plan
     }

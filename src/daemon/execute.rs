@@ -17,7 +17,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use crate::failpoint;
 use crate::model::action::Action;
 use crate::model::id::{PodId, Uid};
 use crate::model::objects::Objects;
@@ -158,11 +157,7 @@ fn clear(cgroups: &Cgroups, places: &Places, pod: &PodId) -> Result<(), ActError
     lease::release(places, &pod.uid).map_err(ActError::pod("release the address", pod))?;
     objects::remove_drafts(places, &pod.uid).map_err(ActError::pod("remove half-written records", pod))?;
     clear_directory(&places.scratch(&pod.uid), pod)?;
-    let directory = places.pod(&pod.uid);
-    // First of all: without what it refers to it would be judged anew, and otherwise, if this is cut short.
-    remove(&directory.record()).map_err(ActError::pod("remove the state", pod))?;
-    failpoint::reach("state removed").map_err(ActError::pod("remove the directories", pod))?;
-    clear_directory(&directory.0, pod)
+    clear_directory(&places.pod(&pod.uid).0, pod)
 }
 
 fn clear_directory(directory: &Path, pod: &PodId) -> Result<(), ActError> {

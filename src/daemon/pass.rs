@@ -110,9 +110,9 @@ impl World {
         let mut wake_at = earlier(earlier(read_again_at, found_at), plan.wake_at);
         wake_at = earlier(wake_at, controlled.wake_at);
         let (acted, left, failures) = self.act(&plan, &seen, now);
-        self.inventory.write_removals(&self.hands.places);
+        complaints.extend(self.inventory.write_removals(&self.hands.places));
         if !self.inventory.unwritten().is_empty() {
-            wake_at = earlier(wake_at, Some(now.boot + FIND_AGAIN));
+            wake_at = earlier(wake_at, Some(now.boot + TRY_AGAIN));
         }
         let acted = acted + controlled.changed;
         if acted > 0 {
@@ -190,7 +190,10 @@ impl World {
             }
         }
         // Nothing but the wish says so, which is taken away now.
-        self.inventory.write_removals(places);
+        if !taken.is_empty() {
+            // Told by the end of the pass, which tries once more.
+            self.inventory.write_removals(places);
+        }
         for uid in taken.into_iter().filter(|uid| !self.inventory.unwritten().contains(uid)) {
             if let Err(error) = deletions::done(places, &uid) {
                 complaints.push(format!("cannot take away that object {uid} is deleted: {error}"));

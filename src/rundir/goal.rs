@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use serde::{Deserialize, Serialize};
 
 use super::control::Request;
@@ -71,9 +72,14 @@ pub(crate) fn write(pod: &PodDir, goal: &Goal) -> io::Result<Published> {
     Ok(published)
 }
 
-/// Nobody at the door is a pod process that is still starting, and reads the goal once it listens.
+/// Nobody at the door is a pod process that is still starting, and reads the goal once it listens. Where many wait at it
+/// already, because the process gets no processor time, one more is of no use and must not wait too.
 pub(crate) fn knock(pod: &PodDir) {
-    drop(UnixStream::connect(pod.socket()));
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let _ = SocketAddrUnix::new(pod.socket()).and_then(|door| {
+        let visitor = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        connect(&visitor, &door)
+    });
 }
 
 pub(crate) fn read(pod: &PodDir) -> io::Result<Option<Goal>> {

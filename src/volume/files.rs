@@ -18,11 +18,19 @@ const DATA: &str = "..data";
 pub(super) fn write(root: &Path, files: &[ProjectedFile], group: Option<u32>) -> io::Result<()> {
     let version = format!("..{}", digest(files));
     let present = std::fs::read_link(root.join(DATA)).ok();
-    if present.as_deref() == Some(Path::new(&version)) {
-        // An earlier try may have got no further.
-        return link_names(root, files);
+    // An earlier try may have got no further than that.
+    if present.as_deref() != Some(Path::new(&version)) {
+        replace(root, &version, files, group).inspect_err(|_| {
+            // Others need the room.
+            drop(crate::publish::remove_tree(&root.join(&version)));
+        })?;
     }
-    let directory = root.join(&version);
+    remove_others(root, &version)?;
+    link_names(root, files)
+}
+
+fn replace(root: &Path, version: &str, files: &[ProjectedFile], group: Option<u32>) -> io::Result<()> {
+    let directory = root.join(version);
     crate::publish::remove_tree(&directory)?;
     DirBuilder::new().mode(0o755).create(&directory)?;
     for file in files {
@@ -30,12 +38,17 @@ pub(super) fn write(root: &Path, files: &[ProjectedFile], group: Option<u32>) ->
     }
     let fresh = root.join("..data_tmp");
     crate::publish::remove(&fresh)?;
-    symlink(&version, &fresh)?;
-    std::fs::rename(&fresh, root.join(DATA))?;
-    link_names(root, files)?;
-    // What a privileged container has put in its place could lead anywhere (CVE-2017-1002102).
-    if let Some(old) = present.filter(|old| is_version(old)) {
-        crate::publish::remove_tree(&root.join(old))?;
+    symlink(version, &fresh)?;
+    std::fs::rename(&fresh, root.join(DATA))
+}
+
+/// Removes what was in force before, wherever a privileged container has made it lead (CVE-2017-1002102).
+fn remove_others(root: &Path, version: &str) -> io::Result<()> {
+    for entry in std::fs::read_dir(root)? {
+        let name = entry?.file_name();
+        if name != version && is_version(Path::new(&name)) {
+            crate::publish::remove_tree(&root.join(name))?;
+        }
     }
     Ok(())
 }

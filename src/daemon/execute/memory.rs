@@ -77,8 +77,12 @@ pub(super) fn keep(
         for event in last.into_iter().flat_map(|last| &last.events) {
             note(&mut record.events, event.clone());
         }
-        // One that died before it said anything has run nothing.
-        record.past.extend(past);
+        for (name, past) in past {
+            // Of a sweep that is done again, the first knew more: by now what tells of a run's end may be gone.
+            if record.past.get(&name).is_none_or(|before| before.runs < past.runs) {
+                record.past.insert(name, past);
+            }
+        }
     })
 }
 

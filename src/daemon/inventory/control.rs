@@ -13,6 +13,7 @@ use crate::model::time::{Moment, Now};
 use crate::paths::Places;
 use crate::rundir::objects;
 
+use super::reconciliation::TRY_AGAIN;
 use super::{Inventory, InventoryError};
 
 /// What came of it. A failure stops only what depends on it, and is tried again by the next pass.
@@ -74,6 +75,11 @@ impl Inventory {
         }
         let of_stuck = stuck.iter().flat_map(|owner| self.objects.unrested_of(owner));
         carried.uncounted = of_stuck.map(|known| known.record.uid.clone()).collect();
+        if !stuck.is_empty() {
+            // What was to follow at once had followed what was not written down.
+            let again_at = now.boot + TRY_AGAIN;
+            carried.wake_at = Some(carried.wake_at.map_or(again_at, |wake_at| wake_at.max(again_at)));
+        }
         carried
     }
 

@@ -223,22 +223,22 @@ impl Inventory {
         failures
     }
 
-    /// Writes down removals that are in force already, but for those of objects that have gone meanwhile. One that cannot
-    /// be written is told and tried again.
-    pub(crate) fn write_removals(&mut self, places: &Places) {
+    /// Writes down removals that are in force already, but for those of objects that have gone meanwhile. Tells of each
+    /// that cannot be written, which the next pass tries again.
+    pub(crate) fn write_removals(&mut self, places: &Places) -> Vec<String> {
         let unwritten = std::mem::take(&mut self.unwritten);
         let objects = unwritten.iter().filter_map(|uid| self.objects.get(uid)).map(|known| &known.record);
         let records: Vec<&ObjectRecord> =
             objects.filter(|record| places.object(&record.uid).object().exists()).collect();
-        let mut failed = BTreeSet::new();
+        let (mut failed, mut complaints) = (BTreeSet::new(), Vec::new());
         for (record, saved) in records.iter().zip(objects::save_all(places, &records)) {
             if let Err(error) = saved.and_then(|()| failpoint::reach("removal recorded")) {
-                let ObjectRecord { key, uid, .. } = record;
-                tracing::warn!(object = %key, %uid, reason = chain(&error), "removal not written down");
-                failed.insert(uid.clone());
+                complaints.push(format!("cannot write down that {} is to go: {}", record.key, chain(&error)));
+                failed.insert(record.uid.clone());
             }
         }
         self.unwritten = failed;
+        complaints
     }
 
     /// Objects that are to go as nothing but memory says yet.

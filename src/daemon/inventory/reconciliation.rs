@@ -26,7 +26,7 @@ use super::view::FolderState;
 use super::{Caution, Inventory, InventoryError, Prospect, Reconciled, Undone};
 
 /// What could not be written down is tried again after this.
-const TRY_AGAIN: Duration = Duration::from_secs(2);
+pub(super) const TRY_AGAIN: Duration = Duration::from_secs(2);
 
 /// A change that is to be made, or why it cannot be.
 struct Due {

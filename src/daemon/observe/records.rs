@@ -1,4 +1,4 @@
-//! What lies in the run directory of each pod. At a pass most of it is as it was at the last.
+//! What lies in the run directory about each pod. At a pass most of it is as it was at the last.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

@@ -115,7 +115,10 @@ fn worlds() -> impl Strategy<Value = World> {
                 let Some((seen, asleep)) = seen else { continue };
                 let lives = seen.process == ProcessObservation::Alive && seen.finished.is_none();
                 // Before it has published anything, it has yet to read what it was told; after its end, it does no more.
-                let could_hear = seen.record.as_ref().is_some_and(|record| record.outcome.is_none());
+                let could_hear = seen
+                    .record
+                    .as_ref()
+                    .is_some_and(|record| record.outcome.is_none() && !is_decided(record));
                 if asleep && lives && could_hear {
                     world.asleep.insert(uid.clone());
                 }
