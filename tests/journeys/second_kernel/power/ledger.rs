@@ -64,7 +64,7 @@ impl Ledger {
     #[track_caller]
     pub(super) fn has_met(&self, cuts: usize) {
         let Counts { runs, watched, .. } = self.counts;
-        let met = 2 * watched >= cuts && runs >= cuts && self.acknowledged.len() >= cuts / 2;
+        let met = 2 * watched >= cuts && 2 * runs >= cuts && 2 * self.acknowledged.len() >= cuts;
         assert!(met, "{cuts} cuts hit next to nothing: {}", self.summary());
     }
 
