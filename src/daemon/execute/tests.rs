@@ -12,7 +12,7 @@ use crate::model::object::{ObjectKey, ObjectRecord, Source};
 use crate::model::observed::Finished;
 use crate::model::pod_plan::{ContainerPlan, NetworkPlan, PodPlan, RestartPolicy, Revision, Role, sample};
 use crate::model::record::{
-    ContainerRecord, ContainerState, Exit, FORMAT, Outcome, PodRecord, SandboxState, StopReason,
+    ContainerRecord, ContainerState, Exit, FORMAT, Outcome, Past, PodRecord, SandboxState, StopReason,
 };
 use crate::model::time::{Moment, Timestamp};
 use crate::paths::PodDir;
@@ -324,4 +324,18 @@ fn an_end_that_another_run_was_to_follow_is_not_the_last() {
         let plan = PodPlan { restart_policy: policy, containers: vec![main], ..sample::pod() };
         assert!(!ends::are_final(&directory, &plan, Some(&state)).unwrap());
     }
+}
+
+#[test]
+fn a_sweep_that_is_done_again_forgets_nothing_that_the_first_knew() {
+    let ground = Ground::new();
+    let places = ground.places();
+    let keep = |runs, is_over| {
+        let past = BTreeMap::from([("main".to_owned(), Past { runs, last: None, is_over })]);
+        memory::keep(&places, &id(), None, past).unwrap();
+        starts::read(&places, &id().uid).unwrap().unwrap().past["main"].is_over
+    };
+    assert!(keep(1, true));
+    assert!(keep(1, false), "what told of its end had gone with the first");
+    assert!(!keep(2, false), "it has run since");
 }
