@@ -4,7 +4,8 @@
 //!
 //! The file `failpoint` of the state directory says what is to happen once, to the first process that gets there:
 //! `kill`, `ENOSPC`, `EIO` or `delay`, which time in that process, and the boundary's name, as in
-//! `kill 3 state published`. It is read as a process starts, and gone as soon as it is obeyed.
+//! `kill 3 state published`. It is read as a process starts, and gone as soon as it is obeyed; while somebody is late,
+//! `late` beside it has its process id.
 
 #[cfg(all(feature = "failpoints", debug_assertions))]
 pub(crate) use armed::{arm, pass, reach, reach_of};
@@ -40,11 +41,13 @@ mod armed {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use rustix::event::{Timespec, poll};
-    use rustix::io::Errno;
+    use rustix::io::{Errno, retry_on_intr};
     use rustix::process::{Signal, getpid, kill_process};
+    use rustix::thread::{ClockId, clock_nanosleep_absolute};
+    use rustix::time::clock_gettime;
 
-    const DELAY: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
+    /// In seconds. Nobody is told to stop and on time for that.
+    const DELAY: i64 = 5;
 
     static ORDER: OnceLock<Option<Order>> = OnceLock::new();
 
@@ -113,14 +116,22 @@ mod armed {
 
     impl Order {
         fn obey(&self) -> io::Result<()> {
-            // Whoever removes the order is the one that it is for.
-            if self.ahead.fetch_sub(1, Ordering::Relaxed) != 1 || std::fs::remove_file(&self.file).is_err() {
+            let late = self.file.with_file_name("late");
+            // Whoever takes the order away is the one that it is for.
+            if self.ahead.fetch_sub(1, Ordering::Relaxed) != 1 || std::fs::rename(&self.file, &late).is_err() {
                 return Ok(());
             }
+            if matches!(self.fault, Fault::Delay) {
+                std::fs::write(&late, getpid().as_raw_pid().to_string())?;
+                let mut end = clock_gettime(rustix::time::ClockId::Monotonic);
+                end.tv_sec += DELAY;
+                retry_on_intr(|| clock_nanosleep_absolute(ClockId::Monotonic, &end))?;
+            }
+            std::fs::remove_file(&late)?;
             match self.fault {
                 Fault::Kill => Ok(kill_process(getpid(), Signal::KILL)?),
                 Fault::Error(error) => Err(error.into()),
-                Fault::Delay => poll(&mut [], Some(&DELAY)).map(drop).map_err(io::Error::from),
+                Fault::Delay => Ok(()),
             }
         }
     }
