@@ -57,7 +57,7 @@ use std::io::{Write, stderr, stdin, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::manifest::Strictness;
 
@@ -208,9 +208,11 @@ pub fn main() -> ExitCode {
 }
 
 fn verb(args: impl Iterator<Item = OsString>) -> Result<Exit, Failure> {
-    let mut known = Cli::command();
-    let typed = typed::read(args, &known);
-    let cli = match parse(&typed.args) {
+    let args: Vec<OsString> = args.collect();
+    // Made once: for a short verb that is a good part of the time it takes.
+    let mut known = command(&args);
+    let typed = typed::read(args.into_iter(), &known);
+    let cli = match parse(&mut known, &typed.args) {
         Ok(cli) => cli,
         Err(error) => {
             if let Some(failure) = foreign::failure(&error, &typed) {
@@ -301,12 +303,16 @@ fn color(mut args: impl Iterator<Item = OsString>) -> ColorChoice {
 }
 
 /// `--color` is wanted for the help itself, which clap prints while it parses: NO_COLOR and pipes are its own care.
-fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
+fn command(args: &[OsString]) -> Command {
     let choice = match color(args.iter().cloned()) {
         ColorChoice::Never => clap::ColorChoice::Never,
         ColorChoice::Auto | ColorChoice::Always => clap::ColorChoice::Auto,
     };
-    let matches = Cli::command().color(choice).try_get_matches_from(args)?;
+    Cli::command().color(choice)
+}
+
+fn parse(known: &mut Command, args: &[OsString]) -> Result<Cli, clap::Error> {
+    let matches = known.try_get_matches_from_mut(args)?;
     Cli::from_arg_matches(&matches)
 }
 

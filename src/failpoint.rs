@@ -118,7 +118,8 @@ mod armed {
         fn obey(&self) -> io::Result<()> {
             let late = self.file.with_file_name("late");
             // Whoever takes the order away is the one that it is for.
-            if self.ahead.fetch_sub(1, Ordering::Relaxed) != 1 || std::fs::rename(&self.file, &late).is_err() {
+            if self.ahead.fetch_sub(1, Ordering::Relaxed) != 1 || std::fs::rename(&self.file, &late).is_err()
+            {
                 return Ok(());
             }
             if matches!(self.fault, Fault::Delay) {

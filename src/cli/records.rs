@@ -1,6 +1,7 @@
 //! What every reading verb stands on: the objects and pods of an instance as their records tell, whether a watcher
 //! runs or not.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Event;
@@ -31,8 +32,8 @@ pub(crate) struct Records {
     pub(crate) shown: Vec<Shown>,
     /// One line for each record that could not be read.
     pub(crate) unreadable: Vec<String>,
-    host_ip: String,
-    node: String,
+    /// Asked of the kernel by those that tell of it.
+    host_ip: OnceCell<String>,
 }
 
 impl Records {
@@ -66,8 +67,7 @@ impl Records {
             let (a, b) = (&a.known.record, &b.known.record);
             a.key.cmp(&b.key).then_with(|| a.deletion.is_none().cmp(&b.deletion.is_none()))
         });
-        let node = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        Ok(Records { shown, unreadable, host_ip: host_ip().to_string(), node })
+        Ok(Records { shown, unreadable, host_ip: OnceCell::new() })
     }
 
     /// The namespace that is there without anybody's declaring it, unless somebody does.
@@ -127,9 +127,9 @@ impl Records {
 
     /// The object in full, status included: as an API server would tell it.
     pub(crate) fn full(&self, shown: &Shown) -> Value {
-        let mut object = full_object(&shown.known, &shown.course, &self.host_ip);
+        let mut object = full_object(&shown.known, &shown.course, self.host_ip());
         match &shown.known.object {
-            Object::Pod(_) if shown.is_scheduled() => object["spec"]["nodeName"] = self.node.as_str().into(),
+            Object::Pod(_) if shown.is_scheduled() => object["spec"]["nodeName"] = node().into(),
             Object::Namespace(_) => object["status"]["phase"] = "Active".into(),
             Object::Pod(_)
             | Object::ConfigMap(_)
@@ -143,7 +143,7 @@ impl Records {
 
     /// Events of one object, the oldest first.
     pub(crate) fn events_of(&self, shown: &Shown) -> Vec<Event> {
-        event_objects(&shown.known, &shown.course, &self.node)
+        event_objects(&shown.known, &shown.course, &node())
     }
 
     /// Events of all objects in `scope`, the oldest first.
@@ -161,7 +161,7 @@ impl Records {
     /// Why a container does not run yet.
     pub(crate) fn waits_for(&self, shown: &Shown, container: &str) -> String {
         let Object::Pod(pod) = &shown.known.object else { return String::new() };
-        let status = pod_status(pod, &shown.course, &self.host_ip);
+        let status = pod_status(pod, &shown.course, self.host_ip());
         let init = status.init_container_statuses.into_iter().flatten();
         let mut all = init.chain(status.container_statuses.into_iter().flatten());
         let state = all.find(|status| status.name == container).and_then(|status| status.state);
@@ -169,8 +169,12 @@ impl Records {
     }
 
     pub(crate) fn host_ip(&self) -> &str {
-        &self.host_ip
+        self.host_ip.get_or_init(|| host_ip().to_string())
     }
+}
+
+fn node() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// As kubectl words it.

@@ -1,7 +1,7 @@
 //! The same journeys on a second kernel: Linux 6.1 with cgroup v2 alone, as one ordinary program (User Mode Linux). Its
 //! root is this machine's, so this very test binary runs in it. It takes minutes, so it is asked for:
 //! `cargo test --test journeys -- --ignored --test-threads=4 second_kernel`. A guest has one processor and often waits, so
-//! twice as many guests as processors are done soonest.
+//! twice as many guests as processors are done soonest. They begin in the order of their names, which has the longest first.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -10,11 +10,11 @@ use crate::bench::say;
 use guest::{Errand, Guest};
 
 mod clock;
+mod cuts;
 mod disc;
 mod guest;
 mod inside;
 mod kernel;
-mod power;
 mod reboot;
 
 /// Namespaces, limits, the end by memory, pids, exec, each with its census.
@@ -66,7 +66,7 @@ fn containers_are_confined_on_cgroup_v2() {
 
 #[test]
 #[ignore = "boots another kernel and takes minutes"]
-fn what_enters_a_container_is_confined_on_cgroup_v2() {
+fn all_that_enters_a_container_is_confined_on_cgroup_v2() {
     hold("entering", &ENTERING);
 }
 

@@ -1,7 +1,6 @@
 //! What a filter answers to a call, found by running it as the kernel does: classic BPF over `struct seccomp_data`.
 
 use super::policy::Action;
-use super::table::calls;
 use super::{Architecture, Filter};
 
 /// Flags of the `clone` by which a process is born into a process namespace: `CLONE_PARENT`, `CLONE_PARENT_SETTID`,
@@ -10,31 +9,29 @@ pub(crate) const BIRTH_FLAGS: u32 = 0x0010_8011;
 
 /// What is called from the loading of a filter on until `execve`, or until it has failed, by a process that is born with
 /// it: `capset`, `clone` and `exit_group` by its parent, the others by itself. With those arguments that do not vary.
-const OF_BIRTH: &[(&str, &[u64])] = &[
-    ("capset", &[]),
-    ("clone", &[BIRTH_FLAGS as u64]),
-    ("exit_group", &[]),
+const OF_BIRTH: &[(&str, libc::c_long, &[u64])] = &[
+    ("capset", libc::SYS_capset, &[]),
+    ("clone", libc::SYS_clone, &[BIRTH_FLAGS as u64]),
+    ("exit_group", libc::SYS_exit_group, &[]),
     // PR_SET_PDEATHSIG, SIGKILL
-    ("prctl", &[1, 9]),
-    ("setsid", &[]),
+    ("prctl", libc::SYS_prctl, &[1, 9]),
+    ("setsid", libc::SYS_setsid, &[]),
     // TIOCSCTTY of standard input
-    ("ioctl", &[0, 0x540e, 0]),
-    ("write", &[]),
+    ("ioctl", libc::SYS_ioctl, &[0, 0x540e, 0]),
+    ("write", libc::SYS_write, &[]),
 ];
 
 impl Filter {
     /// Names of the calls that nothing can be born with this filter without, and that it does not allow.
     pub(crate) fn keeps_from_birth(&self) -> Vec<&'static str> {
-        let lets = |name: &str, arguments: &[u64]| {
-            let native = Architecture::NATIVE?;
-            let number = calls().find(|call| call.name == name)?.number(native)?;
-            let answer = self.answer(native.audit(), number, arguments)?;
+        let lets = |number: libc::c_long, arguments: &[u64]| {
+            let answer = self.answer(Architecture::NATIVE?.audit(), number.try_into().ok()?, arguments)?;
             Some([Action::Allow, Action::Log].iter().any(|action| action.value() == answer))
         };
         OF_BIRTH
             .iter()
-            .filter(|(name, arguments)| lets(name, arguments) != Some(true))
-            .map(|(name, _)| *name)
+            .filter(|(_, number, arguments)| lets(*number, arguments) != Some(true))
+            .map(|(name, ..)| *name)
             .collect()
     }
 

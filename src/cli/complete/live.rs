@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 
 use crate::api::{KindName, kind_named};
-use crate::cli::parse;
 use crate::cli::records::Records;
 use crate::cli::settings::{Scope, Settings};
+use crate::cli::{command, parse};
 use crate::image::store::Store;
 
 use super::line::Line;
@@ -31,7 +31,7 @@ impl Live {
     pub(super) fn look(line: &Line<'_>) -> Live {
         let args: Vec<OsString> =
             std::iter::once("droppod".to_owned()).chain(line.global()).map(Into::into).collect();
-        let Ok(cli) = parse(&args) else { return Live::default() };
+        let Ok(cli) = parse(&mut command(&args), &args) else { return Live::default() };
         let Ok(settings) = Settings::resolve(&cli.global) else { return Live::default() };
         let shown = Records::load(&settings.places).map(|records| records.shown).unwrap_or_default();
         let objects = shown.iter().filter_map(|shown| {

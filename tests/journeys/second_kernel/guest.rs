@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use super::kernel::{self, Kernel};
-use super::{clock, disc, power, reboot};
+use super::{clock, cuts, disc, reboot};
 use crate::bench::TEST_DIRECTORY;
 use crate::kill::MANY;
 
@@ -125,8 +125,8 @@ impl Drop for Guest {
 #[ignore = "is for guests"]
 fn a_part_for_guests() {
     match std::env::var(PART).as_deref() {
-        Ok("power") => power::inside::work(),
-        Ok("peace") => power::inside::peace(),
+        Ok("power") => cuts::inside::work(),
+        Ok("peace") => cuts::inside::peace(),
         Ok("first boot") => reboot::inside::first_boot(),
         Ok("second boot") => reboot::inside::second_boot(),
         Ok("third boot") => reboot::inside::third_boot(),

@@ -1,6 +1,6 @@
 //! Cuts of the power at random moments, with state, logs and manifests on a disc. What containers and records told
 //! the machine outside by then is the truth that the next boot is held to.
-//! `DROPPOD_POWER_CUTS=200 DROPPOD_SEED=n cargo test --test journeys -- --ignored second_kernel::power`.
+//! `DROPPOD_POWER_CUTS=200 DROPPOD_SEED=n cargo test --test journeys -- --ignored second_kernel::cuts`.
 
 use std::process::Command;
 
