@@ -1,6 +1,7 @@
 //! What the tests throw bytes at: plain functions that say what came of them.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -35,7 +36,11 @@ pub fn manifest(bytes: &[u8]) -> Read {
         spans: it.labels.into_iter().map(|label| label.span).collect(),
     };
     Read {
-        objects: reading.objects.into_iter().map(|declared| declared.authored).collect(),
+        objects: reading
+            .objects
+            .into_iter()
+            .map(|declared| Arc::unwrap_or_clone(declared.authored))
+            .collect(),
         mistakes: reading.mistakes.into_iter().map(mistake).collect(),
     }
 }

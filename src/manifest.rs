@@ -21,6 +21,7 @@ mod writer;
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -53,8 +54,8 @@ impl Reading {
 pub(crate) struct Declared {
     pub(crate) key: ObjectKey,
     /// As written: no default filled in, namespace included. Kept on disc and compared by later passes.
-    pub(crate) authored: Value,
-    pub(crate) object: Object,
+    pub(crate) authored: Arc<Value>,
+    pub(crate) object: Arc<Object>,
     /// 1-based line of the document's first token.
     pub(crate) line: usize,
     /// Those of its fields that no edit may change, and where each is written: 1-based line, and column in characters.
@@ -201,8 +202,8 @@ fn read_text(text: &Text<'_>, namespace: &str, strictness: Strictness, policy: &
     let objects = if faults.iter().all(|fault| fault.severity == Severity::Warning) {
         let declared = |found: document::Found| Declared {
             key: found.key,
-            authored: found.authored,
-            object: found.object,
+            authored: found.authored.into(),
+            object: found.object.into(),
             line: text.place(found.start).0,
             immutable: found.immutable.into_iter().map(|(field, at)| (field, text.place(at))).collect(),
         };

@@ -125,7 +125,7 @@ impl Course {
 
 /// The object in full, as `get -o yaml` prints it: type, metadata with uid and creationTimestamp, spec, status.
 pub(crate) fn full_object(known: &Known, course: &Course, host_ip: &str) -> Value {
-    let mut full = match &known.object {
+    let mut full = match &*known.object {
         Object::Pod(pod) => json!(full_pod(known, pod, course, host_ip)),
         Object::ConfigMap(map) => json!(map),
         Object::Secret(secret) => {
@@ -140,7 +140,7 @@ pub(crate) fn full_object(known: &Known, course: &Course, host_ip: &str) -> Valu
         Object::Namespace(namespace) => json!(namespace),
         Object::Job(job) => json!(job),
         Object::CronJob(cron) => json!(cron),
-        Object::Unserved { .. } => known.record.authored.clone(),
+        Object::Unserved { .. } => known.record.authored.as_ref().clone(),
     };
     full["metadata"] = json!(full_metadata(known));
     if let Some(control) = &course.control {

@@ -180,7 +180,7 @@ fn has_image(known: &Known, spec: &PodSpec, wanted: &ImageRef) -> bool {
 fn pods_by_age(objects: &Objects) -> Vec<(&Known, &Pod)> {
     let mut pods: Vec<(&Known, &Pod)> = objects
         .pods()
-        .filter_map(|known| match &known.object {
+        .filter_map(|known| match &*known.object {
             Object::Pod(pod) => Some((known, &**pod)),
             Object::ConfigMap(_)
             | Object::Secret(_)

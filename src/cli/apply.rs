@@ -1,6 +1,7 @@
 //! `apply`: manifests into the folder, one file for each object, all of them or none.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -77,7 +78,8 @@ pub(crate) fn run(args: &ApplyArgs, settings: &Settings) -> Result<Exit, Failure
     }
     let wishes = declared
         .into_iter()
-        .map(|(at, Declared { key, mut authored, .. })| {
+        .map(|(at, Declared { key, authored, .. })| {
+            let mut authored = Arc::unwrap_or_clone(authored);
             anchor_images(&mut authored, &inputs[at].base);
             Wish { key, authored, from: &inputs[at] }
         })

@@ -1,5 +1,7 @@
 //! `create job NAME --from=cronjob/X`: a Job as the CronJob would make it, now and by hand.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use crate::manifest::{Declared, Strictness, to_yaml};
@@ -79,7 +81,11 @@ pub(crate) fn run(args: &CreateArgs, settings: &Settings) -> Result<Exit, Failur
     let declared = input::declared(std::slice::from_ref(&input), settings, Strictness::Strict)?;
     let wishes = declared
         .into_iter()
-        .map(|(_, Declared { key, authored, .. })| Wish { key, authored, from: &input })
+        .map(|(_, Declared { key, authored, .. })| Wish {
+            key,
+            authored: Arc::unwrap_or_clone(authored),
+            from: &input,
+        })
         .collect();
     apply::put(wishes, args.wait, &args.telling, settings)
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::api::Object;
 use crate::daemon::inventory::{prune, replaces};
@@ -108,7 +109,7 @@ enum Effect {
 fn finding(declared: &Declared, input: &Input, records: &Records, places: &Places) -> Option<Finding> {
     let mut in_force = records.shown.iter().filter(|shown| shown.known.is_declared());
     let Some(shown) = in_force.find(|shown| shown.known.record.key == declared.key) else {
-        let effect = match &declared.object {
+        let effect = match &*declared.object {
             Object::Unserved { .. } => Effect::NotServed,
             Object::Pod(_)
             | Object::ConfigMap(_)
@@ -123,14 +124,14 @@ fn finding(declared: &Declared, input: &Input, records: &Records, places: &Place
     let mut wanted = declared.clone();
     // `apply` writes to another directory and makes relative paths whole.
     if input.path.as_ref() != Some(&file_of(&known.record.source)) {
-        anchor_images(&mut wanted.authored, &input.base);
+        anchor_images(Arc::make_mut(&mut wanted.authored), &input.base);
     }
     let changes = fields::changes(&declared.key.kind, &known.record.authored, &wanted.authored);
     if changes.is_empty() {
         return None;
     }
     let objection = objection(&known.object, &declared.object, shown.progress());
-    let effect = match (objection, &declared.object) {
+    let effect = match (objection, &*declared.object) {
         (_, Object::Pod(_) | Object::Job(_)) if replaces(places, known, &wanted) => Effect::Replace,
         (Some(objection), _) => Effect::Refused(objection),
         (None, Object::Pod(_)) => {

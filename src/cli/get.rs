@@ -2,6 +2,7 @@
 
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::api::KindName;
 use crate::manifest::Strictness;
@@ -148,7 +149,7 @@ fn local(args: &GetArgs, format: &Format, settings: &Settings, out: &mut dyn Wri
     let inputs = input::collect(&args.files, depth(args))?;
     let declared = input::declared(&inputs, settings, Strictness::Strict)?;
     let asked = if declared.len() == 1 { Asked::One } else { Asked::Many };
-    let objects = declared.into_iter().map(|(_, declared)| declared.authored).collect();
+    let objects = declared.into_iter().map(|(_, declared)| Arc::unwrap_or_clone(declared.authored)).collect();
     print::print(format, objects, asked, headers(args), out)
 }
 

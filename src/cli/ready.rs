@@ -53,7 +53,8 @@ pub(crate) fn until_ready(
         let mut reasons = Vec::new();
         for (key, authored) in wanted {
             let of_key = |shown: &&Shown| shown.known.record.key == key;
-            let shown = records.shown.iter().find(of_key).filter(|one| one.known.record.authored == authored);
+            let shown =
+                records.shown.iter().find(of_key).filter(|one| *one.known.record.authored == authored);
             if let Some(shown) = shown {
                 bell.watch(&places.pod(shown.uid()).0);
             }
@@ -111,7 +112,7 @@ fn progress(shown: &Shown, records: &Records) -> Progress {
             word => Progress::NotYet(word.to_owned()),
         };
     }
-    let pod = match &shown.known.object {
+    let pod = match &*shown.known.object {
         Object::Pod(pod) => pod,
         Object::Unserved { .. } => return Progress::Never,
         // Not looked at by its controller yet.

@@ -128,7 +128,7 @@ impl Records {
     /// The object in full, status included: as an API server would tell it.
     pub(crate) fn full(&self, shown: &Shown) -> Value {
         let mut object = full_object(&shown.known, &shown.course, self.host_ip());
-        match &shown.known.object {
+        match &*shown.known.object {
             Object::Pod(_) if shown.is_scheduled() => object["spec"]["nodeName"] = node().into(),
             Object::Namespace(_) => object["status"]["phase"] = "Active".into(),
             Object::Pod(_)
@@ -160,7 +160,7 @@ impl Records {
 
     /// Why a container does not run yet.
     pub(crate) fn waits_for(&self, shown: &Shown, container: &str) -> String {
-        let Object::Pod(pod) = &shown.known.object else { return String::new() };
+        let Object::Pod(pod) = &*shown.known.object else { return String::new() };
         let status = pod_status(pod, &shown.course, self.host_ip());
         let init = status.init_container_statuses.into_iter().flatten();
         let mut all = init.chain(status.container_statuses.into_iter().flatten());
@@ -188,7 +188,7 @@ fn tell_controls(places: &Places, shown: &mut [Shown], unreadable: &mut Vec<Stri
     let mut controlled = Controlled::default();
     for Shown { known, .. } in &*shown {
         let uid = &known.record.uid;
-        let read = match &known.object {
+        let read = match &*known.object {
             Object::Job(_) => objects::job_of(places, uid).map(|record| {
                 controlled.jobs.extend(record.map(|record| (uid.clone(), record)));
             }),

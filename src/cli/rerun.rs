@@ -1,6 +1,7 @@
 //! `rerun`: what has ended runs again. The wish is written into the manifest, so that it outlives everything else.
 
 use std::io::{Write, stdout};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -74,7 +75,8 @@ fn with_wish(place: &Place, key: &ObjectKey, when: &str) -> Result<Value, Failur
         .objects
         .into_iter()
         .find(|one| one.key == *key);
-    let mut authored = declared.ok_or_else(|| Failure::new(Exit::Failed, unread()))?.authored;
+    let declared = declared.ok_or_else(|| Failure::new(Exit::Failed, unread()))?;
+    let mut authored = Arc::unwrap_or_clone(declared.authored);
     if !authored["metadata"]["annotations"].is_object() {
         authored["metadata"]["annotations"] = json!({});
     }

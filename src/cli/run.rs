@@ -1,6 +1,7 @@
 //! `run`: a Pod from the command line, into the folder or, with `--rm` or `--attach`, in the foreground.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -201,7 +202,11 @@ pub(crate) fn run(args: &RunArgs, settings: &Settings) -> Result<Exit, Failure> 
     must_be_new(&declared, settings)?;
     let wishes = declared
         .into_iter()
-        .map(|(_, Declared { key, authored, .. })| Wish { key, authored, from: &input })
+        .map(|(_, Declared { key, authored, .. })| Wish {
+            key,
+            authored: Arc::unwrap_or_clone(authored),
+            from: &input,
+        })
         .collect();
     apply::put(wishes, args.wait, &args.telling, settings)
 }

@@ -159,7 +159,7 @@ pub(crate) fn run(args: &UpArgs, settings: &Settings) -> Result<Exit, Failure> {
     let patience = if args.fail_fast { Patience::FailFast } else { Patience::WithOthers };
     let roots = session.roots_of(&args.files, &inputs)?;
     let show = match args.output {
-        Output::Text => Show::Prefixed(voice::widest(declared.iter().map(|(_, one)| &one.object))),
+        Output::Text => Show::Prefixed(voice::widest(declared.iter().map(|(_, one)| &*one.object))),
         Output::Json => Show::Json,
     };
     let (timeout, start) = (args.timeout, None);

@@ -109,7 +109,7 @@ fn tell(
         writeln!(err, "{}", without_effect(name, ignored))?;
     }
     for declared in &reading.objects {
-        let word = match &declared.object {
+        let word = match &*declared.object {
             Object::Unserved { .. } => "not served, not checked",
             Object::Pod(_)
             | Object::ConfigMap(_)

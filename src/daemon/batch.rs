@@ -204,7 +204,7 @@ impl Batch {
     }
 
     fn note(&mut self, uid: &Uid, known: &Known, world: &World, passed: &Passed, now: Now) {
-        let Object::Pod(pod) = &known.object else { return };
+        let Object::Pod(pod) = &*known.object else { return };
         let is_to_go = self.stopping.is_some() || known.record.deletion.is_some();
         let mut report = self.pods.get_mut(uid);
         let before = report.as_ref().map(|report| &report.course);
@@ -317,7 +317,7 @@ fn job_reports(world: &World) -> Vec<JobReport> {
     let inventory = &world.inventory;
     let declared = inventory.objects().makers().filter(|known| known.is_declared());
     let jobs = declared.filter_map(|known| {
-        let (uid, Object::Job(job)) = (&known.record.uid, &known.object) else { return None };
+        let (uid, Object::Job(job)) = (&known.record.uid, &*known.object) else { return None };
         let spec = job.spec.as_ref();
         let indexed = spec.filter(|spec| spec.completion_mode.as_deref() == Some("Indexed"));
         let indexes = indexed.and_then(|spec| u64::try_from(spec.completions?).ok());

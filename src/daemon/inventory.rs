@@ -134,7 +134,7 @@ impl Inventory {
                     let policy = reader.policy(&record.source.root);
                     let why = podsecurity::objection(&record.authored, &policy);
                     forbidden.extend(why.map(|why| (record.uid.clone(), why)));
-                    known.put(Known { record, object });
+                    known.put(Known { record, object: object.into() });
                 }
                 Err(source) => {
                     failures.push(InventoryError::Revive { object: record.key.to_string(), source });

@@ -362,7 +362,7 @@ impl Seen {
     /// What is known of any object's course, for reports.
     pub(crate) fn course_of(&self, known: &Known, controls: &BTreeMap<Uid, Control>) -> Course {
         let control = controls.get(&known.record.uid).cloned();
-        match known.object {
+        match *known.object {
             Object::Pod(_) => self.course(&known.record.uid),
             Object::ConfigMap(_)
             | Object::Secret(_)

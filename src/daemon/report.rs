@@ -266,7 +266,7 @@ impl Reporter {
     }
 
     fn phase(&self, known: &Known, course: &Course) -> (Uid, Option<String>) {
-        let phase = match &known.object {
+        let phase = match &*known.object {
             Object::Pod(pod) => status::pod_status(pod, course, &self.host_ip).phase,
             Object::Job(_) | Object::CronJob(_) => {
                 match course.control.as_ref().map(|control| &control.status) {

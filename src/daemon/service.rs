@@ -103,7 +103,7 @@ fn figures(world: &World, passed: &Passed, now: Now) -> Figures {
     let host_ip = world.machine.host_ip.to_string();
     for (uid, known) in world.inventory.objects().iter() {
         *objects.entry(known.record.key.kind.clone()).or_default() += 1;
-        match &known.object {
+        match &*known.object {
             Object::Job(job) => *jobs.entry(job_status(world, uid, job).to_owned()).or_default() += 1,
             Object::CronJob(cron) => crons.push(of_cron(world, known, cron, now)),
             Object::Pod(_)
@@ -112,7 +112,7 @@ fn figures(world: &World, passed: &Passed, now: Now) -> Figures {
             | Object::Namespace(_)
             | Object::Unserved { .. } => {}
         }
-        let Object::Pod(pod) = &known.object else { continue };
+        let Object::Pod(pod) = &*known.object else { continue };
         let course = passed.seen.course(uid);
         let phase = status::pod_status(pod, &course, &host_ip).phase.unwrap_or_default();
         *pods.entry(phase).or_default() += 1;

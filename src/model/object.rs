@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -82,7 +83,7 @@ pub(crate) struct ObjectRecord {
     pub(crate) key: ObjectKey,
     pub(crate) source: Source,
     /// The object as its author wrote it, no default filled in.
-    pub(crate) authored: serde_json::Value,
+    pub(crate) authored: Arc<serde_json::Value>,
     /// Counts changes of `authored`, from 1.
     pub(crate) generation: u64,
     pub(crate) created_at: Timestamp,
@@ -114,7 +115,7 @@ pub(crate) struct Deletion {
 pub(crate) struct Known {
     pub(crate) record: ObjectRecord,
     /// Defaults filled in.
-    pub(crate) object: Object,
+    pub(crate) object: Arc<Object>,
 }
 
 impl Known {

@@ -66,7 +66,7 @@ impl Objects {
             self.by_owner.entry(owner.uid.clone()).or_default().open.insert(uid.clone());
         }
         self.by_key.entry(known.record.key.clone()).or_default().insert(uid.clone());
-        match &known.object {
+        match &*known.object {
             Object::Pod(_) => drop(self.pods.insert(uid.clone())),
             Object::Job(_) | Object::CronJob(_) => drop(self.makers.insert(uid.clone())),
             Object::ConfigMap(_) | Object::Secret(_) | Object::Namespace(_) | Object::Unserved { .. } => {}
@@ -237,13 +237,13 @@ mod tests {
             uid: uid(number),
             key: ObjectKey { group: String::new(), kind: "Pod".into(), namespace: "default".into(), name },
             source: Source { root: "/m".into(), path: "a.yaml".into() },
-            authored: authored.clone(),
+            authored: authored.clone().into(),
             generation: 1,
             created_at: Timestamp::UNIX_EPOCH,
             deletion: None,
             owner: owner.map(|owner| Owner { uid: uid(owner), number: number.into() }),
         };
-        Known { record, object: Object::Pod(serde_json::from_value(authored).unwrap()) }
+        Known { record, object: Object::Pod(serde_json::from_value(authored).unwrap()).into() }
     }
 
     fn uids<'a>(known: impl Iterator<Item = &'a Known>) -> BTreeSet<Uid> {

@@ -166,7 +166,7 @@ pub(crate) fn render(report: &FileReport<'_>) -> String {
     let courses: Vec<Cow<'_, Course>> = courses.collect();
     let items = || report.items.iter().map(|(known, _)| *known).zip(courses.iter().map(Cow::as_ref));
     let pods: Vec<Option<Pod>> = items()
-        .map(|(known, course)| match &known.object {
+        .map(|(known, course)| match &*known.object {
             Object::Pod(pod) => Some(full_pod(known, pod, course, report.host_ip)),
             Object::ConfigMap(_)
             | Object::Secret(_)

@@ -72,7 +72,7 @@ pub(crate) fn controls<'a>(
     for known in objects {
         let uid = &known.record.uid;
         let children = made.get(uid).map_or(&[][..], Vec::as_slice);
-        let control = match &known.object {
+        let control = match &*known.object {
             Object::Job(job) => {
                 let record = controlled.jobs.get(uid).cloned().unwrap_or_default();
                 let status = job_status(job, &record, children, &stage);

@@ -58,7 +58,7 @@ fn standing(report: &FileReport<'_>, pods: &[Option<Pod>]) -> String {
         .map(|(noun, doings)| told(noun, doings))
         .collect();
     let not_served =
-        report.items.iter().filter(|(known, _)| matches!(known.object, Object::Unserved { .. })).count();
+        report.items.iter().filter(|(known, _)| matches!(*known.object, Object::Unserved { .. })).count();
     let served = report.items.len() - not_served;
     if parts.is_empty() && (served > 0 || not_served == 0) {
         parts.push(counted(served, "object"));
@@ -93,7 +93,7 @@ fn told(noun: &str, doings: Vec<String>) -> String {
 
 /// What a Job or a CronJob does.
 fn made(known: &Known, course: &Course, tense: Tense) -> Option<(&'static str, String)> {
-    match (&known.object, &course.control.as_ref()?.status) {
+    match (&*known.object, &course.control.as_ref()?.status) {
         (Object::Job(job), ControlStatus::Job(status)) => {
             let deleted_at = known.record.deletion.as_ref().map(|deletion| deletion.at);
             let word = match (job_word(deleted_at, status), tense) {

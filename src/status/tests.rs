@@ -3,6 +3,8 @@ mod edit;
 mod file;
 mod rest;
 
+use std::sync::Arc;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -44,13 +46,13 @@ fn known(kind: &str, name: &str, authored: Value) -> Known {
         uid: Uid::from_random([1; 16]),
         key,
         source: Source { root: PathBuf::from("/pods"), path: PathBuf::from("web.yaml") },
-        authored,
+        authored: authored.into(),
         generation: 2,
         created_at: at(0),
         deletion: None,
         owner: None,
     };
-    Known { record, object }
+    Known { record, object: object.into() }
 }
 
 fn container(name: &str) -> Value {
@@ -152,7 +154,7 @@ fn stopped(containers: Vec<ContainerRecord>) -> Course {
 #[test]
 fn a_pod_that_was_stopped_is_pending_and_tells_how_its_containers_ended() {
     let course = stopped(vec![entry("c", Role::App, ended(143, "Error"))]);
-    let Object::Pod(pod) = web().object else { panic!("it is a pod") };
+    let Object::Pod(pod) = Arc::unwrap_or_clone(web().object) else { panic!("it is a pod") };
     let status = pod_status(&pod, &course, HOST);
     assert_eq!((status.phase.as_deref(), status.reason.as_deref()), (Some("Pending"), Some("Stopped")));
     let app = &status.container_statuses.as_deref().unwrap()[0];

@@ -61,7 +61,7 @@ pub(crate) fn control(
     for known in due.iter().filter_map(|uid| objects.get(uid)) {
         let uid = &known.record.uid;
         let mut own = Steps::default();
-        let course = match &known.object {
+        let course = match &*known.object {
             Object::Job(_) | Object::CronJob(_) if known.record.deletion.is_some() => {
                 take_along(known, &children(objects.made_by(uid), observed), &mut own);
                 Course::GoesOn
@@ -181,7 +181,7 @@ pub(super) fn made(
         uid: Uid::from_random(bytes),
         key: ObjectKey { group: group.to_owned(), kind: kind.to_owned(), namespace, name },
         source: owner.record.source.clone(),
-        authored,
+        authored: authored.into(),
         generation: 1,
         created_at: present.now.wall,
         deletion: None,

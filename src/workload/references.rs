@@ -76,7 +76,7 @@ impl<'a> References<'a> {
         let key = ObjectKey { group: String::new(), kind: kind.to_owned(), namespace, name };
         let objects: &'a Objects = self.0;
         let mut found = objects.of_key(&key).filter(|known| known.record.deletion.is_none());
-        found.next().map(|known| &known.object)
+        found.next().map(|known| &*known.object)
     }
 }
 

@@ -93,13 +93,13 @@ impl Scene {
             uid,
             key,
             source: Source { root: PathBuf::from("/pods"), path: PathBuf::from("team/web.yaml") },
-            authored,
+            authored: authored.into(),
             generation: 1,
             created_at: at(number.into()).wall,
             deletion: None,
             owner: None,
         };
-        self.objects.put(Known { record, object });
+        self.objects.put(Known { record, object: object.into() });
         self
     }
 

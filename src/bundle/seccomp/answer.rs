@@ -1,6 +1,9 @@
 //! What a filter answers to a call, found by running it as the kernel does: classic BPF over `struct seccomp_data`.
 
+use std::sync::LazyLock;
+
 use super::policy::Action;
+use super::table::calls;
 use super::{Architecture, Filter};
 
 /// Flags of the `clone` by which a process is born into a process namespace: `CLONE_PARENT`, `CLONE_PARENT_SETTID`,
@@ -9,29 +12,38 @@ pub(crate) const BIRTH_FLAGS: u32 = 0x0010_8011;
 
 /// What is called from the loading of a filter on until `execve`, or until it has failed, by a process that is born with
 /// it: `capset`, `clone` and `exit_group` by its parent, the others by itself. With those arguments that do not vary.
-const OF_BIRTH: &[(&str, libc::c_long, &[u64])] = &[
-    ("capset", libc::SYS_capset, &[]),
-    ("clone", libc::SYS_clone, &[BIRTH_FLAGS as u64]),
-    ("exit_group", libc::SYS_exit_group, &[]),
+const OF_BIRTH: &[(&str, &[u64])] = &[
+    ("capset", &[]),
+    ("clone", &[BIRTH_FLAGS as u64]),
+    ("exit_group", &[]),
     // PR_SET_PDEATHSIG, SIGKILL
-    ("prctl", libc::SYS_prctl, &[1, 9]),
-    ("setsid", libc::SYS_setsid, &[]),
+    ("prctl", &[1, 9]),
+    ("setsid", &[]),
     // TIOCSCTTY of standard input
-    ("ioctl", libc::SYS_ioctl, &[0, 0x540e, 0]),
-    ("write", libc::SYS_write, &[]),
+    ("ioctl", &[0, 0x540e, 0]),
+    ("write", &[]),
 ];
+
+/// Their numbers on this processor. The table is text, and each exec and probe asks.
+static NUMBERS: LazyLock<Vec<Option<u32>>> = LazyLock::new(|| {
+    let number = |name| calls().find(|call| call.name == name)?.number(Architecture::NATIVE?);
+    OF_BIRTH.iter().map(|(name, _)| number(*name)).collect()
+});
 
 impl Filter {
     /// Names of the calls that nothing can be born with this filter without, and that it does not allow.
     pub(crate) fn keeps_from_birth(&self) -> Vec<&'static str> {
-        let lets = |number: libc::c_long, arguments: &[u64]| {
-            let answer = self.answer(Architecture::NATIVE?.audit(), number.try_into().ok()?, arguments)?;
+        let lets = |number: u32, arguments: &[u64]| {
+            let answer = self.answer(Architecture::NATIVE?.audit(), number, arguments)?;
             Some([Action::Allow, Action::Log].iter().any(|action| action.value() == answer))
         };
         OF_BIRTH
             .iter()
-            .filter(|(_, number, arguments)| lets(*number, arguments) != Some(true))
-            .map(|(name, ..)| *name)
+            .zip(NUMBERS.iter())
+            .filter(|((_, arguments), number)| {
+                number.and_then(|number| lets(number, arguments)) != Some(true)
+            })
+            .map(|((name, _), _)| *name)
             .collect()
     }
 

@@ -81,7 +81,7 @@ impl Shown {
 
     /// Names of the pod's containers as declared, init containers first.
     pub(crate) fn container_names(&self) -> Vec<String> {
-        let Object::Pod(pod) = &self.known.object else { return Vec::new() };
+        let Object::Pod(pod) = &*self.known.object else { return Vec::new() };
         let Some(spec) = &pod.spec else { return Vec::new() };
         let init = spec.init_containers.iter().flatten();
         init.chain(&spec.containers).map(|container| container.name.clone()).collect()
@@ -89,7 +89,7 @@ impl Shown {
 
     /// As kubectl lists them for a person.
     pub(crate) fn told_containers(&self) -> String {
-        let Object::Pod(pod) = &self.known.object else { return String::new() };
+        let Object::Pod(pod) = &*self.known.object else { return String::new() };
         let Some(spec) = &pod.spec else { return String::new() };
         let init = spec.init_containers.iter().flatten();
         let app = spec.containers.iter().map(|container| container.name.clone());
@@ -98,7 +98,7 @@ impl Shown {
 
     /// The container that commands mean when none is named, as kubectl chooses it.
     pub(crate) fn default_container(&self) -> Option<String> {
-        let Object::Pod(pod) = &self.known.object else { return None };
+        let Object::Pod(pod) = &*self.known.object else { return None };
         let first = || Some(pod.spec.as_ref()?.containers.first()?.name.clone());
         self.annotated_container().map(str::to_owned).or_else(first)
     }
@@ -122,7 +122,7 @@ impl Shown {
     }
 
     fn restarts(&self, container: &ContainerRecord, code: i32) -> bool {
-        let Object::Pod(pod) = &self.known.object else { return false };
+        let Object::Pod(pod) = &*self.known.object else { return false };
         pod::runs_again(container.role, workload::restart_policy(pod), code)
     }
 }
@@ -140,7 +140,7 @@ pub(super) fn show(places: &Places, record: ObjectRecord) -> Result<Shown, Strin
         | Object::CronJob(_)
         | Object::Unserved { .. } => Course::default(),
     };
-    Ok(Shown { known: Known { record, object }, course })
+    Ok(Shown { known: Known { record, object: object.into() }, course })
 }
 
 /// All that the records tell of one pod.

@@ -64,7 +64,7 @@ impl ExitFrom {
 
     /// Which of the declared objects it is: that of the caller's namespace, or the only one of its name.
     pub(super) fn among(mut self, declared: &[(usize, Declared)]) -> Result<ExitFrom, Failure> {
-        let of_kind = |one: &'_ Declared| match &one.object {
+        let of_kind = |one: &'_ Declared| match &*one.object {
             Object::Pod(_) => self.kind == Kind::Pod,
             Object::Job(_) => self.kind == Kind::Job,
             Object::ConfigMap(_)

@@ -49,7 +49,7 @@ pub(super) fn awaited<'a>(
     let mut awaited = Awaited { pods: Vec::new(), rest: Rest::Nothing };
     for known in objects.declared().filter(|known| nature(known) == Some(wanted)) {
         let uid = &known.record.uid;
-        match &known.object {
+        match &*known.object {
             Object::Job(_) => {
                 let has_ended = controlled.jobs.get(uid).is_some_and(|record| record.finished.is_some());
                 let own = made.remove(uid).unwrap_or_default();
@@ -77,7 +77,7 @@ enum Nature {
 
 /// Whether an object comes to an end by itself; `None` for one that nothing runs for.
 fn nature(known: &Known) -> Option<Nature> {
-    match &known.object {
+    match &*known.object {
         Object::Pod(pod) => {
             let policy = pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref());
             Some(if policy == Some("Always") { Nature::Endless } else { Nature::Ending })

@@ -47,7 +47,7 @@ pub(crate) enum ImageStanding {
 
 pub(super) fn of(jobs: &[JobReport], world: &World, passed: &Passed, now: Now) -> Standing {
     let present = Present { now, boot_id: &world.machine.boot_id };
-    let retry = |job: &JobReport| match &world.inventory.objects().get(&job.uid)?.object {
+    let retry = |job: &JobReport| match &*world.inventory.objects().get(&job.uid)?.object {
         Object::Job(known) => workload::retry(known.spec.as_ref()?, &job.record, present),
         Object::Pod(_)
         | Object::ConfigMap(_)
@@ -79,7 +79,7 @@ pub(super) fn of(jobs: &[JobReport], world: &World, passed: &Passed, now: Now) -
 }
 
 fn of_cron(known: &Known, world: &World, now: Now) -> Option<CronStanding> {
-    match &known.object {
+    match &*known.object {
         Object::CronJob(cron) => {
             Some(CronStanding { key: known.record.key.clone(), next: world.next_of(known, cron, now) })
         }

@@ -40,13 +40,13 @@ impl Scene {
             uid: uid(number),
             key: ObjectKey { group: group.into(), kind: kind.into(), namespace: "default".into(), name },
             source: Source { root: PathBuf::from("/m"), path: PathBuf::from("a.yaml") },
-            authored: authored.clone(),
+            authored: authored.clone().into(),
             generation: 1,
             created_at: Timestamp::UNIX_EPOCH,
             deletion: None,
             owner: owner.map(|owner| Owner { uid: uid(owner), number: 0 }),
         };
-        self.objects.put(Known { record, object: revive(&authored).unwrap() });
+        self.objects.put(Known { record, object: revive(&authored).unwrap().into() });
         self
     }
 

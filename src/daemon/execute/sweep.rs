@@ -222,7 +222,7 @@ fn finish(
 
 /// What can be said of a pod that left no record of itself.
 fn synthetic(pod: &PodId, known: &Objects, at: Timestamp) -> PodRecord {
-    let spec = known.get(&pod.uid).and_then(|known| match &known.object {
+    let spec = known.get(&pod.uid).and_then(|known| match &*known.object {
         Object::Pod(pod) => pod.spec.as_ref(),
         Object::ConfigMap(_)
         | Object::Secret(_)

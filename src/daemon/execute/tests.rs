@@ -61,7 +61,7 @@ fn declare(places: &Places) {
             name: "web".into(),
         },
         source: Source { root: "/m".into(), path: "web.yaml".into() },
-        authored: serde_json::json!({}),
+        authored: serde_json::json!({}).into(),
         generation: 1,
         created_at: now().wall,
         deletion: None,

@@ -163,7 +163,7 @@ impl Inventory {
         }
         let object = manifest::revive(&record.authored)
             .map_err(|source| InventoryError::Revive { object: record.key.to_string(), source })?;
-        self.put(places, Known { record, object }, "make")
+        self.put(places, Known { record, object: object.into() }, "make")
     }
 
     fn name(&self, uid: &Uid) -> String {

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::model::object::{ObjectKey, Source};
+use crate::model::object::{Known, ObjectKey, Source};
 
 use super::file::{Content, ManifestFile};
 
@@ -61,9 +62,18 @@ impl Files {
         gone.iter().for_each(|source| self.remove(source));
     }
 
-    /// What a file says is in force. Tells whether it was not until now.
-    pub(super) fn apply(&mut self, source: &Source) -> bool {
+    /// What a file says is in force, as these. Tells whether it was not until now.
+    pub(super) fn apply<'a>(&mut self, source: &Source, own: impl Iterator<Item = &'a Known>) -> bool {
         let Some(file) = self.all.get_mut(source) else { return false };
+        if let Content::Declares(declared) = &mut file.content {
+            // Most of what a watcher holds: it need not be there twice.
+            for known in own {
+                for one in declared.iter_mut().filter(|one| one.authored == known.record.authored) {
+                    one.authored = Arc::clone(&known.record.authored);
+                    one.object = Arc::clone(&known.object);
+                }
+            }
+        }
         let is_news = file.applied_hash != file.observed_hash;
         file.applied_hash.clone_from(&file.observed_hash);
         is_news

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::daemon::folder::chain;
 use crate::daemon::folder::identity::{self, Identity};
@@ -46,7 +47,7 @@ impl Inventory {
                 }
             }
             for record in renamed {
-                if let Some(object) = self.objects.get(&record.uid).map(|known| known.object.clone()) {
+                if let Some(object) = self.objects.get(&record.uid).map(|known| Arc::clone(&known.object)) {
                     self.objects.put(Known { record, object });
                 }
             }

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::Arc;
 
 use crate::api::Object;
 use crate::daemon::folder::chain;
@@ -69,9 +70,9 @@ impl Inventory {
             Change::Update { uid, declared, source } => {
                 let update = |known: &mut Known| {
                     known.record.source = source.clone();
-                    known.record.authored = declared.authored.clone();
+                    known.record.authored = Arc::clone(&declared.authored);
                     known.record.generation += 1;
-                    known.object = declared.object.clone();
+                    known.object = Arc::clone(&declared.object);
                 };
                 Step::Put(renewed(uid, &update), "update")
             }
@@ -203,7 +204,7 @@ impl Inventory {
                 continue;
             }
             let record = ObjectRecord { deletion: deletion.clone(), ..known.record.clone() };
-            let object = known.object.clone();
+            let object = Arc::clone(&known.object);
             match unwritten {
                 Unwritten::Stays => marked.push(Known { record, object }),
                 Unwritten::Goes => {
@@ -280,11 +281,11 @@ fn added(declared: &Declared, source: &Source, now: Now) -> Result<Box<Known>, I
         uid,
         key: declared.key.clone(),
         source: source.clone(),
-        authored: declared.authored.clone(),
+        authored: Arc::clone(&declared.authored),
         generation: 1,
         created_at: now.wall,
         deletion: None,
         owner: None,
     };
-    Ok(Box::new(Known { record, object: declared.object.clone() }))
+    Ok(Box::new(Known { record, object: Arc::clone(&declared.object) }))
 }

@@ -350,7 +350,8 @@ impl Inventory {
         };
         let applied = sources.into_iter().filter(|source| self.is_applied(source));
         for source in applied.cloned().collect::<Vec<Source>>() {
-            if self.files.apply(&source) {
+            let own = self.objects.newest_of(&source, 0).filter(|known| known.is_declared());
+            if self.files.apply(&source, own) {
                 self.untold.touch(&source);
             }
         }
@@ -378,7 +379,7 @@ impl Inventory {
 /// again by a change of what its pods are made from, and both because a person says so.
 pub(crate) fn replaces(places: &Places, known: &Known, declared: &Declared) -> bool {
     let (before, after) = (&known.record.authored, &declared.authored);
-    match &declared.object {
+    match &*declared.object {
         Object::Pod(_) => !workload::is_same_wish(before, after) || replaces_pod(places, known, declared),
         Object::Job(_) => !workload::is_same_run(before, after),
         Object::ConfigMap(_)

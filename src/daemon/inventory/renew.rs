@@ -1,5 +1,7 @@
 //! After a restart of the machine, pods that are to run again are made anew, with an identity of their own.
 
+use std::sync::Arc;
+
 use crate::api::{Object, Pod};
 use crate::model::id::Uid;
 use crate::model::object::{Known, ObjectRecord};
@@ -34,7 +36,7 @@ impl Inventory {
             let renewed = identity::random_uid()
                 .map(|uid| {
                     let record = ObjectRecord { uid, created_at: now.wall, ..known.record.clone() };
-                    Known { record, object: known.object.clone() }
+                    Known { record, object: Arc::clone(&known.object) }
                 })
                 .map_err(|source| InventoryError::Write {
                     operation: "name",
@@ -52,7 +54,7 @@ impl Inventory {
 }
 
 fn runs_again(known: &Known) -> bool {
-    match &known.object {
+    match &*known.object {
         Object::Pod(pod) => restarts(pod) || asks_for_rerun(pod),
         Object::ConfigMap(_)
         | Object::Secret(_)

@@ -136,7 +136,7 @@ proptest! {
             }
         }
         for declared in &reading.objects {
-            prop_assert_eq!(&revive(&declared.authored).unwrap(), &declared.object);
+            prop_assert_eq!(&revive(&declared.authored).unwrap(), &*declared.object);
         }
     }
 
@@ -153,7 +153,7 @@ proptest! {
         let json = serde_json::to_string_pretty(&map).unwrap();
         let yaml = to_yaml(&map);
         prop_assume!(strict(&yaml).mistakes.is_empty());
-        prop_assert_eq!(&the(&json).authored, &map);
+        prop_assert_eq!(&*the(&json).authored, &map);
         prop_assert_eq!(&the(&json).object, &the(&yaml).object);
     }
 }

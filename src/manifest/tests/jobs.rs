@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::*;
 use crate::api::Object;
 
@@ -20,19 +22,23 @@ fn cron(lines: &str) -> String {
 
 #[test]
 fn a_job_gets_the_defaults_of_the_server() {
-    let Object::Job(one) = the(&job("")).object else { panic!("no job") };
+    let Object::Job(one) = Arc::unwrap_or_clone(the(&job("")).object) else { panic!("no job") };
     let spec = one.spec.unwrap();
     assert_eq!((spec.completions, spec.parallelism, spec.backoff_limit), (Some(1), Some(1), Some(6)));
     assert_eq!(spec.completion_mode.as_deref(), Some("NonIndexed"));
     assert_eq!(spec.pod_replacement_policy.as_deref(), Some("TerminatingOrFailed"));
     assert_eq!(spec.template.spec.unwrap().dns_policy.as_deref(), Some("ClusterFirst"));
-    let Object::Job(queue) = the(&job("parallelism: 3")).object else { panic!("no job") };
+    let Object::Job(queue) = Arc::unwrap_or_clone(the(&job("parallelism: 3")).object) else {
+        panic!("no job")
+    };
     assert_eq!(queue.spec.unwrap().completions, None);
 }
 
 #[test]
 fn a_cron_job_gets_the_defaults_of_the_server() {
-    let Object::CronJob(one) = the(&cron("schedule: '@daily'")).object else { panic!("no cronjob") };
+    let Object::CronJob(one) = Arc::unwrap_or_clone(the(&cron("schedule: '@daily'")).object) else {
+        panic!("no cronjob")
+    };
     assert_eq!(one.spec.concurrency_policy.as_deref(), Some("Allow"));
     assert_eq!(
         (one.spec.successful_jobs_history_limit, one.spec.failed_jobs_history_limit),
@@ -141,9 +147,9 @@ fn samples_are_what_they_should_be() {
     for text in [include_str!("../../../manifests/job.yaml"), include_str!("../../../manifests/cronjob.yaml")]
     {
         let declared = the(text);
-        assert!(matches!(declared.object, Object::Job(_) | Object::CronJob(_)));
+        assert!(matches!(*declared.object, Object::Job(_) | Object::CronJob(_)));
         assert_eq!(strict(text).ignored, []);
         let again = revive(&declared.authored).unwrap();
-        assert_eq!(again, declared.object);
+        assert_eq!(again, *declared.object);
     }
 }

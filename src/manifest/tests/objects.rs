@@ -1,10 +1,12 @@
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::*;
 use crate::api::{Object, Pod, PodSpec};
 
 fn pod(text: &str) -> Pod {
-    match the(text).object {
+    match Arc::unwrap_or_clone(the(text).object) {
         Object::Pod(pod) => *pod,
         other => panic!("{other:?}"),
     }
@@ -36,7 +38,7 @@ fn a_pod_gets_the_defaults_of_the_server() {
 fn what_is_authored_gets_nothing_but_a_namespace() {
     let declared = the(POD);
     assert_eq!(
-        declared.authored,
+        *declared.authored,
         json!({
             "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "default"},
             "spec": {"containers": [{"name": "app", "image": "nginx:1.27"}]},
@@ -125,13 +127,13 @@ fn plain_values_of_a_secret_go_over_into_its_data() {
     let text = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata:\n  a: |\n    aGVs\n    bG8=\nstringData: {b: world}\n";
     let declared = the(text);
     assert_eq!(declared.authored["stringData"], json!({"b": "world"}));
-    let Object::Secret(secret) = &declared.object else { panic!() };
+    let Object::Secret(secret) = &*declared.object else { panic!() };
     assert_eq!(secret.type_.as_deref(), Some("Opaque"));
     assert_eq!(secret.string_data, None);
     let data: Vec<_> =
         secret.data.iter().flatten().map(|(key, value)| (key.as_str(), value.0.as_slice())).collect();
     assert_eq!(data, [("a", &b"hello"[..]), ("b", &b"world"[..])]);
-    assert_eq!(revive(&declared.authored).unwrap(), declared.object);
+    assert_eq!(revive(&declared.authored).unwrap(), *declared.object);
 }
 
 #[test]
@@ -139,7 +141,7 @@ fn what_was_kept_is_revived_as_it_was_read() {
     let more = "    resources: {limits: {cpu: 1e0, memory: 1e2}}\n    ports: [{containerPort: 0x50}]\n";
     let declared = the(&format!("{POD}{more}"));
     let kept: Value = serde_json::from_str(&declared.authored.to_string()).unwrap();
-    assert_eq!(revive(&kept).unwrap(), declared.object);
+    assert_eq!(revive(&kept).unwrap(), *declared.object);
     assert!(revive(&json!({"apiVersion": "v1", "kind": "Pod", "spec": []})).is_err());
 }
 
@@ -168,7 +170,7 @@ fn a_mistake_repeats_no_value_of_the_file() {
 #[test]
 fn the_server_takes_null_for_nothing() {
     let text = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  creationTimestamp: null\n  labels:\ndata:\n  a:\n";
-    let Object::ConfigMap(map) = the(text).object else { panic!() };
+    let Object::ConfigMap(map) = Arc::unwrap_or_clone(the(text).object) else { panic!() };
     assert_eq!(map.data.unwrap()["a"], "");
 }
 

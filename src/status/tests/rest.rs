@@ -48,7 +48,7 @@ fn of_one_that_went_without_a_word_nothing_is_known() {
 fn a_job_that_was_stopped_has_no_active_pods() {
     let authored = json!({"metadata": {"name": "j"}, "spec": {"completions": 3}});
     let mut job = known("ConfigMap", "j", authored.clone());
-    job.object = Object::Job(serde_json::from_value(authored).unwrap());
+    job.object = Object::Job(serde_json::from_value(authored).unwrap()).into();
     let status = serde_json::from_value(json!({"active": 2, "ready": 1, "succeeded": 1})).unwrap();
     let control =
         Control { status: ControlStatus::Job(Box::new(status)), events: Vec::new(), in_vain: Vec::new() };

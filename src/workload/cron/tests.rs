@@ -25,7 +25,7 @@ fn jobs(world: &World) -> Vec<&Known> {
     let mut jobs: Vec<&Known> = world
         .objects
         .values()
-        .filter(|known| matches!(known.object, Object::Job(_)) && known.record.deletion.is_none())
+        .filter(|known| matches!(*known.object, Object::Job(_)) && known.record.deletion.is_none())
         .collect();
     jobs.sort_by_key(|known| known.record.owner.as_ref().map(|owner| owner.number));
     jobs

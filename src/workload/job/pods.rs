@@ -137,7 +137,7 @@ pub(crate) fn index_of(pod: &Pod) -> Option<u64> {
 }
 
 pub(super) fn index(known: &Known) -> Option<u64> {
-    match &known.object {
+    match &*known.object {
         Object::Pod(pod) => index_of(pod),
         Object::ConfigMap(_)
         | Object::Secret(_)

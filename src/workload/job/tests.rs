@@ -31,7 +31,7 @@ fn should_create_pods_for_an_indexed_job_with_completion_indexes_and_specified_h
     let mut world = World::job(json!({"completions": 2, "completionMode": "Indexed"}));
     world.settle();
     let pod = &world.objects[&world.active()[0]];
-    let Object::Pod(spec) = &pod.object else { panic!("not a pod") };
+    let Object::Pod(spec) = &*pod.object else { panic!("not a pod") };
     let metadata = &spec.metadata;
     let labels = metadata.labels.as_ref().unwrap();
     let owner = uid(1).to_string();
@@ -95,7 +95,7 @@ fn failures_are_answered_later_and_later_and_a_success_forgives_them() {
 #[test]
 fn the_next_try_is_told_with_its_number_and_its_time() {
     let told = |world: &World| {
-        let Object::Job(job) = &world.objects[&uid(1)].object else { panic!("not a Job") };
+        let Object::Job(job) = &*world.objects[&uid(1)].object else { panic!("not a Job") };
         let boot = crate::model::time::Moment(std::time::Duration::from_secs(world.boot));
         let now = crate::model::time::Now { wall: world.wall, boot };
         let present = crate::model::job::Present { now, boot_id: &world.boot_id };

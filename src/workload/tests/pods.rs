@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::*;
 
 fn with_spec(spec: Value) -> Scene {
@@ -318,8 +320,9 @@ fn a_living_pod_takes_over_what_needs_nothing_that_is_missing() {
     assert_eq!(meanwhile(&scene), told, "nothing was edited");
     let edit = |scene: &mut Scene, field: &str, value: Value| {
         scene.objects.change(&web, |known| {
-            known.record.authored["spec"]["containers"][0][field] = value;
-            known.object = Object::Pod(serde_json::from_value(known.record.authored.clone()).unwrap());
+            let authored = Arc::make_mut(&mut known.record.authored);
+            authored["spec"]["containers"][0][field] = value;
+            known.object = Object::Pod(serde_json::from_value(authored.clone()).unwrap()).into();
         });
     };
     edit(&mut scene, "resources", json!({"limits": {"memory": "80Mi"}}));

@@ -99,12 +99,12 @@ impl Life {
     }
 
     fn policy(&self) -> String {
-        let Object::CronJob(cron) = &self.world.objects[&uid(1)].object else { unreachable!() };
+        let Object::CronJob(cron) = &*self.world.objects[&uid(1)].object else { unreachable!() };
         cron.spec.concurrency_policy.clone().unwrap()
     }
 
     fn jobs(&self) -> impl Iterator<Item = &Known> {
-        self.world.objects.values().filter(|known| matches!(known.object, Object::Job(_)))
+        self.world.objects.values().filter(|known| matches!(*known.object, Object::Job(_)))
     }
 
     fn unfinished(&self) -> BTreeSet<Uid> {
@@ -207,7 +207,7 @@ impl Life {
     }
 
     fn schedule(&self) -> Schedule {
-        let Object::CronJob(cron) = &self.world.objects[&uid(1)].object else { unreachable!() };
+        let Object::CronJob(cron) = &*self.world.objects[&uid(1)].object else { unreachable!() };
         Schedule::parse(&cron.spec.schedule).unwrap()
     }
 }
@@ -237,7 +237,7 @@ proptest! {
         let mut life = live(spec, &events)?;
         life.settle()?;
         prop_assert!(life.world.steps().steps.is_empty());
-        let Object::CronJob(cron) = &life.world.objects[&uid(1)].object else { unreachable!() };
+        let Object::CronJob(cron) = &*life.world.objects[&uid(1)].object else { unreachable!() };
         let limits = [
             (Ending::Success, cron.spec.successful_jobs_history_limit),
             (Ending::Failure, cron.spec.failed_jobs_history_limit),

@@ -236,7 +236,7 @@ proptest! {
     fn no_more_pods_are_active_than_are_wanted(spec in specs(), events in events()) {
         let mut world = live(spec, &events)?;
         world.settle();
-        let crate::api::Object::Job(job) = &world.objects[&uid(1)].object else { unreachable!() };
+        let crate::api::Object::Job(job) = &*world.objects[&uid(1)].object else { unreachable!() };
         let spec = job.spec.as_ref().unwrap();
         // With the first success of one that counts none, those that run are left to run.
         let is_done = spec.completions.is_none() && world.record().succeeded > 0;

@@ -106,25 +106,25 @@ impl World {
                 name: name.into(),
             },
             source: Source { root: PathBuf::from("/m"), path: PathBuf::from("a.yaml") },
-            authored: authored.clone(),
+            authored: authored.clone().into(),
             generation: 1,
             created_at: before.unwrap_or(self.wall),
             deletion: None,
             owner: None,
         };
-        self.objects.put(Known { record, object: revive(&authored).unwrap() });
+        self.objects.put(Known { record, object: revive(&authored).unwrap().into() });
     }
 
     /// The file is edited.
     pub(crate) fn edit(&mut self, number: u8, more: Value) {
         let known = &self.objects[&uid(number)];
-        let mut authored = known.record.authored.clone();
+        let mut authored = Value::clone(&known.record.authored);
         let mut edit = json!({});
         edit["spec"] = more;
         merge(&mut authored, edit);
         let object = revive(&authored).unwrap();
-        let record = ObjectRecord { authored, ..known.record.clone() };
-        self.objects.put(Known { record, object });
+        let record = ObjectRecord { authored: authored.into(), ..known.record.clone() };
+        self.objects.put(Known { record, object: object.into() });
     }
 
     pub(crate) fn delete(&mut self, uid: &Uid, grace: Option<u32>) {
@@ -199,7 +199,7 @@ impl World {
                 assert!(!self.objects.contains_key(&record.uid), "{} was made twice", record.key);
                 self.made.push(record.key.name.clone());
                 let object = revive(&record.authored).unwrap();
-                self.objects.put(Known { record: *record, object });
+                self.objects.put(Known { record: *record, object: object.into() });
             }
             Step::End { uid, grace } => {
                 let record = &self.objects[&uid].record;
@@ -228,7 +228,7 @@ impl World {
 
     /// Pods that were told to go end, those that had ended before are forgotten.
     pub(crate) fn leave(&mut self) -> usize {
-        let is_pod = |known: &&Known| matches!(known.object, Object::Pod(_));
+        let is_pod = |known: &&Known| matches!(*known.object, Object::Pod(_));
         let to_go = self.objects.values().filter(is_pod).filter(|known| known.record.deletion.is_some());
         let to_go: Vec<Uid> = to_go.map(|known| known.record.uid.clone()).collect();
         for uid in &to_go {
@@ -291,7 +291,7 @@ impl World {
         let mut active: Vec<&Known> = self
             .objects
             .values()
-            .filter(|known| matches!(known.object, Object::Pod(_)) && known.record.deletion.is_none())
+            .filter(|known| matches!(*known.object, Object::Pod(_)) && known.record.deletion.is_none())
             .filter(|known| {
                 self.observed.pods.get(&known.record.uid).is_none_or(|seen| seen.finished.is_none())
             })
