@@ -232,6 +232,8 @@ fn verb(args: impl Iterator<Item = OsString>) -> Result<Exit, Failure> {
         write!(stdout(), "{}", known.render_help()).map_err(Failure::of_output)?;
         return Ok(Exit::Done);
     };
+    // A watcher has no more use for it, and lives long.
+    drop(known);
     let settings = Settings::resolve(&cli.global)?;
     Ok(perform(verb, &settings).unwrap_or_else(|failure| ended(failure, settings.color)))
 }

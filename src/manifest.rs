@@ -207,7 +207,10 @@ fn read_text(text: &Text<'_>, namespace: &str, strictness: Strictness, policy: &
             line: text.place(found.start).0,
             immutable: found.immutable.into_iter().map(|(field, at)| (field, text.place(at))).collect(),
         };
-        found.into_iter().map(declared).collect()
+        let mut all: Vec<Declared> = found.into_iter().map(declared).collect();
+        // It may lie where the longer ones lay, and is kept for as long as the file.
+        all.shrink_to_fit();
+        all
     } else {
         Vec::new()
     };

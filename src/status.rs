@@ -43,7 +43,7 @@ const STOPPED: &str = "Stopped";
 /// waits.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Course {
-    pub(crate) record: Option<PodRecord>,
+    pub(crate) record: Option<Arc<PodRecord>>,
     pub(crate) waiting: Option<WaitingRecord>,
     pub(crate) finished: Option<Arc<Finished>>,
     /// Of the time before the pod's process, and of processes that are gone.
@@ -62,7 +62,7 @@ impl Course {
     /// The newest record of the pod, the end included.
     pub(crate) fn record(&self) -> Option<&PodRecord> {
         let end = self.finished.as_ref().map(|finished| &finished.record);
-        end.or(self.record.as_ref()).or_else(|| self.departed().map(|departed| &departed.record))
+        end.or(self.record.as_deref()).or_else(|| self.departed().map(|departed| &departed.record))
     }
 
     /// As long as nobody has begun to start it again.

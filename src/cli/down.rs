@@ -113,7 +113,7 @@ fn mark_stopped(shown: &Shown, places: &Places) -> Result<(), Failure> {
     if objects::interrupted_of(places, shown.uid()).is_ok_and(|mark| mark.is_some()) {
         return Ok(());
     }
-    let interrupted = Interrupted { at: clock::wall(), record: shown.course.record.clone() };
+    let interrupted = Interrupted { at: clock::wall(), record: shown.course.record.as_deref().cloned() };
     objects::interrupt(places, shown.uid(), &interrupted).map_err(|error| {
         Failure::new(Exit::Failed, format!("cannot note that pod {} is stopped", shown.pod_id()))
             .because(error)

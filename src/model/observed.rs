@@ -57,7 +57,7 @@ pub(crate) struct PodObservation {
     pub(crate) told: Option<Told>,
     pub(crate) process: ProcessObservation,
     /// The last state the pod process published.
-    pub(crate) record: Option<PodRecord>,
+    pub(crate) record: Option<Arc<PodRecord>>,
     /// The end that is on disc.
     pub(crate) finished: Option<Arc<Finished>>,
     /// How it ended that was told to go for good, once its process has left.

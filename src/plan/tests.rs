@@ -152,7 +152,7 @@ fn a_dead_pod_process_is_followed_by_what_the_restart_policy_says() {
     for (policy, state, outcome, then) in cases {
         let world = World::empty().run(job.clone(), policy).see(&job, |seen| {
             seen.process = ProcessObservation::Dead;
-            seen.record = Some(record(job.clone(), state.clone(), outcome.clone()));
+            seen.record = Some(record(job.clone(), state.clone(), outcome.clone()).into());
         });
         assert_eq!(only_action(&world), sweep(&job, then), "{policy:?} {state:?} {outcome:?}");
     }
@@ -169,7 +169,7 @@ fn a_pod_process_that_dies_while_it_stops_leaves_the_pod_as_the_stop_would_have(
         let world = World::empty().run(job.clone(), policy).see(&job, |seen| {
             seen.process = ProcessObservation::Dead;
             let stopping = Some(Stopping { since: at(0).wall, why });
-            seen.record = Some(PodRecord { stopping, ..record(job.clone(), running(), None) });
+            seen.record = Some(PodRecord { stopping, ..record(job.clone(), running(), None) }.into());
         });
         assert_eq!(only_action(&world), sweep(&job, then), "{policy:?} {why:?}");
     }
@@ -250,7 +250,7 @@ fn a_second_delete_is_quiet_and_overrules_an_interruption() {
     let told = |why| {
         gone().see(&web, |seen| {
             seen.told = Some(told_of(revision("a", "a"), Some(why)));
-            seen.record.as_mut().unwrap().stopping = Some(Stopping { since: at(1).wall, why });
+            Arc::make_mut(seen.record.as_mut().unwrap()).stopping = Some(Stopping { since: at(1).wall, why });
         })
     };
     assert_eq!(told(StopReason::Deleted).plan(), Plan::default());
@@ -274,7 +274,7 @@ fn what_a_pod_was_told_by_one_that_died_before_it_knocked_is_brought_to_its_noti
         let mut world = World::empty().want(web.clone(), RestartPolicy::Always, want).see(&web, edited(None));
         assert_eq!(only_action(&world), remind);
         let seen = world.observed.pods.get_mut(&web.uid).unwrap();
-        seen.record.as_mut().unwrap().revision = revision("a", "b");
+        Arc::make_mut(seen.record.as_mut().unwrap()).revision = revision("a", "b");
         assert_eq!(moves(&world.plan()), 0);
     }
     let stops = edited(Some(StopReason::Deleted));

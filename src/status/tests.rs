@@ -136,7 +136,7 @@ fn unnoted(containers: Vec<ContainerRecord>) -> PodRecord {
 }
 
 fn course(containers: Vec<ContainerRecord>) -> Course {
-    Course { record: Some(record(containers)), ..Course::default() }
+    Course { record: Some(record(containers).into()), ..Course::default() }
 }
 
 fn finished(outcome: Outcome, containers: Vec<ContainerRecord>) -> Course {

@@ -155,7 +155,7 @@ fn course(places: &Places, uid: &Uid) -> std::io::Result<Course> {
         waiting: pods::read_waiting(&pod)?,
         events: starts::read(places, uid)?.map(|start| start.events).unwrap_or_default(),
         lost: !alive && !ended,
-        record,
+        record: record.map(Arc::new),
         finished: finished.map(Arc::new),
         departed: objects::departed_of(places, uid)?.map(Arc::new),
         interrupted: objects::interrupted_of(places, uid)?,

@@ -210,7 +210,7 @@ pub(super) mod tests {
             conditions: None,
             events: Vec::new(),
         };
-        Course { record: Some(record), ..Course::default() }
+        Course { record: Some(record.into()), ..Course::default() }
     }
 
     fn uid(number: u8) -> Uid {

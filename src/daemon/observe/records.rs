@@ -17,7 +17,7 @@ pub(super) struct Records(BTreeMap<Uid, OfPod>);
 #[derive(Debug, Default)]
 pub(super) struct OfPod {
     told: Reread<Told>,
-    state: Reread<PodRecord>,
+    state: Reread<Arc<PodRecord>>,
     waiting: Reread<WaitingRecord>,
     start: Reread<StartRecord>,
 }
@@ -40,8 +40,8 @@ impl OfPod {
         })
     }
 
-    pub(super) fn state(&mut self, places: &Places, uid: &Uid) -> io::Result<Option<PodRecord>> {
-        self.state.json(&places.pod(uid).record(), |record| record)
+    pub(super) fn state(&mut self, places: &Places, uid: &Uid) -> io::Result<Option<Arc<PodRecord>>> {
+        self.state.json(&places.pod(uid).record(), Arc::new)
     }
 
     pub(super) fn waiting(&mut self, places: &Places, uid: &Uid) -> io::Result<Option<WaitingRecord>> {

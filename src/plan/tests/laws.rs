@@ -73,7 +73,7 @@ fn sights(id: PodId) -> impl Strategy<Value = Option<(PodObservation, bool)>> {
         name: id.name.clone(),
         told: told.map(|(live, stop)| told_of(revision("a", live), stop)),
         process: if alive { ProcessObservation::Alive } else { ProcessObservation::Dead },
-        record: recorded.map(|(state, outcome)| record(id.clone(), state, outcome)),
+        record: recorded.map(|(state, outcome)| record(id.clone(), state, outcome).into()),
         finished: ended.then(|| {
             Arc::new(Finished {
                 outcome: Outcome::Succeeded,

@@ -43,7 +43,7 @@ impl World {
             name: id.name.clone(),
             told: Some(told_of(revision("a", "a"), None)),
             process: ProcessObservation::Alive,
-            record: Some(record(id.clone(), running(), None)),
+            record: Some(record(id.clone(), running(), None).into()),
             finished: None,
             launched_in: Some(THIS_BOOT.to_owned()),
             departed: None,
@@ -113,10 +113,10 @@ impl World {
             name: plan.id.name.clone(),
             told: Some(told_of(plan.revision.clone(), None)),
             process: ProcessObservation::Alive,
-            record: Some(PodRecord {
+            record: Some(Arc::new(PodRecord {
                 revision: plan.revision.clone(),
                 ..record(plan.id.clone(), running(), None)
-            }),
+            })),
             finished: None,
             departed: None,
             launched_in: Some(THIS_BOOT.to_owned()),
@@ -142,7 +142,7 @@ impl World {
             seen.deaths = Some(Deaths { count, last, launched: None, words: String::new() });
         }
         if let (None, Some(outcome), Some(record)) = (&seen.finished, outcome, record) {
-            seen.finished = Some(Arc::new(Finished { outcome, record }));
+            seen.finished = Some(Arc::new(Finished { outcome, record: Arc::unwrap_or_clone(record) }));
         }
         if !self.desired.pods.contains_key(&pod.uid) {
             self.observed.pods.remove(&pod.uid);
@@ -165,14 +165,14 @@ impl World {
                 continue;
             }
             if let (Some(told), Some(record)) = (&seen.told, &mut seen.record) {
-                record.revision = told.plan.revision.clone();
+                Arc::make_mut(record).revision = told.plan.revision.clone();
             }
             let stop = seen.told.as_ref().and_then(|told| told.stop);
             if stop.is_some() || seen.finished.is_some() {
                 seen.process = ProcessObservation::Dead;
             }
             if let (Some(_), Some(record)) = (stop, &mut seen.record) {
-                record.outcome.get_or_insert(Outcome::Deleted);
+                Arc::make_mut(record).outcome.get_or_insert(Outcome::Deleted);
             }
         }
     }

@@ -54,7 +54,8 @@ fn conditions_have_the_times_that_the_pods_process_noted() {
     let done = finished(Outcome::Succeeded, vec![entry("c", Role::App, ended(0, "Completed"))]);
     let gone = Outcome::Failed { reason: "NodeLost".to_owned(), message: "the machine restarted".to_owned() };
     let gone = finished(gone, vec![entry("c", Role::App, ended(137, "ContainerStatusUnknown"))]);
-    let older = Course { record: Some(unnoted(vec![entry("c", Role::App, running())])), ..Course::default() };
+    let older =
+        Course { record: Some(unnoted(vec![entry("c", Role::App, running())]).into()), ..Course::default() };
     let lost = Course { lost: true, ..up.clone() };
     let full = Waiting::passing("OutOfpods", "full".to_owned());
     let full = held(Blocked { containers: BTreeMap::new(), pod: Some(full) });

@@ -1,5 +1,7 @@
 //! Status files, whole.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::manifest::{IgnoredField, Mistake, Severity};
 use crate::model::record::EventKind;
@@ -33,7 +35,7 @@ fn the_status_file_of_a_running_pod() {
         first: at(5),
         last: at(6),
     };
-    course.record.as_mut().unwrap().events.push(event);
+    Arc::make_mut(course.record.as_mut().unwrap()).events.push(event);
     let web = web();
     let secret = known("Secret", "s", json!({"metadata": {"name": "s"}, "stringData": {"password": "hush"}}));
     let nothing = Course::default();
@@ -81,7 +83,7 @@ fn what_goes_on_beside_a_broken_edit_is_told_with_it() {
 #[test]
 fn a_sandbox_that_cannot_be_made_is_told_with_its_reason() {
     let mut course = course(vec![entry("c", Role::App, waiting(""))]);
-    course.record.as_mut().unwrap().sandbox =
+    Arc::make_mut(course.record.as_mut().unwrap()).sandbox =
         SandboxState::Failed { message: "/x is no directory".to_owned() };
     assert_eq!(summary_of(&web(), &course), "1 pod waiting (ContainerCreating: /x is no directory)");
     let status = seen(&web(), &course).status.unwrap();
@@ -169,7 +171,7 @@ fn ten_events_of_a_pod_are_listed_the_last_ones() {
         first: at(number),
         last: at(number),
     };
-    course.record.as_mut().unwrap().events = (0..15).map(event).collect();
+    Arc::make_mut(course.record.as_mut().unwrap()).events = (0..15).map(event).collect();
     let web = web();
     let text = render(&report(FileState::Applied, vec![(&web, &course)]));
     let reasons: Vec<&str> =

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::super::facts::tests::{container, ended, pod};
 use super::*;
 use crate::model::pod_plan::Role;
@@ -17,7 +19,7 @@ fn with(state: ContainerState, last: Option<Exit>, restart_count: u32) -> Course
     let known = ContainerRecord { state, last, restart_count, ..container("main", Role::App, 0) };
     let mut course = ended(Outcome::Succeeded, vec![known]);
     if let Some(record) = &mut course.record {
-        record.outcome = None;
+        Arc::make_mut(record).outcome = None;
     }
     course
 }
@@ -84,7 +86,7 @@ fn steps_that_come_together_are_told_in_their_order() {
     let waiting = ContainerState::Waiting { reason: "ContainerCreating".into(), message: String::new() };
     let mut end = with(ContainerState::Terminated(exit(3)), None, 0);
     if let Some(record) = &mut end.record {
-        record.outcome = Some(Outcome::Succeeded);
+        Arc::make_mut(record).outcome = Some(Outcome::Succeeded);
     }
     let steps = [
         progress("ContainerCreating", with(waiting, None, 0)),

@@ -263,7 +263,8 @@ impl World {
     pub(crate) fn depart(&mut self, pod: &Uid, code: i32) {
         let mut seen = self.look(pod, ContainerState::Terminated(self.exit(code)), 0);
         let record = seen.record.take().unwrap();
-        seen.departed = Some(Arc::new(Finished { outcome: Outcome::Deleted, record }));
+        seen.departed =
+            Some(Arc::new(Finished { outcome: Outcome::Deleted, record: Arc::unwrap_or_clone(record) }));
         seen.told = None;
         seen.process = ProcessObservation::Dead;
         self.observed.pods.insert(pod.clone(), seen);
@@ -317,7 +318,7 @@ impl World {
         };
         let mut seen = self.look(pod, ContainerState::Terminated(self.exit(code)), 0);
         let record = seen.record.take().unwrap();
-        seen.finished = Some(Arc::new(Finished { outcome, record }));
+        seen.finished = Some(Arc::new(Finished { outcome, record: Arc::unwrap_or_clone(record) }));
         seen.process = ProcessObservation::Dead;
         self.observed.pods.insert(pod.clone(), seen);
     }
@@ -376,7 +377,7 @@ impl World {
             name,
             told: Some(Told { plan: Arc::new(sample::pod()), stop: None }),
             process: ProcessObservation::Alive,
-            record: Some(record),
+            record: Some(record.into()),
             finished: None,
             launched_in: None,
             departed: None,

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::super::super::facts::tests::{container, ended, pod};
 use super::*;
 use crate::model::desired::{Blocked, Cause, Waiting};
@@ -32,7 +34,7 @@ fn with(states: &[(ContainerState, Option<Exit>)]) -> Course {
     });
     let mut course = ended(Outcome::Succeeded, containers.collect());
     if let Some(record) = &mut course.record {
-        record.outcome = None;
+        Arc::make_mut(record).outcome = None;
     }
     course
 }
