@@ -1,4 +1,5 @@
-//! What lies in the run directory about each pod. At a pass most of it is as it was at the last.
+//! What lies in the run directory about each pod. At a pass most of it is as it was at the last. It is kept for as long as
+//! the pod, so lists that were read give back the room that they grew into.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -34,14 +35,17 @@ impl Records {
 
 impl OfPod {
     pub(super) fn told(&mut self, places: &Places, uid: &Uid) -> io::Result<Option<Told>> {
-        self.told.json(&places.pod(uid).goal(), |Goal { plan, stop, .. }| Told {
-            plan: Arc::new(plan),
-            stop: stop.map(|stop| stop.why),
+        self.told.json(&places.pod(uid).goal(), |Goal { mut plan, stop, .. }| {
+            plan.containers.shrink_to_fit();
+            Told { plan: Arc::new(plan), stop: stop.map(|stop| stop.why) }
         })
     }
 
     pub(super) fn state(&mut self, places: &Places, uid: &Uid) -> io::Result<Option<Arc<PodRecord>>> {
-        self.state.json(&places.pod(uid).record(), Arc::new)
+        self.state.json(&places.pod(uid).record(), |mut record: PodRecord| {
+            record.containers.shrink_to_fit();
+            Arc::new(record)
+        })
     }
 
     pub(super) fn waiting(&mut self, places: &Places, uid: &Uid) -> io::Result<Option<WaitingRecord>> {

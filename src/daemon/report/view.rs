@@ -76,7 +76,7 @@ impl View<'_> {
     }
 
     pub(super) fn render(&self, source: &Source, host_ip: &str) -> String {
-        status::render(&FileReport {
+        let mut text = status::render(&FileReport {
             name: source.path.file_name().and_then(|name| name.to_str()).unwrap_or_default(),
             state: self.state,
             tense: self.tense,
@@ -87,7 +87,10 @@ impl View<'_> {
             ignored: &self.ignored(),
             items: self.items.iter().map(|(known, course)| (*known, course)).collect(),
             host_ip,
-        })
+        });
+        // It is kept, to be compared with the next.
+        text.shrink_to_fit();
+        text
     }
 }
 
