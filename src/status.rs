@@ -51,7 +51,7 @@ pub(crate) struct Course {
     /// How it ended that was told to go for good, once its process has left.
     pub(crate) departed: Option<Arc<Finished>>,
     /// It was stopped and is to run again.
-    pub(crate) interrupted: Option<Interrupted>,
+    pub(crate) interrupted: Option<Arc<Interrupted>>,
     /// The pod process is gone though no end is recorded.
     pub(crate) lost: bool,
     /// Of an object that makes others.
@@ -75,7 +75,7 @@ impl Course {
     /// about to run. How its containers ended is their last state, not their state.
     fn stopped(&self) -> Option<&Interrupted> {
         let begun = self.record().is_some() || self.waiting.is_some();
-        self.interrupted.as_ref().filter(|_| !begun)
+        self.interrupted.as_deref().filter(|_| !begun)
     }
 
     /// Once all that goes on has been stopped for good: a pod has ended as its containers have, what makes pods has none,

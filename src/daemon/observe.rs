@@ -42,7 +42,7 @@ pub(crate) struct Seen {
     pub(crate) starts: BTreeMap<Uid, StartRecord>,
     /// As `starts`, of pods that have ended.
     ended_starts: Arc<BTreeMap<Uid, StartRecord>>,
-    pub(crate) interrupted: BTreeMap<Uid, Interrupted>,
+    pub(crate) interrupted: BTreeMap<Uid, Arc<Interrupted>>,
     /// Pods of which something may be otherwise than at the last sight.
     pub(crate) fresh: BTreeSet<Uid>,
     /// Pods that have ended and left nothing but their records, of those that have not come to rest.
@@ -139,7 +139,7 @@ pub(crate) fn observe(
         }
         seen.look_back(uid, starts::read(places, uid));
         let interrupted = readable(objects::interrupted_of(places, uid), "interruption", uid, &mut seen);
-        seen.interrupted.extend(interrupted.map(|interrupted| (uid.clone(), interrupted)));
+        seen.interrupted.extend(interrupted.map(|interrupted| (uid.clone(), Arc::new(interrupted))));
         let pod = observe_absent(places, known, uid, &mut seen);
         seen.fresh.insert(uid.clone());
         match pod {

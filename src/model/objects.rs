@@ -16,7 +16,8 @@ pub(crate) struct Objects {
     all: BTreeMap<Uid, Known>,
     by_source: BTreeMap<Source, Group>,
     by_owner: BTreeMap<Uid, Group>,
-    by_key: BTreeMap<ObjectKey, BTreeSet<Uid>>,
+    /// In order; hardly ever more than one.
+    by_key: BTreeMap<ObjectKey, Vec<Uid>>,
     /// Jobs and CronJobs.
     makers: BTreeSet<Uid>,
     /// Pods that have not come to rest.
@@ -65,7 +66,10 @@ impl Objects {
         if let Some(owner) = &known.record.owner {
             self.by_owner.entry(owner.uid.clone()).or_default().open.insert(uid.clone());
         }
-        self.by_key.entry(known.record.key.clone()).or_default().insert(uid.clone());
+        let namesakes = self.by_key.entry(known.record.key.clone()).or_default();
+        if let Err(at) = namesakes.binary_search(&uid) {
+            namesakes.insert(at, uid.clone());
+        }
         match &*known.object {
             Object::Pod(_) => drop(self.pods.insert(uid.clone())),
             Object::Job(_) | Object::CronJob(_) => drop(self.makers.insert(uid.clone())),
@@ -95,7 +99,7 @@ impl Objects {
             self.by_owner.remove(&owner.uid);
         }
         if let Some(namesakes) = self.by_key.get_mut(&known.record.key) {
-            namesakes.remove(uid);
+            namesakes.retain(|one| one != uid);
             // One of them may have waited for it to go.
             self.stirred.extend(namesakes.iter().cloned());
             if namesakes.is_empty() {
@@ -198,8 +202,8 @@ impl Objects {
         self.of(&group.open).chain(newest)
     }
 
-    fn of<'a>(&'a self, uids: &'a BTreeSet<Uid>) -> impl Iterator<Item = &'a Known> {
-        uids.iter().filter_map(|uid| self.all.get(uid))
+    fn of<'a>(&'a self, uids: impl IntoIterator<Item = &'a Uid>) -> impl Iterator<Item = &'a Known> {
+        uids.into_iter().filter_map(|uid| self.all.get(uid))
     }
 }
 

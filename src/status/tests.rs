@@ -148,7 +148,7 @@ fn finished(outcome: Outcome, containers: Vec<ContainerRecord>) -> Course {
 fn stopped(containers: Vec<ContainerRecord>) -> Course {
     let record = PodRecord { outcome: Some(Outcome::Interrupted), ..record(containers) };
     let interrupted = Interrupted { at: at(9), record: Some(noted(record, at(5))) };
-    Course { interrupted: Some(interrupted), ..Course::default() }
+    Course { interrupted: Some(interrupted.into()), ..Course::default() }
 }
 
 #[test]

@@ -234,8 +234,9 @@ impl<'a> Facts<'a> {
         all_containers: Vec<ContainerPlan>,
     ) -> PodPlan {
         let spec = self.spec;
-        let (containers, init_containers): (Vec<_>, Vec<_>) =
+        let (mut containers, init_containers): (Vec<_>, Vec<_>) =
             all_containers.into_iter().partition(|container| container.role == Role::App);
+        containers.shrink_to_fit();
         let security = spec.security_context.as_ref();
         PodPlan {
             id: self.id.clone(),

@@ -158,7 +158,7 @@ fn course(places: &Places, uid: &Uid) -> std::io::Result<Course> {
         record: record.map(Arc::new),
         finished: finished.map(Arc::new),
         departed: objects::departed_of(places, uid)?.map(Arc::new),
-        interrupted: objects::interrupted_of(places, uid)?,
+        interrupted: objects::interrupted_of(places, uid)?.map(Arc::new),
         control: None,
     })
 }

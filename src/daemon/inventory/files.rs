@@ -12,7 +12,8 @@ use super::file::{Content, ManifestFile};
 #[derive(Debug, Default)]
 pub(crate) struct Files {
     all: BTreeMap<Source, ManifestFile>,
-    declaring: BTreeMap<ObjectKey, BTreeSet<Source>>,
+    /// In order, each once; hardly ever more than one.
+    declaring: BTreeMap<ObjectKey, Vec<Source>>,
     /// Those that have come and are still to be read.
     awaited: BTreeSet<Source>,
 }
@@ -37,7 +38,10 @@ impl Files {
             self.disclaim(key, &source);
         }
         for key in after.difference(&before) {
-            self.declaring.entry(key.clone()).or_default().insert(source.clone());
+            let declaring = self.declaring.entry(key.clone()).or_default();
+            if let Err(at) = declaring.binary_search(&source) {
+                declaring.insert(at, source.clone());
+            }
         }
         if file.unfinished && matches!(file.content, Content::Unknown) {
             self.awaited.insert(source.clone());
@@ -89,7 +93,7 @@ impl Files {
 
     fn disclaim(&mut self, key: &ObjectKey, source: &Source) {
         if let Some(declaring) = self.declaring.get_mut(key) {
-            declaring.remove(source);
+            declaring.retain(|one| one != source);
             if declaring.is_empty() {
                 self.declaring.remove(key);
             }
