@@ -35,6 +35,7 @@ use crate::model::pull_environment::PullEnvironment;
 use crate::paths::Places;
 use crate::rundir::watcher::{self, Watcher};
 use crate::rundir::{drafts, hidden as hidden_file, objects, starts};
+use crate::sandbox::instance::Retirement;
 use crate::sandbox::oom;
 use crate::sandbox::sys::clock;
 
@@ -161,7 +162,7 @@ pub(crate) enum Ended {
     Settled,
     /// Nothing was started on account of these files.
     Invalid(Vec<PathBuf>),
-    Batch(BatchEnd, BatchReport),
+    Batch(BatchEnd, BatchReport, Retirement),
 }
 
 #[derive(Debug, thiserror::Error)]

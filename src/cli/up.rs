@@ -14,7 +14,7 @@ use crate::manifest::{Declared, Strictness};
 use crate::model::id::PodId;
 use crate::model::object::ObjectKey;
 use crate::publish::{Durability, publish};
-use crate::sandbox::instance::{NetworkPart, begin_to_retire};
+use crate::sandbox::instance::Retirement;
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -242,11 +242,13 @@ fn direct(
         pull_environment: pull::environment(),
         pod_cidr: settings.pod_cidr,
     });
-    let closing = ended.and_then(batch_of).map(|(end, report)| {
-        begin_to_retire(session.places(), NetworkPart::All);
-        let exit = exit_of(end, &report, exit_from.as_ref());
-        Closing { end, report: Arc::new(report), exit }
-    });
+    let (closing, retirement) = match ended.and_then(batch_of) {
+        Ok((end, report, retirement)) => {
+            let exit = exit_of(end, &report, exit_from.as_ref());
+            (Ok(Closing { end, report: Arc::new(report), exit }), Some(retirement))
+        }
+        Err(failure) => (Err(failure), None),
+    };
     let report = closing.as_ref().ok().map(|closing| Arc::clone(&closing.report));
     let shown = onlooker.finish(closing.as_ref().ok().cloned());
     if let Some(attached) = attached {
@@ -285,6 +287,7 @@ fn direct(
         Ok(exit)
     });
     let failed = exit.as_ref().map_or(true, |exit| exit.code() != 0 && *exit != Exit::Interrupted);
+    drop(retirement);
     // What stays is removed only now that the logs have been read to their end.
     let cleaned = match keep {
         Keep::Everything => session.keep(report.as_deref()),
@@ -296,9 +299,9 @@ fn direct(
     Ok(exit)
 }
 
-fn batch_of(ended: Ended) -> Result<(BatchEnd, BatchReport), Failure> {
+fn batch_of(ended: Ended) -> Result<(BatchEnd, BatchReport, Retirement), Failure> {
     match ended {
-        Ended::Batch(end, report) => Ok((end, report)),
+        Ended::Batch(end, report, retirement) => Ok((end, report, retirement)),
         // They were read well a moment ago: they have changed since.
         Ended::Invalid(files) => {
             let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();

@@ -10,7 +10,7 @@ use crate::logs::budget::{self, Life};
 use crate::model::action::Wake;
 use crate::model::id::PodId;
 use crate::model::time::Moment;
-use crate::sandbox::instance::{self, NetworkPart};
+use crate::sandbox::instance;
 use crate::sandbox::sys::clock;
 
 use super::batch::{Batch, Terms};
@@ -160,6 +160,7 @@ impl Directing {
         self.world.read_folders = std::mem::take(&mut self.world.folders);
         let mut batch = Batch::new(terms, clock::boot());
         let mut wake = Wake::Startup;
+        let mut retirement = None;
         let end = loop {
             let passed = self.pass(wake, batch.wish());
             let stage = batch.wish();
@@ -170,7 +171,7 @@ impl Directing {
             }
             if batch.wish() != stage {
                 if passed.is_some_and(|passed| passed.has_run_out()) {
-                    instance::begin_to_retire(&self.world.hands.places, NetworkPart::Bridge);
+                    retirement = Some(instance::begin_to_retire(&self.world.hands.places));
                 }
                 wake = Wake::Asked;
                 continue;
@@ -184,7 +185,8 @@ impl Directing {
                 }
             }
         };
-        Ok(Ended::Batch(end, batch.report()))
+        let retirement = retirement.unwrap_or_else(|| instance::begin_to_retire(&self.world.hands.places));
+        Ok(Ended::Batch(end, batch.report(), retirement))
     }
 
     fn retire(&mut self) -> Result<(), DaemonError> {

@@ -6,6 +6,7 @@ use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::mount::{MountFlags, UnmountFlags};
@@ -60,12 +61,16 @@ fn canonical(path: &Path) -> PathBuf {
     }
 }
 
-/// What of an instance's network is no longer needed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NetworkPart {
-    /// Pod processes take back their pins and ports.
-    Bridge,
-    All,
+/// A network that is being removed. To drop it is to wait for that.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Retirement(Option<JoinHandle<io::Result<()>>>);
+
+impl Drop for Retirement {
+    fn drop(&mut self) {
+        // What has come of it is seen by `retire`, which does all of it that has not been done.
+        drop(self.0.take().map(JoinHandle::join));
+    }
 }
 
 /// Makes state, run and log directories (0700), mounts a tmpfs (nosuid, nodev, mode 0700) on the run directory if
@@ -96,15 +101,11 @@ pub(crate) fn prepare(places: &Places) -> io::Result<Boot> {
     Ok(if marked { Boot::Same } else { Boot::New })
 }
 
-/// Begins with what takes the kernel longest of [`retire`], for one that no container of the instance runs in any more.
-pub(crate) fn begin_to_retire(places: &Places, part: NetworkPart) {
+/// Begins with what takes the kernel longest of [`retire`], for one whose pods have all ended and have taken back their
+/// pins and ports.
+pub(crate) fn begin_to_retire(places: &Places) -> Retirement {
     let id = places.id.clone();
-    let begin = move || match part {
-        NetworkPart::Bridge => network::remove_bridge(&id),
-        NetworkPart::All => network::remove(&id),
-    };
-    // What has come of it is seen by `retire`, which does all of it without.
-    drop(std::thread::Builder::new().spawn(begin));
+    Retirement(std::thread::Builder::new().spawn(move || network::remove(&id)).ok())
 }
 
 /// Removes all that the instance has outside of its state directory if no pod of it is left: nft table, bridge,

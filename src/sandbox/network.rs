@@ -78,27 +78,22 @@ pub(crate) fn ensure(
     Ok(network)
 }
 
-/// Removes bridge and table. Those that are not there are as good as removed.
+/// Removes bridge and tables. Those that are not there are as good as removed.
 pub(crate) fn remove(id: &InstanceId) -> io::Result<()> {
     // Each waits tens of milliseconds for the kernel's readers, and the two need not wait for each other.
-    let (table, bridge) = beside(|| remove_table(id), || remove_bridge(id));
-    table.and(bridge)
+    let (tables, bridge) = beside(|| remove_tables(id), || remove_bridge(id));
+    tables.and(bridge)
 }
 
-fn remove_table(id: &InstanceId) -> io::Result<()> {
-    let name = table_name(id);
-    let removed = Ruleset::open().and_then(|rules| {
-        let addresses = guard::close(&rules, &name);
-        rules.remove(tables::bridge(&name)).and(addresses)
-    });
-    match removed {
+fn remove_tables(id: &InstanceId) -> io::Result<()> {
+    match Ruleset::open().and_then(|rules| guard::close(&rules, &table_name(id))) {
         // A kernel without nf_tables has no table.
         Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
         answer => answer,
     }
 }
 
-pub(super) fn remove_bridge(id: &InstanceId) -> io::Result<()> {
+fn remove_bridge(id: &InstanceId) -> io::Result<()> {
     let route = Route::open()?;
     route.link(&bridge_name(id))?.map_or(Ok(()), |bridge| route.delete(&bridge))
 }

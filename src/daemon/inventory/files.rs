@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::manifest::Declared;
 use crate::model::object::{Known, ObjectKey, Source};
 
 use super::file::{Content, ManifestFile};
@@ -72,7 +73,10 @@ impl Files {
         if let Content::Declares(declared) = &mut file.content {
             // Most of what a watcher holds: it need not be there twice.
             for known in own {
-                for one in declared.iter_mut().filter(|one| one.authored == known.record.authored) {
+                let is_same = |one: &&mut Declared| {
+                    one.key == known.record.key && one.authored == known.record.authored
+                };
+                for one in declared.iter_mut().filter(is_same) {
                     one.authored = Arc::clone(&known.record.authored);
                     one.object = Arc::clone(&known.object);
                 }

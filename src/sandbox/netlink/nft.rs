@@ -177,11 +177,36 @@ impl Ruleset {
         self.0.try_together(changes.into_iter().map(|Change(message)| message).collect())
     }
 
-    /// A table that is not there is as good as removed.
-    pub(in crate::sandbox) fn remove(&self, table: Table<'_>) -> io::Result<()> {
-        match self.apply(vec![table.delete()]) {
+    /// Tables that are not there are as good as removed. Those that are go together: each batch waits for the kernel's
+    /// readers, also one that comes to nothing.
+    pub(in crate::sandbox) fn remove(&self, tables: &[Table<'_>]) -> io::Result<()> {
+        let mut present = Vec::new();
+        for table in tables {
+            if self.has(*table)? {
+                present.push(*table);
+            }
+        }
+        match self.apply(present.iter().map(|table| table.delete()).collect()) {
+            // Somebody else has removed one of them.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                present.iter().try_for_each(|table| self.remove_one(*table))
+            }
+            Err(error) => Err(cannot("remove nf_tables tables", error)),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn has(&self, table: Table<'_>) -> io::Result<bool> {
+        match self.tables(table.family) {
             // A kernel without this family has no table of it.
-            Err(error) if error.kind() != io::ErrorKind::NotFound && !is_unsupported(&error) => {
+            Err(error) if is_unsupported(&error) => Ok(false),
+            tables => Ok(tables?.iter().any(|name| name == table.name)),
+        }
+    }
+
+    fn remove_one(&self, table: Table<'_>) -> io::Result<()> {
+        match self.apply(vec![table.delete()]) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(cannot(format!("remove nf_tables table {}", table.name), error))
             }
             Ok(()) | Err(_) => Ok(()),

@@ -55,11 +55,11 @@ pub(super) fn route_loopback(interface: &str) -> io::Result<()> {
     switch(interface, "route_localnet", "1")
 }
 
-/// Removes the table, and switches forwarding off where it was on for this instance alone.
+/// Removes the tables, and switches forwarding off where it was on for this instance alone.
 pub(super) fn close(rules: &Ruleset, table: &str) -> io::Result<()> {
-    let guarded = guarded(rules, table)?;
-    rules.remove(tables::ip(table))?;
-    for interface in guarded {
+    let guarded = guarded(rules, table);
+    rules.remove(&[tables::ip(table), tables::bridge(table)])?;
+    for interface in guarded? {
         // An interface that is gone forwards nothing.
         if is_guarded_beside(rules, table, &interface)? || !forwards(&interface).unwrap_or(false) {
             continue;

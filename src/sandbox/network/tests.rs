@@ -163,7 +163,7 @@ fn what_was_taken_away_is_mended_and_the_range_is_kept() {
 
         route.remove_address(bridge.index, range("10.77.0.1", 22)).unwrap();
         route.down(bridge.index).unwrap();
-        Ruleset::open().unwrap().remove(tables::ip(&table_name(&id))).unwrap();
+        Ruleset::open().unwrap().remove(&[tables::ip(&table_name(&id))]).unwrap();
         std::fs::write(format!("/proc/sys/net/ipv4/conf/{}/forwarding", network.bridge), "0").unwrap();
         assert_eq!(ensure(&id, Some(&network), None).unwrap(), network);
         let routes = route.routes().unwrap();

@@ -170,12 +170,14 @@ impl Course<'_> {
         !self.bench.path("s/failpoint").exists()
     }
 
-    /// Whether whoever came there is late yet.
-    fn is_late(&self) -> bool {
-        match fs::read_to_string(self.bench.path("s/late")) {
+    /// Waits for whoever came there and is late yet.
+    fn until_nobody_is_late(&self) {
+        let late = self.bench.path("s/late");
+        let is_late = || match fs::read_to_string(&late) {
             Ok(pid) => pid.parse::<u32>().is_err() || fs::exists(format!("/proc/{pid}")).unwrap(),
             Err(_) => false,
-        }
+        };
+        self.bench.until_at_most(PATIENCE, &format!("{}: nobody is late", self.order), || !is_late());
     }
 
     /// Waits for a fact by a watcher that may be killed by what it is ordered to reach, and is put back.
@@ -302,9 +304,7 @@ impl Course<'_> {
 
     pub(super) fn until_nothing_is_left(&mut self) {
         // What is late may be what will be there: an object that is not recorded yet.
-        while self.is_late() {
-            let_pass(BETWEEN_LOOKS);
-        }
+        self.until_nobody_is_late();
         self.until("nothing is left", |bench| {
             bench.census().is_empty()
                 && bench.run(&["get", "pods,jobs,cronjobs,cm", "-o", "name"]).stdout.is_empty()

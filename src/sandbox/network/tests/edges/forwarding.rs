@@ -99,7 +99,7 @@ fn a_guard_that_was_flushed_away_comes_back() {
         let network = ensure(&id("0000face"), None, None).unwrap();
         guard::forward("bridge1").unwrap();
         let rules = Ruleset::open().unwrap();
-        rules.remove(tables::ip("droppod_0000face")).unwrap();
+        rules.remove(&[tables::ip("droppod_0000face")]).unwrap();
         assert!(seen(&beyond, &far, "198.51.100.2").is_ok(), "this test has a way to leak");
         let plan = NetworkPlan::Bridge {
             bridge: network.bridge,
