@@ -273,6 +273,8 @@ static void process(void) {
     printf("standard error: %s\n", anew >= 0 ? "opens anew" : strerror(errno));
     if (anew >= 0) close(anew);
     printf("mkdir in the root: %s\n", mkdir("/made", 0700) == 0 ? "done" : strerror(errno));
+    /* For another probe in this container. */
+    rmdir("/made");
     FILE *cgroup = fopen("/proc/self/cgroup", "r");
     char line[4096];
     int below_root = 0;

@@ -6,33 +6,7 @@ use std::process::Command;
 use super::{LATER, RESTRICTED, bench, compare, own_profile, pids_limit, pod, posture, probed_by};
 
 #[test]
-fn what_is_executed_in_a_container_is_confined_as_the_container_is() {
-    let Some(bench) = bench() else { return };
-    own_profile(&bench);
-    let _watcher = bench.watch();
-    for (name, context, table) in LATER {
-        bench.manifest("probe.yaml", &pod(&bench, name, context, "[sleep, infinity]"));
-        bench.until_status(name, "Running");
-        assert_eq!(posture("processes"), format!("{} per pod", pids_limit(&bench, name)));
-        let found = bench.run(&["exec", name, "--", "/probe"]).exits(0).stdout;
-        compare(&bench, table, &found);
-    }
-    bench.remove("probe.yaml").until_clean();
-}
-
-#[test]
-fn a_container_that_shares_processes_is_confined_all_the_same() {
-    let Some(bench) = bench() else { return };
-    own_profile(&bench);
-    for (name, context, table) in LATER {
-        let text = pod(&bench, name, context, "[/probe]")
-            .replace("restartPolicy:", "shareProcessNamespace: true\n  restartPolicy:");
-        compare(&bench, table, &probed_by(&bench, &text));
-    }
-}
-
-#[test]
-fn an_exec_probe_is_confined_as_its_container_is() {
+fn what_a_probe_or_an_exec_runs_in_a_container_is_confined_as_the_container_is() {
     let Some(bench) = bench() else { return };
     own_profile(&bench);
     let out = bench.path("tables");
@@ -51,8 +25,22 @@ fn an_exec_probe_is_confined_as_its_container_is() {
         bench.manifest("probe.yaml", &text);
         bench.until(&format!("{name} has been probed"), || bench.column(name, 1) == "1/1");
         compare(&bench, table, &fs::read_to_string(out.join(name)).unwrap());
+        assert_eq!(posture("processes"), format!("{} per pod", pids_limit(&bench, name)));
+        let found = bench.run(&["exec", name, "--", "/probe"]).exits(0).stdout;
+        compare(&bench, table, &found);
     }
     bench.remove("probe.yaml").until_clean();
+}
+
+#[test]
+fn a_container_that_shares_processes_is_confined_all_the_same() {
+    let Some(bench) = bench() else { return };
+    own_profile(&bench);
+    for (name, context, table) in LATER {
+        let text = pod(&bench, name, context, "[/probe]")
+            .replace("restartPolicy:", "shareProcessNamespace: true\n  restartPolicy:");
+        compare(&bench, table, &probed_by(&bench, &text));
+    }
 }
 
 #[test]
