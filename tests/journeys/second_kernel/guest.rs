@@ -169,11 +169,11 @@ fn init_script(kernel: &Kernel, errand: &Errand<'_>) -> String {
     let exe = std::env::current_exe().unwrap();
     let exe = exe.display();
     let modules: String = kernel.load_order().iter().map(|path| format!("busybox insmod {path}\n")).collect();
+    let (lean, droppod) = (kernel::droppod().display(), env!("CARGO_BIN_EXE_droppod"));
     let errand = match errand {
         Errand::Journeys(journeys) => {
-            let doctor = format!("{} doctor", env!("CARGO_BIN_EXE_droppod"));
             format!(
-                "NO_COLOR=1 {doctor}\n{exe} --exact --nocapture --test-threads=2 {} 2>&1\n",
+                "NO_COLOR=1 {droppod} doctor\n{exe} --exact --nocapture --test-threads=2 {} 2>&1\n",
                 journeys.join(" ")
             )
         }
@@ -201,6 +201,7 @@ fn init_script(kernel: &Kernel, errand: &Errand<'_>) -> String {
          mount -t tmpfs run /run\n\
          mount -t cgroup2 cgroup2 /sys/fs/cgroup\n\
          hostname second-kernel\n\
+         mount --bind {lean} {droppod}\n\
          {modules}\
          ip link set lo up\n\
          mkdir /run/t\n\
