@@ -2,7 +2,7 @@
 //! everything that an instance could leave behind, taken without asking droppod.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,7 +20,7 @@ mod process;
 mod screen;
 
 use census::{instance_of, processes, started_at};
-use clock::{PATIENCE, after, past, pause};
+use clock::{PATIENCE, PAUSE, after, past};
 pub(crate) use clock::{let_pass, now};
 pub(crate) use folds::unfolded;
 use process::wait_with_deadline;
@@ -44,10 +44,18 @@ impl Bench {
             say("skipped: containers need root");
             return None;
         }
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        // Short: the path of a control socket has 108 bytes in all.
         let home = std::env::var_os(TEST_DIRECTORY).unwrap_or_else(|| "/tmp".into());
-        Some(Bench::at(Path::new(&home).join(format!("dp{}-{number}", std::process::id()))))
+        loop {
+            let number = COUNT.fetch_add(1, Ordering::Relaxed);
+            // Short: the path of a control socket has 108 bytes in all.
+            let root = Path::new(&home).join(format!("dp{}-{number}", std::process::id()));
+            match fs::create_dir(&root) {
+                Ok(()) => return Some(Bench::at(root)),
+                // A test that failed has left it, in a process that had this number.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => panic!("{}: {error}", root.display()),
+            }
+        }
     }
 
     /// In a place that may hold what an earlier one has left there.
@@ -217,13 +225,18 @@ impl Bench {
     /// The same for a fact that takes longer.
     pub(crate) fn until_at_most(&self, patience: Duration, fact: &str, mut holds: impl FnMut() -> bool) {
         let deadline = after(patience);
-        while !holds() {
+        loop {
+            let began = now();
+            if holds() {
+                return;
+            }
             if past(deadline) {
                 let said = fs::read_to_string(self.root.join("err")).unwrap_or_default();
                 let get = self.run(&["get", "pods", "-A", "-o", "wide"]);
                 panic!("still not so: {fact}\n--- pods\n{}{}\n--- watcher\n{said}", get.stdout, get.stderr);
             }
-            pause();
+            // On a slow machine looking is not to take the time from what is looked for.
+            let_pass(PAUSE.max(began.elapsed()));
         }
     }
 

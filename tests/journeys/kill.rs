@@ -15,7 +15,7 @@ pub(crate) use dice::Dice;
 fn pod(name: &str) -> String {
     format!(
         "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec:\n  terminationGracePeriodSeconds: 1\n  containers:\n  \
-         - name: main\n    image: droppod.local/host\n    command: [bash, -c, 'while true; do echo beat; sleep 0.2; done']\n"
+         - name: main\n    image: droppod.local/host\n    command: [bash, -c, 'exec 3<> <(:); while true; do echo beat; read -rt 0.2 -u 3; done']\n"
     )
 }
 

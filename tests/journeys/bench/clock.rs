@@ -28,8 +28,10 @@ pub(crate) fn let_pass(moment: Duration) {
     std::thread::sleep(moment);
 }
 
-/// Between two looks at a fact.
+/// Between two looks at a fact, at least.
+pub(super) const PAUSE: Duration = Duration::from_millis(20);
+
 #[expect(clippy::disallowed_methods, reason = "the pause between two looks at a fact that has a deadline")]
 pub(super) fn pause() {
-    std::thread::sleep(Duration::from_millis(20));
+    std::thread::sleep(PAUSE);
 }

@@ -59,7 +59,10 @@ fn every_end_of_a_container_is_recorded_once_with_its_true_code() {
     for name in &names {
         bench.manifest(
             &format!("{name}.yaml"),
-            &pod(name).replace("bash, -c, 'while true; do echo beat; sleep 0.2; done'", "sleep, '1000'"),
+            &pod(name).replace(
+                "bash, -c, 'exec 3<> <(:); while true; do echo beat; read -rt 0.2 -u 3; done'",
+                "sleep, '1000'",
+            ),
         );
     }
     let watch = bench.watch();

@@ -21,7 +21,7 @@ fn three(bench: &Bench, edition: u64) {
         )
     };
     let edition = format!("    env: [{{name: EDITION, value: \"{edition}\"}}]\n");
-    let endless = container("main", "while true; do sleep 0.2; done", &edition);
+    let endless = container("main", "while true; do sleep 1; done", &edition);
     let ending = container("main", "echo once; exit 7", &edition);
     let init = container("init", "sleep 0.05", "")
         + &container("side", "exec sleep 1000", "    restartPolicy: Always\n");

@@ -104,7 +104,7 @@ pub(in crate::second_kernel) fn bear() {
         Command::new("chmod").arg("0700").arg(&place).status().unwrap();
     }
     for name in ENDLESS {
-        put(&bench, name, &pod(name, "", "while true; do echo beat; sleep 0.2; done"));
+        put(&bench, name, &pod(name, "", "while true; do echo beat; sleep 1; done"));
     }
     let mut watch = bench.watch();
     for name in ENDLESS {
@@ -124,7 +124,7 @@ pub(in crate::second_kernel) fn bear() {
 fn bear_one(bench: &Bench, watch: &mut Running, disc: Disc, harm: Harm) {
     let word = format!("{disc:?}-{harm:?}").to_lowercase();
     let (ends, comes) = (format!("ends-{word}"), format!("comes-{word}"));
-    let end = format!("until test -e /voice/{ends}; do sleep 0.1; done; exit 7");
+    let end = format!("until test -e /voice/{ends}; do sleep 0.5; done; exit 7");
     put(bench, &ends, &pod(&ends, "restartPolicy: Never,", &end));
     bench.until_status(&ends, "Running");
     let before = ENDLESS.map(|name| bench.pids(name, "main")[0]);
