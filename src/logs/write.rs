@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use super::reader::{Place, Reader};
 use crate::model::time::Timestamp;
 
+/// More descriptors than a child is handed.
+const ABOVE_HANDED: i32 = 64;
 /// Bytes of one file before it is rotated.
 const FILE_LIMIT: u64 = 10 * 1024 * 1024;
 /// Files kept of one run of a container, the one being written included.
@@ -55,11 +57,7 @@ pub(crate) struct LogWriter {
 impl LogWriter {
     /// Opens `<pod logs>/<container>/<restart>.log`. A disc that refuses costs the lines, not the container.
     pub(crate) fn open(path: &Path, reader: Option<Reader>) -> LogWriter {
-        let file = path
-            .parent()
-            .map_or(Ok(()), std::fs::create_dir_all)
-            .and_then(|()| OpenOptions::new().create(true).append(true).mode(0o600).open(path))
-            .ok();
+        let file = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| open(path)).ok();
         let size = file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |is| is.len());
         let (stdout, stderr, tail) = (Vec::new(), Vec::new(), Vec::new());
         LogWriter { path: path.to_owned(), file, size, stdout, stderr, dropped: 0, tail, reader, full: false }
@@ -216,9 +214,17 @@ impl LogWriter {
     }
 }
 
+/// Out of the way of what is handed to children: one that is begun closes what lies there, which on a file system of
+/// another machine may wait for that.
+fn open(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    let above = rustix::io::fcntl_dupfd_cloexec(&file, ABOVE_HANDED);
+    Ok(above.map_or(file, File::from))
+}
+
 /// A file and its size: it may be there still, as when it could not be moved away, and what it holds stays.
 fn open_anew(path: &Path) -> io::Result<(File, u64)> {
-    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    let file = open(path)?;
     let size = file.metadata()?.len();
     Ok((file, size))
 }

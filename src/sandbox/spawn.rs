@@ -90,7 +90,7 @@ impl SealedBinary {
         Ok(Child { pid, pidfd })
     }
 
-    /// As [`SealedBinary::start_in`], and waits for nothing: where a control group has no processor time, or is frozen, a
+    /// As [`SealedBinary::start_in`], and waits for no control group: where one has no processor time, or is frozen, a
     /// child may take for ever to come to its first instruction. Why one does not even become this binary is told to `verdict`.
     pub(crate) fn begin_in(
         &self,

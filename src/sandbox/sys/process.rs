@@ -66,8 +66,10 @@ pub(crate) fn start(
     }
 }
 
-/// As [`start`], and waits for nothing, with a copy of this process's memory: a child in a control group without processor
-/// time may take for ever to become the program. Why it cannot is written to `verdict`, see [`birth::said`].
+/// As [`start`], and waits for nothing that `cgroup` has to give: a child there gets a copy of this process's memory, as it
+/// may take for ever to become the program where there is no processor time. One without lives in ours until then, and
+/// closes what lies where something is handed over: nothing of a file system that may not answer must lie there.
+/// Why it cannot become the program is written to `verdict`, see [`birth::said`].
 pub(crate) fn begin(
     program: BorrowedFd<'_>,
     argv: &[CString],
@@ -78,10 +80,10 @@ pub(crate) fn begin(
 ) -> io::Result<(i32, OwnedFd)> {
     let ready = Ready::of(program, argv, output, handed, verdict)?;
     // SAFETY: the child runs `carry_out` alone, which makes only async-signal-safe calls and never returns.
-    let pid = match unsafe { cgroup.and_then(|cgroup| fork_into(cgroup)).unwrap_or_else(|| libc::fork()) } {
-        -1 => return Err(io::Error::last_os_error()),
-        0 => carry_out(&ready.orders),
-        pid => pid,
+    let pid = match cgroup.and_then(|cgroup| unsafe { fork_into(cgroup) }) {
+        Some(0) => carry_out(&ready.orders),
+        Some(pid) => pid,
+        None => clone(&ready.orders, None)?,
     };
     pidfd::open(pid).map(|pidfd| (pid, pidfd)).inspect_err(|_| end(pid))
 }
