@@ -23,7 +23,10 @@ pub(crate) fn now() -> Instant {
 }
 
 /// Lets a moment pass that nothing tells of: where in somebody's course a signal is to hit.
-#[expect(clippy::disallowed_methods, reason = "a random moment is no fact that could be waited for")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "neither a random moment nor the pause between two looks is a fact that could be waited for"
+)]
 pub(crate) fn let_pass(moment: Duration) {
     std::thread::sleep(moment);
 }
@@ -31,7 +34,6 @@ pub(crate) fn let_pass(moment: Duration) {
 /// Between two looks at a fact, at least.
 pub(super) const PAUSE: Duration = Duration::from_millis(20);
 
-#[expect(clippy::disallowed_methods, reason = "the pause between two looks at a fact that has a deadline")]
 pub(super) fn pause() {
-    std::thread::sleep(PAUSE);
+    let_pass(PAUSE);
 }
